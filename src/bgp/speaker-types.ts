@@ -1,0 +1,120 @@
+/**
+ * The contract between the BGP room and who uses it: what a speaker is told (peers, announcements) and what it tells (sessions). Knows
+ * no Kubernetes. `speaker.ts` implements `Speaker`.
+ */
+import type { Family } from '../lib/ip.ts'
+import type { Secret } from '../lib/secret.ts'
+
+/** RFC 4271 section 8.2.2. */
+export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
+
+/** A configured peer. `key` names it for its whole life; a change of anything else is applied with the smallest disturbance. */
+export interface PeerConfig {
+  readonly key: string
+  readonly localAs: number
+  readonly peerAs: number
+  readonly peerAddress: string
+  readonly peerPort: number
+  /** The BGP Identifier, dotted. */
+  readonly routerId: string
+  readonly sourceAddress?: string
+  /** Interface to bind to: for a link-local peer address. */
+  readonly interface?: string
+  /** TCP MD5 key (RFC 2385). */
+  readonly password?: Secret
+  readonly holdTimeSeconds: number
+  readonly connectRetrySeconds: number
+  /** RFC 4724. */
+  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number }
+  /** Address families to negotiate (RFC 4760), unicast each. */
+  readonly families: readonly Family[]
+  readonly ebgpMultihop?: number
+  readonly ttlSecurity?: number
+  /** Waits for the peer to connect, never connects. */
+  readonly passive: boolean
+}
+
+/** A prefix to announce with the next hop that owns it (third-party next hop, RFC 4271 section 5.1.3). */
+export interface Announcement {
+  readonly prefix: string
+  readonly nextHop: string
+  readonly med?: number
+  readonly communities?: readonly string[]
+  readonly largeCommunities?: readonly string[]
+}
+
+/** One session as it is now. */
+export interface SessionView {
+  readonly key: string
+  readonly peerAddress: string
+  readonly state: State
+  /** Clock.now() milliseconds. */
+  readonly since: number
+  readonly localAddress?: string
+  readonly localAs: number
+  readonly peerAs: number
+  readonly peerRouterId?: string
+  readonly negotiated?: {
+    readonly holdTimeSeconds: number
+    readonly keepaliveSeconds: number
+    readonly families: readonly Family[]
+    /** Capability names that both sides have. */
+    readonly capabilities: readonly string[]
+    /** The peer's restart time when it can keep routes for us (RFC 4724). */
+    readonly gracefulRestartSeconds?: number
+  }
+  readonly advertisedPrefixes: number
+  readonly receivedPrefixes: number
+  readonly flaps: number
+  readonly lastError?: SessionError
+  readonly messages: { readonly sent: number; readonly received: number }
+}
+
+/** Why a session did not come up or went down. */
+export interface SessionError {
+  readonly kind: SessionErrorKind
+  /** For people: what happened and what to do. */
+  readonly message: string
+  readonly at: number
+  readonly notification?: {
+    readonly sent: boolean
+    readonly code: number
+    readonly subcode: number
+    readonly text: string
+  }
+}
+
+export type SessionErrorKind =
+  | 'refused'
+  | 'timed-out' // with a password set: a wrong password looks like this
+  | 'unreachable'
+  | 'reset'
+  | 'closed'
+  | 'wrong-as'
+  | 'notification-sent'
+  | 'notification-received'
+  | 'hold-timer-expired'
+  | 'no-md5-support'
+  | 'local-problem'
+
+export type SessionEvent =
+  | { readonly kind: 'established'; readonly key: string; readonly session: SessionView }
+  | { readonly kind: 'failed'; readonly key: string; readonly session: SessionView; readonly error: SessionError }
+  | { readonly kind: 'lost'; readonly key: string; readonly session: SessionView; readonly error: SessionError }
+  | { readonly kind: 'graceful-restart'; readonly key: string; readonly session: SessionView; readonly detail: string }
+
+export interface Speaker {
+  /** The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed. */
+  setPeers(peers: readonly PeerConfig[]): void
+  /** The whole set wanted for one peer; only the difference goes out. Before the first call nothing is sent, not even End-of-RIB. */
+  setAnnouncements(key: string, announcements: readonly Announcement[]): void
+  sessions(): readonly SessionView[]
+  onEvent(listener: (event: SessionEvent) => void): () => void
+  /** Called after any change of `sessions()`; for pages and metrics. */
+  onChange(listener: () => void): () => void
+  /**
+   * Ends. `restart` closes without NOTIFICATION so that peers keep our routes (RFC 4724); `shutdown` withdraws, then sends Cease
+   * (Administrative Shutdown, with `reason` as RFC 9003 text).
+   */
+  close(how: { readonly mode: 'restart' } | { readonly mode: 'shutdown'; readonly reason: string }): Promise<void>
+}

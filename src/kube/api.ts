@@ -1,0 +1,90 @@
+/**
+ * The contract of the door to the API server: what the other rooms ask of it. `client.ts` implements it on
+ * @kubernetes/client-node with a transport that works on Bun; tests and the lab may implement it otherwise.
+ */
+import type { KubeObject, ObjectReference, ResourceType } from './resources.ts'
+
+/** A refusal by the API server (`status` is the HTTP code, `reason` metav1.Status.reason) or a failure to reach it (`status` 0). */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly status: number
+  readonly reason: string
+  constructor(message: string, options: { status: number; reason?: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.status = options.status
+    this.reason = options.reason ?? ''
+  }
+}
+
+export interface ListOptions {
+  readonly namespace?: string
+  readonly labelSelector?: string
+  readonly fieldSelector?: string
+}
+
+export interface ApplyOptions {
+  readonly fieldManager: string
+  /** Takes over fields that another manager owns. */
+  readonly force?: boolean
+  readonly subresource?: 'status'
+}
+
+export interface KubeApi {
+  /** The server's base URL, for messages. */
+  readonly server: string
+  /** The object, or undefined when there is none (404). */
+  get<T extends KubeObject>(type: ResourceType, name: string, namespace?: string): Promise<T | undefined>
+  /** All objects, read in pages. */
+  list<T extends KubeObject>(type: ResourceType, options?: ListOptions): Promise<readonly T[]>
+  create<T extends KubeObject>(type: ResourceType, object: T): Promise<T>
+  /** Replaces the object; 409 (`Conflict`) when its resourceVersion is not the newest. */
+  replace<T extends KubeObject>(type: ResourceType, object: T): Promise<T>
+  /** JSON merge patch (RFC 7396). */
+  mergePatch<T extends KubeObject>(
+    type: ResourceType,
+    name: string,
+    patch: object,
+    options?: { namespace?: string; subresource?: 'status' },
+  ): Promise<T>
+  /** Server-side apply of exactly the fields in `object`. */
+  apply<T extends KubeObject>(type: ResourceType, object: T, options: ApplyOptions): Promise<T>
+  /** Deletes; true when there was something to delete. */
+  delete(type: ResourceType, name: string, namespace?: string): Promise<boolean>
+  /** A list that is kept current by a watch, for ever: reconnects with back-off, relists on 410. */
+  cache<T extends KubeObject>(type: ResourceType, options?: CacheOptions<T>): Cache<T>
+  close(): void
+}
+
+export interface CacheOptions<T extends KubeObject> extends ListOptions {
+  /** Keeps only the fields in use, to save memory. */
+  readonly reduce?: (object: T) => T
+}
+
+/** Objects by key: `name`, or `namespace/name` for namespaced kinds. */
+export interface Cache<T extends KubeObject> {
+  /** Whether the first list has come in. Until then `objects` says nothing: not ready is not empty. */
+  readonly synced: boolean
+  readonly objects: ReadonlyMap<string, T>
+  /** When the server last answered, in Clock.now() milliseconds; undefined before the first answer. */
+  readonly lastContact: number | undefined
+  /** Why the last try failed, while the server is out of reach. */
+  readonly problem: string | undefined
+  /** Calls `listener` after each change (and after the first list). Returns how to stop that. */
+  onChange(listener: () => void): () => void
+  close(): void
+}
+
+/** Records core/v1 Events. Equal ones within a while are one Event whose `count` grows; the number per object is bounded. */
+export interface EventRecorder {
+  record(event: KubeEvent): void
+  /** Writes what is pending, for at most a few seconds. */
+  close(): Promise<void>
+}
+
+export interface KubeEvent {
+  readonly regarding: ObjectReference
+  readonly type: 'Normal' | 'Warning'
+  /** CamelCase, from the closed list in the documentation (`FailedEstablish`, …). */
+  readonly reason: string
+  readonly message: string
+}

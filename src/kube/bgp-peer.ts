@@ -1,0 +1,79 @@
+/**
+ * BGPPeer (network.openyurt.io/v1alpha1, cluster-scoped): the one object that users configure. `decodeBGPPeer` is the door: what is
+ * behind it is canonical, in range and complete with defaults; what cannot work comes back as problems that say what to change.
+ *
+ * Whether the named speakers, Secret and nodes exist is not known here: the controller and the speaker room say that.
+ */
+import type { Condition, KubeObject } from './resources.ts'
+
+export interface BGPPeerSpec {
+  readonly localSpeakers: readonly string[]
+  readonly localAsNumber: number
+  /** Canonical address. */
+  readonly peerIP: string
+  readonly peerAsNumber: number
+  /** Next hop to pods of other ASs, canonical. Absent: peerIP where it is on-link, else the node's default gateway. */
+  readonly gateway?: string
+  /** As written; parse with `parseNodeSelector`. */
+  readonly nodeSelector: string
+  readonly authPassword?: { readonly secretKeyRef: { readonly name: string; readonly key: string } }
+  readonly peerPort: number
+  readonly sourceAddress?: string
+  readonly holdTimeSeconds: number
+  readonly connectRetrySeconds: number
+  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number }
+  /** TTL of packets to an eBGP peer that is not on a connected network; absent: single hop. */
+  readonly ebgpMultihop?: number
+  /** GTSM (RFC 5082): the most hops a peer's packets may have made, 1 for directly connected; absent: off. */
+  readonly ttlSecurity?: number
+  readonly passive: boolean
+  readonly bfd?: {
+    readonly enabled: boolean
+    readonly minimumIntervalMilliseconds: number
+    readonly multiplier: number
+  }
+  /** RFC 1997, as `65001:100` or a well-known name. */
+  readonly communities: readonly string[]
+  /** RFC 8092, as `65001:1:2`. */
+  readonly largeCommunities: readonly string[]
+  readonly med?: number
+}
+
+/** A BGPPeer that was accepted. */
+export interface BGPPeer {
+  readonly name: string
+  readonly uid: string
+  readonly generation: number
+  readonly spec: BGPPeerSpec
+}
+
+/** The state of one speaker's session, written by that speaker alone. States are spelled as in RFC 4271 section 8.2.2. */
+export interface SpeakerStatus {
+  readonly node: string
+  readonly state: string
+  /** RFC 3339: since when it is in that state. */
+  readonly since: string
+  readonly localAddress?: string
+  readonly advertisedPrefixes: number
+  readonly receivedPrefixes: number
+  readonly lastError?: string
+  readonly flaps: number
+  readonly holdTimeSeconds?: number
+  readonly capabilities?: readonly string[]
+}
+
+export interface BGPPeerStatus {
+  readonly conditions?: readonly Condition[]
+  readonly speakers?: readonly SpeakerStatus[]
+  readonly selectedNodes?: readonly string[]
+  /** `established/speakers`, such as `2/2`: the SESSIONS column. */
+  readonly sessions?: string
+  /** Prefixes announced: the PREFIXES column. */
+  readonly prefixes?: number
+}
+
+/** A BGPPeer as the API server sends it: its spec is untrusted. */
+export interface BGPPeerObject extends KubeObject {
+  readonly spec?: unknown
+  readonly status?: BGPPeerStatus
+}

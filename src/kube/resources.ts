@@ -1,0 +1,98 @@
+/**
+ * The Kubernetes objects that this project reads and writes, each reduced to the fields in use. What the API server sends is
+ * untrusted until a decoder of this room (`decodeBGPPeer`, …) made it one of these types.
+ */
+
+/** How to address a kind: its group, version, plural and scope. */
+export interface ResourceType {
+  readonly group: string
+  readonly version: string
+  readonly kind: string
+  readonly plural: string
+  readonly namespaced: boolean
+}
+
+export const NODES = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false } as const
+export const SECRETS = { group: '', version: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true } as const
+export const EVENTS = { group: '', version: 'v1', kind: 'Event', plural: 'events', namespaced: true } as const
+export const LEASES = {
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  kind: 'Lease',
+  plural: 'leases',
+  namespaced: true,
+} as const
+export const CUSTOM_RESOURCE_DEFINITIONS = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+} as const
+export const BGP_PEERS = {
+  group: 'network.openyurt.io',
+  version: 'v1alpha1',
+  kind: 'BGPPeer',
+  plural: 'bgppeers',
+  namespaced: false,
+} as const
+export const ROUTE_SLICES = {
+  group: 'network.openyurt.io',
+  version: 'v1alpha1',
+  kind: 'RouteSlice',
+  plural: 'routeslices',
+  namespaced: false,
+} as const
+
+export interface ObjectMeta {
+  readonly name: string
+  readonly namespace?: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+  readonly generation?: number
+  readonly creationTimestamp?: string
+  readonly deletionTimestamp?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly annotations?: Readonly<Record<string, string>>
+}
+
+/** Any object as the API server sends it. */
+export interface KubeObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: ObjectMeta
+}
+
+/** The fields of core/v1 Node in use. */
+export interface Node extends KubeObject {
+  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] }
+  readonly status?: {
+    readonly addresses?: readonly { readonly type: string; readonly address: string }[]
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[]
+  }
+}
+
+/** core/v1 Secret; `data` is base64. */
+export interface KubeSecret extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>
+}
+
+/** metav1.Condition. */
+export interface Condition {
+  readonly type: string
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly reason: string
+  readonly message: string
+  readonly lastTransitionTime: string
+  readonly observedGeneration?: number
+}
+
+/** What an Event or an owner reference points at. */
+export interface ObjectReference {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly name: string
+  readonly namespace?: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+}

@@ -1,0 +1,47 @@
+/**
+ * Time and chance, the only way into the program: deciding code never reads them, shells get them from here, and tests put a
+ * clock of their own in place.
+ */
+
+/** Cancels a timer; calling it twice, or after the timer ran, does nothing. */
+export type Cancel = () => void
+
+export interface Clock {
+  /** Wall-clock time in milliseconds since the epoch: for what people and other machines read. */
+  now(): number
+  /** Milliseconds that never go back: for measuring and for deadlines. */
+  monotonic(): number
+  /** Calls `action` once, `milliseconds` from now (not before). */
+  after(milliseconds: number, action: () => void): Cancel
+  /** A number in [0, 1), for jitter. */
+  random(): number
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(milliseconds, action) {
+    const timer = setTimeout(action, milliseconds)
+    return () => clearTimeout(timer)
+  },
+  random: () => Math.random(),
+}
+
+/** Resolves `milliseconds` from now, or at once when `signal` aborts. */
+export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    if (signal?.aborted) return resolve()
+    const done = () => {
+      cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.after(milliseconds, done)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}
+
+/** An RFC 3339 time stamp in UTC with seconds, as Kubernetes writes `metav1.Time`. */
+export function timestamp(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
+}

@@ -1,0 +1,58 @@
+/**
+ * Files that are either the old ones or the new ones, never half of each, also after a power cut: written beside, synced, renamed,
+ * and the folder synced (rename(2), fsync(2)).
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { errorCode } from './errors.ts'
+
+/** Writes `text` to `path` whole; makes the folder if it is missing. `mode` defaults to 0600. */
+export function writeFileWhole(path: string, text: string, options: { mode?: number } = {}): void {
+  const folder = dirname(path)
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  const beside = join(folder, `.${process.pid}.${Date.now()}.part`)
+  try {
+    const file = openSync(beside, 'wx', options.mode ?? 0o600)
+    try {
+      const bytes = Buffer.from(text)
+      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(beside, path)
+  } catch (error) {
+    rmSync(beside, { force: true })
+    throw new Error(`cannot write ${path}`, { cause: error })
+  }
+  syncFolder(folder)
+}
+
+/** The text of `path`, or undefined when there is no such file. */
+export function readFileIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw new Error(`cannot read ${path}`, { cause: error })
+  }
+}
+
+/** Removes `path` for good, if it is there. */
+export function removeFile(path: string): void {
+  rmSync(path, { force: true })
+  try {
+    syncFolder(dirname(path))
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+function syncFolder(folder: string): void {
+  const file = openSync(folder, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces. THE ONLY FILE THAT IMPORTS
+ * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, the namespace rooms and the service notification.
+ *
+ * Every call returns a non-negative result or throws `SystemError` with the errno; all are synchronous. Pointers are taken right
+ * before the call, because the first `.buffer` access of a small typed array moves its storage (`pinned` touches it first).
+ */
+import { dlopen, FFIType, ptr, read } from 'bun:ffi'
+
+const SYMBOLS = {
+  socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+  setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+  getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+  bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+  listen: { args: ['i32', 'i32'], returns: 'i32' },
+  connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+  accept4: { args: ['i32', 'ptr', 'ptr', 'i32'], returns: 'i32' },
+  getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  getpeername: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
+  send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: FFIType.i64_fast },
+  sendto: { args: ['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], returns: FFIType.i64_fast },
+  recv: { args: ['i32', 'ptr', 'u64', 'i32'], returns: FFIType.i64_fast },
+  poll: { args: ['ptr', 'u64', 'i32'], returns: 'i32' },
+  open: { args: ['ptr', 'i32', 'i32'], returns: 'i32' },
+  close: { args: ['i32'], returns: 'i32' },
+  flock: { args: ['i32', 'i32'], returns: 'i32' },
+  setns: { args: ['i32', 'i32'], returns: 'i32' },
+  unshare: { args: ['i32'], returns: 'i32' },
+  prctl: { args: ['i32', 'u64', 'u64', 'u64', 'u64'], returns: 'i32' },
+  getuid: { args: [], returns: 'u32' },
+  __errno_location: { args: [], returns: 'ptr' },
+} as const
+
+type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>['symbols']
+
+/** A failed system call. `errno` is the kernel's number, `code` its name where it is one of the usual ones. */
+export class SystemError extends Error {
+  override readonly name = 'SystemError'
+  readonly errno: number
+  readonly code: string
+  constructor(call: string, errno: number) {
+    const code = ERRNO_NAMES[errno] ?? `errno ${errno}`
+    super(`${call}: ${code} (${ERRNO_TEXTS[code] ?? 'system error'})`)
+    this.errno = errno
+    this.code = code
+  }
+}
+
+/** errno numbers of asm-generic/errno-base.h and errno.h, as used by Linux on x86-64 and arm64. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  ESRCH: 3,
+  EINTR: 4,
+  ENXIO: 6,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EPIPE: 32,
+  ERANGE: 34,
+  ENOPROTOOPT: 92,
+  EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  EISCONN: 106,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTUNREACH: 113,
+  EALREADY: 114,
+  EINPROGRESS: 115,
+} as const
+
+const ERRNO_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(ERRNO).map(([name, number]) => [number, name]),
+)
+const ERRNO_TEXTS: Readonly<Record<string, string>> = {
+  EPERM: 'operation not permitted',
+  ENOENT: 'no such file or directory',
+  ESRCH: 'no such process or route',
+  EAGAIN: 'try again',
+  EACCES: 'permission denied',
+  EBUSY: 'busy',
+  EEXIST: 'exists already',
+  ENODEV: 'no such device',
+  EINVAL: 'invalid argument',
+  ENOPROTOOPT: 'protocol option not available',
+  EOPNOTSUPP: 'operation not supported',
+  EAFNOSUPPORT: 'address family not supported',
+  EADDRINUSE: 'address already in use',
+  EADDRNOTAVAIL: 'address not available',
+  ENETDOWN: 'network is down',
+  ENETUNREACH: 'network is unreachable',
+  ECONNRESET: 'connection reset',
+  ENOBUFS: 'no buffer space',
+  ETIMEDOUT: 'timed out',
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'host is unreachable',
+}
+
+/** The name of an errno (`ECONNREFUSED`), or `errno N`. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES[errno] ?? `errno ${errno}`
+}
+
+/** Words for an errno (`connection refused`). */
+export function errnoText(errno: number): string {
+  return ERRNO_TEXTS[errnoName(errno)] ?? errnoName(errno)
+}
+
+let loaded: Libc | undefined
+
+function libc(): Libc {
+  loaded ??= load()
+  return loaded
+}
+
+/** glibc first, then musl under both of its names. */
+function load(): Libc {
+  const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
+  const names = ['libc.so.6', `libc.musl-${arch}.so.1`, `ld-musl-${arch}.so.1`]
+  for (const name of names) {
+    try {
+      return dlopen(name, SYMBOLS).symbols
+    } catch {
+      // the next name
+    }
+  }
+  throw new Error(`no C library found (tried ${names.join(', ')})`)
+}
+
+function errno(): number {
+  const location = libc().__errno_location() // per thread: asked for each time
+  return location === null ? 0 : read.i32(location, 0)
+}
+
+function checked(call: string, result: number | bigint): number {
+  const value = Number(result)
+  if (value < 0) throw new SystemError(call, errno())
+  return value
+}
+
+/** `bytes` with their storage settled, so that the pointer taken next stays good. */
+function pinned(bytes: Uint8Array): Uint8Array {
+  void bytes.buffer
+  return bytes
+}
+
+export const AF = { INET: 2, INET6: 10, NETLINK: 16, UNIX: 1 } as const
+export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const
+export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as const
+/** poll(2) events. */
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const
+/** flock(2) operations. */
+export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const
+export const CLONE_NEWNET = 0x40000000
+
+export function socket(domain: number, type: number, protocol: number): number {
+  return checked('socket', libc().socket(domain, type | SOCK.CLOEXEC, protocol))
+}
+
+export function setSocketOption(fd: number, level: number, option: number, value: Uint8Array): void {
+  const bytes = pinned(value)
+  checked(`setsockopt(${level}, ${option})`, libc().setsockopt(fd, level, option, ptr(bytes), bytes.length))
+}
+
+export function setSocketOptionInt(fd: number, level: number, option: number, value: number): void {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setInt32(0, value, true)
+  setSocketOption(fd, level, option, bytes)
+}
+
+export function getSocketOptionInt(fd: number, level: number, option: number): number {
+  const value = new Int32Array(1)
+  const length = new Uint32Array([4])
+  void value.buffer
+  void length.buffer
+  checked(`getsockopt(${level}, ${option})`, libc().getsockopt(fd, level, option, ptr(value), ptr(length)))
+  return value[0] ?? 0
+}
+
+/** `address` is a struct sockaddr of its family. */
+export function bind(fd: number, address: Uint8Array): void {
+  const bytes = pinned(address)
+  checked('bind', libc().bind(fd, ptr(bytes), bytes.length))
+}
+
+export function listen(fd: number, backlog: number): void {
+  checked('listen', libc().listen(fd, backlog))
+}
+
+/** Starts to connect; 0, or EINPROGRESS for a non-blocking socket. Other errors throw. */
+export function connect(fd: number, address: Uint8Array): 0 | typeof ERRNO.EINPROGRESS {
+  const bytes = pinned(address)
+  if (libc().connect(fd, ptr(bytes), bytes.length) === 0) return 0
+  const code = errno()
+  if (code === ERRNO.EINPROGRESS) return ERRNO.EINPROGRESS
+  throw new SystemError('connect', code)
+}
+
+/** The struct sockaddr that a socket is bound to. */
+export function getSocketName(fd: number): Uint8Array {
+  return nameOf('getsockname', fd)
+}
+
+/** The struct sockaddr that a socket is connected to. */
+export function getPeerName(fd: number): Uint8Array {
+  return nameOf('getpeername', fd)
+}
+
+function nameOf(call: 'getsockname' | 'getpeername', fd: number): Uint8Array {
+  const name = pinned(new Uint8Array(128))
+  const length = new Uint32Array([128])
+  void length.buffer
+  checked(call, libc()[call](fd, ptr(name), ptr(length)))
+  return name.subarray(0, length[0] ?? 0)
+}
+
+/** Sends `bytes`; returns how many were taken. Throws EAGAIN when a non-blocking socket takes none. */
+export function send(fd: number, bytes: Uint8Array, flags = 0): number {
+  return checked('send', libc().send(fd, ptr(pinned(bytes)), bytes.length, flags | MSG.NOSIGNAL))
+}
+
+/** Sends a datagram to `address`, a struct sockaddr. */
+export function sendTo(fd: number, bytes: Uint8Array, address: Uint8Array, flags = 0): number {
+  const target = pinned(address)
+  const data = pinned(bytes)
+  return checked('sendto', libc().sendto(fd, ptr(data), data.length, flags | MSG.NOSIGNAL, ptr(target), target.length))
+}
+
+/** Receives into `buffer`; returns the length (0: the other end closed). Throws EAGAIN when nothing is there. */
+export function receive(fd: number, buffer: Uint8Array, flags = 0): number {
+  return checked('recv', libc().recv(fd, ptr(pinned(buffer)), buffer.length, flags))
+}
+
+/** The events (of `POLL`) that are there now or within `milliseconds`; 0 for none. */
+export function poll(fd: number, events: number, milliseconds = 0): number {
+  const entry = new Uint8Array(8)
+  const view = new DataView(entry.buffer)
+  view.setInt32(0, fd, true)
+  view.setInt16(4, events, true)
+  checked('poll', libc().poll(ptr(entry), 1, milliseconds))
+  return view.getUint16(6, true)
+}
+
+/** open(2) of an existing file. */
+export function openFile(path: string, flags = 0): number {
+  const name = pinned(Buffer.from(`${path}\0`))
+  return checked(`open ${path}`, libc().open(ptr(name), flags | 0o2000000, 0))
+}
+
+export function close(fd: number): void {
+  checked('close', libc().close(fd))
+}
+
+/** Locks an open file; throws EAGAIN with `LOCK.NB` when another holds it. The lock dies with its holder. */
+export function flock(fd: number, operation: number): void {
+  checked('flock', libc().flock(fd, operation))
+}
+
+export function unshareNetwork(): void {
+  checked('unshare', libc().unshare(CLONE_NEWNET))
+}
+
+/**
+ * Runs `action` with this thread inside the network namespace at `path` (`/run/netns/x`, `/proc/PID/ns/net`). Synchronous on
+ * purpose: an await inside would let other work run in the wrong namespace. A socket opened inside stays there for good. If the
+ * way back fails, the process aborts rather than go on in a namespace that is not its own.
+ */
+export function inNetworkNamespace<T>(path: string, action: () => T): T {
+  const target = openFile(path)
+  try {
+    const home = openFile('/proc/thread-self/ns/net')
+    try {
+      checked(`setns ${path}`, libc().setns(target, CLONE_NEWNET))
+      try {
+        return action()
+      } finally {
+        if (libc().setns(home, CLONE_NEWNET) < 0) process.abort()
+      }
+    } finally {
+      close(home)
+    }
+  } finally {
+    close(target)
+  }
+}
+
+/** Whether this process runs as root of its user namespace. */
+export function isRoot(): boolean {
+  return libc().getuid() === 0
+}

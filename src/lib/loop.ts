@@ -1,0 +1,92 @@
+/**
+ * A loop that reconciles: level-triggered, one run at a time. Any number of wake-ups while it runs make one more run, a failed run
+ * is tried again with exponential back-off and jitter, and a full pass happens every so often even if nothing woke it.
+ */
+import type { Cancel, Clock } from './clock.ts'
+
+export interface Backoff {
+  readonly initialMilliseconds: number
+  readonly maximumMilliseconds: number
+}
+
+/** The pause before try number `attempt` (0 is the first repeat): doubling, capped, minus up to 25% of jitter. */
+export function backoffMilliseconds(backoff: Backoff, attempt: number, random: number): number {
+  const pause = Math.min(backoff.maximumMilliseconds, backoff.initialMilliseconds * 2 ** Math.min(attempt, 30))
+  return pause * (1 - random / 4)
+}
+
+export interface LoopOptions {
+  readonly clock: Clock
+  /** One pass. Throwing means: try again later. */
+  readonly run: () => Promise<void> | void
+  readonly onError: (error: unknown, retryMilliseconds: number) => void
+  readonly backoff?: Backoff
+  /** A pass at least this often; none when absent. */
+  readonly everyMilliseconds?: number
+  /** Wake-ups within this time after the first are one (default 0: the next turn of the event loop). */
+  readonly settleMilliseconds?: number
+}
+
+const DEFAULT_BACKOFF: Backoff = { initialMilliseconds: 200, maximumMilliseconds: 30_000 }
+
+export class Loop {
+  readonly #options: LoopOptions
+  #running: Promise<void> | undefined
+  #again = false
+  #closed = false
+  #failures = 0
+  #cancel: Cancel | undefined
+  #dueAt = Number.POSITIVE_INFINITY
+
+  constructor(options: LoopOptions) {
+    this.#options = options
+  }
+
+  /** Asks for a pass soon. */
+  wake(): void {
+    if (this.#closed) return
+    if (this.#running !== undefined) this.#again = true
+    else this.#schedule(this.#options.settleMilliseconds ?? 0)
+  }
+
+  /** Stops; resolves when a pass under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#cancel?.()
+    await this.#running
+  }
+
+  #schedule(milliseconds: number): void {
+    const dueAt = this.#options.clock.monotonic() + milliseconds
+    if (dueAt >= this.#dueAt) return
+    this.#cancel?.()
+    this.#dueAt = dueAt
+    this.#cancel = this.#options.clock.after(milliseconds, () => {
+      this.#running = this.#pass().finally(() => {
+        this.#running = undefined
+        this.#next()
+      })
+    })
+  }
+
+  async #pass(): Promise<void> {
+    this.#dueAt = Number.POSITIVE_INFINITY
+    this.#again = false
+    try {
+      await this.#options.run()
+      this.#failures = 0
+    } catch (error) {
+      const { clock, onError, backoff } = this.#options
+      const pause = backoffMilliseconds(backoff ?? DEFAULT_BACKOFF, this.#failures, clock.random())
+      this.#failures++
+      onError(error, pause)
+      if (!this.#closed) this.#schedule(pause)
+    }
+  }
+
+  #next(): void {
+    if (this.#closed) return
+    if (this.#again) this.#schedule(this.#options.settleMilliseconds ?? 0)
+    else if (this.#options.everyMilliseconds !== undefined) this.#schedule(this.#options.everyMilliseconds)
+  }
+}

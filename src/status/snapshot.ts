@@ -1,0 +1,113 @@
+/**
+ * What the status interface shows: the answer of `/api/v1/snapshot`, the data of the page, of `/metrics` and of the operator's
+ * commands. Types only; who runs (commands/) fills it from the rooms. Times are RFC 3339 in UTC. No secret ever stands here.
+ */
+
+export interface Snapshot {
+  readonly version: string
+  readonly role: 'controller' | 'node'
+  /** When it was taken. */
+  readonly time: string
+  readonly startedAt: string
+  readonly ready: boolean
+  /** Why it is not ready, or what an operator should know; empty when all is well. */
+  readonly problems: readonly string[]
+  readonly api: ApiContact
+  /** Controller: every node. Node: every node it knows from RouteSlices. */
+  readonly nodes: readonly NodeView[]
+  readonly lans: readonly LanView[]
+  /** Controller: the sessions as the speakers report them. Node: its own. */
+  readonly sessions: readonly SessionRow[]
+  /** Of this node; empty on the controller. */
+  readonly routes: readonly RouteRow[]
+  /** The last ones, newest first. */
+  readonly events: readonly EventRow[]
+  /** Of this node. */
+  readonly node?: {
+    readonly name: string
+    readonly addresses: readonly string[]
+    readonly podCIDRs: readonly string[]
+    readonly viewSource: 'api' | 'state' | 'none'
+    readonly pods?: number
+  }
+  /** Of the controller. */
+  readonly controller?: {
+    readonly leader: string | undefined
+    readonly isLeader: boolean
+    readonly pools: readonly PoolView[]
+  }
+}
+
+export interface ApiContact {
+  readonly server: string
+  readonly connected: boolean
+  readonly lastContact?: string
+  readonly problem?: string
+}
+
+export interface NodeView {
+  readonly name: string
+  readonly addresses: readonly string[]
+  readonly podCIDRs: readonly string[]
+  /** BGPPeers that select it. */
+  readonly peers: readonly string[]
+  /** BGPPeers that it is a speaker of. */
+  readonly speakerOf: readonly string[]
+  readonly ready?: boolean
+  readonly problem?: string
+}
+
+/** A BGPPeer and what belongs to it. */
+export interface LanView {
+  readonly bgpPeer: string
+  readonly localAsNumber: number
+  readonly peerIP: string
+  readonly peerAsNumber: number
+  readonly gateway?: string
+  readonly nodeSelector: string
+  readonly speakers: readonly string[]
+  readonly nodes: readonly string[]
+  readonly problem?: string
+}
+
+export interface SessionRow {
+  readonly bgpPeer: string
+  readonly node: string
+  readonly peerIP: string
+  readonly peerAsNumber: number
+  readonly localAsNumber: number
+  readonly localAddress?: string
+  readonly state: string
+  readonly since: string
+  readonly advertisedPrefixes: number
+  readonly receivedPrefixes: number
+  readonly flaps: number
+  readonly holdTimeSeconds?: number
+  readonly capabilities: readonly string[]
+  readonly lastError?: string
+}
+
+export interface RouteRow {
+  readonly destination: string
+  readonly via: readonly string[]
+  readonly interface?: string
+  /** Nodes (or `gateway`) that it leads to. */
+  readonly reason: string
+  readonly state: 'present' | 'missing' | 'failed'
+  readonly problem?: string
+}
+
+export interface EventRow {
+  readonly time: string
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: string
+  readonly object: string
+  readonly message: string
+}
+
+export interface PoolView {
+  readonly podCIDR: string
+  readonly blockLength: number
+  readonly blocks: number
+  readonly used: number
+}
