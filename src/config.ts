@@ -1,0 +1,217 @@
+/**
+ * The configuration: one schema, every default in one place. A file (`--config FILE`, else /etc/terway-edge/config.yaml if it is there)
+ * and flags that override it make one `Config`; unknown keys are errors, and all problems are listed at once with their paths.
+ *
+ * This file and main.ts are the only readers of the environment, beside cni, whose parameters come that way.
+ */
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { z } from 'zod'
+import { type Problem, problemsError, UserError } from './lib/errors.ts'
+import { readFileIfPresent } from './lib/files.ts'
+import { covers, networkOf, overlaps, parsePrefix } from './lib/ip.ts'
+import { LOG_LEVELS } from './lib/log.ts'
+
+export const DEFAULT_CONFIG_FILE = '/etc/terway-edge/config.yaml'
+
+/** rtnetlink table numbers that have names (linux/rtnetlink.h). */
+const TABLES: Readonly<Record<string, number>> = { main: 254, default: 253 }
+
+const cidr = z.string().superRefine((text, context) => {
+  if (parsePrefix(text) !== undefined) return
+  const network = networkOf(text)
+  const hint =
+    network === undefined
+      ? 'write it as address/length, such as 10.0.0.0/8 or fd00::/48'
+      : `host bits are set; did you mean ${network}?`
+  context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a CIDR block: ${hint}` })
+})
+const cidrs = z.array(cidr)
+
+const network = z
+  .strictObject({
+    /** Pools for edge nodes, IPv4 and IPv6. May be appended to. */
+    podCIDRs: cidrs.default([]),
+    /** Gives the mask: the smallest block with room for so many pods. */
+    podsPerNode: z.int().min(1).max(65_536).default(128),
+    serviceCIDRs: cidrs.default([]),
+    vpcCIDRs: cidrs.default([]),
+    dataCenterCIDRs: cidrs.default([]),
+  })
+  .superRefine((value, context) => {
+    for (const [index, pool] of value.podCIDRs.entries()) {
+      if (parsePrefix(pool) === undefined) continue
+      const problem = poolProblem(pool, value.podCIDRs.slice(0, index), {
+        serviceCIDRs: value.serviceCIDRs,
+        vpcCIDRs: value.vpcCIDRs,
+        dataCenterCIDRs: value.dataCenterCIDRs,
+      })
+      if (problem !== undefined) context.addIssue({ code: 'custom', path: ['podCIDRs', index], message: problem })
+    }
+  })
+
+/**
+ * Why nothing useful can come from `pool`. Part of a pool may be reserved for something else (allocation steps around it), but not all
+ * of it, and no address may stand in two pools.
+ */
+function poolProblem(
+  pool: string,
+  earlier: readonly string[],
+  reserved: Readonly<Record<string, readonly string[]>>,
+): string | undefined {
+  const twin = earlier.find(other => parsePrefix(other) !== undefined && overlaps(pool, other))
+  if (twin !== undefined) return `${pool} overlaps the pool ${twin}: no address may stand in two pools`
+  for (const [key, ranges] of Object.entries(reserved)) {
+    const outer = ranges.find(range => parsePrefix(range) !== undefined && covers(range, pool))
+    if (outer !== undefined) return `${pool} lies inside ${outer} of network.${key}: nothing can be allocated from it`
+  }
+  return undefined
+}
+
+const listen = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, 'write it as ADDRESS:PORT, such as 127.0.0.1:9179')
+
+const status = z.strictObject({
+  /** Where the page and the API listen; port 0 takes a free one. */
+  listen: listen.default('127.0.0.1:9179'),
+  /** A file with the bearer token that callers must show. Needed for any address but loopback, unless `tls.clientCA` is set. */
+  tokenFile: z.string().optional(),
+  tls: z.strictObject({ certificate: z.string(), key: z.string(), clientCA: z.string().optional() }).optional(),
+})
+
+const route = z.strictObject({
+  /** The rtnetlink protocol number that marks our routes. */
+  protocol: z.int().min(5, '1 to 4 belong to the kernel and the administrator').max(255).default(187),
+  table: z
+    .union([
+      z.enum(['main', 'default']),
+      z
+        .int()
+        .min(1)
+        .max(2 ** 32 - 1),
+    ])
+    .default('main')
+    .transform(table => (typeof table === 'string' ? (TABLES[table] ?? 254) : table)),
+})
+
+const cni = z.strictObject({
+  confDir: z.string().default('/etc/cni/net.d'),
+  binDir: z.string().default('/opt/cni/bin'),
+  /** Of the pods' interfaces; auto: the uplink's. */
+  mtu: z
+    .union([z.literal('auto'), z.int().min(1280).max(65_535)], 'auto, or a number from 1280 to 65535')
+    .default('auto'),
+})
+
+const bgp = z.strictObject({
+  /** Where peers may dial in; 0: do not listen. */
+  listenPort: z.int().min(0).max(65_535).default(179),
+})
+
+const ipMasq = z.strictObject({
+  enabled: z.literal(false, 'this version does not masquerade: pod addresses are routed as they are').default(false),
+  nonMasqueradeCIDRs: cidrs.default([]),
+})
+
+const schema = z.strictObject({
+  node: z
+    .string()
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a node name has lower-case letters, digits, - and .')
+    .optional(),
+  kubeconfig: z.string().optional(),
+  state: z.string().default('/var/lib/terway-edge'),
+  logLevel: z.enum(LOG_LEVELS).default('info'),
+  network: network.prefault({}),
+  allocatePodCIDRs: z.boolean().default(true),
+  status: status.prefault({}),
+  route: route.prefault({}),
+  bgp: bgp.prefault({}),
+  cni: cni.prefault({}),
+  ipMasq: ipMasq.prefault({}),
+})
+
+export type Config = Readonly<Omit<z.output<typeof schema>, 'node'>> & {
+  /** This node's name. */
+  readonly node: string
+}
+
+/** Flags that override the file, named as on the command line. */
+export interface ConfigFlags {
+  readonly config?: string
+  readonly kubeconfig?: string
+  readonly state?: string
+  readonly statusListen?: string
+  readonly logLevel?: string
+  readonly node?: string
+}
+
+/** Reads, overrides, checks. Throws a `UserError` of exit status 2 that lists every problem. */
+export function loadConfig(flags: ConfigFlags): Config {
+  const file = flags.config ?? DEFAULT_CONFIG_FILE
+  const text = flags.config === undefined ? (readFileIfPresent(file) ?? '') : readNamedFile(file)
+  return parseConfig(text, file, flags)
+}
+
+/** The pure part of `loadConfig`: the text of a file (YAML, of which JSON is a part) and flags to a configuration. */
+export function parseConfig(text: string, file: string, flags: ConfigFlags = {}, hostName = hostname()): Config {
+  const document = override(parseYaml(text, file), flags)
+  const result = schema.safeParse(document)
+  if (!result.success) throw problemsError(file, result.error.issues.flatMap(toProblems))
+  return { ...result.data, node: result.data.node ?? hostName.toLowerCase() }
+}
+
+function readNamedFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new UserError(`cannot read the configuration file ${file}`, { exitStatus: 2, cause })
+  }
+}
+
+function parseYaml(text: string, file: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = text.trim() === '' ? {} : Bun.YAML.parse(text)
+  } catch (cause) {
+    throw new UserError(`${file} is not YAML`, { exitStatus: 2, cause })
+  }
+  if (value === null || value === undefined) return {} // only comments
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new UserError(
+      `${file} is not a configuration: expected keys and values, such as "state: /var/lib/terway-edge"`,
+      { exitStatus: 2 },
+    )
+  }
+  return { ...value }
+}
+
+function override(document: Record<string, unknown>, flags: ConfigFlags): Record<string, unknown> {
+  const status = typeof document.status === 'object' ? document.status : {}
+  return {
+    ...document,
+    ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
+    ...(flags.state !== undefined && { state: flags.state }),
+    ...(flags.logLevel !== undefined && { logLevel: flags.logLevel }),
+    ...(flags.node !== undefined && { node: flags.node }),
+    ...(flags.statusListen !== undefined && { status: { ...status, listen: flags.statusListen } }),
+  }
+}
+
+function toProblems(issue: z.core.$ZodIssue): Problem[] {
+  const path = pathText(issue.path)
+  if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }]
+  return issue.keys.map(key => ({ path: path === '' ? key : `${path}.${key}`, message: 'unknown key' }))
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`))
+    .join('')
+}
+
+/** What the service manager and the cluster put into the environment. */
+export const environment = {
+  /** systemd's notification socket (sd_notify(3)). */
+  notifySocket: () => process.env.NOTIFY_SOCKET,
+}

@@ -1,0 +1,78 @@
+import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { loadConfig, parseConfig } from '../src/config.ts'
+import { UserError } from '../src/lib/errors.ts'
+
+function refusal(text: string): string {
+  try {
+    parseConfig(text, '/etc/x.yaml')
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError)
+    expect(error).toHaveProperty('exitStatus', 2)
+    return error instanceof Error ? error.message : ''
+  }
+  throw new Error('it was accepted')
+}
+
+test('an empty file gives the defaults of DESIGN section 5', () => {
+  const config = parseConfig('# nothing\n', '/etc/x.yaml', {}, 'Shop-7')
+  expect(config).toMatchObject({
+    node: 'shop-7',
+    state: '/var/lib/terway-edge',
+    status: { listen: '127.0.0.1:9179' },
+    route: { protocol: 187, table: 254 },
+    network: { podsPerNode: 128 },
+    allocatePodCIDRs: true,
+    cni: { confDir: '/etc/cni/net.d', binDir: '/opt/cni/bin', mtu: 'auto' },
+  })
+})
+
+test('flags override the file', () => {
+  const config = parseConfig('status: {listen: "127.0.0.1:1"}\nstate: /a\nnode: n1', 'f', {
+    statusListen: '127.0.0.1:0',
+    state: '/b',
+    node: 'n2',
+  })
+  expect(config).toMatchObject({ status: { listen: '127.0.0.1:0' }, state: '/b', node: 'n2' })
+})
+
+test('all problems are listed at once, each with its path', () => {
+  const message = refusal(
+    'netwrok: {}\nnetwork: {podCIDRs: [10.0.0.5/8], x: 1}\nroute: {protocol: 2}\nstatus: {listen: foo}\ncni: {mtu: big}',
+  )
+  expect(message).toContain('/etc/x.yaml has 6 problems')
+  expect(message).toContain('netwrok: unknown key')
+  expect(message).toContain('network.x: unknown key')
+  expect(message).toContain(
+    'network.podCIDRs[0]: "10.0.0.5/8" is not a CIDR block: host bits are set; did you mean 10.0.0.0/8?',
+  )
+  expect(message).toContain('route.protocol: ')
+  expect(message).toContain('status.listen: write it as ADDRESS:PORT')
+  expect(message).toContain('cni.mtu: auto, or a number')
+})
+
+test('pools that overlap, or that nothing can come from, are refused', () => {
+  expect(refusal('network: {podCIDRs: [10.0.0.0/8, 10.1.0.0/16]}')).toContain('no address may stand in two pools')
+  expect(refusal('network: {podCIDRs: [10.1.0.0/16], vpcCIDRs: [10.0.0.0/8]}')).toContain('nothing can be allocated')
+  expect(
+    parseConfig('network: {podCIDRs: [10.0.0.0/8], dataCenterCIDRs: [10.0.0.0/16]}', 'f').network.podCIDRs,
+  ).toEqual(['10.0.0.0/8'])
+})
+
+test('what is not a YAML mapping is refused', () => {
+  expect(refusal('[a')).toContain('is not YAML')
+  expect(refusal('- a')).toContain('is not a configuration')
+})
+
+test('a named file must be there; the default one need not', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'terway-edge-config-'))
+  try {
+    expect(() => loadConfig({ config: join(folder, 'none.yaml') })).toThrow('cannot read the configuration file')
+    writeFileSync(join(folder, 'c.yaml'), 'logLevel: debug')
+    expect(loadConfig({ config: join(folder, 'c.yaml') }).logLevel).toBe('debug')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
