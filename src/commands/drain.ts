@@ -1,0 +1,43 @@
+/**
+ * `terway-edge drain`: takes this node's sessions out of service before work on it: every announcement is withdrawn, then the sessions are
+ * closed with Cease. The routes of this node stay, so its pods keep their way out while the LAN's other speakers announce them.
+ */
+import { type ConfigFlags, loadConfig } from '../config.ts'
+import { UserError } from '../lib/errors.ts'
+import { createProgram, runProgram } from './program.ts'
+import { runningProcess } from './service.ts'
+
+export function drainCommand(args: string[]): Promise<number> {
+  const program = createProgram(
+    'drain',
+    'Withdraws what this node announces and closes its BGP sessions with Cease. Restarting the service takes it back.',
+    ['terway-edge drain', 'systemctl restart terway-edge   # and it speaks again'],
+  )
+    .option('--config <file>', 'the configuration file of the service')
+    .option('--state <dir>', 'the state folder of the service (default: /var/lib/terway-edge)')
+    .option('--timeout <seconds>', 'how long to wait for it', Number, 15)
+  return runProgram<ConfigFlags & { timeout: number }>(program, args, async options => {
+    const { state, status } = loadConfig(options)
+    await drainProcess(state, options.timeout)
+    process.stdout.write(
+      `drained: nothing is announced from here; see terway-edge peers --address http://${status.listen}\n`,
+    )
+    return 0
+  })
+}
+
+/** Asks the process on `stateDir` to drain and waits until it says that it did. */
+export async function drainProcess(stateDir: string, timeoutSeconds: number): Promise<void> {
+  const running = runningProcess(stateDir)
+  if (running === undefined)
+    throw new UserError(`no terway-edge works with ${stateDir}: is the service running? systemctl status terway-edge`)
+  process.kill(running.pid, 'SIGUSR2')
+  const deadline = Date.now() + timeoutSeconds * 1000
+  while (Date.now() < deadline) {
+    if (await Bun.file(`${stateDir}/drained`).exists()) return
+    if (runningProcess(stateDir) === undefined)
+      throw new UserError(`process ${running.pid} ended while draining; see journalctl -u terway-edge`)
+    await Bun.sleep(100)
+  }
+  throw new UserError(`process ${running.pid} did not drain within ${timeoutSeconds} s; see journalctl -u terway-edge`)
+}

@@ -1,0 +1,206 @@
+/**
+ * `terway-edge install` and `uninstall`: the executable, the unit, the configuration and the CNI link on this machine. Installing twice
+ * changes nothing; a configuration that is there is never overwritten; what was not made here is never removed.
+ */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import configExample from '../../config/config.yaml' with { type: 'text' }
+import unit from '../../config/terway-edge.service' with { type: 'text' }
+import { loadConfig } from '../config.ts'
+import { errorText, UserError } from '../lib/errors.ts'
+import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
+import { drainProcess } from './drain.ts'
+import { removeNodeNetwork } from './leave.ts'
+import { createProgram, runProgram } from './program.ts'
+import { runningProcess } from './service.ts'
+
+const EXECUTABLE = '/usr/local/bin/terway-edge'
+const UNIT = '/etc/systemd/system/terway-edge.service'
+const CONFIG = '/etc/terway-edge/config.yaml'
+const KUBECONFIG = '/etc/terway-edge/kubeconfig'
+const CNI_NAMES = ['terway-edge'] as const
+
+interface InstallOptions {
+  readonly root: string
+  readonly kubeconfig?: string
+  readonly start: boolean
+}
+
+export function installCommand(args: string[]): Promise<number> {
+  const program = createProgram(
+    'install',
+    'Installs this executable as the service of an edge node. Installing again updates it.',
+    [
+      'terway-edge install --kubeconfig ./node.kubeconfig',
+      'terway-edge install --root /mnt/image --no-start   # into an image that is being built',
+    ],
+  )
+    .option('--kubeconfig <file>', `copied to ${KUBECONFIG} (see terway-edge kubeconfig)`)
+    .option('--root <dir>', 'install below this folder instead of /', '/')
+    .option('--no-start', 'do not enable and start the service')
+  return runProgram<InstallOptions>(program, args, async options => {
+    install(options)
+    return 0
+  })
+}
+
+function install(options: InstallOptions): void {
+  const at = (path: string) => join(options.root, path)
+  if (options.kubeconfig !== undefined && !existsSync(options.kubeconfig)) {
+    throw new UserError(`--kubeconfig ${options.kubeconfig}: there is no such file`, { exitStatus: 2 })
+  }
+  const self = compiledExecutable()
+  const config = loadConfig(existsSync(at(CONFIG)) ? { config: at(CONFIG) } : {})
+  done('executable', at(EXECUTABLE), copyWhole(self, at(EXECUTABLE), 0o755))
+  if (options.kubeconfig !== undefined)
+    done(
+      'kubeconfig',
+      at(KUBECONFIG),
+      writeIfDifferent(at(KUBECONFIG), readFileIfPresent(options.kubeconfig) ?? '', 0o600),
+    )
+  done(
+    'configuration',
+    at(CONFIG),
+    existsSync(at(CONFIG)) ? 'kept' : writeIfDifferent(at(CONFIG), configExample, 0o644),
+  )
+  for (const name of CNI_NAMES)
+    done('CNI plugin', at(join(config.cni.binDir, name)), link(EXECUTABLE, at(join(config.cni.binDir, name))))
+  const change = writeIfDifferent(at(UNIT), unit, 0o644)
+  done('unit', at(UNIT), change)
+  if (options.root !== '/' || !options.start) return
+  if (Bun.which('systemctl') === null) {
+    process.stdout.write(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
+    return
+  }
+  systemctl('daemon-reload')
+  systemctl('enable', 'terway-edge.service')
+  systemctl('restart', 'terway-edge.service')
+  process.stdout.write('the service runs; see terway-edge status\n')
+}
+
+interface UninstallOptions {
+  readonly root: string
+  readonly purge: boolean
+}
+
+export function uninstallCommand(args: string[]): Promise<number> {
+  const program = createProgram(
+    'uninstall',
+    'Withdraws what this node announces, stops the service, removes its routes, its CNI configuration and what install made.',
+    ['terway-edge uninstall', 'terway-edge uninstall --purge   # also the configuration, the kubeconfig and the state'],
+  )
+    .option('--root <dir>', 'what was installed below this folder', '/')
+    .option('--purge', 'remove the configuration, the kubeconfig and the state too', false)
+  return runProgram<UninstallOptions>(program, args, async options => {
+    await uninstall(options)
+    return 0
+  })
+}
+
+async function uninstall(options: UninstallOptions): Promise<void> {
+  const at = (path: string) => join(options.root, path)
+  const config = loadConfig(existsSync(at(CONFIG)) ? { config: at(CONFIG) } : {})
+  if (options.root === '/') {
+    if (runningProcess(config.state) !== undefined) {
+      await drainProcess(config.state, 15).catch(error =>
+        process.stderr.write(`could not withdraw first: ${errorText(error)}\n`),
+      )
+    }
+    if (Bun.which('systemctl') !== null && existsSync(UNIT)) {
+      systemctl('disable', '--now', 'terway-edge.service')
+    }
+    for (const line of removeNodeNetwork(config)) process.stdout.write(`${line}\n`)
+  }
+  for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
+  remove(at(UNIT))
+  if (options.root === '/' && Bun.which('systemctl') !== null) systemctl('daemon-reload')
+  if (options.purge) {
+    remove(at(dirname(CONFIG)))
+    remove(at(config.state))
+  } else process.stdout.write(`kept: ${at(CONFIG)} and ${at(config.state)} (remove them with --purge)\n`)
+  remove(at(EXECUTABLE))
+}
+
+/** The running executable; when run from source there is none to install. */
+function compiledExecutable(): string {
+  if (Bun.embeddedFiles.length === 0 && !import.meta.url.includes('$bunfs')) {
+    throw new UserError(
+      'this is the source, not the executable: build it with scripts/build and run dist/terway-edge install',
+      { exitStatus: 2 },
+    )
+  }
+  return process.execPath
+}
+
+type Change = 'written' | 'unchanged' | 'kept'
+
+function copyWhole(from: string, to: string, mode: number): Change {
+  if (existsSync(to) && lstatSync(to).isFile() && sameFile(from, to)) return 'unchanged'
+  mkdirSync(dirname(to), { recursive: true })
+  const beside = `${to}.part` // the running executable cannot be written to, but it can be replaced
+  copyFileSync(from, beside)
+  chmodSync(beside, mode)
+  renameSync(beside, to)
+  return 'written'
+}
+
+function sameFile(a: string, b: string): boolean {
+  const [x, y] = [lstatSync(a), lstatSync(b)]
+  if (x.ino === y.ino && x.dev === y.dev) return true
+  return x.size === y.size && digest(a) === digest(b)
+}
+
+function digest(path: string): string {
+  const hash = new Bun.CryptoHasher('sha256')
+  hash.update(readFileSync(path))
+  return hash.digest('hex')
+}
+
+function writeIfDifferent(path: string, text: string, mode: number): Change {
+  if (readFileIfPresent(path) === text) return 'unchanged'
+  writeFileWhole(path, text, { mode })
+  return 'written'
+}
+
+function link(target: string, path: string): Change {
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  if (there?.isSymbolicLink() && readlinkSync(path) === target) return 'unchanged'
+  if (there !== undefined && !there.isSymbolicLink()) {
+    throw new UserError(`${path} is there and is not ours: move it away first`)
+  }
+  mkdirSync(dirname(path), { recursive: true })
+  rmSync(path, { force: true })
+  symlinkSync(target, path)
+  return 'written'
+}
+
+function unlinkOurs(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(path) === EXECUTABLE) remove(path)
+}
+
+function remove(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
+  rmSync(path, { recursive: true })
+  process.stdout.write(`removed ${path}\n`)
+}
+
+function done(what: string, path: string, change: Change): void {
+  process.stdout.write(`${what.padEnd(14)} ${path} (${change})\n`)
+}
+
+function systemctl(...words: string[]): void {
+  const { exitCode, stderr } = Bun.spawnSync(['systemctl', ...words], { stdout: 'ignore', stderr: 'pipe' })
+  if (exitCode !== 0)
+    throw new UserError(`systemctl ${words.join(' ')}: ${stderr.toString().trim() || `exit status ${exitCode}`}`)
+}

@@ -1,0 +1,110 @@
+/**
+ * What a long-running subcommand shares: the notification of systemd, waiting for a signal, the file that names the process, and the
+ * checks before anything is touched.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { environment } from '../config.ts'
+import { errorText, UserError } from '../lib/errors.ts'
+import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { AF, close, SOCK, sendTo, socket } from '../lib/libc.ts'
+import type { Log } from '../lib/log.ts'
+
+/** Linux capabilities (linux/capability.h). */
+const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12 } as const
+
+/** Tells systemd a state such as `READY=1` (sd_notify(3)); nothing happens outside of systemd. */
+export function notifyService(state: string, log: Log): void {
+  const path = environment.notifySocket()
+  if (path === undefined || path === '') return
+  try {
+    const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : `${path}\0`)
+    const address = new Uint8Array(2 + name.length)
+    address[0] = AF.UNIX
+    address.set(name, 2)
+    const fd = socket(AF.UNIX, SOCK.DGRAM, 0)
+    try {
+      sendTo(fd, Buffer.from(state), address)
+    } finally {
+      close(fd)
+    }
+  } catch (error) {
+    log.warn({ detail: errorText(error) }, 'systemd could not be notified')
+  }
+}
+
+export type Stop = 'SIGTERM' | 'SIGINT'
+
+/** Resolves at the first SIGTERM or SIGINT; `onDrain` is called at each SIGUSR2. A second stop signal ends the process at once. */
+export function untilSignal(onDrain?: () => void): Promise<Stop> {
+  return new Promise(resolve => {
+    if (onDrain !== undefined) process.on('SIGUSR2', onDrain)
+    let stopping = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(1)
+        stopping = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+/** Throws when this process lacks a capability: better now than half-way. */
+export function requireCapabilities(command: string, names: readonly (keyof typeof CAPABILITIES)[]): void {
+  const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))
+  const effective = BigInt(`0x${line?.[1] ?? '0'}`)
+  const lacking = names.filter(name => (effective & (1n << BigInt(CAPABILITIES[name]))) === 0n)
+  if (lacking.length === 0) return
+  throw new UserError(
+    `${command} needs ${lacking.join(' and ')}: run it as root or by its systemd unit (terway-edge install writes one)`,
+  )
+}
+
+interface Running {
+  readonly pid: number
+  /** Clock ticks after boot (proc(5), field 22): tells a process from a later one of the same number. */
+  readonly startTicks: string
+}
+
+const FILE = 'process.json'
+
+/** The process that says in the state folder that it runs; undefined when it does not any more. */
+export function runningProcess(stateDir: string): Running | undefined {
+  const text = readFileIfPresent(join(stateDir, FILE))
+  if (text === undefined) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) return undefined
+    const { pid, startTicks } = value
+    if (typeof pid !== 'number' || typeof startTicks !== 'string') return undefined
+    return startTicksOf(pid) === startTicks ? { pid, startTicks } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Claims the state folder for this process; a second one on the same folder is refused. Returns how to give it back. */
+export function claimStateFolder(stateDir: string): () => void {
+  const other = runningProcess(stateDir)
+  if (other !== undefined && other.pid !== process.pid) {
+    throw new UserError(
+      `another terway-edge (process ${other.pid}) works with ${stateDir}: stop it first, or name another folder with --state`,
+    )
+  }
+  try {
+    writeFileWhole(
+      join(stateDir, FILE),
+      `${JSON.stringify({ pid: process.pid, startTicks: startTicksOf(process.pid) })}\n`,
+    )
+  } catch (cause) {
+    throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
+  }
+  return () => removeFile(join(stateDir, FILE))
+}
+
+function startTicksOf(pid: number): string | undefined {
+  const text = readFileIfPresent(`/proc/${pid}/stat`)
+  // the second field, the name in parentheses, may hold spaces
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19]
+}

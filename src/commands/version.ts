@@ -1,0 +1,27 @@
+/** `terway-edge version`: a light path that loads nothing heavy. */
+import { version } from '../../package.json'
+
+/** Set by scripts/build to the commit that was built. */
+declare const TERWAY_EDGE_COMMIT: string | undefined
+
+/** The version of this executable and the commit it was built from, `unknown` when run from source. */
+export function versionInfo(): { version: string; commit: string; bun: string; platform: string } {
+  const commit = typeof TERWAY_EDGE_COMMIT === 'string' ? TERWAY_EDGE_COMMIT : 'unknown'
+  return { version, commit, bun: Bun.version, platform: `${process.platform}-${process.arch}` }
+}
+
+export async function versionCommand(args: string[]): Promise<number> {
+  const info = versionInfo()
+  const json = args.join(' ') === '-o json'
+  if (!json && args.length > 0) {
+    const help = args[0] === '--help' || args[0] === '-h'
+    const text = 'Usage: terway-edge version [-o json]\n'
+    ;(help ? process.stdout : process.stderr).write(text)
+    return help ? 0 : 2
+  }
+  const text = json
+    ? JSON.stringify(info)
+    : `terway-edge ${info.version} (commit ${info.commit}, Bun ${info.bun}, ${info.platform})`
+  process.stdout.write(`${text}\n`)
+  return 0
+}

@@ -1,0 +1,120 @@
+/**
+ * The one executable: picks the subcommand and loads only what that one needs. Called with CNI_COMMAND set and no subcommand it is
+ * the CNI plugin. Decides nothing but that, and the exit status.
+ */
+import { errorText, UserError } from './lib/errors.ts'
+
+type Run = (args: string[]) => Promise<number>
+
+interface Entry {
+  readonly summary: string
+  readonly load: () => Promise<Run>
+}
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  controller: {
+    summary: 'allocate pod CIDRs, evaluate BGPPeers, publish RouteSlices',
+    load: async () => (await import('./commands/controller.ts')).controllerCommand,
+  },
+  node: {
+    summary: 'agent and speaker in one process: what the service runs',
+    load: async () => (await import('./commands/node.ts')).nodeCommand,
+  },
+  agent: { summary: 'the route agent alone', load: async () => (await import('./commands/node.ts')).agentCommand },
+  speaker: { summary: 'the BGP speaker alone', load: async () => (await import('./commands/node.ts')).speakerCommand },
+  cni: {
+    summary: 'the CNI plugin, run by the container runtime',
+    load: async () => (await import('./cni/plugin.ts')).cniCommand,
+  },
+  status: {
+    summary: 'what the local process does',
+    load: async () => (await import('./commands/status.ts')).statusCommand,
+  },
+  peers: { summary: 'BGP sessions', load: async () => (await import('./commands/peers.ts')).peersCommand },
+  routes: {
+    summary: 'routes wanted and present',
+    load: async () => (await import('./commands/routes.ts')).routesCommand,
+  },
+  nodes: { summary: 'nodes and their pod CIDRs', load: async () => (await import('./commands/nodes.ts')).nodesCommand },
+  install: {
+    summary: 'install on this machine: executable, service, configuration, CNI',
+    load: async () => (await import('./commands/install.ts')).installCommand,
+  },
+  uninstall: {
+    summary: 'remove what install and the agent made',
+    load: async () => (await import('./commands/install.ts')).uninstallCommand,
+  },
+  drain: {
+    summary: "withdraw this node's announcements and close its sessions",
+    load: async () => (await import('./commands/drain.ts')).drainCommand,
+  },
+  manifests: {
+    summary: 'CRDs, RBAC and the controller as YAML',
+    load: async () => (await import('./commands/manifests.ts')).manifestsCommand,
+  },
+  kubeconfig: {
+    summary: 'a least-privilege kubeconfig for a node',
+    load: async () => (await import('./commands/kubeconfig.ts')).kubeconfigCommand,
+  },
+  config: {
+    summary: 'print the effective configuration',
+    load: async () => (await import('./commands/config.ts')).configCommand,
+  },
+  bgp: { summary: 'decode BGP messages', load: async () => (await import('./commands/bgp.ts')).bgpCommand },
+  lab: {
+    summary: 'the whole system on this machine, in network namespaces',
+    load: async () => (await import('./commands/lab.ts')).labCommand,
+  },
+  version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).versionCommand },
+}
+
+function usage(): string {
+  const width = Math.max(...Object.keys(COMMANDS).map(name => name.length))
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  return `terway-edge: an underlay pod network for Kubernetes edge sites
+
+Usage: terway-edge COMMAND [OPTIONS]
+
+Commands:
+${lines.join('\n')}
+
+terway-edge COMMAND --help says more about each.
+`
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined && process.env.CNI_COMMAND !== undefined)
+    return (await import('./cni/plugin.ts')).cniCommand([])
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    process.stdout.write(usage())
+    return name === undefined ? 2 : 0
+  }
+  if (name === '--version' || name === '-V') return (await import('./commands/version.ts')).versionCommand(rest)
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (entry === undefined) {
+    process.stderr.write(`terway-edge: there is no command ${JSON.stringify(name)}; terway-edge --help lists them\n`)
+    return 2
+  }
+  const run = await entry.load()
+  return run(rest)
+}
+
+/** Prints an error for a person; a stack trace only for what is a bug of ours. */
+function report(command: string, error: unknown): number {
+  const prefix = `terway-edge${command === '' ? '' : ` ${command}`}`
+  if (error instanceof UserError) {
+    process.stderr.write(`${prefix}: ${errorText(error)}\n`)
+    return error.exitStatus
+  }
+  const stack = error instanceof Error && error.stack !== undefined ? `\n${error.stack}` : ''
+  process.stderr.write(`${prefix}: unexpected error, please report it: ${errorText(error)}${stack}\n`)
+  return 1
+}
+
+const args = process.argv.slice(2)
+try {
+  process.exitCode = await main(args)
+} catch (error) {
+  process.exitCode = report(args[0] ?? '', error)
+}
