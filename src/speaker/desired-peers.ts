@@ -1,0 +1,207 @@
+/**
+ * Which peers this node speaks to and what it announces to each, from what it knows of the cluster. Pure: DESIGN section 3, "Speaker".
+ *
+ * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next hop (RFC 4271 section 5.1.3), so
+ * the speaker itself carries no traffic of others. This file opens no session and writes no status.
+ */
+import { createHash } from 'node:crypto'
+import type { Announcement, PeerConfig } from '../bgp/speaker-types.ts'
+import type { BGPPeer } from '../kube/bgp-peer.ts'
+import type { ClusterView } from '../kube/cluster-view.ts'
+import type { RouteEntry } from '../kube/route-slice.ts'
+import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import type { Secret } from '../lib/secret.ts'
+
+/** The addresses of this node's interfaces, canonical, the preferred one of each family first. */
+export interface LocalAddress {
+  readonly interface: string
+  readonly address: string
+}
+
+/** Why something that a BGPPeer asks for is not done. `message` says what to change and never holds a secret. */
+export interface SpeakerProblem {
+  readonly bgpPeer: string
+  readonly kind: 'SecretNotFound' | 'PeerTaken' | 'NoInterface' | 'NoSourceAddress' | 'NoNextHop' | 'PrefixTaken'
+  readonly message: string
+}
+
+export interface DesiredPeers {
+  readonly peers: readonly PeerConfig[]
+  /** By BGPPeer name, for every one in `peers`; sorted by prefix. */
+  readonly announcements: ReadonlyMap<string, readonly Announcement[]>
+  readonly problems: readonly SpeakerProblem[]
+}
+
+export interface DesiredPeersInput {
+  /** The name of this node. */
+  readonly self: string
+  readonly view: ClusterView
+  readonly local: readonly LocalAddress[]
+  /** The password each session has now: kept while its Secret cannot be read, so that a lost Secret takes no session down. */
+  readonly passwordsInUse: ReadonlyMap<string, Secret>
+}
+
+/** The sessions and announcements that this node should have. Peers come in the order of their names. */
+export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
+  const problems: SpeakerProblem[] = []
+  const peers: PeerConfig[] = []
+  const announcements = new Map<string, readonly Announcement[]>()
+  const taken = new Map<string, string>()
+  for (const peer of spokenTo(input.self, input.view)) {
+    const owner = taken.get(peer.spec.peerIP)
+    if (owner !== undefined) {
+      const message = `${peer.spec.peerIP} is already the peer of BGPPeer ${owner} on ${input.self}: one session per peer address; give this one another peerIP or remove one of them`
+      problems.push({ bgpPeer: peer.name, kind: 'PeerTaken', message })
+      continue
+    }
+    const config = peerConfig(peer, input, problems)
+    if (config === undefined) continue
+    taken.set(peer.spec.peerIP, peer.name)
+    peers.push(config)
+    announcements.set(peer.name, announcementsFor(peer, input, problems))
+  }
+  return { peers, announcements, problems }
+}
+
+/** The BGPPeers that name this node as a speaker, by name. */
+export function spokenTo(self: string, view: ClusterView): readonly BGPPeer[] {
+  return view.peers
+    .filter(peer => peer.spec.localSpeakers.includes(self))
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+}
+
+function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerProblem[]): PeerConfig | undefined {
+  const { name, spec } = peer
+  const password = passwordOf(peer, input, problems)
+  if (spec.authPassword !== undefined && password === undefined) return undefined
+  const linkLocal = isLinkLocal(spec.peerIP)
+  const linkInterface = linkLocal ? interfaceForLinkLocal(input) : undefined
+  if (linkLocal && linkInterface === undefined) {
+    const message = `${spec.peerIP} is a link-local address and no interface of ${input.self} has one: use a global peerIP`
+    problems.push({ bgpPeer: name, kind: 'NoInterface', message })
+    return undefined
+  }
+  if (spec.sourceAddress !== undefined && !input.local.some(({ address }) => address === spec.sourceAddress)) {
+    const message = `sourceAddress ${spec.sourceAddress} is on no interface of ${input.self}: add it there or leave sourceAddress out`
+    problems.push({ bgpPeer: name, kind: 'NoSourceAddress', message })
+  }
+  return {
+    key: name,
+    localAs: spec.localAsNumber,
+    peerAs: spec.peerAsNumber,
+    peerAddress: spec.peerIP,
+    peerPort: spec.peerPort,
+    routerId: routerId(input),
+    ...(spec.sourceAddress === undefined ? {} : { sourceAddress: spec.sourceAddress }),
+    ...(linkInterface === undefined ? {} : { interface: linkInterface }),
+    ...(password === undefined ? {} : { password }),
+    holdTimeSeconds: spec.holdTimeSeconds,
+    connectRetrySeconds: spec.connectRetrySeconds,
+    gracefulRestart: spec.gracefulRestart,
+    families: families(peer, input.view),
+    ...(spec.ebgpMultihop === undefined ? {} : { ebgpMultihop: spec.ebgpMultihop }),
+    ...(spec.ttlSecurity === undefined ? {} : { ttlSecurity: spec.ttlSecurity }),
+    passive: spec.passive,
+  }
+}
+
+/** The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a session without it. */
+function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerProblem[]): Secret | undefined {
+  if (peer.spec.authPassword === undefined) return undefined
+  const { name, key } = peer.spec.authPassword.secretKeyRef
+  const problem = input.view.passwordProblems.get(peer.name)
+  const password = input.view.passwords.get(peer.name) ?? input.passwordsInUse.get(peer.name)
+  if (problem !== undefined || password === undefined) {
+    const why = problem ?? `Secret kube-system/${name} with key ${key} has not been read yet`
+    const consequence =
+      password === undefined ? 'no session is opened without the password' : 'the session keeps the password it has'
+    problems.push({ bgpPeer: peer.name, kind: 'SecretNotFound', message: `${why}; ${consequence}` })
+  }
+  return password
+}
+
+/** The families to negotiate: that of the session's own addresses, and those of the LAN's podCIDRs. */
+function families(peer: BGPPeer, view: ClusterView): readonly Family[] {
+  const wanted = new Set<Family>([familyOf(peer.spec.peerIP)])
+  for (const entry of view.entries) {
+    if (entry.peers.includes(peer.name)) for (const podCIDR of entry.podCIDRs) wanted.add(familyOf(podCIDR))
+  }
+  return FAMILIES.filter(family => wanted.has(family))
+}
+
+/** Every podCIDR of every node that the BGPPeer selects; of one that two nodes claim, the first by name has it. */
+function announcementsFor(
+  peer: BGPPeer,
+  input: DesiredPeersInput,
+  problems: SpeakerProblem[],
+): readonly Announcement[] {
+  const { spec, name } = peer
+  const attributes = {
+    ...(spec.med === undefined ? {} : { med: spec.med }),
+    ...(spec.communities.length === 0 ? {} : { communities: spec.communities }),
+    ...(spec.largeCommunities.length === 0 ? {} : { largeCommunities: spec.largeCommunities }),
+  }
+  const owners = new Map<string, { node: string; nextHop: string }>()
+  const entries = input.view.entries.filter(entry => entry.peers.includes(name))
+  for (const entry of [...entries].sort((a, b) => (a.node < b.node ? -1 : 1))) {
+    for (const prefix of entry.podCIDRs) {
+      const owner = owners.get(prefix)
+      const nextHop = nextHopOf(entry, prefix, input)
+      if (owner !== undefined) {
+        const message = `${prefix} belongs to the nodes ${owner.node} and ${entry.node}: announced for ${owner.node} only; give one of them another podCIDR`
+        problems.push({ bgpPeer: name, kind: 'PrefixTaken', message })
+      } else if (nextHop === undefined) {
+        const message = `${prefix} is not announced: node ${entry.node} has no ${familyName(familyOf(prefix))} address of its own to be the next hop`
+        problems.push({ bgpPeer: name, kind: 'NoNextHop', message })
+      } else {
+        owners.set(prefix, { node: entry.node, nextHop })
+      }
+    }
+  }
+  return [...owners]
+    .map(([prefix, { nextHop }]) => ({ prefix, nextHop, ...attributes }))
+    .sort((a, b) => compareAddresses(a.prefix, b.prefix))
+}
+
+/** The owner's first address of the prefix's family; an address of this node is the next hop of its own prefixes alone. */
+function nextHopOf(entry: RouteEntry, prefix: string, input: DesiredPeersInput): string | undefined {
+  const family = familyOf(prefix)
+  const mine = (address: string) => entry.node !== input.self && input.local.some(local => local.address === address)
+  return entry.addresses.find(address => familyOf(address) === family && !isLinkLocal(address) && !mine(address))
+}
+
+/**
+ * The BGP Identifier (RFC 6286: any non-zero number unique in the AS): this node's IPv4 address; on a node with none, four
+ * octets of a hash of its name, the same after every start.
+ */
+function routerId(input: DesiredPeersInput): string {
+  const own = input.view.entries.find(entry => entry.node === input.self)?.addresses ?? []
+  const candidates = [...own, ...input.local.map(({ address }) => address)]
+  const address = candidates.find(text => familyOf(text) === 'ipv4' && !text.startsWith('127.') && !isLinkLocal(text))
+  return address ?? routerIdOfName(input.self)
+}
+
+/** Kept inside 1.0.0.0 to 126.255.255.255, because routers from before RFC 6286 want a valid host address. */
+export function routerIdOfName(node: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = createHash('sha256').update(node).digest()
+  return `${1 + (a % 126)}.${b}.${c}.${d}`
+}
+
+/** The interface for a link-local peer: the one with this node's own address, else the first that has a link-local one. */
+function interfaceForLinkLocal(input: DesiredPeersInput): string | undefined {
+  const own = input.view.entries.find(entry => entry.node === input.self)?.addresses ?? []
+  const withLinkLocal = new Set(input.local.filter(({ address }) => isLinkLocal(address)).map(local => local.interface))
+  const preferred = input.local.find(local => own.includes(local.address) && withLinkLocal.has(local.interface))
+  return preferred?.interface ?? [...withLinkLocal][0]
+}
+
+function isLinkLocal(address: string): boolean {
+  const canonical = canonicalAddress(address)
+  if (canonical === undefined) return false
+  const [first = 0, second = 0] = addressBytes(canonical)
+  return familyOf(canonical) === 'ipv4' ? first === 169 && second === 254 : first === 0xfe && (second & 0xc0) === 0x80
+}
+
+function familyName(family: Family): string {
+  return family === 'ipv4' ? 'IPv4' : 'IPv6'
+}

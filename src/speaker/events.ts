@@ -1,0 +1,143 @@
+/**
+ * Which Kubernetes Events a speaker records on a BGPPeer (`kubectl describe bgppeers`), and how often. Pure: the memory of what was
+ * recorded goes in and comes out.
+ *
+ * Messages of one cause are equal, so that the recorder counts them in one Event; a session that fails every second is
+ * recorded at most every 30 s. What a peer sent (RFC 9003 texts) is shown printable and short; secrets are never here.
+ */
+import type { PeerConfig, SessionError, SessionEvent } from '../bgp/speaker-types.ts'
+import type { KubeEvent } from '../kube/api.ts'
+import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { BGP_PEERS } from '../kube/resources.ts'
+import { assertNever } from '../lib/assert.ts'
+import type { SpeakerProblem } from './desired-peers.ts'
+
+export type SpeakerEventReason =
+  | 'Established'
+  | 'FailedEstablish'
+  | 'SessionLost'
+  | 'GracefulRestart'
+  | 'SecretNotFound'
+
+/** What happened, before the rate is looked at. */
+export interface SpeakerEvent {
+  readonly bgpPeer: string
+  readonly type: 'Normal' | 'Warning'
+  readonly reason: SpeakerEventReason
+  readonly message: string
+}
+
+/** When each text was last recorded, by BGPPeer, reason and text; and each reason. Clock.monotonic() milliseconds. */
+export type EventMemory = ReadonlyMap<string, number>
+
+/** Between two records of one failure. */
+const REPEAT_MILLISECONDS = 30_000
+/** Between two records of failures of one BGPPeer, whatever they say. */
+const BETWEEN_FAILURES_MILLISECONDS = 5_000
+/** Kept this long to tell a repetition; then it is as good as new. */
+const FORGET_MILLISECONDS = 600_000
+/** A missing Secret is a state, not a try: it is said again so that the Event does not expire while it lasts. */
+const REPEAT_PROBLEM_MILLISECONDS = 600_000
+
+/** The Event of what happened to the session that `config` describes, on node `self`. */
+export function sessionEvent(self: string, event: SessionEvent, config: PeerConfig): SpeakerEvent {
+  const session = `${self} to ${endpoint(config)} AS ${config.peerAs}`
+  switch (event.kind) {
+    case 'established':
+      return {
+        bgpPeer: event.key,
+        type: 'Normal',
+        reason: 'Established',
+        message: `${session}: the session is established`,
+      }
+    case 'failed':
+      return {
+        bgpPeer: event.key,
+        type: 'Warning',
+        reason: 'FailedEstablish',
+        message: `${session}: ${failureText(event.error, config)}`,
+      }
+    case 'lost':
+      return {
+        bgpPeer: event.key,
+        type: 'Warning',
+        reason: 'SessionLost',
+        message: `${session}: ${failureText(event.error, config)}`,
+      }
+    case 'graceful-restart':
+      return {
+        bgpPeer: event.key,
+        type: 'Normal',
+        reason: 'GracefulRestart',
+        message: `${session}: ${printable(event.detail)}`,
+      }
+    default:
+      return assertNever(event)
+  }
+}
+
+/** The Event of a problem that keeps a session from being opened, or undefined for one that only the log and the page tell. */
+export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEvent | undefined {
+  const { bgpPeer, kind, message } = problem
+  switch (kind) {
+    case 'SecretNotFound':
+      return { bgpPeer, type: 'Warning', reason: 'SecretNotFound', message: `${self}: ${message}` }
+    case 'PeerTaken':
+    case 'NoInterface':
+    case 'NoSourceAddress':
+      return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}` }
+    case 'NoNextHop':
+    case 'PrefixTaken':
+      return undefined
+    default:
+      return assertNever(kind)
+  }
+}
+
+/** Whether to record `event` now, and the memory after that. */
+export function admit(memory: EventMemory, event: SpeakerEvent, now: number): { memory: EventMemory; record: boolean } {
+  const { bgpPeer, reason, message } = event
+  const same = JSON.stringify([bgpPeer, reason, message])
+  const kind = JSON.stringify([bgpPeer, reason])
+  const since = (key: string) => now - (memory.get(key) ?? Number.NEGATIVE_INFINITY)
+  const repeat = reason === 'SecretNotFound' ? REPEAT_PROBLEM_MILLISECONDS : REPEAT_MILLISECONDS
+  const failing = event.type === 'Warning' && reason !== 'SessionLost'
+  if (failing && (since(same) < repeat || since(kind) < BETWEEN_FAILURES_MILLISECONDS)) return { memory, record: false }
+  const kept = [...memory].filter(([key, at]) => now - at < FORGET_MILLISECONDS && !endsFailure(event, key))
+  return { memory: new Map([...kept, [same, now], [kind, now]]), record: true }
+}
+
+/** The Event as the API server takes it. */
+export function kubeEvent(event: SpeakerEvent, peer: BGPPeer): KubeEvent {
+  const apiVersion = `${BGP_PEERS.group}/${BGP_PEERS.version}`
+  const regarding = { apiVersion, kind: BGP_PEERS.kind, name: peer.name, uid: peer.uid }
+  return { regarding, type: event.type, reason: event.reason, message: event.message }
+}
+
+/** After a session was up, the next failure is news again. */
+function endsFailure(event: SpeakerEvent, key: string): boolean {
+  return (
+    event.reason === 'Established' && key.startsWith(JSON.stringify([event.bgpPeer, 'FailedEstablish']).slice(0, -1))
+  )
+}
+
+/** Why, and what to do: the speaker's own text, with the hint that a silent switch and a password give. */
+function failureText(error: SessionError, config: PeerConfig): string {
+  const text = printable(error.message)
+  const suspect = config.password !== undefined && (error.kind === 'timed-out' || error.kind === 'hold-timer-expired')
+  if (!suspect || /password/i.test(text)) return text
+  return `${text}; with a wrong password the switch does not answer at all: compare authPassword with the switch's (wrong password suspected)`
+}
+
+function endpoint(config: PeerConfig): string {
+  if (config.peerPort === 179) return config.peerAddress
+  return config.peerAddress.includes(':')
+    ? `[${config.peerAddress}]:${config.peerPort}`
+    : `${config.peerAddress}:${config.peerPort}`
+}
+
+/** One line of at most 300 characters without control characters. */
+function printable(text: string): string {
+  const line = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
+  return line.length <= 300 ? line : `${line.slice(0, 299)}…`
+}

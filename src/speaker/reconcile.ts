@@ -1,0 +1,259 @@
+/**
+ * The speaker room: carries what the cluster wants to the BGP speaker, and what the sessions do to BGPPeer status and Events.
+ *
+ * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP never waits for the API server
+ * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
+ */
+import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../bgp/speaker-types.ts'
+import type { EventRecorder, KubeApi } from '../kube/api.ts'
+import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
+import type { Clock } from '../lib/clock.ts'
+import { timestamp } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
+import type { Secret } from '../lib/secret.ts'
+import { type DesiredPeers, desiredPeers, type LocalAddress, type SpeakerProblem, spokenTo } from './desired-peers.ts'
+import { admit, type EventMemory, kubeEvent, problemEvent, type SpeakerEvent, sessionEvent } from './events.ts'
+import type { RestartMarker } from './restart-marker.ts'
+import { idleStatus, type SpeakerSession, sessionRow, speakerStatus } from './session-status.ts'
+import { StatusWriter } from './status-writer.ts'
+
+export interface SpeakerRoomOptions {
+  /** This node's name. */
+  readonly self: string
+  readonly view: ClusterViewSource
+  /** Absent: no status is written (no kubeconfig). */
+  readonly api: KubeApi | undefined
+  readonly events: EventRecorder | undefined
+  readonly speaker: Speaker
+  readonly marker: RestartMarker | undefined
+  /** The addresses of this node's interfaces now, the preferred one of each family first. */
+  readonly localAddresses: () => readonly LocalAddress[]
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export type CloseHow = Parameters<Speaker['close']>[0]
+
+export interface SpeakerRoom {
+  /** The sessions of this node, those that a problem keeps from being opened included (Idle). */
+  sessions(): readonly SpeakerSession[]
+  /** What an operator should know, a line each; empty when all is well. */
+  problems(): readonly string[]
+  /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
+  wake(): void
+  onChange(listener: () => void): () => void
+  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. */
+  close(how: CloseHow): Promise<void>
+}
+
+/** Starts at once with the view there is, or with the first that comes. The speaker is closed by `close`; view, api and events are not. */
+export function createSpeakerRoom(options: SpeakerRoomOptions): SpeakerRoom {
+  return new Room(options)
+}
+
+/** Missing Secrets are said again and interfaces looked at, at least this often. */
+const EVERY_MILLISECONDS = 300_000
+/** How long a shutdown waits for the API server to take our status entries away. */
+const LAST_WRITE_MILLISECONDS = 3_000
+
+class Room implements SpeakerRoom {
+  readonly #options: SpeakerRoomOptions
+  readonly #writer: StatusWriter | undefined
+  readonly #loop: Loop
+  readonly #listeners = new Set<() => void>()
+  readonly #stops: (() => void)[]
+  readonly #reported = new Map<string, SpeakerStatus>()
+  readonly #passwords = new Map<string, Secret>()
+  #view: ClusterView | undefined
+  #desired: DesiredPeers = { peers: [], announcements: new Map(), problems: [] }
+  #configs: ReadonlyMap<string, PeerConfig> = new Map()
+  #memory: EventMemory = new Map()
+  #spoke: boolean
+  /** BGPPeers that may have an entry of the former process; looked at with the first view. */
+  #former: readonly string[]
+
+  constructor(options: SpeakerRoomOptions) {
+    const { self, view, api, speaker, clock, log } = options
+    this.#options = options
+    this.#writer = api && new StatusWriter({ self, api, clock, log })
+    this.#spoke = options.marker?.restarting ?? false
+    this.#former = options.marker?.formerPeers ?? []
+    this.#loop = new Loop({
+      clock,
+      run: () => this.#reconcile(),
+      onError: error =>
+        log.error({ detail: errorText(error), err: error }, 'peers and announcements could not be applied'),
+      everyMilliseconds: EVERY_MILLISECONDS,
+    })
+    this.#stops = [
+      view.onChange(() => this.#loop.wake()),
+      speaker.onEvent(event => this.#happened(event)),
+      speaker.onChange(() => this.#changed()),
+    ]
+    this.#loop.wake()
+  }
+
+  sessions(): readonly SpeakerSession[] {
+    const { self, speaker } = this.#options
+    return [...speaker.sessions().map(session => sessionRow(self, session)), ...this.#unopened()]
+  }
+
+  problems(): readonly string[] {
+    return this.#desired.problems.map(({ bgpPeer, message }) => `BGPPeer ${bgpPeer}: ${message}`)
+  }
+
+  wake(): void {
+    this.#loop.wake()
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(how: CloseHow): Promise<void> {
+    for (const stop of this.#stops) stop()
+    await this.#loop.close()
+    if (how.mode === 'restart') this.#mark(marker => marker.restart())
+    else for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
+    await Promise.all([this.#options.speaker.close(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
+    if (how.mode === 'shutdown') this.#mark(marker => marker.shutdown())
+  }
+
+  #reconcile(): void {
+    const { self, view, speaker, localAddresses } = this.#options
+    const current = view.current()
+    if (current === undefined) return // not ready is not empty
+    this.#view = current
+    const before = this.#desired
+    this.#desired = desiredPeers({ self, view: current, local: localAddresses(), passwordsInUse: this.#passwords })
+    this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
+    this.#keepPasswords(current)
+    speaker.setPeers(this.#desired.peers)
+    for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
+    this.#tellProblems(before.problems)
+    this.#changed()
+  }
+
+  #keepPasswords(view: ClusterView): void {
+    const wanted = new Set(spokenTo(this.#options.self, view).map(peer => peer.name))
+    for (const name of this.#passwords.keys()) if (!wanted.has(name)) this.#passwords.delete(name)
+    for (const { key, password } of this.#desired.peers) {
+      if (password !== undefined) this.#passwords.set(key, password)
+      else this.#passwords.delete(key)
+    }
+  }
+
+  #tellProblems(before: readonly SpeakerProblem[]): void {
+    const { self, log } = this.#options
+    const known = new Set(before.map(({ bgpPeer, message }) => `${bgpPeer}: ${message}`))
+    for (const problem of this.#desired.problems) {
+      const { bgpPeer, message } = problem
+      if (!known.has(`${bgpPeer}: ${message}`))
+        log.warn({ bgpPeer, detail: message }, 'a BGPPeer cannot be served in full')
+      const event = problemEvent(self, problem)
+      if (event !== undefined) this.#record(event)
+    }
+  }
+
+  #happened(event: SessionEvent): void {
+    const config = this.#configs.get(event.key)
+    if (config === undefined) return // no longer ours: nobody waits for it
+    if (event.kind === 'established') this.#spoke = true
+    this.#record(sessionEvent(this.#options.self, event, config))
+    this.#changed()
+  }
+
+  #record(event: SpeakerEvent): void {
+    const { events, clock } = this.#options
+    const peer = this.#view?.peers.find(({ name }) => name === event.bgpPeer)
+    if (peer === undefined || events === undefined) return
+    const { memory, record } = admit(this.#memory, event, clock.monotonic())
+    this.#memory = memory
+    if (record) events.record(kubeEvent(event, peer))
+  }
+
+  /** Brings the reports up to what is so now. */
+  #changed(): void {
+    if (this.#view !== undefined) this.#report(this.#options.speaker.sessions())
+    for (const listener of this.#listeners) listener()
+  }
+
+  #report(sessions: readonly SessionView[]): void {
+    const { self } = this.#options
+    const reports = new Map<string, SpeakerStatus>()
+    for (const row of this.#unopened()) {
+      reports.set(row.bgpPeer, idleStatus(row, this.#reported.get(row.bgpPeer)))
+    }
+    for (const session of sessions) {
+      if (!this.#configs.has(session.key)) continue
+      reports.set(session.key, speakerStatus(self, session, this.#reported.get(session.key)))
+    }
+    const names = new Set([
+      ...reports.keys(),
+      ...this.#reported.keys(),
+      ...(this.#writer?.owned ?? []),
+      ...this.#former,
+    ])
+    this.#former = []
+    for (const name of names) this.#writer?.report(name, reports.get(name))
+    this.#reported.clear()
+    for (const [name, status] of reports) this.#reported.set(name, status)
+    this.#markRunning()
+  }
+
+  /** BGPPeers that name this node and get no session, each as an Idle session with the problem. */
+  #unopened(): readonly SpeakerSession[] {
+    const { self } = this.#options
+    const peers = this.#view === undefined ? [] : spokenTo(self, this.#view)
+    return peers.flatMap(({ name, spec }) => {
+      const problem = this.#desired.problems.find(({ bgpPeer }) => bgpPeer === name)
+      if (this.#configs.has(name) || problem === undefined) return []
+      return [
+        {
+          bgpPeer: name,
+          node: self,
+          peerIP: spec.peerIP,
+          peerAsNumber: spec.peerAsNumber,
+          localAsNumber: spec.localAsNumber,
+          state: 'Idle',
+          since: this.#idleSince(name),
+          advertisedPrefixes: 0,
+          receivedPrefixes: 0,
+          flaps: 0,
+          capabilities: [],
+          lastError: problem.message,
+        },
+      ]
+    })
+  }
+
+  #idleSince(name: string): string {
+    const reported = this.#reported.get(name)
+    return reported?.state === 'Idle' ? reported.since : timestamp(this.#options.clock.now())
+  }
+
+  #markRunning(): void {
+    const bgpPeers = this.#writer?.owned ?? [...this.#configs.keys()].sort()
+    if (this.#configs.size === 0) this.#spoke = false
+    const restartTimes = this.#desired.peers.map(({ gracefulRestart }) => gracefulRestart.restartTimeSeconds)
+    const restartTimeSeconds = Math.max(0, ...restartTimes)
+    const spoke = this.#spoke
+    this.#mark(marker =>
+      bgpPeers.length === 0 ? marker.shutdown() : marker.running({ bgpPeers, spoke, restartTimeSeconds }),
+    )
+  }
+
+  /** The marker is a help for the next start: a full disk must not end a session. */
+  #mark(note: (marker: RestartMarker) => void): void {
+    if (this.#options.marker === undefined) return
+    try {
+      note(this.#options.marker)
+    } catch (error) {
+      this.#options.log.warn({ detail: errorText(error) }, 'the restart marker cannot be written')
+    }
+  }
+}

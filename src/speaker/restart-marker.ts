@@ -1,0 +1,89 @@
+/**
+ * Whether this start is a restart in the sense of RFC 4724, so that the R bit goes out and the switch neither waits for us nor drops our
+ * routes. A file in the state folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended, a crash
+ * leaves it as it was. It also names the BGPPeers that hold a status entry of ours.
+ */
+import { join } from 'node:path'
+import type { Clock } from '../lib/clock.ts'
+import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+
+/** The file's content. Times are Clock.now() milliseconds. */
+export interface Marker {
+  /** BGPPeers that this node is a speaker of or still has a status entry in. */
+  readonly bgpPeers: readonly string[]
+  /** Whether a session was established, so that a peer may hold routes of ours. */
+  readonly spoke: boolean
+  /** The longest restart time offered to a peer. */
+  readonly restartTimeSeconds: number
+  /** When a planned restart ended the process; absent while it speaks, and so after a crash. */
+  readonly endedAt?: number
+}
+
+/**
+ * Whether peers may still keep our routes. After a crash the end is not known and the answer is yes: a peer that has given up has
+ * nothing to keep, and the R bit then only tells it not to wait for our End-of-RIB (RFC 4724 section 4.2).
+ */
+export function isRestarting(marker: Marker | undefined, now: number): boolean {
+  if (marker === undefined || !marker.spoke) return false
+  return marker.endedAt === undefined || now - marker.endedAt <= marker.restartTimeSeconds * 1000
+}
+
+/** The marker in `text`, or undefined when it is not one: a file that cannot be read means a first start. */
+export function parseMarker(text: string): Marker | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (typeof value !== 'object' || value === null) return undefined
+  if (!('bgpPeers' in value) || !('restartTimeSeconds' in value)) return undefined
+  const { bgpPeers, restartTimeSeconds } = value
+  const spoke = 'spoke' in value && value.spoke === true
+  if (!Array.isArray(bgpPeers) || typeof restartTimeSeconds !== 'number') return undefined
+  const endedAt = 'endedAt' in value && typeof value.endedAt === 'number' ? value.endedAt : undefined
+  const names = bgpPeers.filter((name): name is string => typeof name === 'string')
+  return { bgpPeers: names, spoke, restartTimeSeconds, ...(endedAt === undefined ? {} : { endedAt }) }
+}
+
+/** The marker file of one process. */
+export interface RestartMarker {
+  /** Decided once, when the marker was opened: what the former process left. */
+  readonly restarting: boolean
+  /** BGPPeers that the former process was a speaker of. */
+  readonly formerPeers: readonly string[]
+  /** Notes what is so while the process runs; writes only when it changes. */
+  running(state: Omit<Marker, 'endedAt'>): void
+  /** Notes the end of a planned restart. */
+  restart(): void
+  /** Forgets: what we announced is withdrawn. */
+  shutdown(): void
+}
+
+/** Opens the marker in the state folder. Its writes throw when the folder cannot be written. */
+export function openRestartMarker(stateFolder: string, clock: Clock): RestartMarker {
+  const path = join(stateFolder, 'speaker.json')
+  const text = readFileIfPresent(path)
+  const former = text === undefined ? undefined : parseMarker(text)
+  let current: Marker | undefined
+  let present = text !== undefined
+  const write = (marker: Marker) => {
+    if (JSON.stringify(marker) === JSON.stringify(current)) return
+    writeFileWhole(path, `${JSON.stringify(marker)}\n`)
+    current = marker
+    present = true
+  }
+  return {
+    restarting: isRestarting(former, clock.now()),
+    formerPeers: former?.bgpPeers ?? [],
+    running: write,
+    restart() {
+      if (current !== undefined) write({ ...current, endedAt: clock.now() })
+    },
+    shutdown() {
+      if (present) removeFile(path)
+      present = false
+      current = undefined
+    },
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Writes this node's own entry of `status.speakers[]` by server-side apply, under a field manager of its own: nobody else writes it
+ * and it writes nothing else. Removing it is an apply without it. When to write is decided in session-status.ts.
+ *
+ * While the API server is out of reach the newest report of each BGPPeer is kept and written once it answers again. Nothing
+ * here ever waits for or disturbs a session.
+ */
+import { createHash } from 'node:crypto'
+import { ApiError, type KubeApi } from '../kube/api.ts'
+import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { BGP_PEERS, type KubeObject } from '../kube/resources.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
+import { type Written, writeDueAt } from './session-status.ts'
+
+interface Entry {
+  /** undefined: remove it. */
+  wanted: SpeakerStatus | undefined
+  written: Written | undefined
+  dueAt: number | undefined
+}
+
+export interface StatusWriterOptions {
+  readonly self: string
+  readonly api: KubeApi
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export class StatusWriter {
+  readonly #options: StatusWriterOptions
+  readonly #entries = new Map<string, Entry>()
+  readonly #loop: Loop
+  #cancel: Cancel | undefined
+  #failing = false
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options
+    this.#loop = new Loop({
+      clock: options.clock,
+      run: () => this.#writeDue(),
+      onError: error => this.#failed(error),
+      backoff: { initialMilliseconds: 1_000, maximumMilliseconds: 30_000 },
+    })
+  }
+
+  /** BGPPeers that have, or may have, an entry of ours. */
+  get owned(): readonly string[] {
+    return [...this.#entries.keys()].sort()
+  }
+
+  /** The report that `bgpPeer` should show, or undefined for none. */
+  report(bgpPeer: string, wanted: SpeakerStatus | undefined): void {
+    const entry = this.#entries.get(bgpPeer) ?? { wanted, written: undefined, dueAt: undefined }
+    this.#entries.set(bgpPeer, entry)
+    entry.wanted = wanted
+    const dueAt = writeDueAt(entry.written, wanted, this.#options.clock.monotonic())
+    // The settling time runs from the first change; a later change only brings it forward.
+    entry.dueAt = dueAt === undefined ? undefined : Math.min(dueAt, entry.dueAt ?? dueAt)
+    this.#schedule()
+  }
+
+  /** Writes what is due now and stops; gives up after `milliseconds`. */
+  async close(milliseconds: number): Promise<void> {
+    this.#cancel?.()
+    const { clock } = this.#options
+    for (const entry of this.#entries.values()) if (entry.dueAt !== undefined) entry.dueAt = clock.monotonic()
+    const closed = this.#loop.close()
+    const written = closed.then(() => this.#writeDue()).catch(() => {}) // the next start, or nobody, needs it
+    const limit = Promise.withResolvers<void>()
+    const cancel = clock.after(milliseconds, limit.resolve)
+    await Promise.race([written, limit.promise])
+    cancel()
+  }
+
+  #schedule(): void {
+    this.#cancel?.()
+    if (this.#failing) return // the loop tries again by itself, with back-off
+    const { clock } = this.#options
+    const due = [...this.#entries.values()].flatMap(entry => (entry.dueAt === undefined ? [] : [entry.dueAt]))
+    if (due.length === 0) return
+    this.#cancel = clock.after(Math.max(0, Math.min(...due) - clock.monotonic()), () => this.#loop.wake())
+  }
+
+  async #writeDue(): Promise<void> {
+    const { clock } = this.#options
+    const errors: unknown[] = []
+    for (const [bgpPeer, entry] of this.#entries) {
+      if (entry.dueAt === undefined || entry.dueAt > clock.monotonic()) continue
+      await this.#write(bgpPeer, entry).catch(error => errors.push(error))
+    }
+    if (errors.length > 0) throw errors[0]
+    if (this.#failing) {
+      this.#failing = false
+      this.#options.log.info({}, 'session status is written again')
+    }
+    this.#schedule()
+  }
+
+  async #write(bgpPeer: string, entry: Entry): Promise<void> {
+    const status = entry.wanted
+    await this.#apply(bgpPeer, status)
+    entry.written = { status, at: this.#options.clock.monotonic() }
+    entry.dueAt = writeDueAt(entry.written, entry.wanted, entry.written.at)
+    if (status === undefined && entry.wanted === undefined) this.#entries.delete(bgpPeer)
+  }
+
+  async #apply(bgpPeer: string, status: SpeakerStatus | undefined): Promise<void> {
+    const { api, self } = this.#options
+    const object: KubeObject & { status: object } = {
+      apiVersion: `${BGP_PEERS.group}/${BGP_PEERS.version}`,
+      kind: BGP_PEERS.kind,
+      metadata: { name: bgpPeer },
+      status: status === undefined ? {} : { speakers: [status] },
+    }
+    try {
+      await api.apply(BGP_PEERS, object, { fieldManager: fieldManager(self), subresource: 'status', force: true })
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return // deleted: there is nothing to report to
+      throw error
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (this.#failing) return
+    this.#failing = true
+    this.#options.log.warn({ detail: errorText(error) }, 'session status cannot be written and is kept for later')
+  }
+}
+
+/** The field manager of a node's entries: unique, and at most 128 characters, as the API server demands. */
+export function fieldManager(node: string): string {
+  const whole = `terway-edge-speaker-${node}`
+  if (whole.length <= 128) return whole
+  return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
+}

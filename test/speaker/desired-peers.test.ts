@@ -1,0 +1,191 @@
+import { expect, test } from 'bun:test'
+import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { type DesiredPeersInput, desiredPeers, routerIdOfName } from '../../src/speaker/desired-peers.ts'
+import { bgpPeer, entry, lan, localOfNode1, view } from './fixtures.ts'
+
+function desired(clusterView: ClusterView, change: Partial<DesiredPeersInput> = {}) {
+  return desiredPeers({ self: 'node-1', view: clusterView, local: localOfNode1, passwordsInUse: new Map(), ...change })
+}
+
+test('a speaker announces the podCIDR of every node of the LAN with that node as next hop', () => {
+  const { peers, announcements, problems } = desired(view())
+  expect(peers).toEqual([
+    {
+      key: 'peer',
+      localAs: 65010,
+      peerAs: 65001,
+      peerAddress: '172.16.0.1',
+      peerPort: 179,
+      routerId: '172.16.0.11',
+      holdTimeSeconds: 90,
+      connectRetrySeconds: 30,
+      gracefulRestart: { enabled: true, restartTimeSeconds: 600 },
+      families: ['ipv4'],
+      passive: false,
+    },
+  ])
+  expect(announcements.get('peer')).toEqual([
+    { prefix: '10.0.1.0/25', nextHop: '172.16.0.11' },
+    { prefix: '10.0.1.128/25', nextHop: '172.16.0.12' },
+    { prefix: '10.0.2.0/25', nextHop: '172.16.0.13' },
+  ])
+  expect(problems).toEqual([])
+})
+
+test('a node that no BGPPeer names as a speaker has no peers', () => {
+  const { peers, announcements } = desired(view(), { self: 'node-3' })
+  expect(peers).toEqual([])
+  expect(announcements.size).toBe(0)
+})
+
+test('entries of other LANs are not announced', () => {
+  const { announcements } = desired(view({ entries: [...lan, entry('far', '172.17.0.11', '10.9.0.0/25', ['other'])] }))
+  expect(announcements.get('peer')?.map(({ prefix }) => prefix)).not.toContain('10.9.0.0/25')
+})
+
+test('a speaker without an entry of its own speaks, under the address of its interface', () => {
+  const { peers, announcements } = desired(view({ entries: lan.slice(1) }))
+  expect(peers[0]?.routerId).toBe('172.16.0.11')
+  expect(announcements.get('peer')).toHaveLength(2)
+})
+
+test('communities, large communities and the MED go with every prefix', () => {
+  const peer = bgpPeer('peer', { communities: ['65010:7'], largeCommunities: ['65010:1:2'], med: 50 })
+  for (const announcement of desired(view({ peers: [peer] })).announcements.get('peer') ?? []) {
+    expect(announcement).toMatchObject({ med: 50, communities: ['65010:7'], largeCommunities: ['65010:1:2'] })
+  }
+})
+
+test('options of the session are passed on', () => {
+  const peer = bgpPeer('peer', {
+    peerPort: 1179,
+    sourceAddress: '172.16.0.11',
+    ebgpMultihop: 3,
+    ttlSecurity: 1,
+    passive: true,
+  })
+  expect(desired(view({ peers: [peer] })).peers[0]).toMatchObject({
+    peerPort: 1179,
+    sourceAddress: '172.16.0.11',
+    ebgpMultihop: 3,
+    ttlSecurity: 1,
+    passive: true,
+  })
+})
+
+test('a source address that is on no interface is a problem that says so', () => {
+  const peer = bgpPeer('peer', { sourceAddress: '172.16.0.99' })
+  const { peers, problems } = desired(view({ peers: [peer] }))
+  expect(peers).toHaveLength(1)
+  expect(problems).toMatchObject([{ kind: 'NoSourceAddress', message: expect.stringContaining('172.16.0.99') }])
+})
+
+const withPassword = bgpPeer('peer', { authPassword: { secretKeyRef: { name: 'bgp-secret', key: 'password' } } })
+
+test('the password of the Secret is that of the session', () => {
+  const password = new Secret('mySecretValue')
+  const { peers, problems } = desired(view({ peers: [withPassword], passwords: new Map([['peer', password]]) }))
+  expect(peers[0]?.password?.equals(password)).toBe(true)
+  expect(problems).toEqual([])
+})
+
+test('without the password that is asked for there is no session, and a problem', () => {
+  const why = 'Secret kube-system/bgp-secret does not exist'
+  const { peers, announcements, problems } = desired(
+    view({ peers: [withPassword], passwordProblems: new Map([['peer', why]]) }),
+  )
+  expect(peers).toEqual([])
+  expect(announcements.size).toBe(0)
+  expect(problems).toMatchObject([{ bgpPeer: 'peer', kind: 'SecretNotFound', message: expect.stringContaining(why) }])
+})
+
+test('a password that has not been read yet counts as missing', () => {
+  const { peers, problems } = desired(view({ peers: [withPassword] }))
+  expect(peers).toEqual([])
+  expect(problems[0]?.message).toContain('kube-system/bgp-secret')
+})
+
+test('a session keeps its password when the Secret is lost', () => {
+  const password = new Secret('mySecretValue')
+  const { peers, problems } = desired(
+    view({ peers: [withPassword], passwordProblems: new Map([['peer', 'Secret is gone']]) }),
+    { passwordsInUse: new Map([['peer', password]]) },
+  )
+  expect(peers[0]?.password?.equals(password)).toBe(true)
+  expect(problems).toMatchObject([{ kind: 'SecretNotFound' }])
+})
+
+test('a peer that asks for no password has none, whatever was in use before', () => {
+  const { peers } = desired(view(), { passwordsInUse: new Map([['peer', new Secret('old')]]) })
+  expect(peers[0]?.password).toBeUndefined()
+})
+
+test('dual stack: each prefix has the owner address of its own family, and both families are negotiated', () => {
+  const entries = [
+    { node: 'node-2', addresses: ['172.16.0.12', 'fd00::12'], podCIDRs: ['10.0.1.0/25', 'fd10::/80'], peers: ['peer'] },
+  ]
+  const { peers, announcements } = desired(view({ entries }))
+  expect(peers[0]?.families).toEqual(['ipv4', 'ipv6'])
+  expect(announcements.get('peer')).toEqual([
+    { prefix: '10.0.1.0/25', nextHop: '172.16.0.12' },
+    { prefix: 'fd10::/80', nextHop: 'fd00::12' },
+  ])
+})
+
+test('a prefix whose node has no address of its family is left out and named', () => {
+  const entries = [
+    { node: 'node-2', addresses: ['172.16.0.12'], podCIDRs: ['10.0.1.0/25', 'fd10::/80'], peers: ['peer'] },
+  ]
+  const { announcements, problems } = desired(view({ entries }))
+  expect(announcements.get('peer')).toEqual([{ prefix: '10.0.1.0/25', nextHop: '172.16.0.12' }])
+  expect(problems).toMatchObject([{ kind: 'NoNextHop', message: expect.stringContaining('fd10::/80') }])
+})
+
+test("this node's address is never the next hop of another node's prefix", () => {
+  const { announcements, problems } = desired(view({ entries: [entry('node-2', '172.16.0.11', '10.0.1.128/25')] }))
+  expect(announcements.get('peer')).toEqual([])
+  expect(problems).toMatchObject([{ kind: 'NoNextHop', message: expect.stringContaining('node-2') }])
+})
+
+test('a prefix that two nodes claim is announced once, and both are named', () => {
+  const entries = [entry('node-3', '172.16.0.13', '10.0.1.0/25'), entry('node-2', '172.16.0.12', '10.0.1.0/25')]
+  const { announcements, problems } = desired(view({ entries }))
+  expect(announcements.get('peer')).toEqual([{ prefix: '10.0.1.0/25', nextHop: '172.16.0.12' }])
+  expect(problems).toMatchObject([{ kind: 'PrefixTaken', message: expect.stringMatching(/node-2.*node-3/) }])
+})
+
+test('of two BGPPeers with one peer address the first by name has the session', () => {
+  const { peers, problems } = desired(view({ peers: [bgpPeer('b'), bgpPeer('a')] }))
+  expect(peers.map(({ key }) => key)).toEqual(['a'])
+  expect(problems).toMatchObject([{ bgpPeer: 'b', kind: 'PeerTaken' }])
+})
+
+test('an IPv6 session negotiates IPv6 even before there are prefixes', () => {
+  const { peers } = desired(view({ peers: [bgpPeer('peer', { peerIP: 'fd00::1' })], entries: [] }))
+  expect(peers[0]?.families).toEqual(['ipv6'])
+})
+
+test('a link-local peer is spoken to on the interface of the node address', () => {
+  const peers = [bgpPeer('peer', { peerIP: 'fe80::1' })]
+  const local = [
+    { interface: 'eth9', address: 'fe80::9' },
+    { interface: 'eth0', address: '172.16.0.11' },
+    { interface: 'eth0', address: 'fe80::11' },
+  ]
+  expect(desired(view({ peers }), { local }).peers[0]?.interface).toBe('eth0')
+  const none = desired(view({ peers }))
+  expect(none.peers).toEqual([])
+  expect(none.problems).toMatchObject([{ kind: 'NoInterface' }])
+})
+
+test('a node with IPv6 alone has a router ID from its name, the same each time and a valid address', () => {
+  const local = [{ interface: 'eth0', address: 'fd00::11' }]
+  const { peers } = desired(view({ entries: [] }), { local })
+  expect(peers[0]?.routerId).toBe(routerIdOfName('node-1'))
+  expect(routerIdOfName('node-1')).not.toBe(routerIdOfName('node-2'))
+  for (let n = 0; n < 1000; n++) {
+    const first = Number(routerIdOfName(`node-${n}`).split('.')[0])
+    expect(first >= 1 && first <= 126).toBe(true)
+  }
+})

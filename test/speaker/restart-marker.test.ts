@@ -1,0 +1,66 @@
+import { expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isRestarting, openRestartMarker, parseMarker } from '../../src/speaker/restart-marker.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+const spoke = { bgpPeers: ['peer'], spoke: true, restartTimeSeconds: 600 }
+
+test('a first start and a process that never had a session are no restart', () => {
+  expect(isRestarting(undefined, 0)).toBe(false)
+  expect(isRestarting({ ...spoke, spoke: false }, 0)).toBe(false)
+})
+
+test('a restart within the restart time is one, a later one is not', () => {
+  expect(isRestarting({ ...spoke, endedAt: 1_000 }, 601_000)).toBe(true)
+  expect(isRestarting({ ...spoke, endedAt: 1_000 }, 601_001)).toBe(false)
+})
+
+test('a clock that went back, and a crash, count as a restart', () => {
+  expect(isRestarting({ ...spoke, endedAt: 1_000_000 }, 0)).toBe(true)
+  expect(isRestarting(spoke, 1e12)).toBe(true)
+})
+
+test('a file that is not a marker means a first start', () => {
+  for (const text of ['', '{', 'null', '[]', '{"bgpPeers":1,"restartTimeSeconds":1}'])
+    expect(parseMarker(text)).toBeUndefined()
+})
+
+function inFolder(body: (folder: string, clock: FakeClock) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), 'te-marker-'))
+  try {
+    body(folder, new FakeClock())
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test('the next process learns of a restart and of the BGPPeers', () =>
+  inFolder((folder, clock) => {
+    const first = openRestartMarker(folder, clock)
+    expect(first.restarting).toBe(false)
+    first.running(spoke)
+    expect(statSync(join(folder, 'speaker.json')).mode & 0o777).toBe(0o600)
+    first.restart()
+    const second = openRestartMarker(folder, clock)
+    expect(second.restarting).toBe(true)
+    expect(second.formerPeers).toEqual(['peer'])
+  }))
+
+test('after a crash the next process restarts, after a shutdown it starts afresh', () =>
+  inFolder((folder, clock) => {
+    openRestartMarker(folder, clock).running(spoke)
+    const second = openRestartMarker(folder, clock)
+    expect(second.restarting).toBe(true)
+    second.shutdown()
+    const third = openRestartMarker(folder, clock)
+    expect(third.restarting).toBe(false)
+    expect(third.formerPeers).toEqual([])
+  }))
+
+test('a damaged file is a first start', () =>
+  inFolder((folder, clock) => {
+    writeFileSync(join(folder, 'speaker.json'), 'half of a fi')
+    expect(openRestartMarker(folder, clock).restarting).toBe(false)
+  }))

@@ -1,0 +1,80 @@
+import { expect, test } from 'bun:test'
+import type { SpeakerStatus } from '../../src/kube/bgp-peer.ts'
+import { sessionRow, speakerStatus, writeDueAt } from '../../src/speaker/session-status.ts'
+import { established, failure, START, session } from './fixtures.ts'
+
+const up = speakerStatus('node-1', established(), undefined)
+
+test('an established session is reported with what was negotiated', () => {
+  expect(up).toEqual({
+    node: 'node-1',
+    state: 'Established',
+    since: '2026-01-02T03:04:05Z',
+    localAddress: '172.16.0.11',
+    advertisedPrefixes: 3,
+    receivedPrefixes: 0,
+    flaps: 0,
+    holdTimeSeconds: 90,
+    capabilities: ['graceful-restart'],
+  })
+})
+
+test('a failing session is one state with one time, whatever states it passes through', () => {
+  const lastError = failure('refused', 'connection refused')
+  let report: SpeakerStatus | undefined
+  const reports = (['Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Idle', 'Connect'] as const).map((state, index) => {
+    report = speakerStatus('node-1', session({ state, since: START + index * 5000, lastError }), report)
+    return report
+  })
+  for (const each of reports) expect(each).toEqual(reports[0] as SpeakerStatus)
+  expect(reports[0]).toMatchObject({ state: 'Active', since: '2026-01-02T03:04:05Z', lastError: 'connection refused' })
+})
+
+test('a session that is up no longer shows why it once was not', () => {
+  expect(
+    speakerStatus('node-1', established({ lastError: failure('refused', 'no') }), undefined).lastError,
+  ).toBeUndefined()
+})
+
+test('a session that went down has the time of its fall, no counts and its flaps', () => {
+  const down = speakerStatus('node-1', session({ state: 'Idle', since: START + 60_000, flaps: 1 }), up)
+  expect(down).toEqual({
+    node: 'node-1',
+    state: 'Active',
+    since: '2026-01-02T03:05:05Z',
+    advertisedPrefixes: 0,
+    receivedPrefixes: 0,
+    flaps: 1,
+  })
+})
+
+test('the page shows the state as RFC 4271 has it', () => {
+  const row = sessionRow('node-1', session({ state: 'OpenSent', lastError: failure('wrong-as', 'AS 65002') }))
+  expect(row).toMatchObject({
+    bgpPeer: 'peer',
+    node: 'node-1',
+    state: 'OpenSent',
+    lastError: 'AS 65002',
+    capabilities: [],
+  })
+})
+
+test('the first report, a transition and a removal are written after they settle', () => {
+  const down = speakerStatus('node-1', session({ flaps: 1, since: START + 60_000 }), up)
+  expect(writeDueAt(undefined, up, 1_000)).toBe(3_000)
+  expect(writeDueAt({ status: up, at: 0 }, down, 100_000)).toBe(102_000)
+  expect(writeDueAt({ status: up, at: 0 }, undefined, 100_000)).toBe(102_000)
+})
+
+test('what the server has is not written again, ever', () => {
+  expect(writeDueAt({ status: up, at: 0 }, { ...up }, 1e9)).toBeUndefined()
+  expect(writeDueAt({ status: undefined, at: 0 }, undefined, 1e9)).toBeUndefined()
+})
+
+test('a session that flaps, counts that grow and texts that change are written at a bounded rate', () => {
+  const written = { status: up, at: 100_000 }
+  expect(writeDueAt(written, { ...up, flaps: 1 }, 100_500)).toBe(105_000)
+  expect(writeDueAt(written, { ...up, advertisedPrefixes: 4 }, 100_500)).toBe(110_000)
+  const down = { ...up, state: 'Active', lastError: 'refused' }
+  expect(writeDueAt({ status: down, at: 100_000 }, { ...down, lastError: 'timed out' }, 100_500)).toBe(130_000)
+})
