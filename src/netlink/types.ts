@@ -47,6 +47,8 @@ export interface Link {
   readonly master?: number
   /** The other end of a veth, an index in the namespace `peerNamespace` (absent: this one). */
   readonly peer?: number
+  /** Id, in this namespace, of the namespace that `peer` is in. */
+  readonly peerNamespace?: number
   readonly alias?: string
 }
 
@@ -68,4 +70,32 @@ export interface RouteLookup {
   readonly gateway?: string
   readonly source?: string
   readonly table: number
+}
+
+/** An ARP or ND entry. */
+export interface Neighbour {
+  readonly family: Family
+  readonly address: string
+  readonly interface: number
+  /** Empty while it is not resolved. */
+  readonly hardwareAddress: string
+  /** NUD_* bits. */
+  readonly state: number
+  /** NTF_* bits; NTF_PROXY marks an address that this machine answers for. */
+  readonly flags: number
+}
+
+/** A policy rule that sends packets to a table. */
+export interface Rule {
+  readonly family: Family
+  readonly priority: number
+  readonly table: number
+  readonly protocol: number
+  /** Prefixes; absent matches all. */
+  readonly source?: string
+  readonly destination?: string
+  readonly inputInterface?: string
+  readonly outputInterface?: string
+  readonly mark?: number
+  readonly markMask?: number
 }

@@ -1,0 +1,148 @@
+/**
+ * Numbers of rtnetlink, each once, under the kernel's own names: <linux/netlink.h>, <linux/rtnetlink.h>, <linux/if_link.h>,
+ * <linux/if_addr.h>, <linux/neighbour.h>, <linux/fib_rules.h>, <linux/veth.h>. Only those in use stand here.
+ */
+
+export const NETLINK_ROUTE = 0
+export const SOL_NETLINK = 270
+/** Options of level SOL_NETLINK. */
+export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const
+export const SOL_SOCKET = 1
+export const SOCKET_OPTION = { RCVBUF: 8, RCVTIMEO: 20, RCVBUFFORCE: 33 } as const
+
+/** nlmsg_type below 16: control messages. */
+export const NLMSG = { NOOP: 1, ERROR: 2, DONE: 3, OVERRUN: 4 } as const
+
+/** nlmsg_flags. Some values mean one thing in a request and another in an answer. */
+export const NLM_F = {
+  REQUEST: 1,
+  MULTI: 2,
+  ACK: 4,
+  ECHO: 8,
+  DUMP_INTR: 0x10,
+  DUMP: 0x300,
+  REPLACE: 0x100,
+  EXCL: 0x200,
+  CREATE: 0x400,
+  APPEND: 0x800,
+  CAPPED: 0x100,
+  ACK_TLVS: 0x200,
+} as const
+
+/** Attributes behind an NLMSG_ERROR that bears NLM_F_ACK_TLVS. */
+export const NLMSGERR_ATTR = { MSG: 1, OFFS: 2 } as const
+
+/** nla_type: the highest bits are flags (nested, network byte order). */
+export const NLA_TYPE_MASK = 0x3fff
+export const NLA_F_NESTED = 0x8000
+
+export const RTM = {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  SETLINK: 19,
+  NEWADDR: 20,
+  DELADDR: 21,
+  GETADDR: 22,
+  NEWROUTE: 24,
+  DELROUTE: 25,
+  GETROUTE: 26,
+  NEWNEIGH: 28,
+  DELNEIGH: 29,
+  GETNEIGH: 30,
+  NEWRULE: 32,
+  DELRULE: 33,
+  GETRULE: 34,
+} as const
+
+/** Multicast groups of NETLINK_ROUTE. */
+export const RTNLGRP = {
+  LINK: 1,
+  NEIGH: 3,
+  IPV4_IFADDR: 5,
+  IPV4_ROUTE: 7,
+  IPV4_RULE: 8,
+  IPV6_IFADDR: 9,
+  IPV6_ROUTE: 11,
+  IPV6_RULE: 19,
+} as const
+
+export const RTA = {
+  DST: 1,
+  OIF: 4,
+  GATEWAY: 5,
+  PRIORITY: 6,
+  PREFSRC: 7,
+  METRICS: 8,
+  MULTIPATH: 9,
+  TABLE: 15,
+  VIA: 18,
+} as const
+
+/** rtm_type. */
+export const RTN = {
+  UNICAST: 1,
+  LOCAL: 2,
+  BROADCAST: 3,
+  BLACKHOLE: 6,
+  UNREACHABLE: 7,
+  PROHIBIT: 8,
+  THROW: 9,
+} as const
+
+/** rtm_scope, also of addresses. */
+export const RT_SCOPE = { UNIVERSE: 0, SITE: 200, LINK: 253, HOST: 254, NOWHERE: 255 } as const
+
+/** rtm_protocol: who made a route. 187 is ours by default and stands in the configuration. */
+export const RTPROT = { UNSPEC: 0, REDIRECT: 1, KERNEL: 2, BOOT: 3, STATIC: 4, RA: 9 } as const
+
+export const RT_TABLE = { UNSPEC: 0, DEFAULT: 253, MAIN: 254, LOCAL: 255 } as const
+
+/** rtnh_flags, and the low byte of rtm_flags. */
+export const RTNH_F = { DEAD: 1, PERVASIVE: 2, ONLINK: 4, OFFLOAD: 8, LINKDOWN: 16, UNRESOLVED: 32 } as const
+
+/** rtm_flags. */
+export const RTM_F = { CLONED: 0x200, LOOKUP_TABLE: 0x1000, FIB_MATCH: 0x2000 } as const
+
+export const IFLA = {
+  ADDRESS: 1,
+  IFNAME: 3,
+  MTU: 4,
+  LINK: 5,
+  MASTER: 10,
+  LINKINFO: 18,
+  NET_NS_PID: 19,
+  IFALIAS: 20,
+  NET_NS_FD: 28,
+  EXT_MASK: 29,
+  LINK_NETNSID: 37,
+} as const
+export const IFLA_INFO = { KIND: 1, DATA: 2 } as const
+export const VETH_INFO_PEER = 1
+/** Leaves the counters out of a dump of links. */
+export const RTEXT_FILTER_SKIP_STATS = 8
+
+/** ifi_flags (<linux/if.h>). */
+export const IFF = { UP: 1, LOOPBACK: 8, LOWER_UP: 0x10000 } as const
+
+export const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const
+export const IFA_F = { NODAD: 2, DADFAILED: 8, DEPRECATED: 0x20, TENTATIVE: 0x40, PERMANENT: 0x80 } as const
+
+export const NDA = { DST: 1, LLADDR: 2 } as const
+/** ndm_state. */
+export const NUD = { INCOMPLETE: 1, REACHABLE: 2, STALE: 4, FAILED: 0x20, NOARP: 0x40, PERMANENT: 0x80 } as const
+/** ndm_flags. */
+export const NTF = { PROXY: 8, ROUTER: 0x80 } as const
+
+export const FRA = {
+  DST: 1,
+  SRC: 2,
+  IIFNAME: 3,
+  PRIORITY: 6,
+  FWMARK: 10,
+  TABLE: 15,
+  FWMASK: 16,
+  OIFNAME: 17,
+  PROTOCOL: 21,
+} as const
+export const FR_ACT_TO_TBL = 1

@@ -1,0 +1,121 @@
+/**
+ * Watches rtnetlink's multicast groups: says which kinds of things changed, at once, and never misses that something did. What changed is
+ * for the listener to dump: a link that goes down takes its IPv4 routes along without a word about each.
+ *
+ * When the kernel had more to say than the socket could hold (ENOBUFS), or the socket is lost otherwise, it is opened anew and `onLost`
+ * is called: everything may have changed.
+ */
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { RTM, RTNLGRP } from './constants.ts'
+import { decodeMessages } from './message.ts'
+import { type OpenOptions, openMulticast } from './socket.ts'
+
+export type ChangeKind = 'link' | 'address' | 'route' | 'neighbour' | 'rule'
+
+const GROUPS: Readonly<Record<ChangeKind, readonly number[]>> = {
+  link: [RTNLGRP.LINK],
+  address: [RTNLGRP.IPV4_IFADDR, RTNLGRP.IPV6_IFADDR],
+  route: [RTNLGRP.IPV4_ROUTE, RTNLGRP.IPV6_ROUTE],
+  neighbour: [RTNLGRP.NEIGH],
+  rule: [RTNLGRP.IPV4_RULE, RTNLGRP.IPV6_RULE],
+}
+
+const KINDS: Readonly<Partial<Record<number, ChangeKind>>> = {
+  [RTM.NEWLINK]: 'link',
+  [RTM.DELLINK]: 'link',
+  [RTM.NEWADDR]: 'address',
+  [RTM.DELADDR]: 'address',
+  [RTM.NEWROUTE]: 'route',
+  [RTM.DELROUTE]: 'route',
+  [RTM.NEWNEIGH]: 'neighbour',
+  [RTM.DELNEIGH]: 'neighbour',
+  [RTM.NEWRULE]: 'rule',
+  [RTM.DELRULE]: 'rule',
+}
+
+export interface WatchOptions extends OpenOptions {
+  readonly clock: Clock
+  /** Default: link, address and route. */
+  readonly kinds?: readonly ChangeKind[]
+  readonly onChange: (kinds: ReadonlySet<ChangeKind>) => void
+  /** Messages were lost: everything may have changed. The watch goes on. */
+  readonly onLost: () => void
+  /** Bytes of the socket's receive buffer (8 MiB). */
+  readonly receiveBytes?: number
+}
+
+const DEFAULT_KINDS: readonly ChangeKind[] = ['link', 'address', 'route']
+/** The pause before another try to open the socket when that failed (no memory, no file descriptors). */
+const REOPEN_MILLISECONDS = 1000
+
+export class Watch {
+  readonly #options: WatchOptions
+  #socket: Bun.Socket<undefined> | undefined
+  #cancelRetry: Cancel | undefined
+  #closed = false
+
+  private constructor(options: WatchOptions) {
+    this.#options = options
+  }
+
+  /** Throws `SystemError` when there is no such namespace. From its return on, no change goes unsaid. */
+  static async open(options: WatchOptions): Promise<Watch> {
+    const watch = new Watch(options)
+    await watch.#connect()
+    return watch
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancelRetry?.()
+    this.#socket?.terminate()
+  }
+
+  async #connect(): Promise<void> {
+    const { kinds = DEFAULT_KINDS, netns, receiveBytes } = this.#options
+    const groups = kinds.flatMap(kind => GROUPS[kind])
+    const fd = openMulticast(groups, {
+      ...(netns !== undefined && { netns }),
+      ...(receiveBytes !== undefined && { receiveBytes }),
+    })
+    const options = {
+      fd, // Bun owns it from here on and closes it
+      socket: {
+        data: (_socket: Bun.Socket<undefined>, datagram: Uint8Array) => this.#received(datagram),
+        close: (closed: Bun.Socket<undefined>) => this.#lost(closed),
+        error: () => {}, // `close` follows
+      },
+    }
+    // Bun's types do not know `fd` yet
+    const socket = await Bun.connect(options as unknown as Bun.TCPSocketConnectOptions<undefined>)
+    this.#socket = socket
+    if (this.#closed) socket.terminate()
+  }
+
+  #received(datagram: Uint8Array): void {
+    if (this.#closed) return
+    const kinds = new Set<ChangeKind>()
+    for (const message of decodeMessages(datagram)) {
+      const kind = KINDS[message.type]
+      if (kind !== undefined) kinds.add(kind)
+    }
+    if (kinds.size > 0) this.#options.onChange(kinds)
+  }
+
+  #lost(socket: Bun.Socket<undefined>): void {
+    if (this.#closed || (this.#socket !== undefined && this.#socket !== socket)) return
+    this.#socket = undefined
+    this.#reopen()
+  }
+
+  #reopen(): void {
+    this.#connect().then(
+      () => {
+        if (!this.#closed) this.#options.onLost()
+      },
+      () => {
+        if (!this.#closed) this.#cancelRetry = this.#options.clock.after(REOPEN_MILLISECONDS, () => this.#reopen())
+      },
+    )
+  }
+}
