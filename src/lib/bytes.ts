@@ -63,19 +63,23 @@ export class Writer {
     this.#view = new DataView(this.#bytes.buffer)
   }
   u8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value)
+    const start = this.#grow(1) // first: it may replace the view
+    this.#view.setUint8(start, value)
     return this
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value)
+    const start = this.#grow(2) // first: it may replace the view
+    this.#view.setUint16(start, value)
     return this
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value)
+    const start = this.#grow(4) // first: it may replace the view
+    this.#view.setUint32(start, value)
     return this
   }
   put(bytes: Uint8Array): this {
-    this.#bytes.set(bytes, this.#grow(bytes.length))
+    const start = this.#grow(bytes.length) // first: it may replace the buffer
+    this.#bytes.set(bytes, start)
     return this
   }
   /** Leaves `length` bytes to be filled in later with `setU8`/`setU16`, and returns their offset. */
