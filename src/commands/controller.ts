@@ -1,0 +1,95 @@
+/**
+ * `terway-edge controller`: pod CIDRs, BGPPeers, RouteSlices. Puts the rooms together, waits for a signal. No decisions here.
+ */
+import { hostname } from 'node:os'
+import { type ConfigFlags, loadConfig } from '../config.ts'
+import { createController } from '../controller/reconcile.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { createEventRecorder } from '../kube/event-recorder.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { systemClock, timestamp } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
+import { createLog } from '../lib/log.ts'
+import { readStatusCredentials } from '../status/credentials.ts'
+import { startStatusServer } from '../status/server.ts'
+import { addConfigOptions, createProgram, runProgram } from './program.ts'
+import { notifyService, untilSignal } from './service.ts'
+import { apiContact, EventLog } from './service-status.ts'
+import { versionInfo } from './version.ts'
+
+export function controllerCommand(args: string[]): Promise<number> {
+  const program = addConfigOptions(
+    createProgram(
+      'controller',
+      'Allocates a pod CIDR per node, evaluates BGPPeers, publishes RouteSlices. Run one to three: one leads.',
+      [
+        'terway-edge controller --config /etc/terway-edge/config.yaml',
+        'terway-edge controller --kubeconfig ~/.kube/config --status-listen 127.0.0.1:0',
+      ],
+    ),
+  )
+  return runProgram<ConfigFlags>(program, args, async flags => {
+    const config = loadConfig(flags)
+    if (config.allocatePodCIDRs && config.network.podCIDRs.length === 0) {
+      throw new UserError(
+        'network.podCIDRs is empty: name the pools that pod CIDRs come from, or set allocatePodCIDRs: false where something else allocates them',
+        { exitStatus: 2 },
+      )
+    }
+    const credentials = readStatusCredentials(config.status)
+    const kubeconfig = loadKubeconfig(config.kubeconfig)
+    const clock = systemClock
+    const log = createLog(config.logLevel)
+    const startedAt = timestamp(clock.now())
+    const { version } = versionInfo()
+    const identity = `${hostname()}_${process.pid}`
+
+    const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
+    const events = new EventLog(
+      clock,
+      createEventRecorder({ api, component: 'terway-edge-controller', host: hostname(), clock, log }),
+    )
+    const controller = createController({
+      api,
+      events,
+      clock,
+      log: log.child({ room: 'controller' }),
+      identity,
+      config: { ...config.network, allocatePodCIDRs: config.allocatePodCIDRs, leaseNamespace: 'kube-system' },
+    })
+    const status = startStatusServer({
+      listen: config.status.listen,
+      ...credentials,
+      log: log.child({ room: 'status' }),
+      snapshot: () => {
+        const view = controller.view()
+        return {
+          version,
+          role: 'controller',
+          time: timestamp(clock.now()),
+          startedAt,
+          ready: view.ready,
+          problems: view.problems,
+          api: apiContact(view.contact),
+          nodes: view.nodes,
+          lans: view.lans,
+          sessions: view.sessions,
+          routes: [],
+          events: events.rows,
+          controller: { leader: view.leader, isLeader: view.isLeader, pools: view.pools },
+        }
+      },
+      onChange: listener => controller.onChange(listener),
+    })
+    log.info({ address: status.url, name: identity, version }, 'terway-edge controller started')
+    notifyService('READY=1', log)
+    const signal = await untilSignal()
+    log.info({ reason: signal }, 'stopping')
+    notifyService('STOPPING=1', log)
+    await controller.close()
+    await events.close()
+    api.close()
+    await status.close()
+    return 0
+  })
+}

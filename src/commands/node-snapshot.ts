@@ -1,0 +1,75 @@
+/**
+ * The snapshot of a node: what its agent, its speaker room and its view of the cluster say, as the status interface shows it. Pure.
+ */
+import type { BGPPeer } from '../kube/bgp-peer.ts'
+import type { ClusterView } from '../kube/cluster-view.ts'
+import type { RouteEntry } from '../kube/route-slice.ts'
+import { timestamp } from '../lib/clock.ts'
+import type { ApiContact, EventRow, LanView, NodeView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
+
+export interface NodeSnapshotInput {
+  readonly version: string
+  /** Clock.now() milliseconds. */
+  readonly now: number
+  readonly startedAt: number
+  readonly self: string
+  readonly view: ClusterView | undefined
+  readonly api: ApiContact
+  readonly ready: boolean
+  readonly problems: readonly string[]
+  readonly routes: readonly RouteRow[]
+  readonly sessions: readonly SessionRow[]
+  readonly events: readonly EventRow[]
+  readonly drained: boolean
+}
+
+export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
+  const { view, self } = input
+  const entries = view?.entries ?? []
+  const peers = view?.peers ?? []
+  const own = entries.find(entry => entry.node === self)
+  const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
+  return {
+    version: input.version,
+    role: 'node',
+    time: timestamp(input.now),
+    startedAt: timestamp(input.startedAt),
+    ready: input.ready,
+    problems: [...input.problems, ...drained],
+    api: input.api,
+    nodes: entries.map(entry => nodeView(entry, peers)),
+    lans: peers.map(peer => lanView(peer, entries)),
+    sessions: input.sessions,
+    routes: input.routes,
+    events: input.events,
+    node: {
+      name: self,
+      addresses: own?.addresses ?? [],
+      podCIDRs: own?.podCIDRs ?? [],
+      viewSource: view?.source ?? 'none',
+    },
+  }
+}
+
+function nodeView(entry: RouteEntry, peers: readonly BGPPeer[]): NodeView {
+  return {
+    name: entry.node,
+    addresses: entry.addresses,
+    podCIDRs: entry.podCIDRs,
+    peers: entry.peers,
+    speakerOf: peers.filter(({ spec }) => spec.localSpeakers.includes(entry.node)).map(({ name }) => name),
+  }
+}
+
+function lanView({ name, spec }: BGPPeer, entries: readonly RouteEntry[]): LanView {
+  return {
+    bgpPeer: name,
+    localAsNumber: spec.localAsNumber,
+    peerIP: spec.peerIP,
+    peerAsNumber: spec.peerAsNumber,
+    ...(spec.gateway !== undefined && { gateway: spec.gateway }),
+    nodeSelector: spec.nodeSelector,
+    speakers: spec.localSpeakers,
+    nodes: entries.filter(({ peers }) => peers.includes(name)).map(({ node }) => node),
+  }
+}

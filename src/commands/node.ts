@@ -1,0 +1,196 @@
+/**
+ * `terway-edge node`: the route agent and the BGP speaker of one node in one process; `agent` and `speaker` run one of the two. Puts the rooms
+ * together, waits for a signal, and ends them in the order that disturbs the network least. No decisions here.
+ */
+import { join } from 'node:path'
+import { type Agent, createAgent } from '../agent/reconcile.ts'
+import { createSpeaker } from '../bgp/speaker.ts'
+import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { createClusterViewSource } from '../kube/cluster-view.ts'
+import { createEventRecorder } from '../kube/event-recorder.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { systemClock } from '../lib/clock.ts'
+import { removeFile, writeFileWhole } from '../lib/files.ts'
+import { createLog, type Log } from '../lib/log.ts'
+import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
+import { openRestartMarker } from '../speaker/restart-marker.ts'
+import { readStatusCredentials } from '../status/credentials.ts'
+import { startStatusServer } from '../status/server.ts'
+import { localAddresses } from './local-addresses.ts'
+import { nodeSnapshot } from './node-snapshot.ts'
+import { addNodeOptions, createProgram, runProgram } from './program.ts'
+import { claimStateFolder, notifyService, requireCapabilities, untilSignal } from './service.ts'
+import { apiContact, EventLog } from './service-status.ts'
+import { versionInfo } from './version.ts'
+
+interface Parts {
+  readonly command: 'node' | 'agent' | 'speaker'
+  readonly agent: boolean
+  readonly speaker: boolean
+}
+
+export function nodeCommand(args: string[]): Promise<number> {
+  return run(
+    args,
+    { command: 'node', agent: true, speaker: true },
+    'The route agent and the BGP speaker of this node: what the service runs.',
+  )
+}
+
+export function agentCommand(args: string[]): Promise<number> {
+  return run(args, { command: 'agent', agent: true, speaker: false }, 'The route agent of this node alone.')
+}
+
+export function speakerCommand(args: string[]): Promise<number> {
+  return run(args, { command: 'speaker', agent: false, speaker: true }, 'The BGP speaker of this node alone.')
+}
+
+function run(args: string[], parts: Parts, description: string): Promise<number> {
+  const program = addNodeOptions(
+    createProgram(parts.command, description, [
+      `terway-edge ${parts.command} --config /etc/terway-edge/config.yaml`,
+      `terway-edge ${parts.command} --kubeconfig node.kubeconfig --node shop-7 --log-level debug`,
+    ]),
+  ).addHelpText(
+    'after',
+    '\nSignals: SIGTERM ends it and keeps the routes, and by graceful restart the announcements too; SIGUSR2 drains (terway-edge drain).',
+  )
+  return runProgram<ConfigFlags>(program, args, async flags => {
+    const config = loadConfig(flags)
+    const credentials = readStatusCredentials(config.status)
+    const kubeconfig = loadKubeconfig(config.kubeconfig)
+    requireCapabilities(parts.command, [
+      ...(parts.agent ? (['CAP_NET_ADMIN'] as const) : []),
+      ...(parts.speaker && config.bgp.listenPort > 0 && config.bgp.listenPort < 1024
+        ? (['CAP_NET_BIND_SERVICE'] as const)
+        : []),
+    ])
+    const release = claimStateFolder(config.state)
+    try {
+      await serve({ config, credentials, kubeconfig, parts })
+    } finally {
+      release()
+    }
+    return 0
+  })
+}
+
+interface Serve {
+  readonly config: Config
+  readonly credentials: ReturnType<typeof readStatusCredentials>
+  readonly kubeconfig: ReturnType<typeof loadKubeconfig>
+  readonly parts: Parts
+}
+
+async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise<void> {
+  const clock = systemClock
+  const log = createLog(config.logLevel)
+  const startedAt = clock.now()
+  const { version } = versionInfo()
+  const self = config.node
+  const drainedFile = join(config.state, 'drained')
+  removeFile(drainedFile)
+
+  const listeners = new Set<() => void>()
+  const changed = () => {
+    for (const listener of listeners) listener()
+  }
+  const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
+  const view = createClusterViewSource({
+    api,
+    node: self,
+    stateDir: config.state,
+    clock,
+    log: log.child({ room: 'kube' }),
+  })
+  const events = new EventLog(
+    clock,
+    createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log }),
+  )
+  let speaker: SpeakerRoom | undefined
+  let agent: Agent | undefined
+  let drained = false
+
+  const status = startStatusServer({
+    listen: config.status.listen,
+    ...credentials,
+    log: log.child({ room: 'status' }),
+    snapshot: () =>
+      nodeSnapshot({
+        version,
+        now: clock.now(),
+        startedAt,
+        self,
+        view: view.current(),
+        api: apiContact(view.contact),
+        ready: agent?.ready ?? view.current() !== undefined,
+        problems: [...(agent?.problems ?? []), ...(speaker?.problems() ?? [])],
+        routes: agent?.view() ?? [],
+        sessions: speaker?.sessions() ?? [],
+        events: events.rows,
+        drained,
+      }),
+    onChange: listener => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  })
+  log.info({ address: status.url, node: self, version }, `terway-edge ${parts.command} started`)
+  view.onChange(changed)
+  if (parts.agent) {
+    agent = startAgent({ config, view, log })
+    agent.onChange(changed)
+    agent.onChange(() => speaker?.wake())
+  }
+  if (parts.speaker) {
+    const marker = openRestartMarker(config.state, clock)
+    speaker = createSpeakerRoom({
+      self,
+      view,
+      api,
+      events,
+      marker,
+      speaker: createSpeaker({
+        clock,
+        log: log.child({ room: 'bgp' }),
+        ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
+        restarting: marker.restarting,
+      }),
+      localAddresses,
+      clock,
+      log: log.child({ room: 'speaker' }),
+    })
+    speaker.onChange(changed)
+  }
+  notifyService('READY=1', log)
+
+  const signal = await untilSignal(() => {
+    if (drained || speaker === undefined) return
+    drained = true
+    log.info({}, 'draining: withdrawing all announcements')
+    void speaker.close({ mode: 'shutdown', reason: 'drained by the operator' }).then(() => {
+      writeFileWhole(drainedFile, '')
+      changed()
+    })
+  })
+  log.info({ reason: signal }, 'stopping; routes stay')
+  notifyService('STOPPING=1', log)
+  if (!drained) await speaker?.close({ mode: 'restart' })
+  await agent?.close({ removeRoutes: false })
+  await events.close()
+  view.close()
+  api.close()
+  await status.close()
+}
+
+function startAgent(from: { config: Config; view: ReturnType<typeof createClusterViewSource>; log: Log }): Agent {
+  const { config, view } = from
+  return createAgent({
+    clock: systemClock,
+    log: from.log.child({ room: 'agent' }),
+    self: config.node,
+    view,
+    config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
+  })
+}
