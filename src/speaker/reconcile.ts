@@ -25,7 +25,7 @@ export interface SpeakerRoomOptions {
   readonly self: string
   readonly view: ClusterViewSource
   /** Absent: no status is written (no kubeconfig). */
-  readonly api: KubeApi | undefined
+  readonly api: Pick<KubeApi, 'apply'> | undefined
   readonly events: EventRecorder | undefined
   readonly speaker: Speaker
   readonly marker: RestartMarker | undefined

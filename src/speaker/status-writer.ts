@@ -24,7 +24,7 @@ interface Entry {
 
 export interface StatusWriterOptions {
   readonly self: string
-  readonly api: KubeApi
+  readonly api: Pick<KubeApi, 'apply'>
   readonly clock: Clock
   readonly log: Log
 }
