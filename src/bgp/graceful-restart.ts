@@ -1,0 +1,84 @@
+/**
+ * Graceful restart, the restarting side (RFC 4724, 8538): what the OPEN says, how to close, and what the peer then does with our
+ * routes. Pure.
+ *
+ * Deferral does not exist here: we import nothing, so there is no route selection to wait for (RFC 4724 section 4.1). Forwarding does not
+ * depend on this process, as the next hops are the nodes themselves, so it is always preserved. As a receiving side there is nothing
+ * to keep: the peer's routes are not imported.
+ */
+import { cease, hardReset } from './errors.ts'
+import type { Down } from './fsm-types.ts'
+import type { Notification } from './message-types.ts'
+import type { LocalSide, Negotiated } from './negotiation.ts'
+import { Cease, ErrorCode } from './registry.ts'
+import type { PeerConfig, State } from './speaker-types.ts'
+
+/** RFC 4724 section 3: 12 bits. */
+const MAX_RESTART_TIME_SECONDS = 4095
+
+export interface RestartFacts {
+  /** The process has restarted, and this peer did not yet get the full set since, nor did the restart time pass. */
+  readonly restarting: boolean
+  /** A session with this peer was established before, by this process or (when restarting) the one before. */
+  readonly hadSession: boolean
+}
+
+/** The capability to send. R only after a restart of ours; F whenever there can be routes of ours to keep. */
+export function restartCapability(config: PeerConfig, facts: RestartFacts): LocalSide['gracefulRestart'] {
+  if (!config.gracefulRestart.enabled) return undefined
+  return {
+    restartTimeSeconds: Math.min(config.gracefulRestart.restartTimeSeconds, MAX_RESTART_TIME_SECONDS),
+    restarted: facts.restarting,
+    forwarding: facts.restarting || facts.hadSession,
+  }
+}
+
+export type Closing = 'restart' | 'configuration-change' | { readonly final: Notification }
+
+/**
+ * The NOTIFICATION to close a session with; undefined: none, so that the peer keeps our routes (RFC 4724 section 4.2).
+ * - restart of this process: none, also towards a peer without graceful restart, which removes the routes either way;
+ * - changed configuration: none if the peer keeps routes, else Cease, Other Configuration Change;
+ * - for good: that NOTIFICATION, as a Hard Reset where a plain one would keep the routes (RFC 8538 section 3).
+ */
+export function closingNotification(closing: Closing, negotiated: Negotiated | undefined): Notification | undefined {
+  if (closing === 'restart') return undefined
+  if (closing === 'configuration-change') {
+    return negotiated?.gracefulRestart === undefined ? cease(Cease.OtherConfigurationChange) : undefined
+  }
+  return negotiated?.gracefulRestart?.notification ? hardReset(closing.final) : closing.final
+}
+
+/** How long the peer keeps our routes after a session that ended with `reason`, in seconds; undefined: it does not. */
+export function keptSeconds(negotiated: Negotiated, reason: Down): number | undefined {
+  const restart = negotiated.gracefulRestart
+  if (restart === undefined) return undefined
+  switch (reason.kind) {
+    case 'tcp':
+      return restart.restartTimeSeconds
+    case 'stopped':
+      if (reason.notification === undefined) return restart.restartTimeSeconds
+      return survives(reason.notification, restart.notification) ? restart.restartTimeSeconds : undefined
+    case 'hold-timer-expired':
+    case 'send-hold-timer-expired':
+    case 'notification-sent':
+    case 'notification-received':
+      return survives(reason.notification, restart.notification) ? restart.restartTimeSeconds : undefined
+    case 'collision':
+      return undefined
+  }
+}
+
+/** RFC 8538 section 4: any NOTIFICATION but a Hard Reset, if both sides set the N bit. */
+function survives(message: Notification, bothN: boolean): boolean {
+  const hard = message.code === ErrorCode.Cease && message.subcode === Cease.HardReset
+  return bothN && !hard
+}
+
+/**
+ * Whether a new connection from the peer replaces the session that we still hold for established: the peer has restarted and we did not
+ * notice (RFC 4724 section 5, change to event 17 in Established). Without graceful restart it is a collision like any other.
+ */
+export function takesOver(existing: { readonly state: State; readonly negotiated?: Negotiated }): boolean {
+  return existing.state === 'Established' && existing.negotiated?.gracefulRestart !== undefined
+}

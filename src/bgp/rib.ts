@@ -1,0 +1,234 @@
+/**
+ * Adj-RIB-Out of one peer (RFC 4271 section 3.2): takes the whole desired set, remembers what the peer was told, and gives the
+ * difference as encoded UPDATEs, grouped by attributes. Also End-of-RIB (RFC 4724 section 2) and the answers to ROUTE-REFRESH
+ * (RFC 2918, 7313).
+ *
+ * Gives messages only as fast as they are taken: what waits is a set of prefixes, not of messages, so a slow peer costs no memory and
+ * a change of what still waits replaces it. No socket, no clock. Imports nothing.
+ */
+import { type Family, familyOf } from '../lib/ip.ts'
+import { encodeMessage } from './message.ts'
+import { endOfRib, packUpdates, packWithdrawals } from './message-pack.ts'
+import type { CodecContext } from './message-types.ts'
+import type { Negotiated } from './negotiation.ts'
+import { addressFamilyOf, nlriOf } from './nlri.ts'
+import { RefreshSubtype } from './registry.ts'
+import { type AttributeSet, attributeKey, routeAttributes, usableNextHop } from './route-attributes.ts'
+import type { Announcement } from './speaker-types.ts'
+
+/** What the attributes of our routes depend on besides the announcement. */
+export interface RibOptions {
+  readonly localAs: number
+  readonly ibgp: boolean
+}
+
+/** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */
+const BATCH = 4096
+
+/** What goes out when no prefix waits any more, in this order. */
+type Marker = { readonly kind: 'end-of-rib' | 'begin-refresh' | 'end-refresh'; readonly family: Family }
+
+export class AdjRibOut {
+  readonly #options: RibOptions
+  /** The desired set; undefined until it is first told: then nothing is sent, not even End-of-RIB. */
+  #desired: ReadonlyMap<string, AttributeSet> | undefined
+  #sets = new Map<string, AttributeSet>()
+  #session: Negotiated | undefined
+  /** What the peer was told in this session. */
+  #told = new Map<string, AttributeSet>()
+  #withdraw = new Set<string>()
+  #announce = new Map<AttributeSet, Set<string>>()
+  #markers: Marker[] = []
+  #ended = false
+  /** Prefixes of a refresh under way that are still to be sent again. */
+  #again = new Set<string>()
+  #stream: Generator<Uint8Array> | undefined
+
+  constructor(options: RibOptions) {
+    this.#options = options
+  }
+
+  /** Prefixes that the peer has from us. */
+  get advertised(): number {
+    return this.#told.size
+  }
+  /** Whether the peer has the whole first set and End-of-RIB. */
+  get complete(): boolean {
+    return this.#ended
+  }
+
+  /** The whole set wanted. Of several announcements of one prefix the last counts. */
+  setDesired(announcements: readonly Announcement[]): void {
+    const first = this.#desired === undefined
+    const sets = new Map<string, AttributeSet>()
+    const desired = new Map<string, AttributeSet>()
+    for (const announcement of announcements) {
+      const key = attributeKey(announcement)
+      const set = sets.get(key) ?? this.#sets.get(key) ?? { key, announcement }
+      sets.set(key, set)
+      desired.set(announcement.prefix, set)
+    }
+    this.#desired = desired
+    this.#sets = sets
+    if (this.#session !== undefined) this.#difference()
+    if (first) this.#markInitial()
+  }
+
+  /** A session is established: the peer knows nothing yet. */
+  established(negotiated: Negotiated): void {
+    this.lost()
+    this.#session = negotiated
+    this.#difference()
+    this.#markInitial()
+  }
+
+  /** The session is gone. */
+  lost(): void {
+    this.#session = undefined
+    this.#told = new Map()
+    this.#withdraw = new Set()
+    this.#announce = new Map()
+    this.#markers = []
+    this.#ended = false
+    this.#again = new Set()
+    this.#stream = undefined
+  }
+
+  /** Everything of `family` once more (RFC 2918 section 4); between the markers of RFC 7313 section 4 when both sides know them. */
+  refresh(family: Family): void {
+    if (this.#desired === undefined || this.#session?.families.includes(family) !== true) return
+    if (this.#markers.some(marker => marker.kind === 'begin-refresh' && marker.family === family)) return
+    this.#markers.push({ kind: 'begin-refresh', family })
+  }
+
+  /** The next message to send, or undefined when nothing waits. The peer counts as told. */
+  next(): Uint8Array | undefined {
+    this.#stream ??= this.#messages()
+    const { value, done } = this.#stream.next()
+    if (done !== true) return value
+    this.#stream = undefined
+    return undefined
+  }
+
+  *#messages(): Generator<Uint8Array> {
+    while (this.#session !== undefined) {
+      const { context } = this.#session
+      if (this.#withdraw.size > 0) yield* this.#takeWithdrawals(context)
+      else if (this.#announce.size > 0) yield* this.#takeAnnouncements(context)
+      else {
+        const marker = this.#markers.shift()
+        if (marker === undefined) return
+        yield* this.#mark(marker, this.#session)
+      }
+    }
+  }
+
+  /** Every prefix that the peer was told, withdrawn: for an end for good. */
+  withdrawAll(): void {
+    this.#desired = new Map()
+    this.#sets = new Map()
+    this.#markers = []
+    if (this.#session !== undefined) this.#difference()
+  }
+
+  #markInitial(): void {
+    if (this.#desired === undefined || this.#session === undefined) return
+    for (const family of this.#session.families) this.#markers.push({ kind: 'end-of-rib', family })
+  }
+
+  /** Makes what waits the difference between what is desired and what the peer was told. */
+  #difference(): void {
+    const desired = this.#desired
+    const session = this.#session
+    if (desired === undefined || session === undefined) return
+    this.#announce = new Map()
+    this.#withdraw = new Set()
+    for (const [prefix, set] of desired) {
+      if (this.#told.get(prefix)?.key === set.key && !this.#again.has(prefix)) continue
+      if (this.#sendable(prefix, set, session)) this.#queue(prefix, set)
+    }
+    for (const prefix of this.#told.keys()) {
+      const set = desired.get(prefix)
+      if (set === undefined || !this.#sendable(prefix, set, session)) this.#withdraw.add(prefix)
+    }
+  }
+
+  #sendable(prefix: string, { announcement }: AttributeSet, { families, context }: Negotiated): boolean {
+    const family = familyOf(prefix)
+    return families.includes(family) && usableNextHop(family, announcement.nextHop, context.extendedNextHop)
+  }
+
+  #queue(prefix: string, set: AttributeSet): void {
+    const waiting = this.#announce.get(set)
+    if (waiting === undefined) this.#announce.set(set, new Set([prefix]))
+    else waiting.add(prefix)
+  }
+
+  *#takeWithdrawals(context: CodecContext): Generator<Uint8Array> {
+    for (const [family, prefixes] of takeBatch(this.#withdraw)) {
+      for (const prefix of prefixes) {
+        this.#told.delete(prefix)
+        this.#again.delete(prefix)
+      }
+      yield* packWithdrawals(nlriOf(family, prefixes), context)
+    }
+  }
+
+  *#takeAnnouncements(context: CodecContext): Generator<Uint8Array> {
+    const [next] = this.#announce
+    if (next === undefined) return
+    const [set, waiting] = next
+    const batch = takeBatch(waiting)
+    if (waiting.size === 0) this.#announce.delete(set)
+    for (const [family, prefixes] of batch) {
+      for (const prefix of prefixes) {
+        this.#told.set(prefix, set)
+        this.#again.delete(prefix)
+      }
+      const group = { ...routeAttributes(set, this.#options), nlri: nlriOf(family, prefixes) }
+      yield* packUpdates(group, context)
+    }
+  }
+
+  *#mark(marker: Marker, session: Negotiated): Generator<Uint8Array> {
+    const { family } = marker
+    switch (marker.kind) {
+      case 'end-of-rib':
+        if (!this.#markers.some(({ kind }) => kind === 'end-of-rib')) this.#ended = true
+        yield endOfRib(family)
+        return
+      case 'begin-refresh':
+        if (session.enhancedRouteRefresh) {
+          this.#markers.unshift({ kind: 'end-refresh', family })
+          yield refreshMarker(family, RefreshSubtype.BoRR, session.context)
+        }
+        for (const [prefix, set] of this.#told) {
+          if (familyOf(prefix) !== family) continue
+          this.#again.add(prefix)
+          this.#queue(prefix, set)
+        }
+        return
+      case 'end-refresh':
+        yield refreshMarker(family, RefreshSubtype.EoRR, session.context)
+    }
+  }
+}
+
+/** Takes up to `BATCH` prefixes out of a set, by family. */
+function takeBatch(waiting: Set<string>): Map<Family, string[]> {
+  const batch = new Map<Family, string[]>()
+  let count = 0
+  for (const prefix of waiting) {
+    if (count++ === BATCH) break
+    waiting.delete(prefix)
+    const family = familyOf(prefix)
+    const prefixes = batch.get(family)
+    if (prefixes === undefined) batch.set(family, [prefix])
+    else prefixes.push(prefix)
+  }
+  return batch
+}
+
+function refreshMarker(family: Family, subtype: number, context: CodecContext): Uint8Array {
+  return encodeMessage({ type: 'ROUTE-REFRESH', ...addressFamilyOf(family), subtype }, context)
+}
