@@ -1,0 +1,224 @@
+/**
+ * A snapshot as Prometheus metrics: the text exposition format 0.0.4. Pure.
+ *
+ * Base units (seconds, never milliseconds), times as Unix seconds, `_total` only on what counts up. A value that is not known is left
+ * out, never zero. Labels are only names that the cluster's owner chose; no peer's message, no error text becomes a label.
+ */
+import type { PoolView, RouteRow, SessionRow, Snapshot } from './snapshot.ts'
+
+export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+type Labels = Readonly<Record<string, string>>
+
+interface Sample {
+  readonly labels: Labels
+  readonly value: number
+}
+
+interface Metric {
+  /** Without the prefix. */
+  readonly name: string
+  readonly type: 'gauge' | 'counter'
+  readonly help: string
+  readonly samples: readonly Sample[]
+}
+
+const PREFIX = 'terway_edge_'
+
+/** bgpPeerState of the BGP MIB (RFC 4273 section 4). */
+const STATE_NUMBERS: Readonly<Record<string, number>> = {
+  Idle: 1,
+  Connect: 2,
+  Active: 3,
+  OpenSent: 4,
+  OpenConfirm: 5,
+  Established: 6,
+}
+
+export function renderMetrics(snapshot: Snapshot): string {
+  const metrics = [
+    ...processMetrics(snapshot),
+    ...clusterMetrics(snapshot),
+    ...poolMetrics(snapshot.controller?.pools ?? []),
+    ...sessionMetrics(snapshot.sessions),
+    ...nodeMetrics(snapshot),
+  ]
+  return metrics
+    .filter(({ samples }) => samples.length > 0)
+    .map(renderMetric)
+    .join('')
+}
+
+function processMetrics({ version, role, startedAt, ready, problems, api }: Snapshot): Metric[] {
+  return [
+    gauge('build_info', 'Version and role of this process; the value is always 1.', [
+      { labels: { role, version }, value: 1 },
+    ]),
+    gauge('start_time_seconds', 'When this process started, in seconds since the Unix epoch.', at({}, startedAt)),
+    gauge('ready', 'Whether this process does its whole job: 1 yes, 0 no (/readyz gives the reasons).', flag(ready)),
+    gauge('problems', 'Problems that the status page lists now.', one(problems.length)),
+    gauge('api_connected', 'Whether the Kubernetes API server answers: 1 yes, 0 no.', flag(api.connected)),
+    gauge(
+      'api_last_contact_timestamp_seconds',
+      'When the Kubernetes API server last answered, in seconds since the Unix epoch.',
+      at({}, api.lastContact),
+    ),
+  ]
+}
+
+function clusterMetrics({ nodes, lans, controller }: Snapshot): Metric[] {
+  return [
+    gauge('nodes', 'Nodes that this process knows.', one(nodes.length)),
+    gauge(
+      'nodes_with_problem',
+      'Nodes with a problem, such as a pod CIDR that is missing or overlaps another.',
+      one(nodes.filter(node => node.problem !== undefined).length),
+    ),
+    gauge(
+      'bgp_peer_nodes',
+      'Nodes that a BGPPeer selects, whose pod CIDRs its speakers announce.',
+      lans.map(lan => ({ labels: { bgp_peer: lan.bgpPeer }, value: lan.nodes.length })),
+    ),
+    gauge(
+      'bgp_peer_problem',
+      'Whether a BGPPeer has a problem that keeps it from working as written: 1 yes, 0 no.',
+      lans.map(lan => ({ labels: { bgp_peer: lan.bgpPeer }, value: lan.problem === undefined ? 0 : 1 })),
+    ),
+    gauge(
+      'leader',
+      'Whether this controller holds the lease and does the work: 1 yes, 0 no.',
+      controller === undefined ? [] : flag(controller.isLeader),
+    ),
+  ]
+}
+
+function poolMetrics(pools: readonly PoolView[]): Metric[] {
+  const each = (value: (pool: PoolView) => number) =>
+    pools.map(pool => ({ labels: { pod_cidr: pool.podCIDR }, value: value(pool) }))
+  return [
+    gauge(
+      'pod_cidr_pool_blocks',
+      'Blocks of a pool, each the pod CIDR of one node.',
+      each(pool => pool.blocks),
+    ),
+    gauge(
+      'pod_cidr_pool_blocks_used',
+      'Blocks of a pool that are taken.',
+      each(pool => pool.used),
+    ),
+  ]
+}
+
+function sessionMetrics(sessions: readonly SessionRow[]): Metric[] {
+  const labels = ({ bgpPeer, node, peerIP }: SessionRow): Labels => ({ bgp_peer: bgpPeer, node, peer_ip: peerIP })
+  const each = (value: (session: SessionRow) => number | undefined): Sample[] =>
+    sessions.flatMap(session => {
+      const number = value(session)
+      return number === undefined ? [] : [{ labels: labels(session), value: number }]
+    })
+  return [
+    gauge(
+      'bgp_session_established',
+      'Whether a BGP session is Established: 1 yes, 0 no.',
+      each(({ state }) => (state === 'Established' ? 1 : 0)),
+    ),
+    gauge(
+      'bgp_session_state',
+      'State of a BGP session as RFC 4273 numbers it: 1 Idle, 2 Connect, 3 Active, 4 OpenSent, 5 OpenConfirm, 6 Established.',
+      each(({ state }) => STATE_NUMBERS[state]),
+    ),
+    gauge(
+      'bgp_session_state_since_timestamp_seconds',
+      'When a BGP session entered its state, in seconds since the Unix epoch.',
+      each(({ since }) => unixSeconds(since)),
+    ),
+    {
+      name: 'bgp_session_flaps_total',
+      type: 'counter',
+      help: 'How often a BGP session left Established.',
+      samples: each(({ flaps }) => flaps),
+    },
+    gauge(
+      'bgp_session_advertised_prefixes',
+      'Prefixes that are advertised to the peer now.',
+      each(({ advertisedPrefixes }) => advertisedPrefixes),
+    ),
+    gauge(
+      'bgp_session_received_prefixes',
+      'Prefixes that the peer advertises now; none of them is imported.',
+      each(({ receivedPrefixes }) => receivedPrefixes),
+    ),
+    gauge(
+      'bgp_session_hold_time_seconds',
+      'Hold time that both ends agreed on; 0 means that neither watches the other.',
+      each(({ holdTimeSeconds }) => holdTimeSeconds),
+    ),
+  ]
+}
+
+const ROUTE_STATES: readonly RouteRow['state'][] = ['present', 'missing', 'failed']
+const VIEW_SOURCES = ['api', 'state', 'none'] as const
+
+/** What only a node has. */
+function nodeMetrics({ role, routes, node }: Snapshot): Metric[] {
+  if (role !== 'node') return []
+  return [
+    gauge(
+      'routes',
+      'Routes that this node should have, by what the kernel says: present, missing (not yet there), failed (the kernel refused).',
+      ROUTE_STATES.map(state => ({
+        labels: { state },
+        value: routes.filter(route => route.state === state).length,
+      })),
+    ),
+    gauge(
+      'view_source',
+      'Where the view of the cluster comes from: api, state (the last one that was accepted, kept on disk) or none; 1 marks it.',
+      node === undefined
+        ? []
+        : VIEW_SOURCES.map(source => ({ labels: { source }, value: source === node.viewSource ? 1 : 0 })),
+    ),
+    gauge('pods', 'Pods on this node that have an address from its pod CIDRs.', one(node?.pods)),
+  ]
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name, type: 'gauge', help, samples }
+}
+
+function one(value: number | undefined): Sample[] {
+  return value === undefined ? [] : [{ labels: {}, value }]
+}
+
+function flag(value: boolean): Sample[] {
+  return one(value ? 1 : 0)
+}
+
+function at(labels: Labels, time: string | undefined): Sample[] {
+  const value = unixSeconds(time)
+  return value === undefined ? [] : [{ labels, value }]
+}
+
+function unixSeconds(time: string | undefined): number | undefined {
+  const milliseconds = Date.parse(time ?? '')
+  return Number.isNaN(milliseconds) ? undefined : milliseconds / 1000
+}
+
+function renderMetric({ name, type, help, samples }: Metric): string {
+  const full = PREFIX + name
+  const lines = samples.map(({ labels, value }) => `${full}${renderLabels(labels)} ${value}\n`)
+  return `# HELP ${full} ${escapeHelp(help)}\n# TYPE ${full} ${type}\n${lines.join('')}`
+}
+
+function renderLabels(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}
+
+function escapeHelp(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+}
+
+function escapeLabel(text: string): string {
+  return escapeHelp(text).replaceAll('"', '\\"')
+}
