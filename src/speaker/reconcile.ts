@@ -45,7 +45,7 @@ export interface SpeakerRoom {
   /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
   wake(): void
   onChange(listener: () => void): () => void
-  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. */
+  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. The first call decides. */
   close(how: CloseHow): Promise<void>
 }
 
@@ -72,6 +72,7 @@ class Room implements SpeakerRoom {
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
   #memory: EventMemory = new Map()
   #spoke: boolean
+  #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
   #former: readonly string[]
 
@@ -114,7 +115,12 @@ class Room implements SpeakerRoom {
     return () => this.#listeners.delete(listener)
   }
 
-  async close(how: CloseHow): Promise<void> {
+  close(how: CloseHow): Promise<void> {
+    this.#closing ??= this.#end(how)
+    return this.#closing
+  }
+
+  async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
     await this.#loop.close()
     if (how.mode === 'restart') this.#mark(marker => marker.restart())

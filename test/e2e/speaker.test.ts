@@ -1,0 +1,180 @@
+/**
+ * The documented flow with real parts: the user's own files through the real kubectl to a real kube-apiserver, the real controller and two
+ * real nodes, a real BIRD as the switch. The tests are one story and run in this order; each ends with sessions that work.
+ */
+import { afterAll, expect } from 'bun:test'
+import { eventually, run } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+import { BGPPEER_YAML, PASSWORD, SECRET_YAML, SpeakerLan, type SpeakerName } from './speaker-lan.ts'
+
+const story = testNeeding('root', 'bird', 'birdc', 'etcd', 'openssl', 'KUBEBUILDER_ASSETS')
+const MINUTES = 60_000
+const asDocumented = { password: PASSWORD, localAs: 65001 }
+
+let running: SpeakerLan | undefined
+
+/** The LAN that the tests share, started by the first that needs it. */
+async function lan(): Promise<SpeakerLan> {
+  running ??= await SpeakerLan.start()
+  return running
+}
+
+afterAll(async () => {
+  await running?.close()
+}, MINUTES)
+
+story(
+  'a BGPPeer whose Secret is missing opens no session and says so',
+  async () => {
+    const at = await lan()
+    at.server.applyYaml(BGPPEER_YAML)
+    await eventually('SecretNotFound', () => at.events('SecretNotFound').length > 0, 30)
+    expect(at.describe()).toContain('kube-system/bgp-secret')
+    await eventually('Idle speakers', () => at.speakers()['node-1']?.state === 'Idle', 30)
+    at.server.kubectl(['delete', 'bgppeer', 'peer'])
+  },
+  2 * MINUTES,
+)
+
+story(
+  "the user's document: kubectl apply, get and describe while the switch refuses, and after",
+  async () => {
+    const at = await lan()
+    at.server.applyYaml(`${BGPPEER_YAML}---\n${SECRET_YAML}`)
+
+    const [heading, row] = at.server.kubectl(['get', 'bgppeer', 'peer']).stdout.trim().split('\n')
+    expect(heading?.trim().split(/\s+/)).toEqual([
+      'NAME',
+      'LOCALSPEAKERS',
+      'LOCALASNUMBER',
+      'PEERIP',
+      'PEERASNUMBER',
+      'AGE',
+    ])
+    expect(row).toMatch(/^peer\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s+\d+\w*\s*$/)
+
+    await eventually('FailedEstablish', () => /FailedEstablish.*refused/.test(at.describe()), 40)
+    await eventually('the reason in status', () => /refused/.test(at.speakers()['node-1']?.lastError ?? ''), 20)
+
+    at.startSwitch(asDocumented)
+    await at.established()
+    await eventually('Established', () => /Normal\s+Established/.test(at.describe()), 20)
+    expect(at.switchRoutes()).toEqual(at.wantedRoutes())
+    expect(at.speakers()['node-2']).toMatchObject({ advertisedPrefixes: 3, holdTimeSeconds: 90 })
+    const wide = at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout
+    expect(wide).toMatch(/SESSIONS\s+PREFIXES/)
+    await eventually(
+      'SESSIONS',
+      () => / 2\/2 /.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
+      20,
+    )
+  },
+  3 * MINUTES,
+)
+
+story(
+  'a wrong password is suspected, and mended',
+  async () => {
+    const at = await lan()
+    await at.stop('bird')
+    await eventually('the sessions are lost', () => at.events('SessionLost').length >= 2, 30)
+    at.startSwitch({ ...asDocumented, password: 'another' })
+    await eventually('the suspicion', () => /FailedEstablish.*password/.test(at.describe()), 90)
+    await at.stop('bird')
+    at.startSwitch(asDocumented)
+    await at.established(90)
+  },
+  5 * MINUTES,
+)
+
+story(
+  'a wrong AS number is named, and mended',
+  async () => {
+    const at = await lan()
+    await at.stop('bird')
+    at.startSwitch({ ...asDocumented, localAs: 65002 })
+    await eventually('the wrong AS', () => /FailedEstablish.*65002/.test(at.describe()), 90)
+    await at.stop('bird')
+    at.startSwitch(asDocumented)
+    await at.established(90)
+  },
+  5 * MINUTES,
+)
+
+story(
+  'a new password re-opens the sessions and no route is lost on the way',
+  async () => {
+    const at = await lan()
+    const watch = at.watchSwitchRoutes()
+    const before = at.speakers()
+    const secret = { data: { password: Buffer.from('rotated').toString('base64') } }
+    at.server.kubectl(['patch', 'secret', 'bgp-secret', '-n', 'kube-system', '-p', JSON.stringify(secret)])
+    const again = (name: SpeakerName) => {
+      const { state, since } = at.speakers()[name] ?? {}
+      return state === 'Established' && since !== before[name]?.since
+    }
+    // BIRD forgets a peer's routes when that peer's password is changed, so an operator changes one after the other
+    at.configureSwitch({ ...asDocumented, password: { 'node-1': 'rotated', 'node-2': PASSWORD } })
+    await eventually('the session of node-1 is new', () => again('node-1'), 90)
+    at.configureSwitch({ ...asDocumented, password: 'rotated' })
+    await eventually('the session of node-2 is new', () => again('node-2'), 90)
+    await at.established()
+    expect(watch.deletions()).toEqual([])
+    await watch.stop()
+    expect(at.server.kubectl(['get', 'events,bgppeers', '-A', '-o', 'yaml']).stdout).not.toContain('rotated')
+  },
+  5 * MINUTES,
+)
+
+story(
+  'without the API server sessions stay, a process that starts anew speaks from its state, and no route is lost',
+  async () => {
+    const at = await lan()
+    const watch = at.watchSwitchRoutes()
+    const routes = at.switchRoutes()
+    await at.server.stopApiServer()
+    await Bun.sleep(5_000)
+    const established = () => at.birdc('show protocols').match(/BGP.*Established/g)?.length
+    expect(established()).toBe(2)
+
+    await at.stop('node-1', 'SIGTERM')
+    at.startNode('node-1')
+    await at.stop('node-2', 'SIGKILL')
+    at.startNode('node-2')
+    await eventually('both sessions are up again', () => established() === 2, 90)
+    expect(at.switchRoutes()).toEqual(routes)
+    expect(watch.deletions()).toEqual([])
+    await watch.stop()
+
+    await at.server.startApiServer()
+    await at.established(120)
+  },
+  5 * MINUTES,
+)
+
+story(
+  'a node that is no longer a speaker ceases and takes its status entry away',
+  async () => {
+    const at = await lan()
+    const speakers = (names: string[]) => JSON.stringify({ spec: { localSpeakers: names } })
+    at.server.kubectl(['patch', 'bgppeer', 'peer', '--type', 'merge', '-p', speakers(['node-1'])])
+    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-1', 30)
+    await eventually('one session', () => !/node_2 .*Established/.test(at.birdc('show protocols')), 30)
+    expect(at.switchRoutes()).toEqual(at.wantedRoutes())
+    at.server.kubectl(['patch', 'bgppeer', 'peer', '--type', 'merge', '-p', speakers(['node-1', 'node-2'])])
+    await at.established(90)
+  },
+  3 * MINUTES,
+)
+
+story(
+  'a BGPPeer that is deleted is withdrawn and its sessions cease',
+  async () => {
+    const at = await lan()
+    at.server.kubectl(['delete', 'bgppeer', 'peer'])
+    await eventually('no route is left', () => Object.keys(at.switchRoutes()).length === 0, 30)
+    const messages = run(['cat', `${at.folder}/bird-messages.log`]).stdout
+    expect(messages).toMatch(/Received: (Peer de-configured|Administrative shutdown)/)
+  },
+  2 * MINUTES,
+)
