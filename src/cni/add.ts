@@ -1,0 +1,171 @@
+/**
+ * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. The record of the addresses is on disk before the first
+ * link is made and goes after the last is gone, so that whatever dies in between, a DEL or GC finds all of it.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { errorCode, errorText } from '../lib/errors.ts'
+import { familyOf, hostPrefix } from '../lib/ip.ts'
+import { AddressStore } from './address-store.ts'
+import { type AttachmentRecord, findRecord } from './attachments.ts'
+import { failureOf } from './failures.ts'
+import { inspectPod } from './inspect.ts'
+import {
+  type AttachRequest,
+  CNI_ERROR,
+  type Failure,
+  failure,
+  type NetworkConfig,
+  type Result,
+  type ResultInterface,
+} from './protocol.ts'
+import { release, reserve } from './reservation.ts'
+import { attachPod, DEFAULT_DESTINATION, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
+import { vethAlias, vethNames } from './veth-names.ts'
+
+/** Where no uplink says otherwise: Ethernet's. */
+const DEFAULT_MTU = 1500
+
+/** Throws `StoreError` and what the kernel refuses before anything is made. */
+export function add(request: AttachRequest): Result | Failure {
+  const { config, attachment, namespacePath } = request
+  const refusal = noPodCIDRs(config) ?? checkNamespace(request)
+  if (refusal !== undefined) return refusal
+  const mtu = mtuOf(config)
+  if (typeof mtu !== 'number') return mtu
+  const store = new AddressStore(config.stateDir)
+  const names = vethNames(attachment)
+  const record = reserve(
+    store,
+    {
+      podCIDRs: config.podCIDRs,
+      requestedAddresses: config.requestedAddresses,
+      record: {
+        ...attachment,
+        attempt: crypto.randomUUID(),
+        network: config.name,
+        hostInterface: names.hostInterface,
+        namespacePath,
+        bootId: bootId(),
+        ...(request.pod !== undefined && { pod: request.pod }),
+      },
+    },
+    isAlive,
+  )
+  if ('kind' in record) return record
+  const wire: PodWire = {
+    hostInterface: names.hostInterface,
+    hostMac: names.hostMac,
+    podMac: config.requestedMac ?? names.podMac,
+    alias: vethAlias(config.name, attachment),
+    namespacePath,
+    interfaceName: attachment.interfaceName,
+    addresses: record.addresses,
+    mtu,
+  }
+  return wireRecorded(store, record, wire, config)
+}
+
+/** Wires what is reserved; a failure frees the reservation. */
+function wireRecorded(
+  store: AddressStore,
+  record: AttachmentRecord,
+  wire: PodWire,
+  config: NetworkConfig,
+): Result | Failure {
+  let wired: Wired
+  try {
+    wired = attachPod(wire)
+  } catch (error) {
+    return releasing(store, record, failureOf(error, `cannot attach ${wire.interfaceName} of ${record.containerId}`))
+  }
+  // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
+  if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
+  detachLink(wired.hostIndex)
+  return failure(
+    CNI_ERROR.tryAgainLater,
+    `container ${record.containerId} was deleted while it was being attached`,
+    'nothing is left behind; the runtime may try again',
+  )
+}
+
+function releasing(store: AddressStore, record: AttachmentRecord, why: Failure): Failure {
+  try {
+    release(store, [record.attempt])
+    return why
+  } catch (error) {
+    const details = `${why.details ?? ''} The reservation of ${record.addresses.join(' and ')} stays until DEL: ${errorText(error)}`
+    return { ...why, details: details.trim() }
+  }
+}
+
+export function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, config: NetworkConfig): Result {
+  const before: Result = config.prevResult ?? { interfaces: [], ips: [], routes: [] }
+  const host: ResultInterface = { name: wire.hostInterface, mac: wire.hostMac, mtu: wire.mtu }
+  const pod = { name: wire.interfaceName, mac: wire.podMac, mtu: wire.mtu, sandbox: wire.namespacePath }
+  const podIndex = before.interfaces.length + 1
+  const ips = wire.addresses.map(address => ({
+    address: hostPrefix(address),
+    gateway: POD_GATEWAY[familyOf(address)],
+    interface: podIndex,
+  }))
+  const routes = wired.defaultRoutes.map(family => ({ dst: DEFAULT_DESTINATION[family], gw: POD_GATEWAY[family] }))
+  const dns = config.dns ?? before.dns
+  return {
+    interfaces: [...before.interfaces, host, pod],
+    ips: [...before.ips, ...ips],
+    routes: [...before.routes, ...routes],
+    ...(dns !== undefined && { dns }),
+  }
+}
+
+export function noPodCIDRs(config: NetworkConfig): Failure | undefined {
+  if (config.podCIDRs.length > 0) return undefined
+  return failure(
+    CNI_ERROR.tryAgainLater,
+    'this node has no podCIDR yet',
+    'the controller allocates one and the node agent writes it into the CNI configuration: look at the events of the Node and the log of the agent',
+  )
+}
+
+/** The configured MTU, or that of the uplink. */
+export function mtuOf(config: NetworkConfig): number | Failure {
+  const uplink = uplinkMtu()
+  if (config.mtu === undefined) return uplink?.mtu ?? DEFAULT_MTU
+  if (uplink === undefined || config.mtu <= uplink.mtu) return config.mtu
+  return failure(
+    CNI_ERROR.invalidConfig,
+    `mtu ${config.mtu} is larger than ${uplink.mtu}, that of the uplink ${uplink.name}: packets of pods would be dropped`,
+    'set cni.mtu of the node configuration to "auto" or lower, or raise the MTU of the uplink',
+  )
+}
+
+/** What was attached and still works must not be attached again; anything less is the leftover of an attempt that died. */
+function isAlive(record: AttachmentRecord): boolean {
+  const { hostMac } = vethNames(record)
+  return inspectPod({ ...record, hostMac, destinations: [] }).length === 0
+}
+
+function checkNamespace(request: AttachRequest): Failure | undefined {
+  const { namespacePath, attachment } = request
+  try {
+    const theirs = statSync(namespacePath)
+    const ours = statSync('/proc/self/ns/net')
+    if (request.ownNamespaceAllowed || theirs.ino !== ours.ino || theirs.dev !== ours.dev) return undefined
+    return failure(
+      CNI_ERROR.invalidEnvironment,
+      `CNI_NETNS ${namespacePath} is the namespace that the plugin runs in`,
+      'a pod with hostNetwork needs no CNI; set CNI_NETNS_OVERRIDE=true where this is meant',
+    )
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    return failure(
+      CNI_ERROR.unknownContainer,
+      `CNI_NETNS ${namespacePath} of container ${attachment.containerId} does not exist`,
+      'the container ended before its network was made; nothing was left behind',
+    )
+  }
+}
+
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+}

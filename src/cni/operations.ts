@@ -1,0 +1,163 @@
+/**
+ * DEL, CHECK, GC and STATUS (CNI 1.1.0 section 2). Taking down is forgiving: what is not there is taken down. Links go before the
+ * record that names them, so that an address is free only when nothing bears it. Only what is ours by record, or by the alias of a link, is
+ * ever removed.
+ */
+import { errorText } from '../lib/errors.ts'
+import { mtuOf, noPodCIDRs } from './add.ts'
+import { familiesOf } from './address-pool.ts'
+import { AddressStore } from './address-store.ts'
+import { findRecord, isSame } from './attachments.ts'
+import { inspectPod } from './inspect.ts'
+import {
+  type Attachment,
+  type AttachRequest,
+  CNI_ERROR,
+  type CollectRequest,
+  type DetachRequest,
+  type Failure,
+  failure,
+  type NetworkConfig,
+  type Result,
+} from './protocol.ts'
+import { type Readiness, readReadiness } from './readiness.ts'
+import { release } from './reservation.ts'
+import { forwardingEnabled } from './sysctl.ts'
+import { detachPod, LinkNameTaken, ourLinks } from './veth.ts'
+import { vethNames } from './veth-names.ts'
+
+/** Throws `StoreError`, `NetlinkError`. */
+export function del(request: DetachRequest): undefined {
+  const { config, attachment } = request
+  const store = new AddressStore(config.stateDir)
+  const record = findRecord(store.read(), attachment)
+  // The same interface of the same container in another network: a runtime undoes a list that never got this far.
+  if (record !== undefined && record.network !== config.name) return
+  removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
+  if (record !== undefined) release(store, [record.attempt])
+}
+
+/** Throws `StoreError`, `NetlinkError`. */
+export function check(request: AttachRequest): Failure | undefined {
+  const { config, attachment } = request
+  const record = findRecord(new AddressStore(config.stateDir).read(), attachment)
+  const expected = expectedAddresses(config.prevResult, request)
+  if (record === undefined || record.network !== config.name) {
+    return checkFailed(attachment, ['no address is recorded for it'])
+  }
+  const moved = record.addresses.filter(address => !expected.includes(address))
+  const ours = (config.prevResult?.interfaces ?? []).some(({ name }) => name === record.hostInterface)
+  const problems = [
+    ...moved.map(address => `the result of its ADD lacks ${address}, which is recorded for it`),
+    ...(ours ? [] : [`the result of its ADD lacks the interface ${record.hostInterface}`]),
+    ...inspectPod({
+      ...record,
+      namespacePath: request.namespacePath,
+      hostMac: vethNames(attachment).hostMac,
+      destinations: (config.prevResult?.routes ?? []).map(route => route.dst),
+    }),
+  ]
+  return problems.length === 0 ? undefined : checkFailed(attachment, problems)
+}
+
+/** Removes attachments of this network that the runtime does not know. One that fails does not stop the others. */
+export function collect(request: CollectRequest): Failure | undefined {
+  const { config } = request
+  const store = new AddressStore(config.stateDir)
+  const { records } = store.read()
+  const isValid = (attachment: Attachment) => request.valid.some(valid => isSame(valid, attachment))
+  const stale = records.filter(record => record.network === config.name && !isValid(record))
+  const problems: string[] = []
+  const removed = stale.filter(record => removing(record.hostInterface, problems))
+  release(
+    store,
+    removed.map(record => record.attempt),
+  )
+  const known = new Set(records.map(record => record.hostInterface))
+  for (const link of ourLinks()) {
+    if (link.network === config.name && !known.has(link.name) && !isValid(link)) removing(link.name, problems)
+  }
+  if (problems.length === 0) return undefined
+  return failure(
+    CNI_ERROR.cleanupFailed,
+    `${problems.length} of the stale attachments could not be removed`,
+    problems.join('; '),
+  )
+}
+
+/** A full pool is not a status: it would make Kubernetes take the whole node for not ready. */
+export function status(config: NetworkConfig): Failure | undefined {
+  const missing = noPodCIDRs(config)
+  if (missing !== undefined) return { ...missing, code: CNI_ERROR.notAvailable }
+  try {
+    new AddressStore(config.stateDir).read()
+    const mtu = mtuOf(config)
+    if (typeof mtu !== 'number') return { ...mtu, code: CNI_ERROR.notAvailable }
+    return notReady(readReadiness(config.stateDir)) ?? notForwarding(config)
+  } catch (error) {
+    return failure(
+      CNI_ERROR.notAvailable,
+      `new pods cannot be attached: ${errorText(error)}`,
+      'run terway-edge doctor on this node',
+    )
+  }
+}
+
+function notReady(readiness: Readiness): Failure | undefined {
+  if (readiness.state === 'ready') return undefined
+  const code = readiness.state === 'limited' ? CNI_ERROR.limitedConnectivity : CNI_ERROR.notAvailable
+  return failure(
+    code,
+    `the node is not ready for pods: ${readiness.reason ?? 'the node agent gave no reason'}`,
+    'run terway-edge doctor on this node',
+  )
+}
+
+function notForwarding(config: NetworkConfig): Failure | undefined {
+  const off = familiesOf(config.podCIDRs).filter(family => !forwardingEnabled(family))
+  if (off.length === 0) return undefined
+  const keys = off.map(family => (family === 'ipv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'))
+  return failure(
+    CNI_ERROR.limitedConnectivity,
+    `this node does not forward packets: ${keys.join(' and ')} is 0`,
+    'the node agent turns it on: see that it runs; if it turns off again, look for another program in /etc/sysctl.d',
+  )
+}
+
+/** Addresses of the result that belong to this interface of the container. */
+function expectedAddresses(result: Result | undefined, request: AttachRequest): string[] {
+  const name = request.attachment.interfaceName
+  return (result?.ips ?? [])
+    .filter(ip => {
+      const link = ip.interface === undefined ? undefined : result?.interfaces[ip.interface]
+      return link === undefined || (link.name === name && link.sandbox !== undefined)
+    })
+    .map(ip => ip.address.split('/')[0] ?? '')
+}
+
+function checkFailed(attachment: Attachment, problems: readonly string[]): Failure {
+  return failure(
+    CNI_ERROR.checkFailed,
+    `interface ${attachment.interfaceName} of container ${attachment.containerId} is not as it was attached`,
+    `${problems.join('; ')}. Recreate the pod`,
+  )
+}
+
+function removing(hostInterface: string, problems: string[]): boolean {
+  try {
+    removeLink(hostInterface)
+    return true
+  } catch (error) {
+    problems.push(errorText(error))
+    return false
+  }
+}
+
+/** A link of that name that somebody else made is not ours to remove. */
+function removeLink(hostInterface: string): void {
+  try {
+    detachPod(hostInterface)
+  } catch (error) {
+    if (!(error instanceof LinkNameTaken)) throw error
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway that is no machine's address but the
+ * host's end by a permanent neighbour entry, and on the host a route and a permanent neighbour entry for the pod. No bridge, no ARP.
+ *
+ * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which may own any number from 5 on) never
+ * takes them for its own. They go with the link. Forwarding and everything else between nodes is the agent's.
+ */
+import { addressBits, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
+import { close, ERRNO, inNetworkNamespace, openFile, SystemError } from '../lib/libc.ts'
+import { addAddress } from '../netlink/address.ts'
+import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
+import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
+import { NetlinkError, type Request } from '../netlink/message.ts'
+import { replaceNeighbour } from '../netlink/neighbour.ts'
+import { addRoute } from '../netlink/route.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import type { Attachment } from './protocol.ts'
+import { setInterfaceSysctls } from './sysctl.ts'
+import { isOurAlias, parseVethAlias } from './veth-names.ts'
+
+/** What the pod takes for its router. Never leaves the veth pair. */
+export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.1', ipv6: 'fe80::1' }
+export const DEFAULT_DESTINATION: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
+
+export interface PodWire {
+  readonly hostInterface: string
+  readonly hostMac: string
+  readonly podMac: string
+  readonly alias: string
+  readonly namespacePath: string
+  readonly interfaceName: string
+  readonly addresses: readonly string[]
+  /** Bytes. */
+  readonly mtu: number
+}
+
+export interface Wired {
+  /** Index of the host's end. */
+  readonly hostIndex: number
+  /** Families whose default route goes this way; one that the pod has already by another interface is left alone. */
+  readonly defaultRoutes: readonly Family[]
+}
+
+/** The container's network namespace is not there (any more). */
+export class NamespaceGone extends Error {
+  override readonly name = 'NamespaceGone'
+}
+
+/** A link of that name is there and is not of our making. */
+export class LinkNameTaken extends Error {
+  override readonly name = 'LinkNameTaken'
+}
+
+/**
+ * Wires a pod, all or nothing: what was made is taken back when a step fails. A host end left by a dead attempt is replaced.
+ * Throws `NamespaceGone`, `LinkNameTaken`, `NetlinkError`, `SystemError`.
+ */
+export function attachPod(wire: PodWire): Wired {
+  const namespace = openNamespace(wire.namespacePath)
+  const host = Rtnetlink.open()
+  try {
+    const hostIndex = createPair(host, wire, namespace)
+    try {
+      setInterfaceSysctls('ipv4', wire.hostInterface, { rp_filter: 0, forwarding: 1 })
+      // No address of its own on the host's end (addr_gen_mode 1: none): nobody needs one, and DAD would delay the pod.
+      setInterfaceSysctls('ipv6', wire.hostInterface, { accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 })
+      host.run(setLink(hostIndex, { up: true, alias: wire.alias }))
+      const defaultRoutes = inPodNamespace(wire.namespacePath, () => configurePod(wire))
+      runAll(host, hostRequests(wire, hostIndex))
+      return { hostIndex, defaultRoutes }
+    } catch (error) {
+      host.execute([deleteLink(hostIndex)])
+      throw error
+    }
+  } finally {
+    host.close()
+    close(namespace)
+  }
+}
+
+/** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */
+export function detachLink(hostIndex: number): void {
+  const host = Rtnetlink.open()
+  try {
+    const [outcome] = host.execute([deleteLink(hostIndex)])
+    if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
+  } finally {
+    host.close()
+  }
+}
+
+/** Deletes a host end, and so all of the wiring. False when there is none. Throws `LinkNameTaken`, `NetlinkError`. */
+export function detachPod(hostInterface: string): boolean {
+  const host = Rtnetlink.open()
+  try {
+    return deleteHostEnd(host, hostInterface)
+  } finally {
+    host.close()
+  }
+}
+
+/**
+ * The MTU of the interface that the default route leaves by, in bytes; undefined while there is no default route. Asked with addresses
+ * for documentation (RFC 5737, RFC 3849), which no other route covers.
+ */
+export function uplinkMtu(): { readonly name: string; readonly mtu: number } | undefined {
+  const host = Rtnetlink.open()
+  try {
+    for (const address of ['192.0.2.1', '2001:db8::1']) {
+      const route = host.lookup(address)
+      const link = route.interface === undefined || route.type !== 'unicast' ? undefined : host.getLink(route.interface)
+      if (link !== undefined) return { name: link.name, mtu: link.mtu }
+    }
+    return undefined
+  } finally {
+    host.close()
+  }
+}
+
+/** The host ends that bear our alias, with what it says. */
+export function ourLinks(): (Attachment & { readonly name: string; readonly network: string })[] {
+  const host = Rtnetlink.open()
+  try {
+    return host.dumpLinks().flatMap(link => {
+      const said = link.kind === 'veth' ? parseVethAlias(link.alias) : undefined
+      return said === undefined ? [] : [{ ...said, name: link.name }]
+    })
+  } finally {
+    host.close()
+  }
+}
+
+/** Brings the loopback interface of a namespace up or down. Throws `NamespaceGone`, `NetlinkError`. */
+export function setLoopback(namespacePath: string, up: boolean): void {
+  const netlink = openRtnetlink(namespacePath)
+  try {
+    netlink.run(setLink(LOOPBACK_INDEX, { up }))
+  } finally {
+    netlink.close()
+  }
+}
+
+/** A conversation with the kernel about a namespace. Throws `NamespaceGone`. */
+export function openRtnetlink(namespacePath: string): Rtnetlink {
+  try {
+    return Rtnetlink.open({ netns: namespacePath })
+  } catch (error) {
+    throw namespaceError(namespacePath, error)
+  }
+}
+
+/** The kernel gives the loopback interface of every namespace this index (LOOPBACK_IFINDEX). */
+export const LOOPBACK_INDEX = 1
+
+function openNamespace(path: string): number {
+  try {
+    return openFile(path)
+  } catch (error) {
+    throw namespaceError(path, error)
+  }
+}
+
+/** setns(2) says EINVAL for a file that is no namespace (any more): a bind mount that was unmounted leaves an empty file. */
+function namespaceError(path: string, error: unknown): unknown {
+  const gone: readonly number[] = [ERRNO.ENOENT, ERRNO.EINVAL, ERRNO.ENXIO]
+  if (!(error instanceof SystemError && gone.includes(error.errno))) return error
+  return new NamespaceGone(`there is no network namespace ${path}`, { cause: error })
+}
+
+/** Creates the pair, the pod's end right in its namespace, and returns the index of the host's end. */
+function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
+  const { hostInterface, interfaceName, mtu } = wire
+  const pair = addVeth({
+    name: hostInterface,
+    mtu,
+    address: wire.hostMac,
+    peer: { name: interfaceName, mtu, address: wire.podMac, namespaceFd: namespace },
+  })
+  const [first] = host.execute([pair])
+  if (first?.error !== undefined) {
+    const clash = first.error.errno === ERRNO.EEXIST
+    if (!clash) throw first.error
+    if (!deleteHostEnd(host, hostInterface)) throw podNameTaken(wire, first.error)
+    const [second] = host.execute([pair])
+    if (second?.error?.errno === ERRNO.EEXIST) throw podNameTaken(wire, second.error)
+    if (second?.error !== undefined) throw second.error
+  }
+  const link = host.getLink(hostInterface)
+  if (link === undefined) throw new NamespaceGone(`${hostInterface} went as soon as it was made`)
+  return link.index
+}
+
+/** EEXIST without a host end of that name: it is the pod's. */
+function podNameTaken(wire: PodWire, cause: unknown): LinkNameTaken {
+  return new LinkNameTaken(`the container has an interface ${wire.interfaceName} already`, { cause })
+}
+
+function deleteHostEnd(host: Rtnetlink, hostInterface: string): boolean {
+  const link = host.getLink(hostInterface)
+  if (link === undefined) return false
+  // Without an alias it is the half of an attempt that was killed: the name alone is a hash that nobody else comes upon.
+  if (link.kind !== 'veth' || (link.alias !== undefined && !isOurAlias(link.alias))) {
+    throw new LinkNameTaken(`the host has an interface ${hostInterface} that is not ours (${link.alias ?? link.kind})`)
+  }
+  const [outcome] = host.execute([deleteLink(link.index)])
+  if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
+  return true
+}
+
+function inPodNamespace<T>(path: string, action: () => T): T {
+  try {
+    return inNetworkNamespace(path, action)
+  } catch (error) {
+    throw namespaceError(path, error)
+  }
+}
+
+/** Sends requests as one; throws the first refusal. */
+function runAll(netlink: Rtnetlink, requests: readonly Request[]): void {
+  for (const { error } of netlink.execute(requests)) if (error !== undefined) throw error
+}
+
+/** Runs inside the pod's namespace. Returns the families whose default route it made. */
+function configurePod(wire: PodWire): Family[] {
+  const pod = Rtnetlink.open()
+  try {
+    const link = pod.getLink(wire.interfaceName)
+    if (link === undefined) throw new NamespaceGone(`interface ${wire.interfaceName} is not in ${wire.namespacePath}`)
+    const families = wire.addresses.map(familyOf)
+    if (families.includes('ipv6')) {
+      // The router is static, and nobody else is on the link to ask for a duplicate. Some runtimes turn IPv6 off.
+      setInterfaceSysctls('ipv6', wire.interfaceName, { disable_ipv6: 0, accept_ra: 0, accept_dad: 0 })
+    }
+    runAll(pod, [
+      setLink(LOOPBACK_INDEX, { up: true }),
+      setLink(link.index, { up: true }),
+      ...wire.addresses.flatMap(address => podRequests(wire, link.index, address)),
+    ])
+    return families.filter(family => addDefaultRoute(pod, link.index, family))
+  } finally {
+    pod.close()
+  }
+}
+
+function podRequests(wire: PodWire, podIndex: number, address: string): Request[] {
+  const family = familyOf(address)
+  const gateway = POD_GATEWAY[family]
+  const own = addAddress({
+    address,
+    prefixLength: addressBits(family),
+    interface: podIndex,
+    ...(family === 'ipv6' && { flags: IFA_F.NODAD }),
+  })
+  const neighbour = replaceNeighbour({ address: gateway, interface: podIndex, hardwareAddress: wire.hostMac })
+  const toGateway = addRoute({
+    destination: hostPrefix(gateway),
+    protocol: RTPROT.BOOT,
+    nextHops: [{ interface: podIndex }],
+    ...(family === 'ipv4' && { scope: RT_SCOPE.LINK }),
+  })
+  return [own, neighbour, toGateway]
+}
+
+/** False when the pod has a default route by another interface. */
+function addDefaultRoute(pod: Rtnetlink, podIndex: number, family: Family): boolean {
+  const [outcome] = pod.execute([
+    addRoute({
+      destination: DEFAULT_DESTINATION[family],
+      protocol: RTPROT.BOOT,
+      nextHops: [{ gateway: POD_GATEWAY[family], interface: podIndex, onlink: true }],
+    }),
+  ])
+  if (outcome?.error === undefined) return true
+  if (outcome.error.errno === ERRNO.EEXIST) return false
+  throw outcome.error
+}
+
+function hostRequests(wire: PodWire, hostIndex: number): Request[] {
+  return wire.addresses.flatMap(address => [
+    replaceNeighbour({ address, interface: hostIndex, hardwareAddress: wire.podMac }),
+    addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }),
+  ])
+}
+
+/** Whether `error` is the kernel's refusal for want of rights. */
+export function isPermissionError(error: unknown): boolean {
+  const errno = error instanceof NetlinkError || error instanceof SystemError ? error.errno : 0
+  return errno === ERRNO.EPERM || errno === ERRNO.EACCES
+}
