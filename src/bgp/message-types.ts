@@ -1,7 +1,7 @@
 /**
  * The values of BGP messages: what the codec makes of bytes, and what it makes bytes of. Types only; the functions are in
  * message.ts (`encodeMessage`, `decodeMessage`), message-framer.ts (`MessageFramer`), message-pack.ts (`packUpdates`,
- * `packWithdrawals`, `endOfRib`), nlri.ts (`NlriBuilder`, `prefixTexts`), errors.ts (`notification`, `describeNotification`).
+ * `packWithdrawals`, `endOfRib`), nlri.ts (`nlriOf`, `prefixTexts`), errors.ts (`notification`, `describeNotification`).
  *
  * Fields keep the RFC's names in camel case. Byte strings share memory with the input of the decoder.
  */
