@@ -1,0 +1,109 @@
+/** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
+import { formatAge, printable } from '../lib/table.ts'
+import type { ApiContact, EventRow, PoolView, RouteRow, Snapshot } from '../status/snapshot.ts'
+import { type AskOptions, addAskOptions, askSnapshot } from './ask.ts'
+import { createProgram, runProgram } from './program.ts'
+import { ageOf, type Field, printJson, tableOf } from './show.ts'
+
+export function statusCommand(args: string[]): Promise<number> {
+  const program = addAskOptions(
+    createProgram('status', 'What the local process does: readiness, API contact, sessions, routes, problems.', [
+      'terway-edge status',
+      'terway-edge status -o wide   # with the last events',
+      'terway-edge status -o json | jq .problems',
+    ]),
+  )
+  return runProgram<AskOptions>(program, args, async options => {
+    const snapshot = await askSnapshot(options)
+    if (options.output === 'json') return printJson(snapshot)
+    process.stdout.write(formatStatus(snapshot, options.output === 'wide'))
+    return 0
+  })
+}
+
+/** The text for people; `wide` adds the last events. Ages count from when the snapshot was taken. */
+export function formatStatus(snapshot: Snapshot, wide: boolean): string {
+  const now = Date.parse(snapshot.time)
+  const lines = factsOf(snapshot, now)
+  const width = Math.max(...lines.map(([name]) => name.length)) + 1
+  const facts = lines.map(([name, value]) => `${`${name}:`.padEnd(width)}  ${printable(value)}\n`)
+  return [...facts, ...problemLines(snapshot), ...(wide ? eventLines(snapshot.events, now) : [])].join('')
+}
+
+function factsOf(snapshot: Snapshot, now: number): (readonly [string, string])[] {
+  const { version, role, ready, startedAt, api, node, controller, sessions, nodes, lans } = snapshot
+  const established = sessions.filter(session => session.state === 'Established').length
+  return [
+    ['terway-edge', `${version}, ${role}${node === undefined ? '' : ` ${node.name}`}`],
+    ['Ready', ready ? 'yes' : 'no'],
+    ['Running for', formatAge(now - Date.parse(startedAt))],
+    ['API server', apiText(api, now)],
+    ...(node === undefined ? [] : nodeFacts(node)),
+    ...(controller === undefined ? [] : controllerFacts(controller)),
+    ['Nodes', `${nodes.length} in ${lans.length} ${lans.length === 1 ? 'BGPPeer' : 'BGPPeers'}`],
+    ['Sessions', `${established} of ${sessions.length} Established`],
+    ...(role === 'node' ? [['Routes', routesText(snapshot.routes)] as const] : []),
+  ]
+}
+
+function apiText({ server, connected, lastContact, problem }: ApiContact, now: number): string {
+  const contact = lastContact === undefined ? 'never reached' : `last contact ${ageOf(lastContact, now)} ago`
+  return `${server} ${connected ? 'connected' : 'not connected'}, ${contact}${problem === undefined ? '' : `: ${problem}`}`
+}
+
+const VIEWS = {
+  api: 'from the API server',
+  state: 'from the state folder: what the API server said last',
+  none: 'none: the API server has never answered',
+} as const
+
+function nodeFacts({
+  addresses,
+  podCIDRs,
+  viewSource,
+  pods,
+}: NonNullable<Snapshot['node']>): (readonly [string, string])[] {
+  return [
+    ['View', VIEWS[viewSource]],
+    ['Addresses', addresses.join(', ') || 'none'],
+    ['Pod CIDRs', podCIDRs.join(', ') || 'none'],
+    ...(pods === undefined ? [] : [['Pods', String(pods)] as const]),
+  ]
+}
+
+function controllerFacts({
+  leader,
+  isLeader,
+  pools,
+}: NonNullable<Snapshot['controller']>): (readonly [string, string])[] {
+  return [
+    ['Leader', `${leader ?? 'none'}${isLeader ? ' (this one)' : ''}`],
+    ...pools.map(pool => [`Pool ${pool.podCIDR}`, poolText(pool)] as const),
+  ]
+}
+
+function poolText({ used, blocks, blockLength }: PoolView): string {
+  return `${used} of ${blocks} blocks (/${blockLength}) used`
+}
+
+function routesText(routes: readonly RouteRow[]): string {
+  const count = (state: RouteRow['state']) => routes.filter(route => route.state === state).length
+  return `${count('present')} of ${routes.length} present, ${count('missing')} missing, ${count('failed')} failed`
+}
+
+function problemLines({ problems }: Snapshot): string[] {
+  if (problems.length === 0) return ['\nNo problems.\n']
+  return ['\nProblems:\n', ...problems.map(problem => `  ${printable(problem)}\n`)]
+}
+
+const EVENT_FIELDS: readonly Field<EventRow>[] = [
+  { title: 'AGE', align: 'right', cell: (event, now) => ageOf(event.time, now) },
+  { title: 'TYPE', cell: event => event.type },
+  { title: 'REASON', cell: event => event.reason },
+  { title: 'OBJECT', cell: event => event.object },
+  { title: 'MESSAGE', cell: event => event.message },
+]
+
+function eventLines(events: readonly EventRow[], now: number): string[] {
+  return ['\n', events.length === 0 ? 'No events.\n' : tableOf(EVENT_FIELDS, events, { now, wide: true })]
+}

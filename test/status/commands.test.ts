@@ -1,0 +1,173 @@
+/** The operator's commands as an operator runs them: the program from source against a real server on loopback. */
+import { afterAll, afterEach, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { silentLog } from '../../src/lib/log.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
+import type { Snapshot } from '../../src/status/snapshot.ts'
+import { controllerSnapshot, nodeSnapshot, SampleSource } from './sample.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'terway-edge-commands-'))
+const open: { close(): Promise<void> }[] = []
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close()
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function serve(snapshot: Snapshot, token?: string): StatusServer {
+  const server = startStatusServer({
+    ...new SampleSource(snapshot),
+    listen: '127.0.0.1:0',
+    log: silentLog,
+    token: token === undefined ? undefined : new Secret(token),
+  })
+  open.push(server)
+  return server
+}
+
+async function terwayEdge(args: readonly string[], env: Record<string, string> = {}) {
+  const child = Bun.spawn(['bun', 'src/main.ts', ...args], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: { ...process.env, ...env },
+    timeout: 15_000,
+  })
+  const [stdout, stderr, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited])
+  return { stdout, stderr, status }
+}
+
+/** What `args` print about `snapshot`. */
+async function shown(snapshot: Snapshot, ...args: string[]): Promise<string> {
+  const result = await terwayEdge([...args, '--address', `127.0.0.1:${serve(snapshot).port}`])
+  expect([result.status, result.stderr]).toEqual([0, ''])
+  return result.stdout
+}
+
+test('peers prints a line per session, wide adds columns', async () => {
+  expect(await shown(controllerSnapshot(), 'peers')).toBe(`\
+BGPPEER   NODE     PEERIP       PEERASNUMBER   STATE         SINCE   ADVERTISED   RECEIVED   FLAPS   LASTERROR
+lan-a     edge-1   172.16.0.1          65001   Established     60m            2          1       3   -
+lan-b     edge-3   172.16.1.1          65002   Active         100s            0          0       0   connection refused
+`)
+  const wide = await shown(controllerSnapshot(), 'peers', '-o', 'wide')
+  expect(wide).toContain('LOCALADDRESS   LOCALASNUMBER   HOLDTIME   CAPABILITIES')
+  expect(wide).toContain('172.16.0.11            65010        90s   4-octet-as,graceful-restart')
+})
+
+test('nodes and routes', async () => {
+  expect(await shown(controllerSnapshot(), 'nodes')).toBe(`\
+NAME     READY   ADDRESSES     PODCIDRS                     BGPPEERS   SPEAKEROF   PROBLEM
+edge-1   True    172.16.0.11   10.0.0.0/25                  lan-a      lan-a       -
+edge-2   False   172.16.0.12   10.0.0.128/25,fd00:10::/64   lan-a      -           -
+edge-3   -       172.16.1.11   -                            lan-b      lan-b       no pod CIDR: the pool is full
+`)
+  expect(await shown(nodeSnapshot(), 'routes')).toBe(`\
+DESTINATION     VIA            INTERFACE   STATE     REASON    PROBLEM
+10.0.0.128/25   172.16.0.12    eth0        present   edge-2    -
+10.0.1.0/25     172.16.0.254   eth0        failed    gateway   Nexthop has invalid gateway
+`)
+})
+
+test('status of a node and of a controller', async () => {
+  expect(await shown(nodeSnapshot(), 'status')).toBe(`\
+terway-edge:  0.1.0, node edge-1
+Ready:        no
+Running for:  120m
+API server:   https://10.96.0.1:443 not connected, never reached: connection timed out
+View:         from the state folder: what the API server said last
+Addresses:    172.16.0.11
+Pod CIDRs:    10.0.0.0/25
+Pods:         7
+Nodes:        3 in 2 BGPPeers
+Sessions:     1 of 1 Established
+Routes:       1 of 2 present, 0 missing, 1 failed
+
+Problems:
+  the API server has not answered for 5 minutes; the last accepted state is in use
+`)
+  const controller = await shown(controllerSnapshot(), 'status', '-o', 'wide')
+  expect(controller).toContain('Leader:            controller-1 (this one)\n')
+  expect(controller).toContain('Pool 10.0.0.0/16:  2 of 512 blocks (/25) used\n')
+  expect(controller).toContain('No problems.\n')
+  expect(controller).toContain(
+    '100s   Warning   FailedEstablish   BGPPeer/lan-b   edge-3: connection refused by 172.16.1.1\n',
+  )
+})
+
+test('-o json is the data itself', async () => {
+  const snapshot = controllerSnapshot()
+  expect(JSON.parse(await shown(snapshot, 'status', '-o', 'json'))).toEqual(snapshot)
+  expect(JSON.parse(await shown(snapshot, 'peers', '-o', 'json'))).toEqual(snapshot.sessions)
+  expect(JSON.parse(await shown(snapshot, 'nodes', '-o', 'json'))).toEqual(snapshot.nodes)
+  expect(JSON.parse(await shown(nodeSnapshot({ routes: [] }), 'routes', '-o', 'json'))).toEqual([])
+})
+
+test('nothing to show is said on stderr, and is no failure', async () => {
+  const server = serve(controllerSnapshot())
+  const result = await terwayEdge(['routes', '--address', server.url])
+  expect(result).toEqual({ status: 0, stdout: '', stderr: 'No routes: this is the controller; ask on a node.\n' })
+})
+
+test('a name from elsewhere cannot steer the terminal', async () => {
+  const nodes = [{ name: '\u001b[2Jevil', addresses: [], podCIDRs: [], peers: [], speakerOf: [] }]
+  expect(await shown(controllerSnapshot({ nodes }), 'nodes')).toContain('\\x1b[2Jevil')
+})
+
+test('the proxy of the shell is not asked', async () => {
+  const server = serve(controllerSnapshot())
+  const proxy = 'http://127.0.0.1:1'
+  const result = await terwayEdge(['nodes', '--address', server.url], { HTTP_PROXY: proxy, http_proxy: proxy })
+  expect([result.status, result.stderr]).toEqual([0, ''])
+})
+
+test('where nothing answers, the message says what to do', async () => {
+  const server = serve(controllerSnapshot())
+  await server.close()
+  for (const command of ['status', 'peers', 'routes', 'nodes']) {
+    const result = await terwayEdge([command, '--address', `127.0.0.1:${server.port}`])
+    expect(result).toEqual({
+      status: 1,
+      stdout: '',
+      stderr: `terway-edge ${command}: no terway-edge answers at 127.0.0.1:${server.port}: is the service running? systemctl status terway-edge\n`,
+    })
+  }
+})
+
+test('a token is asked for, and taken from a file', async () => {
+  const token = '0123456789abcdef'
+  const server = serve(controllerSnapshot(), token)
+  const without = await terwayEdge(['nodes', '--address', server.url])
+  expect([without.status, without.stderr.includes('--token-file')]).toEqual([1, true])
+  writeFileSync(`${folder}/token`, `${token}\n`)
+  const withToken = await terwayEdge(['nodes', '--address', server.url, '--token-file', `${folder}/token`])
+  expect([withToken.status, withToken.stderr]).toEqual([0, ''])
+  const missing = await terwayEdge(['nodes', '--address', server.url, '--token-file', `${folder}/none`])
+  expect([missing.status, missing.stderr.includes(`--token-file: cannot read ${folder}/none`)]).toEqual([2, true])
+})
+
+test('another server is not taken for ours', async () => {
+  const other = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => Response.json({ nodes: [] }) })
+  open.push({ close: () => other.stop(true) })
+  const result = await terwayEdge(['nodes', '--address', `127.0.0.1:${other.port}`])
+  expect([result.status, result.stderr.includes('is not terway-edge')]).toEqual([1, true])
+})
+
+test('wrong usage is exit status 2', async () => {
+  for (const args of [['-o', 'yaml'], ['--address', 'ftp://x'], ['--address', ' '], ['--nonsense'], ['surplus']]) {
+    const result = await terwayEdge(['peers', ...args])
+    expect([args, result.status, result.stdout, result.stderr.includes('unexpected')]).toEqual([args, 2, '', false])
+  }
+})
+
+test('--help shows examples', async () => {
+  for (const command of ['status', 'peers', 'routes', 'nodes']) {
+    const result = await terwayEdge([command, '--help'])
+    expect([command, result.status, result.stdout.includes(`Examples:\n  terway-edge ${command}\n`)]).toEqual([
+      command,
+      0,
+      true,
+    ])
+  }
+})
