@@ -1,0 +1,92 @@
+/** The head of the page: who this is, whether it does its job, what is in its way, and the numbers at a glance. */
+import type { Snapshot } from '../src/status/snapshot.ts'
+import { ago, badge, byId, type Child, element, localTime } from './dom.ts'
+
+export function showSummary(snapshot: Snapshot): void {
+  const { role, version, ready, node, time } = snapshot
+  const name = node?.name ?? (role === 'controller' ? 'controller' : 'node')
+  document.title = `${ready ? '' : '(!) '}${name} · terway-edge`
+  byId('title').textContent = name
+  byId('subtitle').textContent = `terway-edge ${version}, ${role}`
+  byId('taken').textContent = `Last change ${localTime(time)}`
+  showProblems(snapshot.problems)
+  byId('summary').replaceChildren(...factsOf(snapshot).map(([title, ...parts]) => fact(title, parts)))
+}
+
+type Fact = readonly [title: string, ...parts: readonly Child[]]
+
+function fact(title: string, parts: readonly Child[]): HTMLElement {
+  const [main, ...small] = parts
+  const details = small.filter(part => part !== '').map(part => element('dd', { class: 'small' }, part))
+  return element('div', {}, element('dt', {}, title), element('dd', {}, main ?? ''), ...details)
+}
+
+function factsOf(snapshot: Snapshot): readonly Fact[] {
+  const { ready, startedAt, nodes, sessions, lans } = snapshot
+  const established = sessions.filter(session => session.state === 'Established').length
+  const allUp = established === sessions.length
+  return [
+    [
+      'Ready',
+      ready ? badge('good', 'Ready') : badge('bad', 'Not ready'),
+      element('span', {}, 'running for ', ago(startedAt)),
+    ],
+    apiFact(snapshot.api),
+    ...nodeFacts(snapshot),
+    ...controllerFacts(snapshot),
+    [
+      'Sessions Established',
+      ratio(established, sessions.length),
+      sessions.length === 0 ? '' : allUp ? badge('good', 'all') : badge('bad', `${sessions.length - established} not`),
+    ],
+    ['Nodes', String(nodes.length), `${lans.length} ${lans.length === 1 ? 'BGPPeer' : 'BGPPeers'}`],
+  ]
+}
+
+function apiFact({ server, connected, lastContact, problem }: Snapshot['api']): Fact {
+  if (connected) return ['API server', badge('good', 'Connected'), server]
+  const contact =
+    lastContact === undefined ? 'never reached' : element('span', {}, 'last answer ', ago(lastContact, ' ago'))
+  return ['API server', badge('bad', 'Not connected'), server, contact, problem ?? '']
+}
+
+const VIEWS = { api: 'view from the API server', state: 'view from the state folder', none: 'no view yet' } as const
+
+function nodeFacts({ node, routes }: Snapshot): readonly Fact[] {
+  if (node === undefined) return []
+  const present = routes.filter(route => route.state === 'present').length
+  return [
+    ['Pod CIDRs', node.podCIDRs.join(' ') || 'none', node.pods === undefined ? '' : `${node.pods} pods`],
+    ['Addresses', node.addresses.join(' ') || 'none', VIEWS[node.viewSource]],
+    [
+      'Routes present',
+      ratio(present, routes.length),
+      present === routes.length ? '' : badge('bad', `${routes.length - present} not`),
+    ],
+  ]
+}
+
+function controllerFacts({ controller }: Snapshot): readonly Fact[] {
+  if (controller === undefined) return []
+  const used = controller.pools.reduce((sum, pool) => sum + pool.used, 0)
+  const blocks = controller.pools.reduce((sum, pool) => sum + pool.blocks, 0)
+  return [
+    [
+      'Leader',
+      controller.isLeader ? badge('good', 'This one') : badge('plain', 'Standby'),
+      controller.leader ?? 'no leader',
+    ],
+    ...(blocks === 0 ? [] : [['Pod CIDR blocks used', ratio(used, blocks)] as const]),
+  ]
+}
+
+function ratio(part: number, whole: number): HTMLElement {
+  return element('span', {}, String(part), element('span', { class: 'of' }, ` / ${whole}`))
+}
+
+function showProblems(problems: readonly string[]): void {
+  byId('problems').hidden = problems.length === 0
+  const list = byId('problem-list')
+  const same = [...list.children].map(item => item.textContent).join('\n') === problems.join('\n')
+  if (!same) list.replaceChildren(...problems.map(problem => element('li', {}, problem)))
+}
