@@ -1,11 +1,11 @@
 /** The lab's API server under the real kubectl: what a person does with a cluster in the documented flow. */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ApiServer, serveApi } from '../../src/lab/api/serve.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { testNeeding } from '../support/needs.ts'
+import { testNeeding } from '../support/requires.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'te-kubectl-'))
 let server: ApiServer
