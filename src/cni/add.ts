@@ -2,11 +2,12 @@
  * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. The record of the addresses is on disk before the first
  * link is made and goes after the last is gone, so that whatever dies in between, a DEL or GC finds all of it.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { familyOf, hostPrefix } from '../lib/ip.ts'
 import { AddressStore } from './address-store.ts'
 import { type AttachmentRecord, findRecord } from './attachments.ts'
+import { currentBootId } from './boot.ts'
 import { failureOf } from './failures.ts'
 import { inspectPod } from './inspect.ts'
 import {
@@ -22,6 +23,8 @@ import { release, reserve } from './reservation.ts'
 import { attachPod, DEFAULT_DESTINATION, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
+/** f_type of namespaces (NSFS_MAGIC of <linux/magic.h>). A bind mount of one that was taken away leaves an empty file. */
+const NSFS_MAGIC = 0x6e736673
 /** Where no uplink says otherwise: Ethernet's. */
 const DEFAULT_MTU = 1500
 
@@ -45,7 +48,7 @@ export function add(request: AttachRequest): Result | Failure {
         network: config.name,
         hostInterface: names.hostInterface,
         namespacePath,
-        bootId: bootId(),
+        bootId: currentBootId(),
         ...(request.pod !== undefined && { pod: request.pod }),
       },
     },
@@ -146,9 +149,10 @@ function isAlive(record: AttachmentRecord): boolean {
 }
 
 function checkNamespace(request: AttachRequest): Failure | undefined {
-  const { namespacePath, attachment } = request
+  const { namespacePath } = request
   try {
     const theirs = statSync(namespacePath)
+    if (statfsSync(namespacePath).type !== NSFS_MAGIC) return namespaceGone(request, 'is not a namespace (any more)')
     const ours = statSync('/proc/self/ns/net')
     if (request.ownNamespaceAllowed || theirs.ino !== ours.ino || theirs.dev !== ours.dev) return undefined
     return failure(
@@ -158,14 +162,14 @@ function checkNamespace(request: AttachRequest): Failure | undefined {
     )
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
-    return failure(
-      CNI_ERROR.unknownContainer,
-      `CNI_NETNS ${namespacePath} of container ${attachment.containerId} does not exist`,
-      'the container ended before its network was made; nothing was left behind',
-    )
+    return namespaceGone(request, 'does not exist')
   }
 }
 
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+function namespaceGone(request: AttachRequest, how: string): Failure {
+  return failure(
+    CNI_ERROR.unknownContainer,
+    `CNI_NETNS ${request.namespacePath} of container ${request.attachment.containerId} ${how}`,
+    'the container ended before its network was made; nothing was left behind',
+  )
 }

@@ -236,7 +236,7 @@ function configurePod(wire: PodWire): Family[] {
       setLink(link.index, { up: true }),
       ...wire.addresses.flatMap(address => podRequests(wire, link.index, address)),
     ])
-    return families.filter(family => addDefaultRoute(pod, link.index, family))
+    return families.filter(family => addGatewayRoutes(pod, link.index, family))
   } finally {
     pod.close()
   }
@@ -252,27 +252,29 @@ function podRequests(wire: PodWire, podIndex: number, address: string): Request[
     ...(family === 'ipv6' && { flags: IFA_F.NODAD }),
   })
   const neighbour = replaceNeighbour({ address: gateway, interface: podIndex, hardwareAddress: wire.hostMac })
-  const toGateway = addRoute({
-    destination: hostPrefix(gateway),
-    protocol: RTPROT.BOOT,
-    nextHops: [{ interface: podIndex }],
-    ...(family === 'ipv4' && { scope: RT_SCOPE.LINK }),
-  })
-  return [own, neighbour, toGateway]
+  return [own, neighbour]
 }
 
-/** False when the pod has a default route by another interface. */
-function addDefaultRoute(pod: Rtnetlink, podIndex: number, family: Family): boolean {
-  const [outcome] = pod.execute([
+/** The default route and the one to its gateway. False, and neither, when the pod has a default route by another interface. */
+function addGatewayRoutes(pod: Rtnetlink, podIndex: number, family: Family): boolean {
+  const gateway = POD_GATEWAY[family]
+  const byGateway = addRoute({
+    destination: DEFAULT_DESTINATION[family],
+    protocol: RTPROT.BOOT,
+    nextHops: [{ gateway, interface: podIndex, onlink: true }],
+  })
+  const [outcome] = pod.execute([byGateway])
+  if (outcome?.error?.errno === ERRNO.EEXIST) return false
+  if (outcome?.error !== undefined) throw outcome.error
+  pod.run(
     addRoute({
-      destination: DEFAULT_DESTINATION[family],
+      destination: hostPrefix(gateway),
       protocol: RTPROT.BOOT,
-      nextHops: [{ gateway: POD_GATEWAY[family], interface: podIndex, onlink: true }],
+      nextHops: [{ interface: podIndex }],
+      ...(family === 'ipv4' && { scope: RT_SCOPE.LINK }),
     }),
-  ])
-  if (outcome?.error === undefined) return true
-  if (outcome.error.errno === ERRNO.EEXIST) return false
-  throw outcome.error
+  )
+  return true
 }
 
 function hostRequests(wire: PodWire, hostIndex: number): Request[] {

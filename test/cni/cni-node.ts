@@ -37,7 +37,16 @@ export class CniNode {
     this.podCIDRs = podCIDRs
     this.network = network
     this.namespace = network.namespace(name)
+    network.ip(this.namespace, 'addr add 192.0.2.11/32 dev lo') // no machine is without an address
     network.exec(this.namespace, ['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
+    withoutDad(network, this.namespace)
+  }
+
+  /** A machine that is no node. */
+  machine(name: string): string {
+    const namespace = this.network.namespace(name)
+    withoutDad(this.network, namespace)
+    return namespace
   }
 
   /** A pod's empty namespace. */
@@ -96,7 +105,9 @@ export class CniNode {
   podRoutes(): string[] {
     const routes = (family: string): Json[] =>
       JSON.parse(this.network.ip(this.namespace, `${family} -j route show`) || '[]')
-    return [...routes('-4'), ...routes('-6')].map(route => route.dst).filter((dst: string) => !dst.includes('/'))
+    return [...routes('-4'), ...routes('-6')]
+      .map(route => route.dst)
+      .filter((dst: string) => /^(10\.|fd00:)[^/]*$/.test(dst))
   }
 
   ping(namespace: string, address: string): boolean {
@@ -107,4 +118,9 @@ export class CniNode {
     await this.network.close()
     rmSync(this.stateDir, { recursive: true, force: true })
   }
+}
+
+/** Links that are made from now on have their addresses at once. */
+function withoutDad(network: TestNetwork, namespace: string): void {
+  network.exec(namespace, ['sysctl', '-qw', 'net.ipv6.conf.default.accept_dad=0'])
 }

@@ -1,0 +1,160 @@
+import { afterEach, expect, test } from 'bun:test'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { AddressStore, StoreError } from '../../src/cni/address-store.ts'
+import { type AttachmentRecord, formatAttachments, parseAttachments } from '../../src/cni/attachments.ts'
+import { leaksOf } from '../../src/cni/leaks.ts'
+import { release, reserve } from '../../src/cni/reservation.ts'
+import { errorText } from '../../src/lib/errors.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function stateDir(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'te-cni-store-'))
+  folders.push(folder)
+  return folder
+}
+
+function record(containerId: string, extra: Partial<AttachmentRecord> = {}): Omit<AttachmentRecord, 'addresses'> {
+  return {
+    attempt: `attempt-${containerId}`,
+    containerId,
+    interfaceName: 'eth0',
+    network: 'pods',
+    hostInterface: `te-${containerId}`,
+    namespacePath: '/run/netns/x',
+    bootId: 'boot-1',
+    pod: { namespace: 'default', name: 'web-0' },
+    ...extra,
+  }
+}
+
+function reserving(
+  store: AddressStore,
+  containerId: string,
+  extra: Partial<AttachmentRecord> = {},
+  podCIDR = '10.0.1.0/30',
+) {
+  return reserve(
+    store,
+    { podCIDRs: [podCIDR], requestedAddresses: [], record: record(containerId, extra) },
+    before => before.hostInterface === 'alive',
+  )
+}
+
+test('what is written is read again', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a')
+  reserving(store, 'b')
+  const { last, records } = store.read()
+  expect(last).toEqual({ ipv4: '10.0.1.2' })
+  expect(records).toEqual([
+    { ...record('a'), addresses: ['10.0.1.1'] },
+    { ...record('b'), addresses: ['10.0.1.2'] },
+  ])
+  expect(parseAttachments(formatAttachments({ last, records }))).toEqual({ last, records })
+})
+
+test('a full pool is said, and an address is free again when its attempt is released', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a')
+  reserving(store, 'b')
+  const full = reserving(store, 'c')
+  expect(full).toMatchObject({ code: 100, msg: 'all 2 addresses of 10.0.1.0/30 are in use' })
+  release(store, ['attempt-a', 'never-was'])
+  expect(reserving(store, 'c')).toMatchObject({ addresses: ['10.0.1.1'] })
+})
+
+test('a living attachment is not attached again; a dead attempt is replaced', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a', { hostInterface: 'alive' })
+  reserving(store, 'b')
+  expect(reserving(store, 'a')).toMatchObject({ code: 102 })
+  expect(reserving(store, 'b', { attempt: 'second' })).toMatchObject({ attempt: 'second', addresses: ['10.0.1.2'] })
+  expect(store.read().records.map(({ attempt }) => attempt)).toEqual(['attempt-a', 'second'])
+})
+
+test('addresses of a former boot are taken only when there are no others', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a')
+  expect(reserving(store, 'b', { bootId: 'boot-2' })).toMatchObject({ addresses: ['10.0.1.2'] })
+  expect(store.read().records).toHaveLength(2)
+  expect(reserving(store, 'c', { bootId: 'boot-2' })).toMatchObject({ addresses: ['10.0.1.1'] })
+  expect(store.read().records.map(({ containerId }) => containerId)).toEqual(['b', 'c'])
+})
+
+test('a release does not undo a later attempt for the same interface', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a')
+  reserving(store, 'a', { attempt: 'second' })
+  release(store, ['attempt-a'])
+  expect(store.read().records).toMatchObject([{ attempt: 'second' }])
+})
+
+test('leaks are what is of a former boot or has lost its namespace', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'former', { bootId: 'boot-0' }, '10.0.1.0/24')
+  reserving(store, 'gone', { namespacePath: '/run/netns/gone' }, '10.0.1.0/24')
+  reserving(store, 'living', {}, '10.0.1.0/24')
+  const leaks = leaksOf(store.read(), { bootId: 'boot-1', exists: path => path === '/run/netns/x' })
+  expect(leaks.map(({ containerId }) => containerId)).toEqual(['former', 'gone'])
+})
+
+test('a damaged file stops everything but destroys nothing, and the error names it', () => {
+  const folder = stateDir()
+  const file = join(folder, 'cni', 'attachments.json')
+  const store = new AddressStore(folder)
+  mkdirSync(join(folder, 'cni'))
+  for (const text of ['', '{', '{}', '{"format":2}', '{"format":1,"last":{"ipv4":"x"},"records":[]}']) {
+    writeFileSync(file, text)
+    let said = ''
+    try {
+      reserving(store, 'a')
+    } catch (error) {
+      expect(error).toBeInstanceOf(StoreError)
+      said = errorText(error)
+    }
+    expect(said).toStartWith(`cannot read ${file}: `)
+  }
+})
+
+test('killed at any instruction, the store is whole and has what was promised', async () => {
+  const folder = stateDir()
+  const store = new AddressStore(folder)
+  for (let round = 0; round < 25; round++) {
+    const before = new Map(store.read().records.map(entry => [entry.attempt, entry.addresses]))
+    const children = ['x', 'y'].map(name =>
+      Bun.spawn([process.execPath, `${import.meta.dir}/store-child.ts`, folder, `${name}${round}`], {
+        stdout: 'pipe',
+        stderr: 'inherit',
+      }),
+    )
+    await Bun.sleep(15 + Math.random() * 25)
+    for (const child of children) child.kill('SIGKILL')
+    const outputs = await Promise.all(children.map(child => new Response(child.stdout).text()))
+    await Promise.all(children.map(child => child.exited))
+
+    const after = new Map(store.read().records.map(entry => [entry.attempt, entry.addresses]))
+    const all = [...after.values()].flat()
+    expect(new Set(all).size).toBe(all.length)
+    const undone = new Set<string>()
+    const lines = outputs.flatMap(output => output.split('\n').filter(line => line !== ''))
+    for (const line of lines) {
+      const [what = '', attempt = ''] = line.split(' ')
+      if (what === '~') undone.add(attempt)
+      if (what === '-') expect(after.has(attempt)).toBe(false)
+    }
+    for (const line of lines) {
+      const [what = '', attempt = '', ...addresses] = line.split(' ')
+      if (what === '+' && !undone.has(attempt)) expect(after.get(attempt)).toEqual(addresses)
+    }
+    for (const [attempt, addresses] of before) expect(after.get(attempt)).toEqual(addresses)
+  }
+  expect(store.read().records.length).toBeGreaterThan(0)
+  reserving(store, 'the lock is free', {}, '10.9.0.0/24')
+  expect(readdirSync(join(folder, 'cni')).sort()).toEqual(['attachments.json', 'lock'])
+}, 60_000)
