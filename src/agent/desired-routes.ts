@@ -1,0 +1,189 @@
+/**
+ * Which routes this node should have (DESIGN, rules of the network): to the podCIDRs of nodes in its LAN via those nodes, to all others via
+ * the LAN's gateway, and an `unreachable` route for its own podCIDRs, so that a dead pod's address never loops. Pods are reached all the
+ * same: their host routes are more specific.
+ *
+ * Pure: what the kernel knows (who is on-link, the default gateway) comes in as values. Which of these routes exist is `plan.ts`.
+ */
+import type { BGPPeer } from '../kube/bgp-peer.ts'
+import type { RouteEntry } from '../kube/route-slice.ts'
+import { compareAddresses, covers, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import type { NextHop } from '../netlink/types.ts'
+import { type Gateways, gatewaysOf } from './gateways.ts'
+import { mergePrefixes } from './merge-prefixes.ts'
+import { ProtectedAddresses } from './protected-addresses.ts'
+
+/** `reason` of the routes that guard this node's own podCIDRs. */
+export const OWN_REASON = 'this node'
+
+/** What the kernel says of the links. */
+export interface ObservedNetwork {
+  /** Interface index by address, of those asked for that are on-link. */
+  readonly onLink: ReadonlyMap<string, number>
+  /** The ways of the default routes of both families, made by others than this agent. */
+  readonly defaultGateways: readonly NextHop[]
+  /** Addresses of this machine's interfaces. */
+  readonly ownAddresses: readonly string[]
+}
+
+export interface RoutingInput {
+  /** The name of this node. */
+  readonly self: string
+  readonly view: { readonly entries: readonly RouteEntry[]; readonly peers: readonly BGPPeer[] }
+  readonly network: ObservedNetwork
+}
+
+export interface DesiredRoute {
+  readonly destination: string
+  readonly type: 'unicast' | 'unreachable'
+  /** Sorted by gateway; none for unreachable. */
+  readonly nextHops: readonly NextHop[]
+  /** What it leads to, for people: a node's name, `gateway`, or `this node`. */
+  readonly reason: string
+}
+
+export interface Routing {
+  /** In order of destination. */
+  readonly routes: readonly DesiredRoute[]
+  readonly problems: readonly string[]
+  /** This node's own. */
+  readonly podCIDRs: readonly string[]
+  readonly addresses: readonly string[]
+}
+
+/** The addresses of which `desiredRoutes` wants to know whether they are on-link. */
+export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): string[] {
+  const own = view.entries.find(({ node }) => node === self)
+  if (own === undefined) return []
+  const members = view.entries.filter(entry => entry.node !== self && inLan(own, entry))
+  const devices = peersOf(own, view.peers).flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway ? [spec.gateway] : [])])
+  return [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
+}
+
+/** Undefined while no entry names this node: then nothing is known about its LAN, and the last good routes stay. */
+export function desiredRoutes(input: RoutingInput): Routing | undefined {
+  const { self, view, network } = input
+  const own = view.entries.find(({ node }) => node === self)
+  if (own === undefined) return undefined
+  const problems: string[] = []
+  const others = view.entries.filter(({ node }) => node !== self).sort((a, b) => (a.node < b.node ? -1 : 1))
+  const routed = routableCIDRs({ own, others, peers: view.peers, network, problems })
+  const direct: DesiredRoute[] = []
+  const distant: string[] = []
+  for (const { entry, podCIDR } of routed.others) {
+    const hop = inLan(own, entry) ? nextHopTo(entry, familyOf(podCIDR), network) : undefined
+    if (hop === undefined) distant.push(podCIDR)
+    else direct.push({ destination: podCIDR, type: 'unicast', nextHops: [hop], reason: entry.node })
+  }
+  const unreachable = routed.own.map(
+    (destination): DesiredRoute => ({ destination, type: 'unreachable', nextHops: [], reason: OWN_REASON }),
+  )
+  const near = [...unreachable, ...direct]
+  const gateways = gatewaysOf({ peers: peersOf(own, view.peers), network })
+  const viaGateway = FAMILIES.flatMap(family => {
+    const podCIDRs = distant.filter(podCIDR => familyOf(podCIDR) === family)
+    return gatewayRoutes({ family, podCIDRs, near, gateways: gateways[family], problems })
+  })
+  return {
+    routes: [...near, ...viaGateway].sort((a, b) => compareAddresses(a.destination, b.destination)),
+    problems: [...problems, ...(own.podCIDRs.length === 0 ? [`node ${self} has no podCIDR yet`] : [])],
+    podCIDRs: own.podCIDRs,
+    addresses: own.addresses,
+  }
+}
+
+/** Two nodes are in one LAN when they share a BGPPeer. Those that no BGPPeer selects may be, by link: the kernel says. */
+function inLan(a: RouteEntry, b: RouteEntry): boolean {
+  if (a.peers.length === 0 && b.peers.length === 0) return true
+  return a.peers.some(peer => b.peers.includes(peer))
+}
+
+function peersOf(entry: RouteEntry, peers: readonly BGPPeer[]): BGPPeer[] {
+  return peers.filter(({ name }) => entry.peers.includes(name))
+}
+
+/** The first address of that family that is on-link. */
+function nextHopTo(entry: RouteEntry, family: Family, network: ObservedNetwork): NextHop | undefined {
+  for (const gateway of entry.addresses) {
+    const via = network.onLink.get(gateway)
+    if (familyOf(gateway) === family && via !== undefined) return { gateway, interface: via }
+  }
+  return undefined
+}
+
+interface Routable {
+  readonly own: readonly string[]
+  readonly others: readonly { readonly entry: RouteEntry; readonly podCIDR: string }[]
+}
+
+/** Leaves out, with a problem each, the podCIDRs whose routes would harm: those over addresses that packets must reach themselves. */
+function routableCIDRs(input: {
+  readonly own: RouteEntry
+  readonly others: readonly RouteEntry[]
+  readonly peers: readonly BGPPeer[]
+  readonly network: ObservedNetwork
+  readonly problems: string[]
+}): Routable {
+  const { own, network, problems } = input
+  const elsewhere = [
+    ...input.others.flatMap(({ addresses }) => addresses),
+    ...input.peers.flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])]),
+    ...network.defaultGateways.flatMap(hop => hop.gateway ?? []),
+  ]
+  const machines = new ProtectedAddresses(elsewhere)
+  const machinesAndSelf = new ProtectedAddresses([...elsewhere, ...own.addresses, ...network.ownAddresses])
+  const ownCIDRs = own.podCIDRs.filter(podCIDR => {
+    const address = machines.within(podCIDR)
+    if (address !== undefined) problems.push(`${podCIDR} of this node holds ${address}, a node or gateway: no route`)
+    return address === undefined
+  })
+  const owner = new Map<string, string>()
+  const others: { entry: RouteEntry; podCIDR: string }[] = []
+  for (const entry of input.others) {
+    for (const podCIDR of entry.podCIDRs) {
+      const problem = ownOverlap(podCIDR, own.podCIDRs) ?? held(podCIDR, machinesAndSelf) ?? twin(owner.get(podCIDR))
+      if (problem !== undefined) problems.push(`${podCIDR} of node ${entry.node} ${problem}: no route`)
+      else others.push({ entry, podCIDR })
+      owner.set(podCIDR, owner.get(podCIDR) ?? entry.node)
+    }
+  }
+  return { own: ownCIDRs, others }
+}
+
+/** A larger one around ours does no harm: ours is more specific. */
+function ownOverlap(podCIDR: string, own: readonly string[]): string | undefined {
+  const taken = own.find(mine => covers(mine, podCIDR))
+  return taken === undefined ? undefined : `lies in ${taken} of this node`
+}
+
+function held(podCIDR: string, addresses: ProtectedAddresses): string | undefined {
+  const address = addresses.within(podCIDR)
+  return address === undefined ? undefined : `holds ${address}, a node or gateway`
+}
+
+function twin(owner: string | undefined): string | undefined {
+  return owner === undefined ? undefined : `is also that of node ${owner}`
+}
+
+function gatewayRoutes(input: {
+  readonly family: Family
+  readonly podCIDRs: readonly string[]
+  readonly near: readonly DesiredRoute[]
+  readonly gateways: Gateways
+  readonly problems: string[]
+}): DesiredRoute[] {
+  const { family, podCIDRs, near, gateways, problems } = input
+  if (podCIDRs.length === 0) return []
+  problems.push(...gateways.problems)
+  if (gateways.nextHops.length === 0) {
+    problems.push(`no ${family} gateway: ${podCIDRs.length} podCIDRs outside of this LAN have no route`)
+    return []
+  }
+  const elsewhere = near.map(({ destination }) => destination).filter(destination => familyOf(destination) === family)
+  return mergePrefixes(podCIDRs, elsewhere).map(destination => ({
+    destination,
+    type: 'unicast',
+    nextHops: gateways.nextHops,
+    reason: 'gateway',
+  }))
+}

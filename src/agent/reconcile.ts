@@ -1,0 +1,279 @@
+/**
+ * The route agent of a node: keeps the kernel's routes, the settings and the CNI configuration as the view of the cluster wants them. Woken by
+ * the view, by netlink (a route deleted by hand, a link that flaps, an address that moves) and every half minute; each pass compares
+ * everything.
+ *
+ * Not ready is not empty: without a view, or while no entry names this node, nothing is deleted and the last good routes are kept up. The
+ * only writer of routes between nodes; routes to pods are the CNI plugin's.
+ */
+import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import { ERRNO } from '../lib/libc.ts'
+import type { Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
+import { RT_SCOPE } from '../netlink/constants.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import type { Link } from '../netlink/types.ts'
+import { Watch } from '../netlink/watch.ts'
+import { removeCniConfig, writeCniConfig } from './cni-config.ts'
+import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
+import { removeRoutes } from './leave.ts'
+import { askOnLink, type Observed, observe, uplinkOf } from './observe.ts'
+import { type Change, changeRequest, type Plan, plan } from './plan.ts'
+import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
+import { applySettings } from './sysctl.ts'
+
+/** Translates the addresses of pods for destinations outside of the cluster. Off unless a node is given one. */
+export interface Masquerade {
+  /** Called after each pass with this node's podCIDRs; makes the rules so if they are not. */
+  apply(podCIDRs: readonly string[]): void
+}
+
+export interface AgentOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** The name of this node. */
+  readonly self: string
+  readonly view: ClusterViewSource
+  readonly config: {
+    /** rtm_protocol of our routes. */
+    readonly protocol: number
+    readonly table: number
+    readonly stateDir: string
+    readonly cni: { readonly confDir: string; readonly mtu: number | 'auto' }
+  }
+  /** Path of the network namespace to work in; absent: this one. */
+  readonly netns?: string
+  readonly masquerade?: Masquerade
+}
+
+const FULL_COMPARE_MILLISECONDS = 30_000
+/** One change of the network comes as several messages. */
+const SETTLE_MILLISECONDS = 10
+/** When the same changes are needed so often in a row, somebody undoes them: from then on they are made once a second. */
+const CONTEST_PASSES = 5
+const CONTEST_PAUSE_MILLISECONDS = 1000
+
+const NO_VIEW = 'nothing is known of the cluster yet: neither the API server nor the state folder has said anything'
+
+export function createAgent(options: AgentOptions): Agent {
+  return new Agent(options)
+}
+
+/** Some changes failed: thrown to have the loop try again; each is a problem already. */
+class Incomplete extends Error {}
+
+export class Agent {
+  readonly #options: AgentOptions
+  readonly #loop: Loop
+  readonly #listeners = new Set<() => void>()
+  readonly #stopView: () => void
+  #netlink: Rtnetlink | undefined
+  #watch: Watch | undefined
+  #routing: Routing | undefined
+  #memo: { view: ClusterView; network: string; routing: Routing | undefined } | undefined
+  #contest = { changes: '', passes: 0 }
+  #cancelPause: Cancel | undefined
+  #lastMtu: number | undefined
+  #published = { ready: false, problems: [NO_VIEW] as readonly string[], rows: [] as readonly RouteRow[] }
+
+  constructor(options: AgentOptions) {
+    this.#options = options
+    this.#loop = new Loop({
+      clock: options.clock,
+      run: () => this.#pass(),
+      onError: error => {
+        if (error instanceof Incomplete) return
+        this.#publish({ ...this.#published, problems: [errorText(error)] })
+      },
+      everyMilliseconds: FULL_COMPARE_MILLISECONDS,
+      settleMilliseconds: SETTLE_MILLISECONDS,
+    })
+    this.#stopView = options.view.onChange(() => this.#loop.wake())
+    this.#loop.wake()
+  }
+
+  /** Whether the node can serve pods: its podCIDRs are known and the routes were programmed once. */
+  get ready(): boolean {
+    return this.#published.ready
+  }
+
+  /** What an operator should know; empty when all is well. */
+  get problems(): readonly string[] {
+    return this.#published.problems
+  }
+
+  /** The routes wanted, and whether they are there. */
+  view(): readonly RouteRow[] {
+    return this.#published.rows
+  }
+
+  /** Calls `listener` when `ready`, `problems` or `view()` changed. Returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Stops. The routes stay, so that pods go on talking over an upgrade, unless `removeRoutes`: then the CNI configuration goes too. */
+  async close(options: { readonly removeRoutes: boolean }): Promise<void> {
+    this.#stopView()
+    this.#cancelPause?.()
+    this.#watch?.close()
+    await this.#loop.close()
+    this.#watch?.close()
+    this.#netlink?.close()
+    if (!options.removeRoutes) return
+    const { config, netns, log } = this.#options
+    removeCniConfig(config.cni.confDir) // a node without routes cannot serve pods
+    const { removed, problems } = removeRoutes(config, netns)
+    log.info({ count: removed }, 'routes removed')
+    for (const problem of problems) log.warn({ detail: problem }, 'route not removed')
+  }
+
+  async #pass(): Promise<void> {
+    const { view, config } = this.#options
+    const netlink = await this.#open()
+    const current = view.current()
+    if (current === undefined && this.#routing === undefined) {
+      this.#publish({ ...this.#published, problems: [NO_VIEW] })
+      return
+    }
+    const observed = observe(netlink, config)
+    const fresh = current && this.#decide(netlink, current, observed)
+    const routing = fresh ?? this.#routing
+    const doubt = current === undefined ? NO_VIEW : this.#unknownSelf()
+    if (routing === undefined) {
+      this.#publish({ ...this.#published, problems: [doubt] })
+      return
+    }
+    this.#routing = routing
+    const applied = this.#apply(netlink, plan(routing.routes, observed.routes, config))
+    const uplink = uplinkOf(observed, routing.addresses)
+    const problems = [
+      ...(fresh === undefined ? [`${doubt}; the last good routes stay`] : []),
+      ...routeProblems(routing, applied),
+      ...this.#contestProblems(applied.plan),
+      ...this.#tend(routing, observed, uplink),
+    ]
+    const names = new Map(observed.links.map(({ index, name }) => [index, name]))
+    const rows = routeRows(routing, applied, names)
+    const guarded = rows.every(({ reason, state }) => reason !== OWN_REASON || state !== 'failed')
+    const served = routing.podCIDRs.length > 0 && guarded
+    if (served) this.#offerPods(routing, uplink)
+    this.#publish({ ready: this.#published.ready || served, problems, rows })
+    if (applied.failures.size > 0) throw new Incomplete()
+  }
+
+  async #open(): Promise<Rtnetlink> {
+    const where = this.#options.netns === undefined ? {} : { netns: this.#options.netns }
+    this.#watch ??= await Watch.open({
+      clock: this.#options.clock,
+      ...where,
+      onChange: () => this.#wakeByNetlink(),
+      onLost: () => this.#wakeByNetlink(),
+    })
+    this.#netlink ??= Rtnetlink.open(where)
+    return this.#netlink
+  }
+
+  #wakeByNetlink(): void {
+    if (this.#contest.passes < CONTEST_PASSES) {
+      this.#loop.wake()
+      return
+    }
+    this.#cancelPause ??= this.#options.clock.after(CONTEST_PAUSE_MILLISECONDS, () => {
+      this.#cancelPause = undefined
+      this.#loop.wake()
+    })
+  }
+
+  /** The routes wanted now; the last answer while nothing that it depends on has changed. */
+  #decide(netlink: Rtnetlink, view: ClusterView, observed: Observed): Routing | undefined {
+    const { self } = this.#options
+    const network: ObservedNetwork = {
+      onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
+      defaultGateways: observed.defaultGateways,
+      // link-local ones come and go with every pod's interface, and no podCIDR holds any
+      ownAddresses: observed.addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address),
+    }
+    const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])
+    if (this.#memo?.view !== view || this.#memo.network !== key) {
+      this.#memo = { view, network: key, routing: desiredRoutes({ self, view, network }) }
+    }
+    return this.#memo.routing
+  }
+
+  /** Carries out a plan; one change that fails does not stop the others. */
+  #apply(netlink: Rtnetlink, todo: Plan): Applied {
+    const { log } = this.#options
+    const failures = new Map<string, string>()
+    const outcomes = netlink.execute(todo.changes.map(changeRequest))
+    for (const [index, { error }] of outcomes.entries()) {
+      const change = todo.changes[index]
+      if (change === undefined) continue
+      const gone = change.do === 'delete' && error?.errno === ERRNO.ESRCH
+      if (error !== undefined && !gone) failures.set(change.route.destination, error.message)
+      else log.debug({ change: change.do, destination: change.route.destination }, 'route changed')
+    }
+    const made = todo.changes.filter(({ route }) => !failures.has(route.destination))
+    const text = made.map(change => `${change.do} ${change.route.destination}`).join()
+    this.#contest = {
+      changes: text,
+      passes: text !== '' && text === this.#contest.changes ? this.#contest.passes + 1 : 0,
+    }
+    if (made.length > 0) log.info({ count: made.length, detail: countText(made) }, 'routes changed')
+    return { plan: todo, failures }
+  }
+
+  #contestProblems(todo: Plan): string[] {
+    if (this.#contest.passes < CONTEST_PASSES || todo.changes.length === 0) return []
+    return ['another program keeps undoing changes of routes: see which one writes to this table (ip monitor route)']
+  }
+
+  /** Settings of the kernel, and the masquerade where there is one. Returns problems. */
+  #tend(routing: Routing, observed: Observed, uplink: Link | undefined): string[] {
+    const { config, netns, log, masquerade } = this.#options
+    const indexes = new Set(routing.routes.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
+    const uplinks = observed.links.filter(link => link === uplink || indexes.has(link.index)).map(({ name }) => name)
+    const ipv6 = [...routing.podCIDRs, ...routing.routes.map(({ destination }) => destination)].some(text =>
+      text.includes(':'),
+    )
+    const place = { stateDir: config.stateDir, ...(netns !== undefined && { netns }) }
+    const { written, problems } = applySettings({ uplinks, ipv6 }, place)
+    for (const { name, value } of written)
+      log.info({ name: name.replaceAll('/', '.'), state: value }, 'setting changed')
+    masquerade?.apply(routing.podCIDRs)
+    return [...problems]
+  }
+
+  /** Tells the container runtime that pods can be wired. With no uplink to be seen, the MTU that was written before stays. */
+  #offerPods(routing: Routing, uplink: Link | undefined): void {
+    const { stateDir, cni } = this.#options.config
+    const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu
+    this.#lastMtu = mtu
+    const config = { podCIDRs: routing.podCIDRs, stateDir, ...(mtu !== undefined && { mtu }) }
+    if (writeCniConfig(cni.confDir, config)) this.#options.log.info({ file: cni.confDir }, 'CNI configuration written')
+  }
+
+  #unknownSelf(): string {
+    return `no RouteSlice names node ${this.#options.self} yet: is it registered under this name, and does the controller run?`
+  }
+
+  #publish(next: { ready: boolean; problems: readonly string[]; rows: readonly RouteRow[] }): void {
+    const before = this.#published
+    this.#published = next
+    const { log } = this.#options
+    for (const detail of next.problems.filter(text => !before.problems.includes(text))) log.warn({ detail }, 'problem')
+    for (const detail of before.problems.filter(text => !next.problems.includes(text))) {
+      if (detail !== NO_VIEW) log.info({ detail }, 'problem is over')
+    }
+    if (JSON.stringify(before) === JSON.stringify(next)) return
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function countText(changes: readonly Change[]): string {
+  const count = (kind: Change['do']) => changes.filter(change => change.do === kind).length
+  return `${count('add')} added, ${count('replace')} replaced, ${count('delete')} deleted`
+}

@@ -1,0 +1,56 @@
+/**
+ * What the status interface and the logs say of the routes: one row per route wanted, and the problems. Pure. The shape is that of
+ * `RouteRow` in status/snapshot.ts.
+ */
+import type { NextHop } from '../netlink/types.ts'
+import type { DesiredRoute, Routing } from './desired-routes.ts'
+import type { Plan } from './plan.ts'
+
+export interface RouteRow {
+  readonly destination: string
+  readonly via: readonly string[]
+  readonly interface?: string
+  readonly reason: string
+  readonly state: 'present' | 'missing' | 'failed'
+  readonly problem?: string
+}
+
+/** What became of a plan: why changes failed, by destination. */
+export interface Applied {
+  readonly plan: Plan
+  readonly failures: ReadonlyMap<string, string>
+}
+
+/** A row for each route wanted. */
+export function routeRows(routing: Routing, applied: Applied, interfaceNames: ReadonlyMap<number, string>): RouteRow[] {
+  const { plan, failures } = applied
+  const conflicts = new Map(plan.conflicts.map(({ destination, problem }) => [destination, problem]))
+  const absent = new Set(plan.absent)
+  return routing.routes.map(route => {
+    const failure = failures.get(route.destination)
+    const conflict = conflicts.get(route.destination)
+    const state = failure !== undefined ? 'failed' : absent.has(route.destination) ? 'missing' : 'present'
+    const problem = failure ?? conflict
+    return { ...rowOf(route, interfaceNames), state, ...(problem !== undefined && { problem }) }
+  })
+}
+
+/** What an operator should know of the routes, without a line twice. */
+export function routeProblems(routing: Routing, applied: Applied): string[] {
+  const conflicts = applied.plan.conflicts.map(({ destination, problem }) => `${destination}: ${problem}`)
+  return [...new Set([...routing.problems, ...conflicts, ...applied.failures.values()])]
+}
+
+function rowOf(route: DesiredRoute, names: ReadonlyMap<number, string>): Omit<RouteRow, 'state' | 'problem'> {
+  const devices = new Set(route.nextHops.flatMap(hop => interfaceName(hop, names) ?? []))
+  return {
+    destination: route.destination,
+    via: route.nextHops.flatMap(({ gateway }) => gateway ?? []),
+    ...(devices.size > 0 && { interface: [...devices].join(', ') }),
+    reason: route.reason,
+  }
+}
+
+function interfaceName(hop: NextHop, names: ReadonlyMap<number, string>): string | undefined {
+  return hop.interface === undefined ? undefined : (names.get(hop.interface) ?? `interface ${hop.interface}`)
+}

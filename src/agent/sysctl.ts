@@ -1,0 +1,171 @@
+/**
+ * The kernel's settings that routing pods needs: forwarding, and a reverse path filter that takes packets coming back another way. Written
+ * only where they differ, each with its former value in the state folder, so that leaving can put it back.
+ *
+ * Names are paths below /proc/sys (an interface's name may hold dots). /proc/sys/net shows the namespace of the thread that reads.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode, errorText } from '../lib/errors.ts'
+import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { inNetworkNamespace } from '../lib/libc.ts'
+
+/** A setting and its value, as the kernel prints it. */
+export interface Setting {
+  readonly name: string
+  readonly value: string
+}
+
+export interface SysctlNeeds {
+  /** Names of the interfaces that lead to other nodes. */
+  readonly uplinks: readonly string[]
+  /** Whether IPv6 pods are routed here. */
+  readonly ipv6: boolean
+}
+
+const IPV4_FORWARD = 'net/ipv4/ip_forward'
+const IPV6_FORWARD = 'net/ipv6/conf/all/forwarding'
+const RP_FILTER_ALL = 'net/ipv4/conf/all/rp_filter'
+const RP_FILTER = { strict: '1', loose: '2' } as const
+
+/** The settings whose values `decideSettings` wants to know. */
+export function settingsToRead({ uplinks, ipv6 }: SysctlNeeds): string[] {
+  const ipv4Names = uplinks.flatMap(name => [`net/ipv4/conf/${name}/rp_filter`, `net/ipv4/conf/${name}/forwarding`])
+  const ipv6Names = uplinks.flatMap(name => [`net/ipv6/conf/${name}/accept_ra`, `net/ipv6/conf/${name}/forwarding`])
+  return [IPV4_FORWARD, RP_FILTER_ALL, ...ipv4Names, ...(ipv6 ? [IPV6_FORWARD, ...ipv6Names] : [])]
+}
+
+/**
+ * What to write, in order; nothing where all is well. An interface whose router advertisements count (accept_ra 1) would ignore them once
+ * it forwards, so that comes first. Pure.
+ */
+export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, string>): Setting[] {
+  const settings: Setting[] = []
+  const want = (name: string, value: string) => {
+    const now = current.get(name)
+    if (now !== undefined && now !== value) settings.push({ name, value })
+  }
+  want(IPV4_FORWARD, '1')
+  for (const uplink of needs.uplinks) {
+    // ip_forward, when it changes, sets this too
+    if (current.get(IPV4_FORWARD) === '1') want(`net/ipv4/conf/${uplink}/forwarding`, '1')
+    const name = `net/ipv4/conf/${uplink}/rp_filter`
+    if (effective(current.get(RP_FILTER_ALL), current.get(name)) === RP_FILTER.strict) want(name, RP_FILTER.loose)
+  }
+  if (!needs.ipv6) return settings
+  for (const uplink of needs.uplinks) {
+    const name = `net/ipv6/conf/${uplink}/accept_ra`
+    if (current.get(name) === '1') want(name, '2')
+  }
+  want(IPV6_FORWARD, '1')
+  for (const uplink of needs.uplinks) {
+    if (current.get(IPV6_FORWARD) === '1') want(`net/ipv6/conf/${uplink}/forwarding`, '1')
+  }
+  return settings
+}
+
+/** The kernel takes the larger of `all` and the interface's own (ip-sysctl, rp_filter). */
+function effective(all = '0', own = '0'): string {
+  return Number(all) > Number(own) ? all : own
+}
+
+/** What was written, by name: the former value and ours. */
+type SysctlRecord = Readonly<Record<string, { readonly former: string; readonly set: string }>>
+
+export interface SysctlPlace {
+  /** Where the former values are kept. */
+  readonly stateDir: string
+  /** Path of the network namespace; absent: this one. */
+  readonly netns?: string
+}
+
+/** Makes the settings so. Returns what was written and, as problems, what could not be. */
+export function applySettings(
+  needs: SysctlNeeds,
+  place: SysctlPlace,
+): { readonly written: readonly Setting[]; readonly problems: readonly string[] } {
+  const current = inside(place, () => readSettings(settingsToRead(needs)))
+  const settings = decideSettings(needs, current)
+  if (settings.length === 0) return { written: [], problems: [] }
+  record(place.stateDir, settings, current)
+  const problems: string[] = []
+  const written = settings.filter(setting => {
+    const problem = inside(place, () => writeSetting(setting))
+    if (problem !== undefined) problems.push(problem)
+    return problem === undefined
+  })
+  return { written, problems }
+}
+
+/** Puts former values back, where nobody else has changed ours meanwhile. Returns what was restored. */
+export function restoreSettings(place: SysctlPlace): readonly Setting[] {
+  const records = Object.entries(readRecord(place.stateDir)).reverse()
+  const current = inside(place, () => readSettings(records.map(([name]) => name)))
+  const restored = records
+    .filter(([name, { former, set }]) => current.get(name) === set && former !== set)
+    .map(([name, { former }]) => ({ name, value: former }))
+    .filter(setting => inside(place, () => writeSetting(setting)) === undefined)
+  removeFile(recordFile(place.stateDir))
+  return restored
+}
+
+function inside<T>(place: SysctlPlace, action: () => T): T {
+  return place.netns === undefined ? action() : inNetworkNamespace(place.netns, action)
+}
+
+/** Settings that this kernel does not have (no IPv6, no such interface any more) are left out. */
+function readSettings(names: readonly string[]): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const name of names) {
+    try {
+      values.set(name, readFileSync(`/proc/sys/${name}`, 'latin1').trim())
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
+  }
+  return values
+}
+
+/** Undefined, or what was wrong. */
+function writeSetting({ name, value }: Setting): string | undefined {
+  try {
+    writeFileSync(`/proc/sys/${name}`, value)
+    return undefined
+  } catch (error) {
+    return `sysctl ${name.replaceAll('/', '.')} cannot be set to ${value}: ${errorText(error)}`
+  }
+}
+
+/** The first former value counts: a later one may be ours. */
+function record(stateDir: string, settings: readonly Setting[], current: ReadonlyMap<string, string>): void {
+  const before = readRecord(stateDir)
+  const now = settings.map(({ name, value }) => {
+    return [name, { former: before[name]?.former ?? current.get(name) ?? value, set: value }] as const
+  })
+  const text = `${JSON.stringify({ ...before, ...Object.fromEntries(now) }, undefined, 2)}\n`
+  if (readFileIfPresent(recordFile(stateDir)) !== text) writeFileWhole(recordFile(stateDir), text)
+}
+
+function readRecord(stateDir: string): SysctlRecord {
+  const entries = Object.entries(parsed(readFileIfPresent(recordFile(stateDir)) ?? '{}'))
+  return Object.fromEntries(entries.filter((entry): entry is [string, SysctlRecord[string]] => isRecord(entry[1])))
+}
+
+/** A damaged file is as none: what it said is lost either way. */
+function parsed(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : {}
+  } catch {
+    return {}
+  }
+}
+
+function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('former' in value) || !('set' in value)) return false
+  return typeof value.former === 'string' && typeof value.set === 'string'
+}
+
+function recordFile(stateDir: string): string {
+  return join(stateDir, 'sysctls.json')
+}
