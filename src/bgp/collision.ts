@@ -20,19 +20,20 @@ export interface Identity {
 }
 
 /**
- * The connection to close when an OPEN of `remote` arrives on `opening` and `other` exists; undefined when both may go on for now.
- * An established connection stays: the peer had its chance to say that it restarted (see `takesOver` of graceful-restart.ts).
+ * Which to close when an OPEN of `remote` arrives on `opening` and `other` exists; undefined when both may go on for now. An
+ * established connection stays (the RFC's default), unless the peer has restarted: `takesOver` of graceful-restart.ts, asked before.
  */
 export function loserOf(
   opening: Contender,
   other: Contender,
   identities: { readonly local: Identity; readonly remote: Identity },
-): Direction | undefined {
+): 'opening' | 'other' | undefined {
   switch (other.state) {
     case 'Established':
-      return opening.direction
+      return 'opening'
     case 'OpenConfirm':
-      return preferred(identities) === 'outgoing' ? 'incoming' : 'outgoing'
+      if (opening.direction === other.direction) return 'opening'
+      return preferred(identities) === opening.direction ? 'other' : 'opening'
     case 'Idle':
     case 'Connect':
     case 'Active':

@@ -74,9 +74,15 @@ export type Event =
   | { readonly kind: 'OpenCollisionDump' }
   | { readonly kind: 'NotifMsgVerErr' | 'NotifMsg'; readonly notification: Notification }
   | { readonly kind: 'KeepAliveMsg' }
-  | { readonly kind: 'UpdateMsg'; readonly update: Update }
+  | { readonly kind: 'UpdateMsg'; readonly update: Update; readonly malformed?: MalformedUpdate }
   | { readonly kind: 'RouteRefreshMsg'; readonly refresh: RouteRefresh }
   | { readonly kind: 'MessagesSent' }
+
+/** What RFC 7606 made harmless in an UPDATE, and why. */
+export interface MalformedUpdate {
+  readonly outcome: 'attribute-discard' | 'treat-as-withdraw'
+  readonly reason: string
+}
 
 /** Why a connection, or the attempt at one, ended. */
 export type Down =
@@ -103,7 +109,7 @@ export type Action =
   | { readonly do: 'close' }
   | { readonly do: 'abort' }
   | { readonly do: 'up'; readonly negotiated: Negotiated }
-  | { readonly do: 'update'; readonly update: Update }
+  | { readonly do: 'update'; readonly update: Update; readonly malformed?: MalformedUpdate }
   | { readonly do: 'refresh'; readonly refresh: RouteRefresh }
   | { readonly do: 'down'; readonly reason: Down }
 

@@ -183,12 +183,16 @@ function established(session: WithNegotiated, event: Event): Step {
     case 'KeepAliveMsg':
       return [session, startHold(negotiated)]
     case 'UpdateMsg':
-      return [session, [...startHold(negotiated), { do: 'update', update: event.update }]]
+      return [session, [...startHold(negotiated), updateAction(event)]]
     case 'RouteRefreshMsg':
       return [session, [...startHold(negotiated), { do: 'refresh', refresh: event.refresh }]]
     default:
       return withConnection(session, event)
   }
+}
+
+function updateAction({ update, malformed }: Extract<Event, { kind: 'UpdateMsg' }>): Action {
+  return { do: 'update', update, ...(malformed && { malformed }) }
 }
 
 /** What OpenSent, OpenConfirm and Established have in common; the last case is the machine's error (section 6.6). */

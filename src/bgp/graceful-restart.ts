@@ -8,7 +8,7 @@
  */
 import { cease, hardReset } from './errors.ts'
 import type { Down } from './fsm-types.ts'
-import type { Notification } from './message-types.ts'
+import type { Notification, Open } from './message-types.ts'
 import type { LocalSide, Negotiated } from './negotiation.ts'
 import { Cease, ErrorCode } from './registry.ts'
 import type { PeerConfig, State } from './speaker-types.ts'
@@ -75,10 +75,23 @@ function survives(message: Notification, bothN: boolean): boolean {
   return bothN && !hard
 }
 
+/** A younger session is more likely the other half of a collision than one that the peer lost without our notice. */
+const SETTLED_MILLISECONDS = 10_000
+
 /**
- * Whether a new connection from the peer replaces the session that we still hold for established: the peer has restarted and we did not
- * notice (RFC 4724 section 5, change to event 17 in Established). Without graceful restart it is a collision like any other.
+ * Whether the connection on which `open` arrived replaces a session that we still hold for established: the peer restarted and we did
+ * not notice (RFC 4724 section 5, change to event 17 in Established). Deviation: decided at the OPEN, not at the TCP connection, so
+ * that a bare connection cannot end a session. Without graceful restart it is a collision like any other.
  */
-export function takesOver(existing: { readonly state: State; readonly negotiated?: Negotiated }): boolean {
-  return existing.state === 'Established' && existing.negotiated?.gracefulRestart !== undefined
+export function takesOver(
+  existing: {
+    readonly state: State
+    readonly negotiated: Negotiated | undefined
+    readonly establishedMilliseconds: number
+  },
+  open: Open,
+): boolean {
+  if (existing.state !== 'Established' || existing.negotiated?.gracefulRestart === undefined) return false
+  const restarted = open.capabilities.some(capability => capability.kind === 'graceful-restart' && capability.restarted)
+  return restarted || existing.establishedMilliseconds >= SETTLED_MILLISECONDS
 }

@@ -16,12 +16,6 @@ import { RefreshSubtype } from './registry.ts'
 import { type AttributeSet, attributeKey, routeAttributes, usableNextHop } from './route-attributes.ts'
 import type { Announcement } from './speaker-types.ts'
 
-/** What the attributes of our routes depend on besides the announcement. */
-export interface RibOptions {
-  readonly localAs: number
-  readonly ibgp: boolean
-}
-
 /** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */
 const BATCH = 4096
 
@@ -29,11 +23,11 @@ const BATCH = 4096
 type Marker = { readonly kind: 'end-of-rib' | 'begin-refresh' | 'end-refresh'; readonly family: Family }
 
 export class AdjRibOut {
-  readonly #options: RibOptions
   /** The desired set; undefined until it is first told: then nothing is sent, not even End-of-RIB. */
   #desired: ReadonlyMap<string, AttributeSet> | undefined
   #sets = new Map<string, AttributeSet>()
   #session: Negotiated | undefined
+  #localAs = 0
   /** What the peer was told in this session. */
   #told = new Map<string, AttributeSet>()
   #withdraw = new Set<string>()
@@ -43,10 +37,6 @@ export class AdjRibOut {
   /** Prefixes of a refresh under way that are still to be sent again. */
   #again = new Set<string>()
   #stream: Generator<Uint8Array> | undefined
-
-  constructor(options: RibOptions) {
-    this.#options = options
-  }
 
   /** Prefixes that the peer has from us. */
   get advertised(): number {
@@ -75,9 +65,10 @@ export class AdjRibOut {
   }
 
   /** A session is established: the peer knows nothing yet. */
-  established(negotiated: Negotiated): void {
+  established(negotiated: Negotiated, localAs: number): void {
     this.lost()
     this.#session = negotiated
+    this.#localAs = localAs
     this.#difference()
     this.#markInitial()
   }
@@ -185,7 +176,10 @@ export class AdjRibOut {
         this.#told.set(prefix, set)
         this.#again.delete(prefix)
       }
-      const group = { ...routeAttributes(set, this.#options), nlri: nlriOf(family, prefixes) }
+      const group = {
+        ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp }),
+        nlri: nlriOf(family, prefixes),
+      }
       yield* packUpdates(group, context)
     }
   }

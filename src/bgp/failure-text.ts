@@ -1,0 +1,158 @@
+/**
+ * What people read when a session does not come up or goes down: what happened, to which peer, and what to do about it. Pure.
+ */
+import { describeNotification, hardResetReason } from './errors.ts'
+import type { Down } from './fsm-types.ts'
+import type { Notification } from './message-types.ts'
+import { Cease, ErrorCode, OpenError } from './registry.ts'
+import type { PeerConfig, SessionError, SessionErrorKind } from './speaker-types.ts'
+import type { TransportProblem } from './transport-types.ts'
+
+/** The circumstances of a failure. */
+export interface FailedWith {
+  readonly config: PeerConfig
+  readonly reason: Down
+  /** Clock.now() milliseconds. */
+  readonly at: number
+  readonly wasEstablished: boolean
+  /** Our OPEN went out. */
+  readonly openSent: boolean
+}
+
+export function sessionError(failed: FailedWith): SessionError {
+  const { reason, at } = failed
+  const notification = notificationOf(reason)
+  return {
+    kind: kindOf(reason),
+    message: textOf(failed),
+    at,
+    ...(notification && {
+      notification: {
+        sent: notification.sent,
+        code: notification.message.code,
+        subcode: notification.message.subcode,
+        text: describeNotification(notification.message),
+      },
+    }),
+  }
+}
+
+function kindOf(reason: Down): SessionErrorKind {
+  switch (reason.kind) {
+    case 'tcp':
+      return reason.problem.kind
+    case 'stopped':
+      return 'closed'
+    case 'collision':
+      return 'notification-sent'
+    case 'notification-sent':
+      return reason.wrongAs === undefined ? 'notification-sent' : 'wrong-as'
+    case 'notification-received':
+      return isBadPeerAs(reason.notification) ? 'wrong-as' : 'notification-received'
+    case 'hold-timer-expired':
+    case 'send-hold-timer-expired':
+      return 'hold-timer-expired'
+  }
+}
+
+function notificationOf(reason: Down): { sent: boolean; message: Notification } | undefined {
+  switch (reason.kind) {
+    case 'tcp':
+    case 'collision':
+      return undefined
+    case 'stopped':
+      return reason.notification && { sent: true, message: reason.notification }
+    case 'notification-received':
+      return { sent: false, message: reason.notification }
+    case 'notification-sent':
+    case 'hold-timer-expired':
+    case 'send-hold-timer-expired':
+      return { sent: true, message: reason.notification }
+  }
+}
+
+function textOf(failed: FailedWith): string {
+  const { reason, config } = failed
+  switch (reason.kind) {
+    case 'tcp':
+      return connectionText(reason.problem, failed)
+    case 'stopped':
+      return 'closed by this node'
+    case 'collision':
+      return 'closed in favour of another connection of the same peer'
+    case 'notification-sent':
+      if (reason.wrongAs !== undefined) {
+        return `wrong AS: the peer says AS ${reason.wrongAs}, the BGPPeer says ${config.peerAs}; correct the one that is wrong`
+      }
+      return `we refused the peer: ${describeNotification(reason.notification)}: ${reason.reason}`
+    case 'notification-received':
+      return receivedText(reason.notification, config)
+    case 'hold-timer-expired':
+      return reason.waitingForOpen
+        ? `hold timer expired: ${config.peerAddress} accepted the connection and sent no OPEN: does it expect us?`
+        : `hold timer expired: nothing from ${config.peerAddress} within the hold time: is the link or the peer overloaded or down?`
+    case 'send-hold-timer-expired':
+      return `send hold timer expired: ${config.peerAddress} stopped reading what we send (RFC 9687)`
+  }
+}
+
+function connectionText(problem: TransportProblem, { config, wasEstablished, openSent }: FailedWith): string {
+  const { peerAddress, peerPort } = config
+  if (wasEstablished) return `connection lost: ${peerAddress}: ${problem.detail}`
+  switch (problem.kind) {
+    case 'refused':
+      return `connection refused: is BGP running on ${peerAddress} port ${peerPort}?`
+    case 'timed-out':
+      return config.password === undefined
+        ? `timed out: no answer from ${peerAddress} port ${peerPort}: is it up and reachable, does a firewall drop TCP, or does it expect a password?`
+        : `timed out: no answer from ${peerAddress} port ${peerPort}; with a password set, a wrong password looks like this`
+    case 'unreachable':
+      return `unreachable: no route to ${peerAddress} (${problem.detail})${hopsHint(config)}`
+    case 'reset':
+    case 'closed':
+      return openSent
+        ? `closed: ${peerAddress} closed the connection before its OPEN: is this node configured there as a BGP neighbour?`
+        : `closed: ${peerAddress} port ${peerPort}: ${problem.detail}`
+    case 'no-md5-support':
+      return `no TCP MD5: ${problem.detail}; remove the password or use a kernel that has it`
+    case 'local-problem':
+      return `cannot connect to ${peerAddress} port ${peerPort}: ${problem.detail}${localHint(config)}`
+  }
+}
+
+function hopsHint({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerConfig): string {
+  const oneHop = localAs !== peerAs && ebgpMultihop === undefined && ttlSecurity === undefined
+  return oneHop ? '; if it is more than one hop away, set ebgpMultihop' : ''
+}
+
+function localHint(config: PeerConfig): string {
+  const parts = [
+    config.sourceAddress === undefined ? [] : [`sourceAddress ${config.sourceAddress}`],
+    config.interface === undefined ? [] : [`interface ${config.interface}`],
+  ].flat()
+  return parts.length === 0 ? '' : `: does this node have ${parts.join(' and ')}?`
+}
+
+function receivedText(message: Notification, config: PeerConfig): string {
+  const text = `the peer closed the session: ${describeNotification(message)}`
+  const inner = hardResetReason(message) ?? message
+  if (isBadPeerAs(inner)) {
+    return `wrong AS: the peer refuses AS ${config.localAs} (${describeNotification(message)}): what remote AS is configured there?`
+  }
+  if (inner.code !== ErrorCode.Cease) return text
+  switch (inner.subcode) {
+    case Cease.MaximumPrefixesReached:
+      return `${text}: raise its limit of prefixes for this neighbour`
+    case Cease.AdministrativeShutdown:
+      return `${text}: it was shut down there on purpose`
+    case Cease.PeerDeconfigured:
+    case Cease.ConnectionRejected:
+      return `${text}: is this node configured there as a BGP neighbour?`
+    default:
+      return text
+  }
+}
+
+function isBadPeerAs({ code, subcode }: Notification): boolean {
+  return code === ErrorCode.OpenMessage && subcode === OpenError.BadPeerAs
+}

@@ -1,0 +1,50 @@
+/**
+ * Which event of RFC 4271 section 8.1.5 a received message is. Pure.
+ */
+
+import type { Event } from './fsm-types.ts'
+import { HEADER_LENGTH } from './message.ts'
+import type { Decoded, Message } from './message-types.ts'
+import { asWithdrawal } from './message-update.ts'
+import { ErrorCode, MessageTypeCode, OpenError } from './registry.ts'
+
+/** The event of a message that was framed as `bytes` and decoded. */
+export function messageEvent(bytes: Uint8Array, decoded: Decoded): Event {
+  switch (decoded.outcome) {
+    case 'session-reset':
+      return errorEvent(bytes, decoded)
+    case 'attribute-discard':
+    case 'treat-as-withdraw': {
+      const malformed = { outcome: decoded.outcome, reason: decoded.reason }
+      const harmless = decoded.outcome === 'treat-as-withdraw' ? asWithdrawal(decoded.message) : decoded.message
+      return { kind: 'UpdateMsg', update: harmless, malformed }
+    }
+    case 'ok':
+      return goodEvent(decoded.message)
+  }
+}
+
+function goodEvent(message: Message): Event {
+  switch (message.type) {
+    case 'OPEN':
+      return { kind: 'BGPOpen', open: message }
+    case 'UPDATE':
+      return { kind: 'UpdateMsg', update: message }
+    case 'NOTIFICATION': {
+      const version = message.code === ErrorCode.OpenMessage && message.subcode === OpenError.UnsupportedVersionNumber
+      return { kind: version ? 'NotifMsgVerErr' : 'NotifMsg', notification: message }
+    }
+    case 'KEEPALIVE':
+      return { kind: 'KeepAliveMsg' }
+    case 'ROUTE-REFRESH':
+      return { kind: 'RouteRefreshMsg', refresh: message }
+  }
+}
+
+/** Events 21, 22 and 28: the header's errors whatever the type, else by the type of the message that was bad. */
+function errorEvent(bytes: Uint8Array, decoded: Extract<Decoded, { outcome: 'session-reset' }>): Event {
+  const { notification, reason } = decoded
+  if (notification.code === ErrorCode.MessageHeader) return { kind: 'BGPHeaderErr', notification, reason }
+  const open = bytes[HEADER_LENGTH - 1] === MessageTypeCode.OPEN
+  return { kind: open ? 'BGPOpenMsgErr' : 'UpdateMsgErr', notification, reason }
+}

@@ -1,0 +1,290 @@
+/**
+ * Runs one state machine (fsm.ts) on one TCP connection: carries out its actions, and turns bytes, timers and the connection's fate
+ * into its events. Decides nothing itself; what concerns the peer as a whole goes to the host (peer.ts).
+ */
+import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Direction } from './collision.ts'
+import { idleSession, step } from './fsm.ts'
+import type { Action, Down, Event, MalformedUpdate, Session, Settings, Timer } from './fsm-types.ts'
+import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from './message.ts'
+import { MessageFramer } from './message-framer.ts'
+import type { CodecContext, Message, Open, RouteRefresh, Update } from './message-types.ts'
+import type { Negotiated } from './negotiation.ts'
+import { messageEvent } from './session-events.ts'
+import { SessionTimers } from './session-timers.ts'
+import type { State } from './speaker-types.ts'
+import {
+  type Connection,
+  type Endpoint,
+  isConnection,
+  type Transport,
+  type TransportProblem,
+} from './transport-types.ts'
+
+/** What a session tells the peer that it belongs to. */
+export interface SessionHost {
+  /** An OPEN arrived, before the machine sees it: time for collision detection. */
+  opening(session: PeerSession, open: Open): void
+  up(session: PeerSession, negotiated: Negotiated): void
+  /** `was` is set when the session was established. */
+  down(session: PeerSession, reason: Down, was: Negotiated | undefined): void
+  moved(session: PeerSession): void
+  update(update: Update, malformed: MalformedUpdate | undefined): void
+  refresh(refresh: RouteRefresh): void
+  counted(what: 'sent' | 'received'): void
+}
+
+/** Where UPDATEs come from: one encoded message after the other while there are any. */
+export type MessageSource = () => Uint8Array | undefined
+
+export interface SessionOptions {
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly direction: Direction
+  readonly endpoint: Endpoint
+  readonly settings: Settings
+  readonly host: SessionHost
+}
+
+/** UPDATEs are written together in about this many octets. */
+const WRITE_OCTETS = 65_536
+
+export class PeerSession {
+  readonly direction: Direction
+  readonly #options: SessionOptions
+  readonly #timers: SessionTimers
+  readonly #events: Event[] = []
+  #stepping = false
+  #session: Session
+  #connection: Connection | undefined
+  #cancelConnect: Cancel = () => {}
+  #framer = new MessageFramer()
+  #source: MessageSource | undefined
+  #finish: (() => void) | undefined
+  #localAddress: string | undefined
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.direction = options.direction
+    this.#session = idleSession(options.settings)
+    this.#timers = new SessionTimers(options.clock, timer => this.handle(EXPIRED[timer]))
+  }
+
+  get settings(): Settings {
+    return this.#options.settings
+  }
+  get state(): State {
+    return this.#session.state
+  }
+  get negotiated(): Negotiated | undefined {
+    return 'negotiated' in this.#session ? this.#session.negotiated : undefined
+  }
+  /** Known while and after there is a connection. */
+  get localAddress(): string | undefined {
+    return this.#localAddress
+  }
+
+  /** Feeds an event to the machine and does what it says. Events that this causes come after it. */
+  handle(event: Event): void {
+    this.#events.push(event)
+    if (this.#stepping) return
+    this.#stepping = true
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) this.#step(next)
+    } finally {
+      this.#stepping = false
+    }
+  }
+
+  /** Takes over an accepted connection; the machine is in Active. */
+  accept(connection: Connection): void {
+    this.#use(connection)
+    this.handle({ kind: 'TcpConnectionConfirmed' })
+  }
+
+  /** Sends what `source` gives, now and whenever the connection takes more. Call again when there is more. */
+  pump(source: MessageSource): void {
+    this.#source = source
+    this.#pump()
+  }
+
+  /** Resolves when all that waits has gone to the kernel, or after `milliseconds`. */
+  flushed(milliseconds: number): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined || !connection.congested) return Promise.resolve()
+    return new Promise(resolve => {
+      const cancel = this.#options.clock.after(milliseconds, resolve)
+      this.#finish = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  #step(event: Event): void {
+    const before = this.#session
+    const was = before.state === 'Established' ? before.negotiated : undefined
+    const [after, actions] = step(before, event)
+    this.#session = after
+    for (const action of actions) this.#run(action, was)
+    if (before.state !== after.state) this.#options.host.moved(this)
+  }
+
+  #run(action: Action, was: Negotiated | undefined): void {
+    switch (action.do) {
+      case 'connect':
+        this.#connect()
+        break
+      case 'send':
+        this.#send(action.message)
+        break
+      case 'startTimer':
+        this.#timers.start(action.timer, action.seconds)
+        break
+      case 'stopTimer':
+        this.#timers.stop(action.timer)
+        break
+      case 'close':
+        this.#drop(connection => connection.close())
+        break
+      case 'abort':
+        this.#drop(connection => connection.abort())
+        break
+      case 'up':
+        this.#framer.extendedMessages = action.negotiated.context.extendedMessages
+        this.#options.host.up(this, action.negotiated)
+        break
+      case 'update':
+        this.#options.host.update(action.update, action.malformed)
+        break
+      case 'refresh':
+        this.#options.host.refresh(action.refresh)
+        break
+      case 'down':
+        this.#options.host.down(this, action.reason, was)
+    }
+  }
+
+  #connect(): void {
+    this.#cancelConnect = this.#options.transport.connect(this.#options.endpoint, result => {
+      this.#cancelConnect = () => {}
+      if (!isConnection(result)) {
+        this.#failed(result)
+        return
+      }
+      this.#use(result)
+      this.handle({ kind: 'Tcp_CR_Acked' })
+    })
+  }
+
+  #use(connection: Connection): void {
+    this.#connection = connection
+    this.#localAddress = connection.localAddress
+    this.#framer = new MessageFramer()
+    const current = () => this.#connection === connection
+    connection.attach({
+      data: bytes => this.#receive(connection, bytes),
+      drained: () => {
+        if (current()) this.#drained()
+      },
+      ended: problem => {
+        if (current()) this.#failed(problem)
+      },
+    })
+  }
+
+  #failed(problem: TransportProblem): void {
+    this.handle({ kind: 'TcpConnectionFails', problem })
+  }
+
+  #drop(how: (connection: Connection) => void): void {
+    this.#cancelConnect()
+    this.#cancelConnect = () => {}
+    const connection = this.#connection
+    this.#connection = undefined
+    this.#source = undefined
+    this.#finish?.()
+    this.#finish = undefined
+    if (connection !== undefined) how(connection)
+  }
+
+  #context(): CodecContext {
+    return this.negotiated?.context ?? INITIAL_CONTEXT
+  }
+
+  #send(message: Message): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    // What already waits for a peer that reads slowly says as much as a KEEPALIVE behind it.
+    if (message.type === 'KEEPALIVE' && connection.congested) return
+    connection.write(encodeMessage(message, this.#context()))
+    this.#options.host.counted('sent')
+    this.#sent(connection)
+  }
+
+  #sent(connection: Connection): void {
+    if (this.state === 'Established' && !connection.congested) this.handle({ kind: 'MessagesSent' })
+  }
+
+  #drained(): void {
+    this.handle({ kind: 'MessagesSent' })
+    this.#pump()
+    if (this.#connection?.congested !== true) {
+      this.#finish?.()
+      this.#finish = undefined
+    }
+  }
+
+  #pump(): void {
+    const connection = this.#connection
+    const source = this.#source
+    if (connection === undefined || source === undefined || this.state !== 'Established') return
+    let wrote = false
+    while (!connection.congested) {
+      const bytes = this.#gather(source)
+      if (bytes === undefined) break
+      connection.write(bytes)
+      wrote = true
+    }
+    if (wrote) this.#sent(connection)
+  }
+
+  /** Messages in a row as one write; undefined when there are none. */
+  #gather(source: MessageSource): Uint8Array | undefined {
+    const messages: Uint8Array[] = []
+    let octets = 0
+    while (octets < WRITE_OCTETS) {
+      const message = source()
+      if (message === undefined) break
+      messages.push(message)
+      octets += message.length
+      this.#options.host.counted('sent')
+    }
+    return messages.length > 1 ? Buffer.concat(messages) : messages[0]
+  }
+
+  #receive(connection: Connection, bytes: Uint8Array): void {
+    const framed = this.#framer.push(bytes)
+    for (const message of framed.messages) {
+      if (this.#connection !== connection) return
+      this.#options.host.counted('received')
+      this.#message(message)
+    }
+    if (framed.error !== undefined && this.#connection === connection) {
+      this.handle({ kind: 'BGPHeaderErr', ...framed.error })
+    }
+  }
+
+  #message(bytes: Uint8Array): void {
+    const event = messageEvent(bytes, decodeMessage(bytes, this.#context()))
+    if (event.kind === 'BGPOpen') this.#options.host.opening(this, event.open)
+    this.handle(event)
+  }
+}
+
+const EXPIRED: Readonly<Record<Timer, Event>> = {
+  ConnectRetryTimer: { kind: 'ConnectRetryTimer_Expires' },
+  HoldTimer: { kind: 'HoldTimer_Expires' },
+  KeepaliveTimer: { kind: 'KeepaliveTimer_Expires' },
+  SendHoldTimer: { kind: 'SendHoldTimer_Expires' },
+}

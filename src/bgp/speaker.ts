@@ -1,0 +1,195 @@
+/**
+ * A BGP speaker: configured peers, the listening socket, and the door for who uses it (speaker-types.ts). Announces only; imports
+ * nothing, so it holds no routes of peers. Knows no Kubernetes.
+ *
+ * Only configured peers may dial in: anybody else's connection is closed at once, and a peer has one pending connection at most.
+ */
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { Secret } from '../lib/secret.ts'
+import { cease } from './errors.ts'
+import type { Closing } from './graceful-restart.ts'
+import { Peer } from './peer.ts'
+import { disturbance } from './peer-settings.ts'
+import { Cease } from './registry.ts'
+import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from './speaker-types.ts'
+import { createTransport } from './transport.ts'
+import type { Connection, Listener, ListenOptions, Transport } from './transport-types.ts'
+
+export interface SpeakerOptions {
+  readonly clock: Clock
+  readonly log: Log
+  /** Where peers may dial in; absent: nowhere, all sessions are ours to open. Usually port 179. */
+  readonly listen?: ListenOptions
+  /** This process follows one that closed with `restart` (RFC 4724): peers may still hold our routes. */
+  readonly restarting: boolean
+  readonly transport?: Transport
+}
+
+/** A listening port that cannot be had is tried again this often. */
+const LISTEN_RETRY_MILLISECONDS = 10_000
+
+export function createSpeaker(options: SpeakerOptions): Speaker {
+  return new BgpSpeaker(options)
+}
+
+class BgpSpeaker implements Speaker {
+  readonly #options: SpeakerOptions
+  readonly #transport: Transport
+  readonly #startedAt: number
+  readonly #peers = new Map<string, Peer>()
+  /** What was last wanted, also for peers that are not configured yet. */
+  readonly #announcements = new Map<string, readonly Announcement[]>()
+  readonly #listeners = new Set<(event: SessionEvent) => void>()
+  readonly #watchers = new Set<() => void>()
+  /** Peers that are saying goodbye. */
+  readonly #leaving = new Set<Promise<void>>()
+  #listener: Listener | undefined
+  /** TCP MD5 keys that the listening socket has, and the addresses whose key it does not take: these may not dial in. */
+  readonly #keys = new Map<string, Secret>()
+  readonly #unprotected = new Set<string>()
+  #cancelListen: Cancel = () => {}
+  #listenProblem: string | undefined
+  #closed = false
+
+  constructor(options: SpeakerOptions) {
+    this.#options = options
+    this.#transport = options.transport ?? createTransport({ clock: options.clock })
+    this.#startedAt = options.clock.monotonic()
+    if (options.listen !== undefined) this.#listen(options.listen)
+  }
+
+  setPeers(configs: readonly PeerConfig[]): void {
+    if (this.#closed) return
+    const wanted = new Map(configs.map(config => [config.key, config]))
+    for (const [key, peer] of this.#peers) {
+      const config = wanted.get(key)
+      if (config === undefined || disturbance(peer.config, config) === 'replace') this.#remove(key, peer)
+    }
+    this.#setKeys(configs)
+    for (const config of wanted.values()) {
+      const peer = this.#peers.get(config.key)
+      if (peer === undefined) this.#add(config)
+      else peer.configure(config, disturbance(peer.config, config) === 'reopen')
+    }
+    this.#changed()
+  }
+
+  setAnnouncements(key: string, announcements: readonly Announcement[]): void {
+    this.#announcements.set(key, announcements)
+    this.#peers.get(key)?.setAnnouncements(announcements)
+  }
+
+  sessions(): readonly SessionView[] {
+    return [...this.#peers.values()].map(peer => peer.view())
+  }
+
+  onEvent(listener: (event: SessionEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#watchers.add(listener)
+    return () => this.#watchers.delete(listener)
+  }
+
+  async close(how: Parameters<Speaker['close']>[0]): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#cancelListen()
+    this.#listener?.close()
+    const closing: Closing =
+      how.mode === 'restart' ? 'restart' : { final: cease(Cease.AdministrativeShutdown, how.reason) }
+    await Promise.all([...this.#leaving, ...[...this.#peers.values()].map(peer => peer.close(closing))])
+  }
+
+  #add(config: PeerConfig): void {
+    const { clock, log, restarting } = this.#options
+    const peer = new Peer(config, {
+      clock,
+      log: log.child({ bgpPeer: config.key }),
+      transport: this.#transport,
+      ...(restarting && { restartedAt: this.#startedAt }),
+      emit: event => this.#emit(event),
+      changed: () => this.#changed(),
+    })
+    this.#peers.set(config.key, peer)
+    const announcements = this.#announcements.get(config.key)
+    if (announcements !== undefined) peer.setAnnouncements(announcements)
+    peer.start()
+  }
+
+  #remove(key: string, peer: Peer): void {
+    this.#peers.delete(key)
+    const gone = peer.close({ final: cease(Cease.PeerDeconfigured) }).finally(() => this.#leaving.delete(gone))
+    this.#leaving.add(gone)
+  }
+
+  #listen(where: ListenOptions): void {
+    try {
+      this.#listener = this.#transport.listen(where, connection => this.#accept(connection))
+      this.#setKeys([...this.#peers.values()].map(peer => peer.config))
+    } catch (error) {
+      const problem = errorText(error)
+      if (problem !== this.#listenProblem) {
+        const detail = 'peers cannot dial in; sessions that this node opens are not concerned'
+        this.#options.log.error({ port: where.port, reason: problem, detail }, 'cannot listen for BGP peers')
+      }
+      this.#listenProblem = problem
+      this.#cancelListen = this.#options.clock.after(LISTEN_RETRY_MILLISECONDS, () => this.#listen(where))
+    }
+  }
+
+  /** Brings the TCP MD5 keys of the listening socket in line with the peers wanted (RFC 2385). Runs before a peer starts. */
+  #setKeys(configs: readonly PeerConfig[]): void {
+    const passwords = new Map(
+      configs.flatMap(({ peerAddress, password }) => (password ? [[peerAddress, password] as const] : [])),
+    )
+    for (const address of this.#keys.keys()) {
+      if (!passwords.has(address)) this.#setKey(address, undefined)
+    }
+    for (const [address, password] of passwords) {
+      if (!password.equals(this.#keys.get(address))) this.#setKey(address, password)
+    }
+  }
+
+  #setKey(address: string, password: Secret | undefined): void {
+    const problem = this.#listener?.setKey(address, password)
+    if (problem !== undefined) {
+      this.#options.log.error({ address, reason: problem.detail }, 'cannot set the TCP MD5 key of a BGP peer')
+      this.#unprotected.add(address)
+      return
+    }
+    this.#unprotected.delete(address)
+    if (password === undefined) this.#keys.delete(address)
+    else if (this.#listener !== undefined) this.#keys.set(address, password)
+  }
+
+  #accept(connection: Connection): void {
+    const peer = this.#peerOf(connection)
+    if (peer === undefined || this.#unprotected.has(connection.remoteAddress)) {
+      this.#options.log.debug({ address: connection.remoteAddress }, 'refused a BGP connection')
+      connection.abort()
+      return
+    }
+    peer.accept(connection)
+  }
+
+  #peerOf({ remoteAddress, localAddress }: Connection): Peer | undefined {
+    return [...this.#peers.values()].find(
+      ({ config }) =>
+        config.peerAddress === remoteAddress &&
+        (config.sourceAddress === undefined || config.sourceAddress === localAddress),
+    )
+  }
+
+  #emit(event: SessionEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  #changed(): void {
+    for (const watcher of this.#watchers) watcher()
+  }
+}
