@@ -69,7 +69,7 @@ async function events(api: LabApi, path: string, count: number): Promise<{ type:
   const reader = response.body?.getReader()
   if (reader === undefined) throw new Error('a watch has a body')
   let text = ''
-  while (text.split('\n').length <= count) {
+  while (text.trim().split('\n').length < count || !text.endsWith('}\n')) {
     const { done, value } = await reader.read()
     if (done) break
     text += new TextDecoder().decode(value)
