@@ -69,7 +69,7 @@ export interface Cache<T extends KubeObject> {
   readonly lastContact: number | undefined
   /** Why the last try failed, while the server is out of reach. */
   readonly problem: string | undefined
-  /** Calls `listener` after each change (and after the first list). Returns how to stop that. */
+  /** Calls `listener` after each change (and after the first list), and when `problem` comes or goes. Returns how to stop that. */
   onChange(listener: () => void): () => void
   close(): void
 }

@@ -1,5 +1,5 @@
 /**
- * BGPPeer (network.openyurt.io/v1alpha1, cluster-scoped): the one object that users configure. `decodeBGPPeer` is the door: what is
+ * BGPPeer (network.openyurt.io/v1alpha1, cluster-scoped): the one object that users configure. `decodeBGPPeer` (decode-bgp-peer.ts) is the door: what is
  * behind it is canonical, in range and complete with defaults; what cannot work comes back as problems that say what to change.
  *
  * Whether the named speakers, Secret and nodes exist is not known here: the controller and the speaker room say that.

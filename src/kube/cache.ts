@@ -237,6 +237,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     if (this.#problem === undefined) return
     this.#problem = undefined
     this.#options.log.info({ name: this.#name() }, 'the API server answers again')
+    this.#notify()
   }
 
   #failed(error: unknown): void {

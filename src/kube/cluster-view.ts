@@ -5,9 +5,18 @@
  * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view as it was. A BGPPeer whose new
  * spec cannot work keeps its last good one here.
  */
+import type { Clock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { BGPPeer } from './bgp-peer.ts'
-import type { RouteEntry } from './route-slice.ts'
+import type { Cache, KubeApi } from './api.ts'
+import { PASSWORD_NAMESPACE } from './bgp-password.ts'
+import type { BGPPeer, BGPPeerObject } from './bgp-peer.ts'
+import { encodeClusterState, loadClusterState, storeClusterState } from './cluster-state.ts'
+import { decodeBGPPeer } from './decode-bgp-peer.ts'
+import { EMPTY_STATE, mergeCluster, type SecretAnswer, viewOf } from './merge-cluster.ts'
+import { BGP_PEERS, type KubeSecret, ROUTE_SLICES, SECRETS } from './resources.ts'
+import type { RouteEntry, RouteSlice } from './route-slice.ts'
 
 /** A consistent picture; replaced whole, never changed in place. */
 export interface ClusterView {
@@ -33,4 +42,165 @@ export interface ClusterViewSource {
     readonly problem: string | undefined
   }
   close(): void
+}
+
+export interface ClusterViewOptions {
+  /** Undefined: from the state folder alone. */
+  readonly api: KubeApi | undefined
+  /** The name of this node. */
+  readonly node: string
+  readonly stateDir: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Starts with what the state folder has, and follows the API server from then on. */
+export function createClusterViewSource(options: ClusterViewOptions): ClusterViewSource {
+  return new Source(options)
+}
+
+class Source implements ClusterViewSource {
+  readonly #options: ClusterViewOptions
+  readonly #slices: Cache<RouteSlice> | undefined
+  readonly #peers: Cache<BGPPeerObject> | undefined
+  /** One for each Secret that a BGPPeer of this speaker names, watched by name: a node has rights to no other. */
+  readonly #secrets = new Map<string, Cache<KubeSecret>>()
+  readonly #listeners = new Set<() => void>()
+  #state = EMPTY_STATE
+  #view: ClusterView | undefined
+  /** The text of the last state and what else makes a view, to tell a change from none. */
+  #stored = ''
+  #identity = ''
+  #problems = ''
+  #storing: 'well' | 'failing' = 'well'
+
+  constructor(options: ClusterViewOptions) {
+    this.#options = options
+    this.#load()
+    this.#slices = options.api?.cache<RouteSlice>(ROUTE_SLICES)
+    this.#peers = options.api?.cache<BGPPeerObject>(BGP_PEERS)
+    this.#slices?.onChange(() => this.#merge())
+    this.#peers?.onChange(() => this.#merge())
+  }
+  current(): ClusterView | undefined {
+    return this.#view
+  }
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  get contact(): ClusterViewSource['contact'] {
+    const caches = [this.#slices, this.#peers].filter(cache => cache !== undefined)
+    const contacts = caches.map(cache => cache.lastContact ?? 0)
+    const lastContact = Math.max(0, ...contacts)
+    const problem = caches.find(cache => cache.problem !== undefined)?.problem
+    return {
+      server: this.#options.api?.server ?? '',
+      connected: caches.length > 0 && caches.every(cache => cache.synced && cache.problem === undefined),
+      lastContact: lastContact === 0 ? undefined : lastContact,
+      problem,
+    }
+  }
+  close(): void {
+    this.#listeners.clear()
+    for (const cache of [this.#slices, this.#peers, ...this.#secrets.values()]) cache?.close()
+  }
+
+  #load(): void {
+    const { stateDir, log } = this.#options
+    const loaded = loadClusterState(stateDir)
+    if ('problem' in loaded) {
+      log.warn({ file: stateDir, reason: loaded.problem }, 'the stored cluster state cannot be used; starting without')
+      return
+    }
+    if (loaded.state === undefined) return
+    this.#state = loaded.state
+    this.#stored = encodeClusterState(loaded.state)
+    this.#view = viewOf(loaded.state, new Map(), 'state')
+    log.info({ file: stateDir, count: this.#view.entries.length }, 'starting from the stored cluster state')
+  }
+
+  /** Takes over what the caches hold, once all of them have answered. */
+  #merge(): void {
+    const { node } = this.#options
+    if (!this.#slices?.synced || !this.#peers?.synced) return
+    this.#watchSecrets(this.#peers)
+    if ([...this.#secrets.values()].some(cache => !cache.synced && cache.problem === undefined)) return
+    const merged = mergeCluster(this.#state, {
+      node,
+      slices: this.#slices.objects.values(),
+      peers: this.#peers.objects.values(),
+      secret: name => this.#secret(name),
+    })
+    this.#state = merged.state
+    this.#tell(merged.problems)
+    const text = encodeClusterState(merged.state)
+    this.#store(text)
+    const identity = JSON.stringify([text, [...merged.passwordProblems]])
+    if (identity === this.#identity) return
+    this.#identity = identity
+    this.#view = viewOf(merged.state, merged.passwordProblems, 'api')
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** Watches exactly the Secrets that are needed now. A broken BGPPeer goes on with its last good Secret. */
+  #watchSecrets(peers: Cache<BGPPeerObject>): void {
+    const { api, node } = this.#options
+    const needed = new Set<string>()
+    for (const object of peers.objects.values()) {
+      const decoded = decodeBGPPeer(object)
+      const peer = 'peer' in decoded ? decoded.peer : this.#state.peers.get(object.metadata.name)
+      const name = peer?.spec.authPassword?.secretKeyRef.name
+      if (name !== undefined && peer?.spec.localSpeakers.includes(node)) needed.add(name)
+    }
+    for (const [name, cache] of this.#secrets) {
+      if (needed.has(name)) continue
+      cache.close()
+      this.#secrets.delete(name)
+    }
+    for (const name of needed) {
+      if (this.#secrets.has(name) || api === undefined) continue
+      const fieldSelector = `metadata.name=${name}`
+      const cache = api.cache<KubeSecret>(SECRETS, { namespace: PASSWORD_NAMESPACE, fieldSelector })
+      cache.onChange(() => this.#merge())
+      this.#secrets.set(name, cache)
+    }
+  }
+
+  #secret(name: string): SecretAnswer | undefined {
+    const cache = this.#secrets.get(name)
+    if (cache === undefined) return undefined
+    if (cache.synced) return { object: cache.objects.get(`${PASSWORD_NAMESPACE}/${name}`) }
+    if (cache.problem === undefined) return undefined
+    return { problem: `Secret ${PASSWORD_NAMESPACE}/${name} cannot be read: ${cache.problem}` }
+  }
+
+  /** Each set of problems once. */
+  #tell(problems: readonly string[]): void {
+    const text = problems.join('\n')
+    if (text === this.#problems) return
+    this.#problems = text
+    for (const detail of problems) {
+      this.#options.log.warn({ detail }, 'an object cannot be used; keeping its last good version')
+    }
+  }
+
+  /** Only changes are written: the disk of an edge node is a small flash chip. */
+  #store(text: string): void {
+    const { stateDir, log } = this.#options
+    if (text === this.#stored) return
+    try {
+      storeClusterState(stateDir, text)
+      this.#stored = text
+      this.#storing = 'well'
+    } catch (error) {
+      if (this.#storing === 'well') {
+        log.error(
+          { file: stateDir, reason: errorText(error) },
+          'cannot store the cluster state; a reboot without the API would go back',
+        )
+      }
+      this.#storing = 'failing'
+    }
+  }
 }

@@ -2,7 +2,10 @@
  * RouteSlice (network.openyurt.io/v1alpha1): which node owns which podCIDRs at which addresses, and which BGPPeers select it. Written
  * only by the controller, read by every node in place of Nodes, which are larger and change with every heartbeat.
  */
+import type { Problem } from '../lib/errors.ts'
+import { canonicalAddress, networkOf } from '../lib/ip.ts'
 import type { KubeObject } from './resources.ts'
+import { isFields } from './spec-reader.ts'
 
 /** The most entries of one slice. */
 export const ENTRIES_PER_SLICE = 100
@@ -19,4 +22,44 @@ export interface RouteEntry {
 
 export interface RouteSlice extends KubeObject {
   readonly entries: readonly RouteEntry[]
+}
+
+export interface DecodedRouteSlice {
+  readonly entries: readonly RouteEntry[]
+  /** Entries that cannot be used: why, with `node` where the entry has a readable name. */
+  readonly problems: readonly (Problem & { readonly node?: string })[]
+}
+
+/** The usable entries of what the API server sent, canonical. Never throws; one bad entry does not spoil the others. */
+export function decodeRouteSlice(object: unknown): DecodedRouteSlice {
+  const list = isFields(object) ? object.entries : undefined
+  if (list === undefined || list === null) return { entries: [], problems: [] }
+  if (!Array.isArray(list)) return { entries: [], problems: [{ path: 'entries', message: 'is not a list' }] }
+  const entries: RouteEntry[] = []
+  const problems: (Problem & { node?: string })[] = []
+  for (const [index, item] of list.entries()) {
+    const node = isFields(item) && typeof item.node === 'string' && item.node !== '' ? item.node : undefined
+    const entry = isFields(item) && node !== undefined ? decodeEntry(node, item) : 'has no node'
+    if (typeof entry !== 'string') entries.push(entry)
+    else problems.push({ path: `entries[${index}]`, message: entry, ...(node === undefined ? {} : { node }) })
+  }
+  return { entries, problems }
+}
+
+function decodeEntry(node: string, item: Readonly<Record<string, unknown>>): RouteEntry | string {
+  const addresses = mapTexts(item.addresses, canonicalAddress)
+  if (addresses === undefined) return 'addresses is not a list of IP addresses'
+  const podCIDRs = mapTexts(item.podCIDRs, networkOf)
+  if (podCIDRs === undefined) return 'podCIDRs is not a list of prefixes'
+  const peers = mapTexts(item.peers, name => name)
+  if (peers === undefined) return 'peers is not a list of names'
+  return { node, addresses, podCIDRs, peers }
+}
+
+/** Each text of a list through `map`; undefined when it is not a list of such texts. An absent list is an empty one. */
+function mapTexts(value: unknown, map: (text: string) => string | undefined): readonly string[] | undefined {
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) return undefined
+  const mapped = value.map(item => (typeof item === 'string' ? map(item) : undefined))
+  return mapped.every(item => item !== undefined) ? mapped : undefined
 }

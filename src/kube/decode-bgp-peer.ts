@@ -1,0 +1,252 @@
+/**
+ * The door for BGPPeers: defaults filled in, addresses canonical, numbers in range; what cannot work comes back as problems, each with its
+ * path and what to change. The CRD's schema is wider on purpose (see config/crd-bgppeers.yaml), and an older CRD may be wider still.
+ */
+import type { Problem } from '../lib/errors.ts'
+import { familyOf } from '../lib/ip.ts'
+import type { BGPPeer, BGPPeerSpec } from './bgp-peer.ts'
+import { parseNodeSelector } from './node-selector.ts'
+import { isFields, SpecReader } from './spec-reader.ts'
+
+export type DecodedBGPPeer = { readonly peer: BGPPeer } | { readonly problems: readonly Problem[] }
+
+export const BGP_PEER_DEFAULTS = {
+  peerPort: 179,
+  holdTimeSeconds: 90,
+  connectRetrySeconds: 30,
+  restartTimeSeconds: 600,
+  minimumIntervalMilliseconds: 300,
+  multiplier: 3,
+} as const
+
+/** AS numbers that no speaker may have, and why. */
+const RESERVED_AS: Readonly<Record<number, string>> = {
+  0: 'AS 0 is reserved (RFC 7607)',
+  23456: 'AS 23456 is AS_TRANS and stands for 4-octet AS numbers (RFC 6793)',
+  65535: 'AS 65535 is reserved (RFC 7300)',
+  4294967295: 'AS 4294967295 is reserved (RFC 7300)',
+}
+
+/** Decodes what the API server sent. Never throws. */
+export function decodeBGPPeer(object: unknown): DecodedBGPPeer {
+  if (!isFields(object) || !isFields(object.metadata) || typeof object.metadata.name !== 'string') {
+    return { problems: [{ path: 'metadata.name', message: 'is required' }] }
+  }
+  if (!isFields(object.spec)) return { problems: [{ path: 'spec', message: 'is required' }] }
+  const reader = new SpecReader(object.spec, 'spec')
+  const spec = readSpec(reader)
+  if (reader.problems.length > 0 || spec === undefined) return { problems: reader.problems }
+  const { name, uid, generation } = object.metadata
+  return {
+    peer: {
+      name,
+      uid: typeof uid === 'string' ? uid : '',
+      generation: typeof generation === 'number' ? generation : 0,
+      spec,
+    },
+  }
+}
+
+function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
+  const localSpeakers = readSpeakers(reader)
+  const localAsNumber = readAs(reader, 'localAsNumber')
+  const peerIP = reader.required('peerIP') ? readHost(reader, 'peerIP') : undefined
+  const peerAsNumber = readAs(reader, 'peerAsNumber')
+  const gateway = sameFamily(reader, 'gateway', peerIP)
+  const nodeSelector = readSelector(reader)
+  const authPassword = readPassword(reader)
+  const sourceAddress = sameFamily(reader, 'sourceAddress', peerIP)
+  if (sourceAddress !== undefined && sourceAddress === peerIP) reader.problem('sourceAddress', 'is the same as peerIP')
+  const ttl = readTtl(reader)
+  const bfd = readBfd(reader)
+  const med = reader.integer('med', { minimum: 0, maximum: 4294967295 })
+  const rest = {
+    peerPort: reader.integer('peerPort', { minimum: 1, maximum: 65535 }) ?? BGP_PEER_DEFAULTS.peerPort,
+    holdTimeSeconds: readHoldTime(reader),
+    connectRetrySeconds:
+      reader.integer('connectRetrySeconds', { minimum: 1, maximum: 65535, unit: 'seconds' }) ??
+      BGP_PEER_DEFAULTS.connectRetrySeconds,
+    gracefulRestart: readGracefulRestart(reader),
+    passive: reader.boolean('passive') ?? false,
+    communities: readCommunities(reader, 'communities', communityProblem),
+    largeCommunities: readCommunities(reader, 'largeCommunities', largeCommunityProblem),
+  }
+  if (localSpeakers === undefined || localAsNumber === undefined || peerIP === undefined) return undefined
+  if (peerAsNumber === undefined || nodeSelector === undefined) return undefined
+  return {
+    localSpeakers,
+    localAsNumber,
+    peerIP,
+    peerAsNumber,
+    nodeSelector,
+    ...rest,
+    ...ttl,
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(authPassword === undefined ? {} : { authPassword }),
+    ...(sourceAddress === undefined ? {} : { sourceAddress }),
+    ...(bfd === undefined ? {} : { bfd }),
+    ...(med === undefined ? {} : { med }),
+  }
+}
+
+function readSpeakers(reader: SpecReader): readonly string[] | undefined {
+  if (!reader.required('localSpeakers')) return undefined
+  const speakers = reader.texts('localSpeakers')?.map(name => name.trim())
+  if (speakers === undefined) return undefined
+  if (speakers.length === 0) return reader.problem('localSpeakers', 'is empty; name at least one node, better two')
+  for (const [index, name] of speakers.entries()) {
+    if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
+      reader.problem(
+        `localSpeakers[${index}]`,
+        `${JSON.stringify(name)} is not the name of a node (see kubectl get nodes)`,
+      )
+    } else if (speakers.indexOf(name) !== index) {
+      reader.problem(`localSpeakers[${index}]`, `${name} is named twice`)
+    }
+  }
+  return speakers
+}
+
+function readAs(reader: SpecReader, field: 'localAsNumber' | 'peerAsNumber'): number | undefined {
+  if (!reader.required(field)) return undefined
+  const number = reader.integer(field, { minimum: 0, maximum: 4294967295 })
+  const reserved = number === undefined ? undefined : RESERVED_AS[number]
+  if (reserved === undefined) return number
+  return reader.problem(field, `${reserved}; a LAN uses a private one, 64512 to 65534 or 4200000000 to 4294967294`)
+}
+
+/** An address that can be a host's: not unspecified, link-local (IPv6), multicast or limited broadcast. */
+function readHost(reader: SpecReader, field: string): string | undefined {
+  const address = reader.address(field)
+  if (address === undefined) return undefined
+  const first = familyOf(address) === 'ipv4' ? Number(address.split('.')[0]) : undefined
+  if (first === undefined && /^fe[89ab]/.test(address)) {
+    return reader.problem(field, `${address} is link-local and means nothing without an interface; use another address`)
+  }
+  const unusable = first === undefined ? address === '::' || /^ff/.test(address) : first === 0 || first >= 224
+  return unusable ? reader.problem(field, `${address} is not the address of a host`) : address
+}
+
+function sameFamily(
+  reader: SpecReader,
+  field: 'gateway' | 'sourceAddress',
+  peerIP: string | undefined,
+): string | undefined {
+  const address = readHost(reader, field)
+  if (address === undefined || peerIP === undefined || familyOf(address) === familyOf(peerIP)) return address
+  return reader.problem(field, `${address} is not of the same address family as peerIP ${peerIP}`)
+}
+
+function readSelector(reader: SpecReader): string | undefined {
+  if (!reader.required('nodeSelector')) return undefined
+  const text = reader.text('nodeSelector')
+  if (text === undefined) return undefined
+  const parsed = parseNodeSelector(text)
+  if ('problem' in parsed) {
+    return reader.problem(
+      'nodeSelector',
+      text.trim() === '' ? parsed.problem : `${JSON.stringify(text)}: ${parsed.problem}`,
+    )
+  }
+  return text
+}
+
+function readPassword(reader: SpecReader): BGPPeerSpec['authPassword'] {
+  const password = reader.nested('authPassword')
+  if (password === undefined) return undefined
+  if (!password.required('secretKeyRef')) return undefined
+  const reference = password.nested('secretKeyRef')
+  if (reference === undefined) return undefined
+  const name = reference.required('name') ? reference.text('name') : undefined
+  const key = reference.required('key') ? reference.text('key') : undefined
+  if (name !== undefined && !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
+    reference.problem('name', `${JSON.stringify(name)} is not the name of a Secret`)
+  }
+  if (key !== undefined && !/^[-._a-zA-Z0-9]+$/.test(key))
+    reference.problem('key', `${JSON.stringify(key)} is not a key of a Secret`)
+  return name === undefined || key === undefined ? undefined : { secretKeyRef: { name, key } }
+}
+
+function readHoldTime(reader: SpecReader): number {
+  const seconds = reader.integer('holdTimeSeconds', { minimum: 0, maximum: 65535, unit: 'seconds' })
+  if (seconds === 1 || seconds === 2) {
+    reader.problem('holdTimeSeconds', `must be 0 or 3 to 65535 seconds, not ${seconds} (RFC 4271 section 4.2)`)
+  }
+  return seconds ?? BGP_PEER_DEFAULTS.holdTimeSeconds
+}
+
+function readGracefulRestart(reader: SpecReader): BGPPeerSpec['gracefulRestart'] {
+  const restart = reader.nested('gracefulRestart')
+  const restartTimeSeconds = restart?.integer('restartTimeSeconds', { minimum: 1, maximum: 4095, unit: 'seconds' })
+  return {
+    enabled: restart?.boolean('enabled') ?? true,
+    restartTimeSeconds: restartTimeSeconds ?? BGP_PEER_DEFAULTS.restartTimeSeconds,
+  }
+}
+
+function readTtl(reader: SpecReader): Pick<BGPPeerSpec, 'ebgpMultihop' | 'ttlSecurity'> {
+  const ebgpMultihop = reader.integer('ebgpMultihop', { minimum: 1, maximum: 255, unit: 'hops' })
+  const ttlSecurity = reader.integer('ttlSecurity', { minimum: 1, maximum: 254, unit: 'hops' })
+  if (ebgpMultihop !== undefined && ttlSecurity !== undefined) {
+    reader.problem(
+      'ttlSecurity',
+      'cannot be used together with ebgpMultihop; it allows several hops by itself: remove ebgpMultihop',
+    )
+  }
+  return {
+    ...(ebgpMultihop === undefined ? {} : { ebgpMultihop }),
+    ...(ttlSecurity === undefined ? {} : { ttlSecurity }),
+  }
+}
+
+function readBfd(reader: SpecReader): BGPPeerSpec['bfd'] {
+  const bfd = reader.nested('bfd')
+  if (bfd === undefined) return undefined
+  const interval = bfd.integer('minimumIntervalMilliseconds', { minimum: 50, maximum: 60_000, unit: 'milliseconds' })
+  return {
+    enabled: bfd.boolean('enabled') ?? true,
+    minimumIntervalMilliseconds: interval ?? BGP_PEER_DEFAULTS.minimumIntervalMilliseconds,
+    multiplier: bfd.integer('multiplier', { minimum: 2, maximum: 255 }) ?? BGP_PEER_DEFAULTS.multiplier,
+  }
+}
+
+/** Names of the IANA registry of well-known communities that make sense on a route that we announce. */
+export const COMMUNITY_NAMES = [
+  'graceful-shutdown',
+  'llgr-stale',
+  'no-llgr',
+  'blackhole',
+  'no-export',
+  'no-advertise',
+  'no-export-subconfed',
+  'no-peer',
+] as const
+
+function readCommunities(
+  reader: SpecReader,
+  field: 'communities' | 'largeCommunities',
+  problemOf: (text: string) => string | undefined,
+): readonly string[] {
+  const texts = (reader.texts(field) ?? []).map(text => text.trim())
+  for (const [index, text] of texts.entries()) {
+    const problem = problemOf(text)
+    if (problem !== undefined) reader.problem(`${field}[${index}]`, `${JSON.stringify(text)} ${problem}`)
+  }
+  return [...new Set(texts)]
+}
+
+function communityProblem(text: string): string | undefined {
+  if (COMMUNITY_NAMES.some(name => name === text) || isNumbers(text, 2, 65535)) return undefined
+  return 'is not a community: write two numbers up to 65535, such as 65001:100, or a name such as no-export'
+}
+
+function largeCommunityProblem(text: string): string | undefined {
+  if (isNumbers(text, 3, 4294967295)) return undefined
+  return 'is not a large community: write three numbers up to 4294967295, such as 65001:1:2'
+}
+
+/** `count` decimal numbers up to `maximum`, joined by colons, without leading zeros. */
+function isNumbers(text: string, count: number, maximum: number): boolean {
+  const parts = text.split(':')
+  return parts.length === count && parts.every(part => /^(0|[1-9]\d{0,9})$/.test(part) && Number(part) <= maximum)
+}

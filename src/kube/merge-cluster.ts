@@ -1,0 +1,97 @@
+/**
+ * Decides what a node takes over from what the API server shows: pure, from the last good state and the objects as they are now to the next
+ * state and what there is to say about it. An object that cannot be used leaves its last good version in place; one that is gone is gone.
+ */
+import { Secret } from '../lib/secret.ts'
+import { decodePassword } from './bgp-password.ts'
+import type { BGPPeer } from './bgp-peer.ts'
+import type { ClusterState } from './cluster-state.ts'
+import type { ClusterView } from './cluster-view.ts'
+import { decodeBGPPeer } from './decode-bgp-peer.ts'
+import type { KubeObject, KubeSecret } from './resources.ts'
+import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
+
+/** What the caches hold. `secret` tells what is known of a Secret: undefined while nobody has answered yet. */
+export interface ClusterObjects {
+  readonly node: string
+  readonly slices: Iterable<KubeObject>
+  readonly peers: Iterable<KubeObject>
+  readonly secret: (name: string) => SecretAnswer | undefined
+}
+
+/** What the API server said about a Secret: the object, that there is none, or why it cannot be read. */
+export type SecretAnswer = { readonly object: KubeSecret | undefined } | { readonly problem: string }
+
+export interface MergedCluster {
+  readonly state: ClusterState
+  readonly passwordProblems: ReadonlyMap<string, string>
+  /** Objects that could not be used as they are: `RouteSlice routes-1: entries[3] …`. */
+  readonly problems: readonly string[]
+}
+
+export const EMPTY_STATE: ClusterState = { slices: new Map(), peers: new Map(), passwords: new Map() }
+
+export function mergeCluster(last: ClusterState, objects: ClusterObjects): MergedCluster {
+  const problems: string[] = []
+  const slices = new Map<string, readonly RouteEntry[]>()
+  for (const object of objects.slices) slices.set(object.metadata.name, mergeSlice(last, object, problems))
+  const peers = new Map<string, BGPPeer>()
+  for (const object of objects.peers) {
+    const peer = mergePeer(last, object, problems)
+    if (peer !== undefined) peers.set(peer.name, peer)
+  }
+  const passwords = new Map<string, string>()
+  const passwordProblems = new Map<string, string>()
+  for (const peer of peers.values()) {
+    const reference = peer.spec.authPassword?.secretKeyRef
+    if (reference === undefined || !peer.spec.localSpeakers.includes(objects.node)) continue
+    const answer = objects.secret(reference.name)
+    const decoded = answer !== undefined && 'object' in answer ? decodePassword(answer.object, reference) : answer
+    if (decoded !== undefined && 'problem' in decoded) passwordProblems.set(peer.name, decoded.problem)
+    const lastGood = last.peers.get(peer.name)?.uid === peer.uid ? last.passwords.get(peer.name) : undefined
+    const password = decoded !== undefined && 'password' in decoded ? decoded.password.reveal() : lastGood
+    if (password !== undefined) passwords.set(peer.name, password)
+  }
+  return { state: { slices, peers, passwords }, passwordProblems, problems }
+}
+
+/** A broken entry is replaced by the last good one of the same node. */
+function mergeSlice(last: ClusterState, object: KubeObject, problems: string[]): readonly RouteEntry[] {
+  const { name } = object.metadata
+  const decoded = decodeRouteSlice(object)
+  if (decoded.problems.length === 0) return decoded.entries
+  problems.push(...decoded.problems.map(({ path, message }) => `RouteSlice ${name}: ${path} ${message}`))
+  const before = last.slices.get(name) ?? []
+  if (decoded.problems.some(({ node }) => node === undefined)) return before.length > 0 ? before : decoded.entries
+  const broken = new Set(decoded.problems.map(({ node }) => node))
+  return [...decoded.entries, ...before.filter(({ node }) => broken.has(node))]
+}
+
+/** Of an object made anew under an old name (another uid) there is no last good version. */
+function mergePeer(last: ClusterState, object: KubeObject, problems: string[]): BGPPeer | undefined {
+  const decoded = decodeBGPPeer(object)
+  if ('peer' in decoded) return decoded.peer
+  const { name, uid } = object.metadata
+  problems.push(...decoded.problems.map(({ path, message }) => `BGPPeer ${name}: ${path} ${message}`))
+  const before = last.peers.get(name)
+  return before !== undefined && before.uid === uid ? before : undefined
+}
+
+/** The view of a state. Of a node that stands in two slices (while it moves) the first by name counts. */
+export function viewOf(
+  state: ClusterState,
+  passwordProblems: ReadonlyMap<string, string>,
+  source: ClusterView['source'],
+): ClusterView {
+  const entries = new Map<string, RouteEntry>()
+  for (const [, slice] of [...state.slices].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const entry of slice) if (!entries.has(entry.node)) entries.set(entry.node, entry)
+  }
+  return {
+    entries: [...entries.values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
+    peers: [...state.peers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    passwords: new Map([...state.passwords].map(([name, password]) => [name, new Secret(password)])),
+    passwordProblems,
+    source,
+  }
+}
