@@ -60,7 +60,12 @@ export class DataTable<Row> {
       this.#showAll = true
       this.update(this.#last.rows, this.#last.words)
     })
-    this.#section.append(element('div', { class: 'scroll' }, this.#table), this.#note, this.#all)
+    const scroll = element(
+      'div',
+      { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': options.caption },
+      this.#table,
+    )
+    this.#section.append(scroll, this.#note, this.#all)
   }
 
   /** Shows `rows` that hold all of `words`; gives their number. */

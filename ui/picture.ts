@@ -21,7 +21,9 @@ let before = ''
 
 /** Draws the LANs that match `words`. */
 export function drawNetwork(lans: readonly Lan[], words: readonly string[]): void {
-  const found = lans.filter(lan => matches(words, textsOf(lan)))
+  const found = lans
+    .filter(lan => matches(words, textsOf(lan)))
+    .sort((a, b) => Number(needsLook(b)) - Number(needsLook(a)))
   const shown = found.slice(0, LANS_SHOWN)
   const signature = JSON.stringify([shown, found.length, lans.length])
   if (signature === before) return
@@ -35,6 +37,18 @@ export function drawNetwork(lans: readonly Lan[], words: readonly string[]): voi
       : more > 0
         ? `… and ${more} more LANs: filter to see them.`
         : ''
+}
+
+function needsLook({ peers, nodes, sessions }: Lan): boolean {
+  return (
+    peers.some(peer => peer.problem !== undefined) ||
+    sessions.some(session => !isEstablished(session)) ||
+    nodes.some(isNodeTroubled)
+  )
+}
+
+function isNodeTroubled(node: NodeView): boolean {
+  return node.problem !== undefined || node.ready === false
 }
 
 function textsOf({ peers, nodes }: Lan): string[] {
@@ -135,11 +149,7 @@ function switchBox(peer: LanView, place: Place | undefined): SVGElement[] {
 
 function nodeBox(node: NodeView, place: Place | undefined, speaker: boolean): SVGElement[] {
   if (place === undefined) return []
-  const kinds = [
-    'node',
-    ...(speaker ? ['speaker'] : []),
-    ...(node.problem !== undefined || node.ready === false ? ['problem'] : []),
-  ]
+  const kinds = ['node', ...(speaker ? ['speaker'] : []), ...(isNodeTroubled(node) ? ['problem'] : [])]
   const detail = node.podCIDRs[0] ?? 'no pod CIDR'
   return [
     svgElement(

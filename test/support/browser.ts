@@ -41,6 +41,7 @@ export class TestBrowser {
   async page(options: BrowserContextOptions = {}): Promise<TestPage> {
     const context = await this.#browser.newContext(options)
     const page = await context.newPage()
+    page.setDefaultTimeout(15_000)
     const complaints: string[] = []
     const strangers: string[] = []
     page.on('console', message => {
