@@ -37,8 +37,6 @@ export interface DesiredPeersInput {
   readonly self: string
   readonly view: ClusterView
   readonly local: readonly LocalAddress[]
-  /** The password each session has now: kept while its Secret cannot be read, so that a lost Secret takes no session down. */
-  readonly passwordsInUse: ReadonlyMap<string, Secret>
 }
 
 /** The sessions and announcements that this node should have. Peers come in the order of their names. */
@@ -105,12 +103,15 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
   }
 }
 
-/** The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a session without it. */
+/**
+ * The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a session without it. A view keeps the
+ * last good password of a Secret that is lost, so that takes no session down.
+ */
 function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerProblem[]): Secret | undefined {
   if (peer.spec.authPassword === undefined) return undefined
   const { name, key } = peer.spec.authPassword.secretKeyRef
   const problem = input.view.passwordProblems.get(peer.name)
-  const password = input.view.passwords.get(peer.name) ?? input.passwordsInUse.get(peer.name)
+  const password = input.view.passwords.get(peer.name)
   if (problem !== undefined || password === undefined) {
     const why = problem ?? `Secret kube-system/${name} with key ${key} has not been read yet`
     const consequence =

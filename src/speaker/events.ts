@@ -5,7 +5,7 @@
  * Messages of one cause are equal, so that the recorder counts them in one Event; a session that fails every second is
  * recorded at most every 30 s. What a peer sent (RFC 9003 texts) is shown printable and short; secrets are never here.
  */
-import type { PeerConfig, SessionError, SessionEvent } from '../bgp/speaker-types.ts'
+import type { PeerConfig, SessionEvent } from '../bgp/speaker-types.ts'
 import type { KubeEvent } from '../kube/api.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
@@ -55,14 +55,14 @@ export function sessionEvent(self: string, event: SessionEvent, config: PeerConf
         bgpPeer: event.key,
         type: 'Warning',
         reason: 'FailedEstablish',
-        message: `${session}: ${failureText(event.error, config)}`,
+        message: `${session}: ${printable(event.error.message)}`,
       }
     case 'lost':
       return {
         bgpPeer: event.key,
         type: 'Warning',
         reason: 'SessionLost',
-        message: `${session}: ${failureText(event.error, config)}`,
+        message: `${session}: ${printable(event.error.message)}`,
       }
     case 'graceful-restart':
       return {
@@ -119,14 +119,6 @@ function endsFailure(event: SpeakerEvent, key: string): boolean {
   return (
     event.reason === 'Established' && key.startsWith(JSON.stringify([event.bgpPeer, 'FailedEstablish']).slice(0, -1))
   )
-}
-
-/** Why, and what to do: the speaker's own text, with the hint that a silent switch and a password give. */
-function failureText(error: SessionError, config: PeerConfig): string {
-  const text = printable(error.message)
-  const suspect = config.password !== undefined && (error.kind === 'timed-out' || error.kind === 'hold-timer-expired')
-  if (!suspect || /password/i.test(text)) return text
-  return `${text}; with a wrong password the switch does not answer at all: compare authPassword with the switch's (wrong password suspected)`
 }
 
 function endpoint(config: PeerConfig): string {

@@ -13,7 +13,6 @@ import { timestamp } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
-import type { Secret } from '../lib/secret.ts'
 import { type DesiredPeers, desiredPeers, type LocalAddress, type SpeakerProblem, spokenTo } from './desired-peers.ts'
 import { admit, type EventMemory, kubeEvent, problemEvent, type SpeakerEvent, sessionEvent } from './events.ts'
 import type { RestartMarker } from './restart-marker.ts'
@@ -66,7 +65,6 @@ class Room implements SpeakerRoom {
   readonly #listeners = new Set<() => void>()
   readonly #stops: (() => void)[]
   readonly #reported = new Map<string, SpeakerStatus>()
-  readonly #passwords = new Map<string, Secret>()
   #view: ClusterView | undefined
   #desired: DesiredPeers = { peers: [], announcements: new Map(), problems: [] }
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
@@ -135,22 +133,12 @@ class Room implements SpeakerRoom {
     if (current === undefined) return // not ready is not empty
     this.#view = current
     const before = this.#desired
-    this.#desired = desiredPeers({ self, view: current, local: localAddresses(), passwordsInUse: this.#passwords })
+    this.#desired = desiredPeers({ self, view: current, local: localAddresses() })
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
-    this.#keepPasswords(current)
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
     this.#tellProblems(before.problems)
     this.#changed()
-  }
-
-  #keepPasswords(view: ClusterView): void {
-    const wanted = new Set(spokenTo(this.#options.self, view).map(peer => peer.name))
-    for (const name of this.#passwords.keys()) if (!wanted.has(name)) this.#passwords.delete(name)
-    for (const { key, password } of this.#desired.peers) {
-      if (password !== undefined) this.#passwords.set(key, password)
-      else this.#passwords.delete(key)
-    }
   }
 
   #tellProblems(before: readonly SpeakerProblem[]): void {

@@ -5,7 +5,7 @@ import { type DesiredPeersInput, desiredPeers, routerIdOfName } from '../../src/
 import { bgpPeer, entry, lan, localOfNode1, view } from './fixtures.ts'
 
 function desired(clusterView: ClusterView, change: Partial<DesiredPeersInput> = {}) {
-  return desiredPeers({ self: 'node-1', view: clusterView, local: localOfNode1, passwordsInUse: new Map(), ...change })
+  return desiredPeers({ self: 'node-1', view: clusterView, local: localOfNode1, ...change })
 }
 
 test('a speaker announces the podCIDR of every node of the LAN with that node as next hop', () => {
@@ -109,15 +109,18 @@ test('a password that has not been read yet counts as missing', () => {
 test('a session keeps its password when the Secret is lost', () => {
   const password = new Secret('mySecretValue')
   const { peers, problems } = desired(
-    view({ peers: [withPassword], passwordProblems: new Map([['peer', 'Secret is gone']]) }),
-    { passwordsInUse: new Map([['peer', password]]) },
+    view({
+      peers: [withPassword],
+      passwords: new Map([['peer', password]]),
+      passwordProblems: new Map([['peer', 'Secret is gone']]),
+    }),
   )
   expect(peers[0]?.password?.equals(password)).toBe(true)
-  expect(problems).toMatchObject([{ kind: 'SecretNotFound' }])
+  expect(problems).toMatchObject([{ kind: 'SecretNotFound', message: expect.stringContaining('keeps the password') }])
 })
 
-test('a peer that asks for no password has none, whatever was in use before', () => {
-  const { peers } = desired(view(), { passwordsInUse: new Map([['peer', new Secret('old')]]) })
+test('a peer that asks for no password has none, whatever the view holds', () => {
+  const { peers } = desired(view({ passwords: new Map([['peer', new Secret('old')]]) }))
   expect(peers[0]?.password).toBeUndefined()
 })
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test'
 import type { PeerConfig, SessionError, SessionEvent } from '../../src/bgp/speaker-types.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import {
   admit,
   type EventMemory,
@@ -38,15 +37,6 @@ test('a port other than 179 is named, IPv6 in brackets', () => {
   expect(failed(failure('reset', 'x'), config({ peerPort: 1179, peerAddress: 'fd00::1' })).message).toContain(
     '[fd00::1]:1179',
   )
-})
-
-test('silence with a password set is suspected to be a wrong password', () => {
-  const password = new Secret('mySecretValue')
-  const { message } = failed(failure('timed-out', 'no answer'), config({ password }))
-  expect(message).toContain('wrong password suspected')
-  expect(message).not.toContain('mySecretValue')
-  expect(failed(failure('timed-out', 'no answer')).message).not.toContain('password')
-  expect(failed(failure('refused', 'refused'), config({ password })).message).not.toContain('password')
 })
 
 test('what a peer sent is one short printable line', () => {
