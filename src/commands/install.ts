@@ -17,11 +17,11 @@ import {
 import { dirname, join } from 'node:path'
 import configExample from '../../config/config.yaml' with { type: 'text' }
 import unit from '../../config/terway-edge.service' with { type: 'text' }
+import { leaveNetwork } from '../agent/leave.ts'
 import { loadConfig } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess } from './drain.ts'
-import { removeNodeNetwork } from './leave.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
 
@@ -120,7 +120,14 @@ async function uninstall(options: UninstallOptions): Promise<void> {
     if (Bun.which('systemctl') !== null && existsSync(UNIT)) {
       systemctl('disable', '--now', 'terway-edge.service')
     }
-    for (const line of removeNodeNetwork(config)) process.stdout.write(`${line}\n`)
+    const { protocol, table } = config.route
+    const { done: lines, problems } = leaveNetwork({
+      mark: { protocol, table },
+      confDir: config.cni.confDir,
+      stateDir: config.state,
+    })
+    for (const line of lines) process.stdout.write(`${line}\n`)
+    for (const problem of problems) process.stderr.write(`${problem}\n`)
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
   remove(at(UNIT))
