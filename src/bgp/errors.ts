@@ -90,7 +90,7 @@ function notificationDetail(message: Notification): string | undefined {
   const { code, subcode, data } = message
   if (data.length === 0) return undefined
   const text = shutdownText(message)
-  if (text !== undefined) return JSON.stringify(printable(text))
+  if (text !== undefined) return quoted(text)
   const limit = maximumPrefixes(message)
   if (limit !== undefined) return `at most ${limit.limit} prefixes of AFI ${limit.afi} SAFI ${limit.safi}`
   const reason = hardResetReason(message)
@@ -105,13 +105,12 @@ function notificationDetail(message: Notification): string | undefined {
 
 function innerText(reason: Notification): string {
   const text = shutdownText(reason)
-  return text === undefined ? '' : `: ${JSON.stringify(printable(text))}`
+  return text === undefined ? '' : `: ${quoted(text)}`
 }
 
-/** Escapes what could steer a terminal or reorder a line: C0, C1, DEL, line separators and bidirectional controls. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is what this is for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, character => {
+/** A JSON string, with everything escaped that could steer a terminal or reorder a line: C1, DEL, line separators, bidirectional controls. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, character => {
     return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
   })
 }
