@@ -47,6 +47,7 @@ function showLink(state: LinkState): void {
   byId('lost').hidden = state.kind !== 'lost'
   document.body.classList.toggle('stale', state.kind !== 'live')
   if (state.kind === 'token') {
+    byId('raw').hidden = true // a link bears no token
     byId('token-text').textContent = state.wrong ? 'The server does not know this token.' : ''
     inputById('token').focus()
   }
