@@ -137,12 +137,6 @@ function openSent(session: Session, event: Event): Step {
       if ('negotiated' in outcome) return confirm(session, outcome.negotiated)
       return toIdle(session, { kind: 'notification-sent', ...outcome })
     }
-    case 'NotifMsgVerErr':
-      return toIdle(
-        session,
-        { kind: 'notification-received', notification: event.notification },
-        { counter: session.connectRetryCounter },
-      )
     default:
       return withConnection(session, event)
   }
@@ -228,6 +222,11 @@ function withConnection(session: Session, event: Event): Step {
     case 'OpenCollisionDump':
       return toIdle(session, { kind: 'collision' })
     case 'NotifMsgVerErr':
+      return toIdle(
+        session,
+        { kind: 'notification-received', notification: event.notification },
+        { counter: session.connectRetryCounter + (session.state === 'Established' ? 1 : 0) },
+      )
     case 'NotifMsg':
       // Deviation in OpenSent: section 8.2.2 answers a NOTIFICATION with an FSM error; nobody does, and it hides the peer's reason.
       return toIdle(session, { kind: 'notification-received', notification: event.notification })
