@@ -131,6 +131,7 @@ test('where there is a token, data needs it; the page without data and liveness 
       `Basic ${TOKEN}`,
       TOKEN,
       `Bearer ${TOKEN.slice(1)}`,
+      `Bearer ${TOKEN.slice(0, -1)}`,
     ]) {
       expect([authorization, (await ask(path, { authorization }, GUARDED)).status]).toEqual([authorization, 401])
     }
