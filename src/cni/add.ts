@@ -68,22 +68,23 @@ export function add(request: AttachRequest): Result | Failure {
   return wireRecorded(store, record, wire, config)
 }
 
-/** Wires what is reserved; a failure frees the reservation. */
+/** Wires what is reserved; a failure takes back the wiring and frees the reservation. */
 function wireRecorded(
   store: AddressStore,
   record: AttachmentRecord,
   wire: PodWire,
   config: NetworkConfig,
 ): Result | Failure {
-  let wired: Wired
+  let wired: Wired | undefined
   try {
     wired = attachPod(wire)
+    // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
+    if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
+    detachLink(wired.hostIndex)
   } catch (error) {
+    if (wired !== undefined) detachLink(wired.hostIndex)
     return releasing(store, record, failureOf(error, `cannot attach ${wire.interfaceName} of ${record.containerId}`))
   }
-  // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
-  if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
-  detachLink(wired.hostIndex)
   return failure(
     CNI_ERROR.tryAgainLater,
     `container ${record.containerId} was deleted while it was being attached`,

@@ -8,11 +8,7 @@ import { isPermissionError, LinkNameTaken, NamespaceGone } from './veth.ts'
 export function failureOf(error: unknown, doing: string): Failure {
   const msg = `${doing}: ${errorText(error)}`
   if (error instanceof NamespaceGone) {
-    return failure(
-      CNI_ERROR.unknownContainer,
-      msg,
-      'the container ended while its network was being made; nothing was left behind',
-    )
+    return failure(CNI_ERROR.unknownContainer, msg, 'the container has ended; DEL frees what is recorded for it')
   }
   if (error instanceof LinkNameTaken) {
     return failure(CNI_ERROR.nameClash, msg, 'remove or rename that interface, or ask for another CNI_IFNAME')
@@ -34,6 +30,6 @@ export function failureOf(error: unknown, doing: string): Failure {
   return failure(
     CNI_ERROR.wiringFailed,
     msg,
-    'the kernel refused; nothing was left behind, and the runtime will try again',
+    'the kernel refused this step; the runtime tries again by itself, and terway-edge doctor on this node may say more',
   )
 }

@@ -225,6 +225,30 @@ describe('ADD and DEL', () => {
     60_000,
   )
 
+  testRoot(
+    'a DEL while ADD is under way leaves all of it or nothing',
+    async () => {
+      node = new CniNode([V4])
+      const pod = node.pod('a')
+      const codes = new Set<number>()
+      for (let round = 0; round < 20; round++) {
+        const adding = add('a', pod.path)
+        await Bun.sleep(Math.random() * 40)
+        const deleted = await node.call({ command: 'DEL', containerId: 'a', netns: pod.path })
+        expect(deleted.status).toBe(0)
+        const added = await adding
+        codes.add(added.status === 0 ? 0 : added.json.code)
+        const [records, links] = [await node.records(), node.hostLinks()]
+        expect([records.length, links.length]).toEqual(records.length === 1 ? [1, 1] : [0, 0])
+        if (added.status === 1) expect(records).toEqual([])
+        await node.call({ command: 'DEL', containerId: 'a', netns: pod.path })
+        await expectClean()
+      }
+      for (const code of codes) expect([0, 3, 11, 104]).toContain(code)
+    },
+    60_000,
+  )
+
   testRoot('a full pool is said and leaves nothing; a freed address is given again', async () => {
     node = new CniNode(['10.0.1.0/30'])
     const pods = ['a', 'b', 'c'].map(name => node.pod(name))
