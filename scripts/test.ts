@@ -48,7 +48,14 @@ function testFiles(): Step[] {
       return {
         name: file,
         junit,
-        command: [process.execPath, 'test', `./${file}`, '--reporter=junit', `--reporter-outfile=${junit}`],
+        command: [
+          process.execPath,
+          'test',
+          '--timeout=30000',
+          `./${file}`,
+          '--reporter=junit',
+          `--reporter-outfile=${junit}`,
+        ],
       }
     })
 }

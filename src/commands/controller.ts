@@ -44,11 +44,14 @@ export function controllerCommand(args: string[]): Promise<number> {
     const { version } = versionInfo()
     const identity = `${hostname()}_${process.pid}`
 
+    await using parting = new AsyncDisposableStack()
     const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
+    parting.defer(() => api.close())
     const events = new EventLog(
       clock,
       createEventRecorder({ api, component: 'terway-edge-controller', host: hostname(), clock, log }),
     )
+    parting.defer(() => events.close())
     const controller = createController({
       api,
       events,
@@ -57,6 +60,7 @@ export function controllerCommand(args: string[]): Promise<number> {
       identity,
       config: { ...config.network, allocatePodCIDRs: config.allocatePodCIDRs, leaseNamespace: 'kube-system' },
     })
+    parting.defer(() => controller.close())
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
@@ -81,15 +85,12 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
       onChange: listener => controller.onChange(listener),
     })
+    parting.defer(() => status.close())
     log.info({ address: status.url, name: identity, version }, 'terway-edge controller started')
     notifyService('READY=1', log)
     const signal = await untilSignal()
     log.info({ reason: signal }, 'stopping')
     notifyService('STOPPING=1', log)
-    await controller.close()
-    await events.close()
-    api.close()
-    await status.close()
     return 0
   })
 }

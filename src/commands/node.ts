@@ -60,7 +60,7 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
     const config = loadConfig(flags)
     const credentials = readStatusCredentials(config.status)
     const kubeconfig = loadKubeconfig(config.kubeconfig)
-    requireCapabilities(parts.command, [
+    requireCapabilities([
       ...(parts.agent ? (['CAP_NET_ADMIN'] as const) : []),
       ...(parts.speaker && config.bgp.listenPort > 0 && config.bgp.listenPort < 1024
         ? (['CAP_NET_BIND_SERVICE'] as const)
@@ -96,7 +96,10 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   const changed = () => {
     for (const listener of listeners) listener()
   }
+  // ended in the reverse order, also when a later part cannot be started
+  await using parting = new AsyncDisposableStack()
   const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
+  parting.defer(() => api.close())
   const view = createClusterViewSource({
     api,
     node: self,
@@ -104,10 +107,12 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     clock,
     log: log.child({ room: 'kube' }),
   })
+  parting.defer(() => view.close())
   const events = new EventLog(
     clock,
     createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log }),
   )
+  parting.defer(() => events.close())
   let speaker: SpeakerRoom | undefined
   let agent: Agent | undefined
   let drained = false
@@ -136,12 +141,16 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
       return () => listeners.delete(listener)
     },
   })
+  parting.defer(() => status.close())
   log.info({ address: status.url, node: self, version }, `terway-edge ${parts.command} started`)
   view.onChange(changed)
   if (parts.agent) {
     agent = startAgent({ config, view, log })
-    agent.onChange(changed)
-    agent.onChange(() => speaker?.wake())
+    agent.onChange(() => {
+      changed()
+      speaker?.wake() // addresses may have moved
+    })
+    parting.defer(() => agent?.close({ removeRoutes: false }))
   }
   if (parts.speaker) {
     const marker = openRestartMarker(config.state, clock)
@@ -162,6 +171,9 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
       log: log.child({ room: 'speaker' }),
     })
     speaker.onChange(changed)
+    parting.defer(async () => {
+      if (!drained) await speaker?.close({ mode: 'restart' })
+    })
   }
   notifyService('READY=1', log)
 
@@ -176,12 +188,6 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   })
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
-  if (!drained) await speaker?.close({ mode: 'restart' })
-  await agent?.close({ removeRoutes: false })
-  await events.close()
-  view.close()
-  api.close()
-  await status.close()
 }
 
 function startAgent(from: { config: Config; view: ReturnType<typeof createClusterViewSource>; log: Log }): Agent {

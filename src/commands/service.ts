@@ -51,13 +51,13 @@ export function untilSignal(onDrain?: () => void): Promise<Stop> {
 }
 
 /** Throws when this process lacks a capability: better now than half-way. */
-export function requireCapabilities(command: string, names: readonly (keyof typeof CAPABILITIES)[]): void {
+export function requireCapabilities(names: readonly (keyof typeof CAPABILITIES)[]): void {
   const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))
   const effective = BigInt(`0x${line?.[1] ?? '0'}`)
   const lacking = names.filter(name => (effective & (1n << BigInt(CAPABILITIES[name]))) === 0n)
   if (lacking.length === 0) return
   throw new UserError(
-    `${command} needs ${lacking.join(' and ')}: run it as root or by its systemd unit (terway-edge install writes one)`,
+    `it needs ${lacking.join(' and ')}: run it as root or by its systemd unit (terway-edge install writes one)`,
   )
 }
 
