@@ -9,12 +9,13 @@
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { ERRNO } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { RT_SCOPE } from '../netlink/constants.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { Link } from '../netlink/types.ts'
+import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { removeCniConfig, writeCniConfig } from './cni-config.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
@@ -76,6 +77,7 @@ export class Agent {
   #contest = { changes: '', passes: 0 }
   #cancelPause: Cancel | undefined
   #lastMtu: number | undefined
+  readonly #lastGateways = new Map<Family, readonly NextHop[]>()
   #published = { ready: false, problems: [NO_VIEW] as readonly string[], rows: [] as readonly RouteRow[] }
 
   constructor(options: AgentOptions) {
@@ -193,7 +195,7 @@ export class Agent {
     const { self } = this.#options
     const network: ObservedNetwork = {
       onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
-      defaultGateways: observed.defaultGateways,
+      defaultGateways: FAMILIES.flatMap(family => this.#defaultGateways(family, observed)),
       // link-local ones come and go with every pod's interface, and no podCIDR holds any
       ownAddresses: observed.addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address),
     }
@@ -202,6 +204,13 @@ export class Agent {
       this.#memo = { view, network: key, routing: desiredRoutes({ self, view, network }) }
     }
     return this.#memo.routing
+  }
+
+  /** While a family has no default route (a lease that is renewed, a link that is down) the last one counts. */
+  #defaultGateways(family: Family, observed: Observed): readonly NextHop[] {
+    const now = observed.defaultGateways.filter(({ gateway = '' }) => familyOf(gateway) === family)
+    if (now.length > 0) this.#lastGateways.set(family, now)
+    return this.#lastGateways.get(family) ?? []
   }
 
   /** Carries out a plan; one change that fails does not stop the others. */

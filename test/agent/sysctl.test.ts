@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { applySettings, decideSettings, restoreSettings, settingsToRead } from '../../src/agent/sysctl.ts'
+import { TestNetwork } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+
+const V4 = { uplinks: ['eth0'], ipv6: false }
+const V6 = { uplinks: ['eth0'], ipv6: true }
+
+function decide(needs: typeof V4, current: Record<string, string>): string[] {
+  return decideSettings(needs, new Map(Object.entries(current))).map(({ name, value }) => `${name}=${value}`)
+}
+
+describe('settings', () => {
+  test('forwarding is switched on', () => {
+    expect(decide(V4, { 'net/ipv4/ip_forward': '0', 'net/ipv4/conf/eth0/forwarding': '0' })).toEqual([
+      'net/ipv4/ip_forward=1', // which sets that of eth0 as well
+    ])
+  })
+
+  test('an uplink that was taken out of forwarding is put back', () => {
+    expect(decide(V4, { 'net/ipv4/ip_forward': '1', 'net/ipv4/conf/eth0/forwarding': '0' })).toEqual([
+      'net/ipv4/conf/eth0/forwarding=1',
+    ])
+  })
+
+  // The kernel takes the larger of the two.
+  test.each([
+    ['0', '0', []],
+    ['0', '1', ['net/ipv4/conf/eth0/rp_filter=2']],
+    ['1', '0', ['net/ipv4/conf/eth0/rp_filter=2']],
+    ['1', '1', ['net/ipv4/conf/eth0/rp_filter=2']],
+    ['2', '1', []],
+    ['1', '2', []],
+    ['2', '0', []],
+  ])('rp_filter all %s, own %s', (all, own, expected) => {
+    expect(decide(V4, { 'net/ipv4/conf/all/rp_filter': all, 'net/ipv4/conf/eth0/rp_filter': own })).toEqual(expected)
+  })
+
+  test('router advertisements go on counting: accept_ra comes before forwarding', () => {
+    const current = { 'net/ipv6/conf/eth0/accept_ra': '1', 'net/ipv6/conf/all/forwarding': '0' }
+    expect(decide(V6, current)).toEqual(['net/ipv6/conf/eth0/accept_ra=2', 'net/ipv6/conf/all/forwarding=1'])
+    expect(decide(V6, { ...current, 'net/ipv6/conf/eth0/accept_ra': '0' })).toEqual(['net/ipv6/conf/all/forwarding=1'])
+  })
+
+  test('IPv6 is left alone where no pod has it, and where the kernel does not', () => {
+    expect(decide(V4, { 'net/ipv6/conf/eth0/accept_ra': '1', 'net/ipv6/conf/all/forwarding': '0' })).toEqual([])
+    expect(decide(V6, {})).toEqual([])
+    expect(settingsToRead(V4).filter(name => name.includes('ipv6'))).toEqual([])
+  })
+})
+
+testNeeding('root', 'ip')('written once, recorded, and put back unless somebody else changed them', async () => {
+  const network = new TestNetwork()
+  const stateDir = mkdtempSync(join(tmpdir(), 'te-sysctl-'))
+  try {
+    const namespace = network.namespace('s')
+    network.connect({ namespace, interface: 'e.0' }, { namespace, interface: 'e1' })
+    const get = (name: string) => network.exec(namespace, ['cat', `/proc/sys/${name}`]).stdout.trim()
+    const set = (name: string, value: string) =>
+      network.exec(namespace, ['sh', '-c', `echo ${value} > /proc/sys/${name}`])
+    set('net/ipv4/ip_forward', '0')
+    set('net/ipv4/conf/all/rp_filter', '0')
+    set('net/ipv4/conf/e.0/rp_filter', '1')
+    set('net/ipv6/conf/e.0/accept_ra', '1')
+    const outside = readFileSync('/proc/sys/net/ipv6/conf/all/forwarding', 'utf8')
+    const place = { stateDir, netns: network.path(namespace) }
+    const needs = { uplinks: ['e.0'], ipv6: true }
+    const { written, problems } = applySettings(needs, place)
+    expect(problems).toEqual([])
+    expect(written.map(({ name }) => name)).toEqual([
+      'net/ipv4/ip_forward',
+      'net/ipv4/conf/e.0/rp_filter',
+      'net/ipv6/conf/e.0/accept_ra',
+      'net/ipv6/conf/all/forwarding',
+    ])
+    expect(get('net/ipv4/ip_forward')).toBe('1')
+    expect(get('net/ipv4/conf/e.0/rp_filter')).toBe('2')
+    expect(readFileSync('/proc/sys/net/ipv6/conf/all/forwarding', 'utf8')).toBe(outside)
+    expect(applySettings(needs, place).written).toEqual([])
+    set('net/ipv4/conf/e.0/rp_filter', '0')
+    expect(restoreSettings(place).map(({ name, value }) => `${name}=${value}`)).toEqual([
+      'net/ipv6/conf/all/forwarding=0',
+      'net/ipv6/conf/e.0/accept_ra=1',
+      'net/ipv4/ip_forward=0',
+    ])
+    expect(get('net/ipv4/ip_forward')).toBe('0')
+    expect(get('net/ipv4/conf/e.0/rp_filter')).toBe('0')
+    expect(restoreSettings(place)).toEqual([])
+  } finally {
+    rmSync(stateDir, { recursive: true })
+    await network.close()
+  }
+})
