@@ -1,23 +1,11 @@
 /** Columns and cells of kubectl's tables: those of the built-in kinds, and those a CustomResourceDefinition names by JSONPath. Pure. */
+import { formatAge } from '../../lib/table.ts'
 import { at, isList, isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts'
 import type { Column } from './resource.ts'
 
-/** A duration as kubectl prints ages: `42s`, `5m10s`, `3h`, `2d`. */
+/** How long ago `since` (RFC 3339) was, as kubectl prints ages. */
 export function age(since: string, now: number): string {
-  const started = Date.parse(since)
-  if (Number.isNaN(started)) return '<unknown>'
-  const seconds = Math.max(0, Math.floor((now - started) / 1000))
-  const minutes = Math.floor(seconds / 60)
-  const hours = Math.floor(minutes / 60)
-  const days = Math.floor(hours / 24)
-  const rest = (value: number, unit: string) => (value === 0 ? '' : `${value}${unit}`)
-  if (seconds < 120) return `${seconds}s`
-  if (minutes < 10) return `${minutes}m${rest(seconds % 60, 's')}`
-  if (minutes < 180) return `${minutes}m`
-  if (hours < 8) return `${hours}h${rest(minutes % 60, 'm')}`
-  if (hours < 48) return `${hours}h`
-  if (days < 8) return `${days}d${rest(hours % 24, 'h')}`
-  return days < 730 ? `${days}d` : `${Math.floor(days / 365)}y`
+  return formatAge(now - Date.parse(since))
 }
 
 type Cell = (object: JsonObject, now: number) => Json

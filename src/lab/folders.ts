@@ -1,0 +1,73 @@
+/**
+ * The lab's folder: where everything lies, that only one command works on it at a time, and that nothing of anybody else's is in it when
+ * it is removed.
+ */
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode, UserError } from '../lib/errors.ts'
+import { flock, LOCK } from '../lib/libc.ts'
+
+/** What the lab puts into its folder: all that `removeFolder` removes. */
+const ENTRIES = [
+  'lab.json',
+  'lock',
+  'logs',
+  'nodes',
+  'routers',
+  'api',
+  'controller',
+  'relay',
+  'kubeconfig',
+  'kubeconfig.host',
+] as const
+
+export function inFolder(directory: string, entry: (typeof ENTRIES)[number], ...rest: string[]): string {
+  return join(directory, entry, ...rest)
+}
+
+export function logFile(directory: string, name: string): string {
+  return inFolder(directory, 'logs', `${name}.log`)
+}
+
+/** Makes the folder; refuses one that holds anything else. */
+export function makeFolder(directory: string): void {
+  const foreign = existsSync(directory)
+    ? readdirSync(directory).filter(name => !ENTRIES.some(entry => entry === name))
+    : []
+  if (foreign.length > 0) {
+    throw new UserError(
+      `${directory} holds things that are not the lab's (${foreign.slice(0, 3).join(', ')}): name another folder with --dir`,
+      {
+        exitStatus: 2,
+      },
+    )
+  }
+  mkdirSync(join(directory, 'logs'), { recursive: true, mode: 0o755 })
+}
+
+/** Removes what is the lab's, and the folder when nothing else is in it. */
+export function removeFolder(directory: string): void {
+  for (const entry of ENTRIES) rmSync(join(directory, entry), { recursive: true, force: true })
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTEMPTY') throw error
+  }
+}
+
+/** Runs `action` while no other command works on the lab in `directory`. */
+export async function exclusively<T>(directory: string, action: () => Promise<T>): Promise<T> {
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const file = openSync(inFolder(directory, 'lock'), 'a', 0o600)
+  try {
+    try {
+      flock(file, LOCK.EX | LOCK.NB)
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN') throw error
+      throw new UserError(`another "terway-edge lab" is at work in ${directory}: wait until it is done`)
+    }
+    return await action()
+  } finally {
+    closeSync(file)
+  }
+}

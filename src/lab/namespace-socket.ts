@@ -1,0 +1,91 @@
+/**
+ * TCP across network namespaces from one process: a socket belongs for ever to the namespace it was made in. Sockets are made inside, by
+ * system calls; Bun takes them over once they listen or are connected.
+ */
+
+import { type Clock, sleep } from '../lib/clock.ts'
+import { addressBytes, formatAddress } from '../lib/ip.ts'
+import {
+  AF,
+  bind,
+  close,
+  connect,
+  errnoText,
+  getSocketName,
+  getSocketOptionInt,
+  inNetworkNamespace,
+  listen,
+  POLL,
+  poll,
+  SOCK,
+  setSocketOptionInt,
+  socket,
+} from '../lib/libc.ts'
+
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const SO_ERROR = 4
+
+/** struct sockaddr_in (linux/in.h). */
+function socketAddress(address: string, port: number): Uint8Array {
+  const result = new Uint8Array(16)
+  const view = new DataView(result.buffer)
+  view.setUint16(0, AF.INET, true)
+  view.setUint16(2, port)
+  result.set(addressBytes(address), 4)
+  return result
+}
+
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+function parseEndpoint(bytes: Uint8Array): Endpoint {
+  const port = new DataView(bytes.buffer, bytes.byteOffset).getUint16(2)
+  return { address: formatAddress(bytes.slice(4, 8)), port }
+}
+
+/** The local end of a socket. */
+export function localEndpoint(fd: number): Endpoint {
+  return parseEndpoint(getSocketName(fd))
+}
+
+/** A socket that listens on `address` and `port` in the namespace at `path`. Whoever takes the descriptor owns it. */
+export function listenIn(path: string, address: string, port: number): number {
+  return inNetworkNamespace(path, () => {
+    const fd = socket(AF.INET, SOCK.STREAM | SOCK.NONBLOCK, 0)
+    try {
+      setSocketOptionInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+      bind(fd, socketAddress(address, port))
+      listen(fd, 128)
+      return fd
+    } catch (error) {
+      close(fd)
+      throw error
+    }
+  })
+}
+
+/** A socket connected from inside the namespace at `path`. Throws when that fails or takes longer than `milliseconds`. */
+export async function connectIn(
+  path: string,
+  { address, port }: Endpoint,
+  { clock, milliseconds }: { clock: Clock; milliseconds: number },
+): Promise<number> {
+  const fd = inNetworkNamespace(path, () => socket(AF.INET, SOCK.STREAM | SOCK.NONBLOCK, 0))
+  try {
+    connect(fd, socketAddress(address, port))
+    const deadline = clock.monotonic() + milliseconds
+    while ((poll(fd, POLL.OUT) & (POLL.OUT | POLL.ERR | POLL.HUP)) === 0) {
+      if (clock.monotonic() > deadline) throw new Error(`${address} port ${port} does not answer`)
+      await sleep(clock, 5)
+    }
+    const errno = getSocketOptionInt(fd, SOL_SOCKET, SO_ERROR)
+    if (errno !== 0) throw new Error(`${address} port ${port}: ${errnoText(errno)}`)
+    return fd
+  } catch (error) {
+    close(fd)
+    throw error
+  }
+}

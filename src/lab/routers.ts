@@ -1,0 +1,121 @@
+/** Starts the lab's routers (BIRD or FRR, each in its namespace with files of its own) and asks them about their sessions and routes. */
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Clock, sleep } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
+import { writeFileWhole } from '../lib/files.ts'
+import { inFolder } from './folders.ts'
+import type { LabPlan, RouterKind, SwitchPlan } from './plan.ts'
+import { isAlive, type ProcessPlan, startProcess } from './processes.ts'
+import type { LabBook } from './record.ts'
+import { birdBorderConfig, birdSwitchConfig, frrSwitchConfig } from './router-config.ts'
+import {
+  type KernelRoute,
+  parseBirdSessions,
+  parseFrrSessions,
+  parseKernelRoutes,
+  type RouterSession,
+} from './router-state.ts'
+import { findProgram, inside, run } from './run.ts'
+
+interface RouterPlan {
+  readonly name: string
+  readonly namespace: string
+  readonly router: RouterKind
+  readonly config: string
+}
+
+/** The programs that routers of these kinds need. */
+export function routerPrograms(kinds: readonly RouterKind[]): readonly string[] {
+  return ['bird', 'birdc', ...(kinds.includes('frr') ? ['zebra', 'bgpd', 'vtysh'] : [])]
+}
+
+/** Starts both switches and the border router. */
+export async function startRouters(plan: LabPlan, book: LabBook, clock: Clock): Promise<void> {
+  const switches = plan.lans.map((lan): RouterPlan => {
+    const { name, namespace, router } = lan.switch
+    return {
+      name,
+      namespace,
+      router,
+      config: router === 'bird' ? birdSwitchConfig(plan, lan) : frrSwitchConfig(plan, lan),
+    }
+  })
+  const { name, namespace } = plan.border
+  for (const router of [...switches, { name, namespace, router: 'bird', config: birdBorderConfig(plan) } as const]) {
+    await startRouter(router, book, clock)
+  }
+}
+
+function folderOf(directory: string, name: string): string {
+  return inFolder(directory, 'routers', name)
+}
+
+async function startRouter(router: RouterPlan, book: LabBook, clock: Clock): Promise<void> {
+  const folder = folderOf(book.record.options.directory, router.name)
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  const configFile = join(folder, `${router.router}.conf`)
+  writeFileWhole(configFile, router.config, { mode: 0o644 })
+  if (router.router === 'frr') await run(['chown', 'frr:frr', folder]) // its daemons insist on being this user
+  for (const { process: plan, socket } of daemons(router, folder, configFile)) {
+    const started = startProcess(book, plan)
+    const deadline = clock.monotonic() + 10_000
+    while (!existsSync(socket)) {
+      if (!isAlive(started) || clock.monotonic() > deadline) {
+        throw new UserError(`${plan.name} did not start; its log is ${started.logFile}`)
+      }
+      await sleep(clock, 50)
+    }
+  }
+}
+
+interface Daemon {
+  readonly process: ProcessPlan
+  /** Exists once it runs. */
+  readonly socket: string
+}
+
+function daemons({ name, namespace, router }: RouterPlan, folder: string, configFile: string): readonly Daemon[] {
+  if (router === 'bird') {
+    const socket = join(folder, 'bird.ctl')
+    const command = ['bird', '-f', '-c', configFile, '-s', socket, '-P', join(folder, 'bird.pid')]
+    return [{ process: { name, namespace, command }, socket }]
+  }
+  const zserv = join(folder, 'zserv.api')
+  const daemon = (program: string): Daemon => ({
+    process: {
+      name: `${name}-${program}`,
+      namespace,
+      command: [
+        findProgram(program) ?? program,
+        ...[
+          '--config_file',
+          program === 'bgpd' ? configFile : '/dev/null',
+          '--pid_file',
+          join(folder, `${program}.pid`),
+        ],
+        ...['--socket', zserv, '--vty_socket', folder, '--vty_port', '0'],
+        '--log',
+        'stdout',
+      ],
+    },
+    socket: join(folder, `${program}.vty`),
+  })
+  // FRR 10 has a management daemon that zebra reads its configuration from.
+  const management = findProgram('mgmtd') === undefined ? [] : [daemon('mgmtd')]
+  return [...management, daemon('zebra'), daemon('bgpd')]
+}
+
+/** The sessions of a switch as it says itself. Throws when it does not answer. */
+export async function switchSessions(directory: string, device: SwitchPlan): Promise<readonly RouterSession[]> {
+  const folder = folderOf(directory, device.name)
+  if (device.router === 'bird') {
+    return parseBirdSessions(await run(['birdc', '-s', join(folder, 'bird.ctl'), 'show', 'protocols', 'all']))
+  }
+  return parseFrrSessions(await run(['vtysh', '--vty_socket', folder, '-c', 'show bgp ipv4 unicast summary json']))
+}
+
+/** The routes in the kernel of a switch: what it really forwards by. */
+export async function switchRoutes(device: SwitchPlan): Promise<readonly KernelRoute[]> {
+  return parseKernelRoutes(await run(inside(device.namespace, ['ip', '-j', '-4', 'route', 'show'])))
+}

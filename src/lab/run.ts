@@ -1,0 +1,65 @@
+/** Programs that the lab runs to their end, and whether they are there at all. */
+import { UserError } from '../lib/errors.ts'
+
+/** Where Debian keeps programs that are not on every user's PATH. */
+export const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr:/usr/libexec/frr'
+
+export interface Finished {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** The path of a program, or undefined. */
+export function findProgram(name: string): string | undefined {
+  return Bun.which(name, { PATH: PROGRAM_PATH }) ?? Bun.which(name) ?? undefined
+}
+
+/** Runs a program to its end; does not judge its exit status. */
+export async function attempt(command: readonly string[], options: { stdin?: string } = {}): Promise<Finished> {
+  const [name = '', ...rest] = command
+  const child = Bun.spawn([findProgram(name) ?? name, ...rest], {
+    stdin: options.stdin === undefined ? 'ignore' : Buffer.from(options.stdin),
+    stdout: 'pipe',
+    stderr: 'pipe',
+    timeout: 60_000,
+  })
+  const [stdout, stderr, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  return { status, stdout, stderr }
+}
+
+/** Runs a program to its end and returns what it printed. Throws when it fails. */
+export async function run(command: readonly string[], options: { stdin?: string } = {}): Promise<string> {
+  const { status, stdout, stderr } = await attempt(command, options)
+  if (status === 0) return stdout
+  throw new UserError(`${command.join(' ')} ended with status ${status}: ${(stderr || stdout).trim()}`)
+}
+
+/** `command` inside a network namespace. */
+export function inside(namespace: string, command: readonly string[]): readonly string[] {
+  return ['ip', 'netns', 'exec', namespace, ...command]
+}
+
+const PACKAGES: Readonly<Record<string, string>> = {
+  ip: 'iproute2',
+  bird: 'bird2',
+  birdc: 'bird2',
+  zebra: 'frr',
+  bgpd: 'frr',
+  vtysh: 'frr',
+  ping: 'iputils-ping',
+}
+
+/** Throws one line that says what to install when a program is missing. */
+export function requirePrograms(names: readonly string[]): void {
+  const missing = names.filter(name => findProgram(name) === undefined)
+  if (missing.length === 0) return
+  const packages = [...new Set(missing.map(name => PACKAGES[name] ?? name))]
+  throw new UserError(
+    `the lab needs ${missing.join(', ')}: install with: apt-get install --no-install-recommends ${packages.join(' ')}`,
+  )
+}

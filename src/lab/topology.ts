@@ -1,0 +1,136 @@
+/** Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them, bridges, addresses. By iproute2. */
+import { statSync, writeFileSync } from 'node:fs'
+import { UserError } from '../lib/errors.ts'
+import { inNetworkNamespace } from '../lib/libc.ts'
+import type { LabPlan, LanPlan } from './plan.ts'
+import { namespacesOf } from './plan.ts'
+import type { LabBook, NamespaceRecord } from './record.ts'
+import { attempt, run } from './run.ts'
+
+export function namespacePath(namespace: string): string {
+  return `/run/netns/${namespace}`
+}
+
+/** Of the namespace's mount, which tells one of a name from a later one of the same name; undefined when there is none. */
+export function namespaceInode(namespace: string): number | undefined {
+  return statSync(namespacePath(namespace), { throwIfNoEntry: false })?.ino
+}
+
+/** Refuses to go on when a namespace of a name that the lab would use is there already. */
+export function requireFreeNames(plan: LabPlan): void {
+  const taken = [...namespacesOf(plan).values()].filter(name => namespaceInode(name) !== undefined)
+  if (taken.length === 0) return
+  throw new UserError(
+    `there are network namespaces that this lab did not make but would need the names of: ${taken.join(', ')}; ` +
+      'remove them with "ip netns del NAME", or name another folder with --dir',
+  )
+}
+
+/** Makes all namespaces, each recorded. */
+export async function makeNamespaces(plan: LabPlan, book: LabBook): Promise<void> {
+  const names = [...namespacesOf(plan).values()]
+  for (const name of names) {
+    book.update(({ namespaces }) => ({ namespaces: [...namespaces, { name }] }))
+    const made = await attempt(['ip', 'netns', 'add', name])
+    if (made.status !== 0) {
+      book.update(({ namespaces }) => ({ namespaces: namespaces.filter(other => other.name !== name) }))
+      throw new UserError(`cannot make the network namespace ${name}: ${made.stderr.trim()}`)
+    }
+    const inode = namespaceInode(name)
+    if (inode === undefined) throw new UserError(`the network namespace ${name} is gone right after it was made`)
+    book.update(({ namespaces }) => ({
+      namespaces: namespaces.map(other => (other.name === name ? { name, inode } : other)),
+    }))
+  }
+}
+
+/** Removes the namespaces that are still those that the lab made, and with them all links in them. */
+export async function removeNamespaces(records: readonly NamespaceRecord[]): Promise<void> {
+  for (const { name, inode } of records) {
+    const now = namespaceInode(name)
+    if (now === undefined || (inode !== undefined && inode !== now)) continue
+    await run(['ip', 'netns', 'del', name])
+  }
+}
+
+/** Cables everything; pods get theirs by CNI. */
+export async function makeLinks(plan: LabPlan): Promise<void> {
+  const [a, b] = plan.lans
+  const { border, vpc } = plan
+  await run(['ip', '-batch', '-'], { stdin: veths(plan).join('\n') })
+  for (const lan of plan.lans) await makeLan(lan)
+  await inNamespace(a.switch.namespace, endpoint('core', `${a.switch.coreAddress}/30`))
+  await inNamespace(b.switch.namespace, endpoint('core', `${b.switch.coreAddress}/30`))
+  for (const [index, lan] of plan.lans.entries()) {
+    await inNamespace(lan.switch.namespace, endpoint('border', `${lan.switch.borderAddress}/30`))
+    await inNamespace(border.namespace, endpoint(lan.switch.name, `${border.addresses[index]}/30`))
+  }
+  await inNamespace(border.namespace, [...endpoint('vpc', `${border.vpcAddress}/24`), 'link set lo up'])
+  await inNamespace(vpc.namespace, [
+    ...endpoint('eth0', `${vpc.address}/24`),
+    'link set lo up',
+    `route add default via ${border.vpcAddress}`,
+  ])
+  for (const lan of plan.lans) for (const node of lan.nodes) await inNamespace(node.podNamespace, ['link set lo up'])
+  for (const { namespace } of [a.switch, b.switch, border]) makeRouter(namespace)
+}
+
+/** Cables that are born inside the namespaces: nothing shows up in the host's. */
+function veths(plan: LabPlan): readonly string[] {
+  const veth = (from: readonly [string, string], to: readonly [string, string]) =>
+    `link add ${from[1]} netns ${from[0]} type veth peer name ${to[1]} netns ${to[0]}`
+  const [a, b] = plan.lans
+  const { border, vpc } = plan
+  return [
+    veth([a.switch.namespace, 'core'], [b.switch.namespace, 'core']),
+    veth([border.namespace, 'vpc'], [vpc.namespace, 'eth0']),
+    ...plan.lans.flatMap(lan => [
+      veth([lan.switch.namespace, 'border'], [border.namespace, lan.switch.name]),
+      ...lan.nodes.map(node => veth([node.namespace, 'eth0'], [lan.switch.namespace, node.port])),
+    ]),
+  ]
+}
+
+/** A LAN is a bridge in its switch; the bridge holds the LAN's address, which is the nodes' default gateway. */
+async function makeLan(lan: LanPlan): Promise<void> {
+  const device = lan.switch
+  const length = lan.cidr.slice(lan.cidr.indexOf('/'))
+  await inNamespace(device.namespace, [
+    'link set lo up',
+    'link add lan type bridge',
+    ...lan.nodes.flatMap(node => [`link set ${node.port} master lan`, `link set ${node.port} up`]),
+    ...endpoint('lan', `${device.address}${length}`),
+  ])
+  for (const node of lan.nodes) {
+    await inNamespace(node.namespace, [
+      'link set lo up',
+      ...endpoint('eth0', `${node.address}${length}`),
+      `route add default via ${device.address}`,
+    ])
+  }
+}
+
+function endpoint(name: string, address: string): readonly string[] {
+  return [`addr add ${address} dev ${name}`, `link set ${name} up`]
+}
+
+async function inNamespace(namespace: string, commands: readonly string[]): Promise<void> {
+  await run(['ip', '-n', namespace, '-batch', '-'], { stdin: commands.join('\n') })
+}
+
+/** Forwarding on, reverse-path filters off, no redirects: as a layer 3 switch does it. */
+function makeRouter(namespace: string): void {
+  const settings = [
+    ['ip_forward', '1'],
+    ['conf/all/rp_filter', '0'],
+    ['conf/default/rp_filter', '0'],
+    ['conf/all/send_redirects', '0'],
+    ['conf/lan/send_redirects', '0'],
+  ] as const
+  inNetworkNamespace(namespacePath(namespace), () => {
+    for (const [name, value] of settings) {
+      const path = `/proc/sys/net/ipv4/${name}`
+      if (statSync(path, { throwIfNoEntry: false }) !== undefined) writeFileSync(path, value)
+    }
+  })
+}
