@@ -176,7 +176,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     }
   }
 
-  async #read(body: ReadableStream<Uint8Array>, alive: () => void): Promise<WatchEnd> {
+  async #read(body: AsyncIterable<Uint8Array>, alive: () => void): Promise<WatchEnd> {
     const splitter = new LineSplitter()
     for await (const chunk of body) {
       if (this.#closed.signal.aborted) return 'again'
@@ -241,14 +241,13 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
 
   #failed(error: unknown): void {
-    const problem = errorText(error)
-    if (this.#problem === undefined) {
-      this.#options.log.warn(
-        { name: this.#name(), reason: problem },
-        'cannot read from the API server; keeping what is known',
-      )
+    const before = this.#problem
+    this.#problem = errorText(error)
+    if (before === undefined) {
+      const fields = { name: this.#name(), reason: this.#problem }
+      this.#options.log.warn(fields, 'cannot read from the API server; keeping what is known')
     }
-    this.#problem = problem
+    if (before !== this.#problem) this.#notify()
   }
 
   #name(): string {

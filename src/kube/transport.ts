@@ -49,12 +49,23 @@ export class Transport {
     }
   }
 
-  /** The body of a GET that goes on for as long as the server and `signal` let it. Throws `ApiError` when it does not begin. */
-  async stream(request: Request, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  /**
+   * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws `ApiError`: with the server's
+   * status when it does not begin, with status 0 when it breaks off.
+   */
+  async stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(request, AbortSignal.any([signal, this.#closed.signal]))
     if (response.body === null)
       throw new ApiError(`${this.server} answered ${request.path} with nothing`, { status: 0 })
-    return response.body
+    return this.#chunks(response.body)
+  }
+
+  async *#chunks(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    try {
+      for await (const chunk of body) yield chunk
+    } catch (error) {
+      throw this.#unreachable(error)
+    }
   }
 
   /** Aborts what is under way; nothing can be asked any more. */

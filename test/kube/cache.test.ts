@@ -1,0 +1,235 @@
+/** Caches against a server that misbehaves on purpose: what a real one does only on bad days. The clock is real, the pauses are short. */
+import { afterEach, expect, test } from 'bun:test'
+import type { KubeApi } from '../../src/kube/api.ts'
+import type { CacheTimes } from '../../src/kube/cache.ts'
+import { createKubeApi } from '../../src/kube/client.ts'
+import type { Kubeconfig } from '../../src/kube/kubeconfig.ts'
+import { BGP_PEERS, NODES } from '../../src/kube/resources.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { eventually } from '../support/namespaces.ts'
+
+type Answer = (request: { url: URL; watch: boolean; nth: number }) => Response
+
+let closers: (() => void)[] = []
+afterEach(() => {
+  for (const close of closers) close()
+  closers = []
+})
+
+/** A server that answers the nth list and the nth watch as told. */
+function fakeServer(lists: Answer, watches: Answer) {
+  const counts = { list: 0, watch: 0 }
+  const versions: (string | null)[] = []
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    idleTimeout: 0,
+    fetch(request) {
+      const url = new URL(request.url)
+      const watch = url.searchParams.get('watch') === 'true'
+      if (watch) versions.push(url.searchParams.get('resourceVersion'))
+      const nth = watch ? counts.watch++ : counts.list++
+      return (watch ? watches : lists)({ url, watch, nth })
+    },
+  })
+  closers.push(() => void server.stop(true))
+  return { url: `http://127.0.0.1:${server.port}`, counts, versions }
+}
+
+function connect(server: string, times: Partial<CacheTimes> = {}): KubeApi {
+  const kubeconfig: Kubeconfig = {
+    server,
+    origin: 'the test',
+    credentials: async () => ({ headers: {} }),
+    refresh() {},
+  }
+  const backoff = { initialMilliseconds: 10, maximumMilliseconds: 50 }
+  const api = createKubeApi({ kubeconfig, clock: systemClock, log: silentLog, cacheTimes: { backoff, ...times } })
+  closers.unshift(() => api.close())
+  return api
+}
+
+const peer = (name: string, version: string) => ({
+  apiVersion: 'network.openyurt.io/v1alpha1',
+  kind: 'BGPPeer',
+  metadata: { name, resourceVersion: version },
+})
+const list = (version: string, ...names: string[]) =>
+  Response.json({
+    kind: 'BGPPeerList',
+    metadata: { resourceVersion: version },
+    items: names.map(name => peer(name, version)),
+  })
+const line = (type: string, object: object) => `${JSON.stringify({ type, object })}\n`
+
+/** A watch that says `text` and then stays open without a word, or ends. */
+function stream(text: string, end: 'open' | 'ends'): Response {
+  return new Response(
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(text))
+        if (end === 'ends') controller.close()
+      },
+    }),
+  )
+}
+const quiet = () => stream('\n', 'open')
+
+test('410 in the stream: lists again, and tells only of differences', async () => {
+  const gone = line('ERROR', { kind: 'Status', code: 410, reason: 'Expired', message: 'too old resource version' })
+  const server = fakeServer(
+    ({ nth }) => (nth === 0 ? list('5', 'a', 'b') : list('9', 'b', 'c')),
+    ({ nth }) => (nth === 0 ? stream(gone, 'open') : quiet()),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  const sizes: number[] = []
+  cache.onChange(() => sizes.push(cache.objects.size))
+  await eventually('relisted', () => cache.objects.has('c'))
+  expect([...cache.objects.keys()]).toEqual(['b', 'c'])
+  expect(sizes).toEqual([2, 2])
+  await eventually('watching from the new list', () => server.versions.length === 2)
+  expect(server.versions).toEqual(['5', '9'])
+})
+
+test('410 as the answer: lists again', async () => {
+  const status = { kind: 'Status', code: 410, reason: 'Gone', message: 'gone' }
+  const server = fakeServer(
+    ({ nth }) => list(String(nth), 'a'),
+    ({ nth }) => (nth === 0 ? Response.json(status, { status: 410 }) : quiet()),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('a second list', () => server.counts.list === 2)
+  expect(cache.objects.size).toBe(1)
+})
+
+test('a watch that ends goes on from the newest version it saw, bookmarks included', async () => {
+  const texts = [
+    line('ADDED', peer('b', '6')),
+    line('BOOKMARK', { metadata: { resourceVersion: '8' } }),
+    line('DELETED', peer('a', '9')),
+  ]
+  const server = fakeServer(
+    () => list('5', 'a'),
+    ({ nth }) => (nth < texts.length ? stream(texts[nth] ?? '', 'ends') : quiet()),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('four watches', () => server.versions.length === 4)
+  expect(server.versions).toEqual(['5', '6', '8', '9'])
+  expect([...cache.objects.keys()]).toEqual(['b'])
+  expect(server.counts.list).toBe(1)
+})
+
+test.each([
+  ['not JSON', 'nonsense\n'],
+  ['half an object', `${line('ADDED', peer('x', '6')).slice(0, 20)}\n`],
+  ['an unknown type', line('SURPRISE', peer('x', '6'))],
+  ['an object without a name', line('ADDED', { kind: 'BGPPeer', metadata: {} })],
+  ['an error that is not 410', line('ERROR', { kind: 'Status', code: 500, message: 'etcd is away' })],
+])('a watch that sends %s is not believed: lists again', async (_, text) => {
+  const server = fakeServer(
+    ({ nth }) => list(String(nth), 'a', ...(nth > 0 ? ['b'] : [])),
+    ({ nth }) => (nth === 0 ? stream(text, 'open') : quiet()),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('relisted', () => cache.objects.has('b'))
+  expect(cache.objects.has('a')).toBe(true)
+  await eventually('no problem is left', () => cache.problem === undefined)
+})
+
+test('an event cut into single bytes is one event', async () => {
+  const bytes = new TextEncoder().encode(line('ADDED', { ...peer('b', '6'), note: 'Zürich ✓' }))
+  const server = fakeServer(
+    () => list('5', 'a'),
+    () =>
+      new Response(
+        new ReadableStream({
+          async start(controller) {
+            for (const byte of bytes) {
+              controller.enqueue(Uint8Array.of(byte))
+              await Bun.sleep(0)
+            }
+          },
+        }),
+      ),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('it came in', () => cache.objects.has('b'))
+  expect(cache.objects.get('b')).toMatchObject({ note: 'Zürich ✓' })
+})
+
+test('a silent watch is taken for dead and begun anew, without a list and without a problem', async () => {
+  const server = fakeServer(() => list('5', 'a'), quiet)
+  const cache = connect(server.url, { idleMilliseconds: 30 }).cache(BGP_PEERS)
+  await eventually('a third watch', () => server.counts.watch >= 3)
+  expect(server.counts.list).toBe(1)
+  expect(cache.problem).toBeUndefined()
+})
+
+test('a watch that never answers is a problem', async () => {
+  const server = fakeServer(
+    () => list('5', 'a'),
+    () => new Promise<Response>(() => {}) as never,
+  )
+  const cache = connect(server.url, { answerMilliseconds: 30 }).cache(BGP_PEERS)
+  await eventually('told', () => cache.problem === `the API server ${server.url} does not answer: timed out`)
+  expect(cache.objects.size).toBe(1)
+})
+
+test.each([
+  ['an empty object', () => Response.json({})],
+  ['a list of nonsense', () => Response.json({ metadata: {}, items: [7] })],
+  ['a page of HTML', () => new Response('<html>captive portal</html>')],
+  ['an error', () => Response.json({ kind: 'Status', code: 500, message: 'etcd is away' }, { status: 500 })],
+])('a relist that answers with %s empties nothing', async (_, answer) => {
+  const gone = line('ERROR', { code: 410 })
+  const server = fakeServer(
+    ({ nth }) => (nth === 0 ? list('5', 'a') : answer()),
+    () => stream(gone, 'open'),
+  )
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('tried again and again', () => server.counts.list >= 4)
+  expect(cache.synced).toBe(true)
+  expect([...cache.objects.keys()]).toEqual(['a'])
+  expect(cache.problem).toBeDefined()
+})
+
+test('an expired continue token begins the list again', async () => {
+  const answers = [
+    () =>
+      Response.json({ metadata: { resourceVersion: '5', continue: 'more' }, items: [{ metadata: { name: 'old' } }] }),
+    () => Response.json({ kind: 'Status', code: 410, reason: 'Expired', message: 'expired' }, { status: 410 }),
+    () => Response.json({ metadata: { resourceVersion: '6', continue: 'more' }, items: [{ metadata: { name: 'a' } }] }),
+    () => Response.json({ metadata: { resourceVersion: '6' }, items: [{ metadata: { name: 'b' } }] }),
+  ]
+  const server = fakeServer(({ nth }) => answers[nth]?.() ?? list('7'), quiet)
+  const cache = connect(server.url).cache(NODES)
+  await eventually('synced', () => cache.synced)
+  expect([...cache.objects.keys()]).toEqual(['a', 'b'])
+})
+
+test('a server that hangs up at once is not asked in a tight loop', async () => {
+  const server = fakeServer(
+    () => list('5', 'a'),
+    () => stream('', 'ends'),
+  )
+  const cache = connect(server.url, { backoff: { initialMilliseconds: 50, maximumMilliseconds: 60_000 } }).cache(
+    BGP_PEERS,
+  )
+  await eventually('a few watches', () => server.counts.watch >= 3)
+  await Bun.sleep(100)
+  expect(server.counts.watch).toBeLessThan(6)
+  cache.close()
+})
+
+test('closing is quiet: no listener is called and nothing is asked any more', async () => {
+  const server = fakeServer(() => list('5', 'a'), quiet)
+  const api = connect(server.url)
+  const cache = api.cache(BGP_PEERS)
+  await eventually('watching', () => server.counts.watch === 1)
+  let calls = 0
+  cache.onChange(() => calls++)
+  api.close()
+  await Bun.sleep(50)
+  expect([calls, cache.problem, server.counts]).toEqual([0, undefined, { list: 1, watch: 1 }])
+})
