@@ -6,7 +6,7 @@
  * takes them for its own. They go with the link. Forwarding and everything else between nodes is the agent's.
  */
 import { addressBits, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
-import { close, ERRNO, inNetworkNamespace, openFile, SystemError } from '../lib/libc.ts'
+import { close, ERRNO, inNetworkNamespace, interfaceIndex, openFile, SystemError } from '../lib/libc.ts'
 import { addAddress } from '../netlink/address.ts'
 import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
@@ -185,9 +185,9 @@ function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
     if (second?.error?.errno === ERRNO.EEXIST) throw podNameTaken(wire, second.error)
     if (second?.error !== undefined) throw second.error
   }
-  const link = host.getLink(hostInterface)
-  if (link === undefined) throw new NamespaceGone(`${hostInterface} went as soon as it was made`)
-  return link.index
+  const index = interfaceIndex(hostInterface)
+  if (index === undefined) throw new NamespaceGone(`${hostInterface} went as soon as it was made`)
+  return index
 }
 
 /** EEXIST without a host end of that name: it is the pod's. */
@@ -224,8 +224,8 @@ function runAll(netlink: Rtnetlink, requests: readonly Request[]): void {
 function configurePod(wire: PodWire): Family[] {
   const pod = Rtnetlink.open()
   try {
-    const link = pod.getLink(wire.interfaceName)
-    if (link === undefined) throw new NamespaceGone(`interface ${wire.interfaceName} is not in ${wire.namespacePath}`)
+    const index = interfaceIndex(wire.interfaceName)
+    if (index === undefined) throw new NamespaceGone(`interface ${wire.interfaceName} is not in ${wire.namespacePath}`)
     const families = wire.addresses.map(familyOf)
     if (families.includes('ipv6')) {
       // The router is static, and nobody else is on the link to ask for a duplicate. Some runtimes turn IPv6 off.
@@ -233,10 +233,10 @@ function configurePod(wire: PodWire): Family[] {
     }
     runAll(pod, [
       setLink(LOOPBACK_INDEX, { up: true }),
-      setLink(link.index, { up: true }),
-      ...wire.addresses.flatMap(address => podRequests(wire, link.index, address)),
+      setLink(index, { up: true }),
+      ...wire.addresses.flatMap(address => podRequests(wire, index, address)),
     ])
-    return families.filter(family => addGatewayRoutes(pod, link.index, family))
+    return families.filter(family => addGatewayRoutes(pod, index, family))
   } finally {
     pod.close()
   }

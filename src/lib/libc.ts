@@ -28,6 +28,7 @@ const SYMBOLS = {
   unshare: { args: ['i32'], returns: 'i32' },
   prctl: { args: ['i32', 'u64', 'u64', 'u64', 'u64'], returns: 'i32' },
   getuid: { args: [], returns: 'u32' },
+  if_nametoindex: { args: ['ptr'], returns: 'u32' },
   __errno_location: { args: [], returns: 'ptr' },
 } as const
 
@@ -295,6 +296,12 @@ export function inNetworkNamespace<T>(path: string, action: () => T): T {
   } finally {
     close(target)
   }
+}
+
+/** The index of an interface of the namespace that this thread is in, or undefined when there is none of that name. */
+export function interfaceIndex(name: string): number | undefined {
+  const index = libc().if_nametoindex(ptr(pinned(Buffer.from(`${name}\0`))))
+  return index === 0 ? undefined : index
 }
 
 /** Whether this process runs as root of its user namespace. */

@@ -144,6 +144,45 @@ describe('bad requests', () => {
     }
   })
 
+  test('no JSON whatsoever makes the decoder throw', () => {
+    const odd: unknown[] = [null, true, -1, 1e99, '', 'x', [], [[]], {}, { a: {} }, [null], ['x', 1], [{ address: 1 }]]
+    const keys = [
+      'cniVersion',
+      'name',
+      'type',
+      'podCIDRs',
+      'mtu',
+      'stateDir',
+      'dns',
+      'prevResult',
+      'runtimeConfig',
+      'args',
+    ]
+    const nested: [string, string][] = [
+      ['runtimeConfig', 'ips'],
+      ['runtimeConfig', 'mac'],
+      ['args', 'cni'],
+      ['prevResult', 'ips'],
+      ['prevResult', 'interfaces'],
+      ['prevResult', 'routes'],
+      ['prevResult', 'dns'],
+      ['dns', 'nameservers'],
+    ]
+    for (const value of odd) {
+      const configs = [
+        ...keys.map(key => ({ ...CONFIG, [key]: value })),
+        ...nested.map(([outer, inner]) => ({ ...CONFIG, [outer]: { [inner]: value } })),
+        { ...CONFIG, 'cni.dev/valid-attachments': value },
+      ]
+      for (const config of configs) {
+        for (const CNI_COMMAND of ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']) {
+          const { request } = decodeRequest({ ...ADD, CNI_COMMAND }, JSON.stringify(config))
+          expect('kind' in request || 'command' in request).toBe(true)
+        }
+      }
+    }
+  })
+
   test('operations are refused to versions that do not have them', () => {
     const check = { ...ADD, CNI_COMMAND: 'CHECK' }
     expect(failed(check, { cniVersion: '0.3.1' })).toStartWith('1 CHECK needs cniVersion 0.4.0')
