@@ -87,6 +87,8 @@ export class Agent {
       run: () => this.#pass(),
       onError: error => {
         if (error instanceof Incomplete) return
+        this.#netlink?.close() // a conversation that broke off is not taken up again
+        this.#netlink = undefined
         this.#publish({ ...this.#published, problems: [errorText(error)] })
       },
       everyMilliseconds: FULL_COMPARE_MILLISECONDS,

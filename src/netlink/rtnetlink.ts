@@ -120,7 +120,8 @@ export class Rtnetlink {
       if (route !== undefined) return lookupOf(address, route)
       return { destination: address, type: 'unreachable', table: 0 }
     } catch (error) {
-      const type = error instanceof NetlinkError ? LOOKUP_FAILURES[error.errno] : undefined
+      // with a text of its own it is the request that the kernel dislikes, not the destination
+      const type = error instanceof NetlinkError && !error.extendedAck ? LOOKUP_FAILURES[error.errno] : undefined
       if (type === undefined) throw error
       return { destination: address, type, table: 0 }
     }

@@ -4,6 +4,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { cniConfigFile } from '../../src/agent/cni-config.ts'
 import { leaveNetwork } from '../../src/agent/leave.ts'
 import type { Agent } from '../../src/agent/reconcile.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { deleteRoute } from '../../src/netlink/route.ts'
+import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
+import { Watch } from '../../src/netlink/watch.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { bgpPeer, entry, PlainView } from './cluster.ts'
@@ -285,5 +289,26 @@ rooted('leaving takes away what is ours and nothing else', () =>
     expect(existsSync(cniConfigFile(lans.confDir('a1')))).toBe(false)
     expect(lans.routes('a1')).toEqual([])
     expect(lans.network.ip(node, 'route show 10.9.0.0/16')).toContain('via 172.16.0.12')
+  }),
+)
+
+rooted('another program that undoes our changes at once is reported, and outlasted', () =>
+  withLans(async lans => {
+    const netns = lans.network.path(lans.node('a1'))
+    const other = Rtnetlink.open({ netns })
+    const undo = () => void other.execute([deleteRoute({ destination: '10.0.2.0/24', protocol: 187 })])
+    const watch = await Watch.open({ clock: systemClock, netns, kinds: ['route'], onChange: undo, onLost: undo })
+    try {
+      const { agent } = lans.start('a1')
+      await eventually('the contest to be reported', () =>
+        agent.problems.some(problem => problem.startsWith('another program keeps undoing')),
+      )
+      watch.close()
+      await routesToBe(lans, A1_ROUTES)
+      await settled(agent)
+    } finally {
+      watch.close()
+      other.close()
+    }
   }),
 )
