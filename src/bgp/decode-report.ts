@@ -12,9 +12,18 @@ import { capabilityCode } from './capabilities.ts'
 import { communityName } from './communities.ts'
 import { describeNotification, hardResetReason, shutdownText } from './errors.ts'
 import { decodeMessage, HEADER_LENGTH } from './message.ts'
-import type { Capability, CodecContext, Decoded, Message, Nlri, Notification, PathAttributes } from './message-types.ts'
+import type {
+  Capability,
+  CodecContext,
+  Decoded,
+  Message,
+  Nlri,
+  Notification,
+  PathAttributes,
+  UnknownAttribute,
+} from './message-types.ts'
 import { addressFamilyOf, prefixTexts } from './nlri.ts'
-import { MessageTypeCode, nameOf, Role } from './registry.ts'
+import { MessageTypeCode, nameOf, OtherAttributeType, OtherCapabilityCode, Role } from './registry.ts'
 
 /** A JSON object. */
 export type Report = Readonly<Record<string, unknown>>
@@ -125,7 +134,10 @@ function receivedNotificationReport(message: Notification): Report {
 function capabilityReport(capability: Capability): Report {
   const { kind, ...fields } = capability
   const shown: Record<string, unknown> = { name: kind, code: capabilityCode(capability), ...fields }
-  if (capability.kind === 'unknown') shown.value = toHex(capability.value)
+  if (capability.kind === 'unknown') {
+    shown.name = nameOf(OtherCapabilityCode, capability.code) ?? 'unknown'
+    shown.value = toHex(capability.value)
+  }
   if (capability.kind === 'role') shown.roleName = nameOf(Role, capability.role) ?? null
   return shown
 }
@@ -141,8 +153,13 @@ function attributesReport(attributes: PathAttributes): Report {
     ...(unreach === undefined
       ? {}
       : { MP_UNREACH_NLRI: { ...addressFamilyOf(unreach.family), withdrawn: prefixTexts(unreach) } }),
-    ...(unknown === undefined ? {} : { unknown: unknown.map(one => ({ ...one, value: toHex(one.value) })) }),
+    ...(unknown === undefined ? {} : { unknown: unknown.map(unknownReport) }),
   }
+}
+
+function unknownReport({ type, flags, value }: UnknownAttribute): Report {
+  const name = nameOf(OtherAttributeType, type)
+  return { ...(name && { name }), type, flags, value: toHex(value) }
 }
 
 function reachReport({ nextHop, nlri }: { nextHop: Uint8Array; nlri: Nlri }): Report {

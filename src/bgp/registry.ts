@@ -34,6 +34,20 @@ export const AttributeType = {
   ONLY_TO_CUSTOMER: 35, // RFC 9234
 } as const
 
+/** Attributes that this speaker passes over, by name only. */
+export const OtherAttributeType = {
+  PMSI_TUNNEL: 22, // RFC 6514
+  TUNNEL_ENCAPSULATION: 23, // RFC 9012
+  TRAFFIC_ENGINEERING: 24, // RFC 5543
+  IPV6_EXTENDED_COMMUNITIES: 25, // RFC 5701
+  AIGP: 26, // RFC 7311
+  BGP_LS: 29, // RFC 9552
+  BGPSEC_PATH: 33, // RFC 8205
+  BFD_DISCRIMINATOR: 38, // RFC 9026
+  BGP_PREFIX_SID: 40, // RFC 8669
+  ATTR_SET: 128, // RFC 6368
+} as const
+
 /** Attribute flags, RFC 4271 section 4.3. The lower four bits are unused and ignored on receipt. */
 export const AttributeFlag = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const
 
@@ -60,6 +74,20 @@ export const CapabilityCode = {
   'four-octet-as': 65, // RFC 6793
   'enhanced-route-refresh': 70, // RFC 7313
   'long-lived-graceful-restart': 71, // RFC 9494
+} as const
+
+/** Capabilities that this speaker does not know more of than their name. */
+export const OtherCapabilityCode = {
+  'outbound-route-filtering': 3, // RFC 5291
+  'multiple-labels': 8, // RFC 8277
+  'dynamic-capability': 67,
+  multisession: 68,
+  'add-path': 69, // RFC 7911
+  fqdn: 73,
+  'bfd-strict-mode': 74,
+  'software-version': 75,
+  'paths-limit': 76,
+  'route-refresh-prestandard': 128,
 } as const
 
 /** https://www.iana.org/assignments/bgp-parameters#bgp-role-value (RFC 9234 section 4.1). */
