@@ -11,7 +11,7 @@ import { hardResetReason } from './errors.ts'
 import { sessionError } from './failure-text.ts'
 import type { Down, MalformedUpdate } from './fsm-types.ts'
 import { type Closing, closingNotification, keptSeconds, takesOver } from './graceful-restart.ts'
-import { idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
+import { type IdleHold, idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
 import type { Open, RouteRefresh, Update } from './message-types.ts'
 import { type Negotiated, negotiate } from './negotiation.ts'
 import { familyOfAfi } from './nlri.ts'
@@ -48,6 +48,7 @@ export class Peer implements SessionHost {
   #started = false
   #retry: Cancel | undefined
   #attempt = 0
+  #hold: IdleHold | undefined
   #refuseUntil = 0
   /** False after the peer refused our capabilities (RFC 5492 section 3). */
   #capabilities = true
@@ -322,8 +323,11 @@ export class Peer implements SessionHost {
     const inner = withoutHardReset(reason)
     this.#capabilities = !refusesCapabilities(inner)
     const hold = idleHold(inner, this.#config.connectRetrySeconds)
+    const counts = reason.kind !== 'stopped' && reason.kind !== 'collision'
+    if (counts && hold.initialMilliseconds !== this.#hold?.initialMilliseconds) this.#attempt = 0 // another reason
+    if (counts) this.#hold = hold
     const milliseconds = backoffMilliseconds(hold, this.#attempt, clock.random())
-    if (reason.kind !== 'stopped' && reason.kind !== 'collision') this.#attempt++
+    if (counts) this.#attempt++
     if (hold.refusesIncoming) this.#refuseUntil = clock.monotonic() + milliseconds
     if (this.#config.passive || this.#sessions.some(({ direction }) => direction === 'outgoing')) return
     this.#cancelRetry()

@@ -13,6 +13,7 @@ import type { Closing } from './graceful-restart.ts'
 import { Peer } from './peer.ts'
 import { disturbance } from './peer-settings.ts'
 import { Cease } from './registry.ts'
+import { explainSilence } from './silent-peer.ts'
 import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from './speaker-types.ts'
 import { createTransport } from './transport.ts'
 import type { Connection, Listener, ListenOptions, Transport } from './transport-types.ts'
@@ -55,7 +56,7 @@ class BgpSpeaker implements Speaker {
 
   constructor(options: SpeakerOptions) {
     this.#options = options
-    this.#transport = options.transport ?? createTransport({ clock: options.clock })
+    this.#transport = options.transport ?? explainSilence(createTransport({ clock: options.clock }))
     this.#startedAt = options.clock.monotonic()
     if (options.listen !== undefined) this.#listen(options.listen)
   }
