@@ -35,10 +35,16 @@ export function routeRows(routing: Routing, applied: Applied, interfaceNames: Re
   })
 }
 
+/** Failures told one by one; the rows tell each. */
+const FAILURES_TOLD = 5
+
 /** What an operator should know of the routes, without a line twice. */
 export function routeProblems(routing: Routing, applied: Applied): string[] {
   const conflicts = applied.plan.conflicts.map(({ destination, problem }) => `${destination}: ${problem}`)
-  return [...new Set([...routing.problems, ...conflicts, ...applied.failures.values()])]
+  const failures = [...applied.failures.values()]
+  const told = failures.slice(0, FAILURES_TOLD)
+  const more = failures.length - told.length
+  return [...new Set([...routing.problems, ...conflicts, ...told, ...(more > 0 ? [`${more} more routes failed`] : [])])]
 }
 
 function rowOf(route: DesiredRoute, names: ReadonlyMap<number, string>): Omit<RouteRow, 'state' | 'problem'> {
