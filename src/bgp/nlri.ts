@@ -5,8 +5,9 @@
  * Only IPv4 and IPv6 unicast: no path identifiers (RFC 7911), no labels.
  */
 import { Writer } from '../lib/bytes.ts'
-import { addressBits, type Family, formatPrefix, prefixOf } from '../lib/ip.ts'
+import { addressBits, type Family, formatPrefix } from '../lib/ip.ts'
 import type { AddressFamily, Nlri } from './message-types.ts'
+import { putPrefix } from './nlri-text.ts'
 import { Afi, Safi } from './registry.ts'
 
 const NO_BYTES = new Uint8Array(0)
@@ -67,46 +68,10 @@ export function nlriOf(family: Family, prefixes: Iterable<string>): Nlri {
   const writer = new Writer(1024)
   let count = 0
   for (const prefix of prefixes) {
-    if (family === 'ipv4') putIPv4(writer, prefix)
-    else putParsed(writer, family, prefix)
+    putPrefix(writer, family, prefix)
     count++
   }
   return count === 0 ? noNlri(family) : { family, bytes: writer.bytes(), count }
-}
-
-const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
-const PLAIN_IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}/(?:3[0-2]|[12]?\\d)$`)
-const DOT = 46
-const SLASH = 47
-const ZERO = 48
-
-/** The digits of `a.b.c.d/n` straight into the writer: the same result as `putParsed` for a fraction of the garbage. */
-function putIPv4(writer: Writer, text: string): void {
-  let address = 0
-  let part = 0
-  for (let index = 0; index < text.length; index++) {
-    const character = text.charCodeAt(index)
-    if (character === DOT || character === SLASH) {
-      address = address * 256 + part
-      part = 0
-    } else {
-      part = part * 10 + character - ZERO
-    }
-  }
-  const length = part
-  // Anything unusual, host bits among it, goes the careful way, which throws what is not a prefix.
-  if (!PLAIN_IPV4.test(text) || address % 2 ** (32 - length) !== 0) {
-    putParsed(writer, 'ipv4', text)
-    return
-  }
-  writer.u8(length)
-  for (let octet = 0; octet < (length + 7) >> 3; octet++) writer.u8((address >>> (24 - octet * 8)) & 0xff)
-}
-
-function putParsed(writer: Writer, family: Family, text: string): void {
-  const prefix = prefixOf(text)
-  if (prefix.family !== family) throw new Error(`not an ${family} prefix: ${JSON.stringify(text)}`)
-  writer.u8(prefix.length).put(prefix.bytes.subarray(0, (prefix.length + 7) >> 3))
 }
 
 /**

@@ -226,6 +226,44 @@ describe('prefixes', () => {
       expect(() => nlriOf('ipv4', [text])).toThrow('not an')
     })
   }
+  for (const text of [
+    '::1/64',
+    ':/64',
+    '1::2::3/64',
+    '1:2:3:4:5:6:7/64',
+    '1:2:3:4:5:6:7:8:9/64',
+    '::/129',
+    '::/064',
+    '::/',
+    '1:/64',
+    ':1/64',
+    '12345::/64',
+    '::g/64',
+    '1:::/64',
+    '1:2:3:4:5:6:7:8::/64',
+  ]) {
+    test(`nlriOf refuses ${JSON.stringify(text)}`, () => {
+      expect(() => nlriOf('ipv6', [text])).toThrow('not an')
+    })
+  }
+  test('unusual spellings of a prefix mean the same', () => {
+    const texts = [
+      'FD00::/8',
+      'fd00:0:0:0:0:0:0:0/16',
+      '::ffff:192.0.2.0/120',
+      '0::/0',
+      '1:2:3:4:5:6::/96',
+      '::1:0:0:0/80',
+    ]
+    expect(prefixTexts(nlriOf('ipv6', texts))).toEqual([
+      'fd00::/8',
+      'fd00::/16',
+      '::ffff:c000:200/120',
+      '::/0',
+      '1:2:3:4:5:6::/96',
+      '::1:0:0:0/80',
+    ])
+  })
   test('nlriOf refuses a prefix of the other family', () => {
     expect(() => nlriOf('ipv4', ['fd00::/64'])).toThrow('not an ipv4 prefix')
     expect(() => nlriOf('ipv6', ['10.0.0.0/8'])).toThrow('not an ipv6 prefix')
