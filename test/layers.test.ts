@@ -66,3 +66,43 @@ test('only kube and the lab import the Kubernetes client', () => {
   const users = imports.filter(({ target }) => target === '@kubernetes/client-node').map(({ file }) => room(file))
   expect([...new Set(users)].filter(name => name !== 'kube' && name !== 'lab')).toEqual([])
 })
+
+/** Files that decide: functions of values. */
+const DECIDING = [
+  'agent/{desired-routes,plan,merge-prefixes,gateways,rows}.ts',
+  'bgp/{fsm,collision,graceful-restart,negotiation,rib,idle-hold,errors,communities,nlri,capabilities,registry}.ts',
+  'bgp/{message,attributes}*.ts',
+  'cni/{address-pool,decode,decode-result,encode,protocol}.ts',
+  'controller/{pod-cidr,bgp-peers,slices}.ts',
+  'kube/{decode-bgp-peer,node-selector,merge-cluster}.ts',
+  'speaker/{desired-peers,session-status,events}.ts',
+  'status/{metrics,listen,access}.ts',
+  'commands/node-snapshot.ts',
+]
+
+const deciding = DECIDING.flatMap(pattern => [...new Bun.Glob(pattern).scanSync('src')]).sort()
+
+test('a file that decides has no clock, socket, file, log, chance or await', () => {
+  expect(deciding.length).toBeGreaterThan(30)
+  const forbidden =
+    /\b(systemClock|Date\.now|performance\.now|Math\.random|setTimeout|process\.|Bun\.(spawn|file|serve|sleep)|fetch\()|\bawait\b|\basync\b/
+  const effects = /^node:(?!crypto$)|\/(log|libc|files)\.ts$/
+  const wrong = deciding.filter(file => {
+    const code = readFileSync(`src/${file}`, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    return (
+      forbidden.test(code) || importsOf(file).some(({ target }) => effects.test(target) && !isTypeOnly(code, target))
+    )
+  })
+  expect(wrong).toEqual([])
+})
+
+/** Whether `target` is imported for its types alone. */
+function isTypeOnly(code: string, target: string): boolean {
+  const line = code.split('\n').find(text => text.includes(`'${target}'`)) ?? ''
+  return line.startsWith('import type ')
+}
+
+test('routes are written by the agent (between nodes) and by cni (to pods), nowhere else', () => {
+  const writers = imports.filter(({ target }) => /netlink\/route\.ts$/.test(target)).map(({ file }) => room(file))
+  expect([...new Set(writers)].sort()).toEqual(['agent', 'cni'])
+})
