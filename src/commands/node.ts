@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
+import { writeReadiness } from '../cni/readiness.ts'
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
@@ -146,7 +147,10 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   view.onChange(changed)
   if (parts.agent) {
     agent = startAgent({ config, view, log })
+    const tellPlugin = readinessForPlugin(config.state, agent)
+    tellPlugin()
     agent.onChange(() => {
+      tellPlugin()
       changed()
       speaker?.wake() // addresses may have moved
     })
@@ -188,6 +192,17 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   })
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
+}
+
+/** Says to the CNI plugin whether pods can be served; writes only what changed. */
+function readinessForPlugin(stateDir: string, agent: Agent): () => void {
+  let told: boolean | undefined
+  return () => {
+    if (agent.ready === told) return
+    told = agent.ready
+    const reason = agent.problems.join('; ')
+    writeReadiness(stateDir, told ? { state: 'ready' } : { state: 'unavailable', ...(reason !== '' && { reason }) })
+  }
 }
 
 function startAgent(from: { config: Config; view: ReturnType<typeof createClusterViewSource>; log: Log }): Agent {
