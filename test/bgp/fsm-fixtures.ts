@@ -32,7 +32,7 @@ export const PEER_OPEN: Open = {
 const UPDATE: Update = { type: 'UPDATE', withdrawn: noNlri('ipv4'), attributes: {}, nlri: noNlri('ipv4') }
 
 /** One of every kind; the compiler asks for a row when a kind is added. */
-export const EVENTS: { readonly [K in Event['kind']]: Extract<Event, { kind: K }> } = {
+export const EVENTS: { readonly [K in Event['kind']]: Event & { readonly kind: K } } = {
   ManualStart: { kind: 'ManualStart' },
   ManualStop: { kind: 'ManualStop', notification: notification(6, 2) },
   AutomaticStart: { kind: 'AutomaticStart' },
