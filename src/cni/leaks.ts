@@ -3,30 +3,41 @@
  * frees them when it starts; while it runs, GC of the runtime does. A pod whose ADD is under way has its namespace and is left alone.
  */
 import { existsSync } from 'node:fs'
+import { interfaceIndex } from '../lib/libc.ts'
 import { AddressStore } from './address-store.ts'
 import { type AttachmentRecord, type Attachments, withoutAttempt } from './attachments.ts'
 import { currentBootId } from './boot.ts'
-import { detachPod } from './veth.ts'
 
-/** Frees what leaked and returns it, for the log. Throws `StoreError`, `NetlinkError`, `LinkNameTaken`. */
-export function freeLeaks(stateDir: string): readonly AttachmentRecord[] {
-  const store = new AddressStore(stateDir)
-  const bootId = currentBootId()
-  const leaked = leaksOf(store.read(), { bootId, exists: existsSync })
-  if (leaked.length === 0) return []
-  // The link first, as everywhere: an address is free only when nothing bears it.
-  for (const record of leaked) if (record.bootId === bootId) detachPod(record.hostInterface)
-  store.update(attachments => ({
-    attachments: leaked.reduce((left, { attempt }) => withoutAttempt(left, attempt), attachments),
-    result: undefined,
-  }))
-  return leaked
+/** What of the machine tells a leak. */
+export interface Present {
+  readonly bootId: string
+  readonly path: (path: string) => boolean
+  readonly link: (name: string) => boolean
 }
 
-/** Pure: what has leaked, given the boot that is now and which paths are there. */
-export function leaksOf(
-  attachments: Attachments,
-  now: { readonly bootId: string; readonly exists: (path: string) => boolean },
-): AttachmentRecord[] {
-  return attachments.records.filter(record => record.bootId !== now.bootId || !now.exists(record.namespacePath))
+/** Frees what leaked, in the network namespace of the caller, and returns it for the log. Throws `StoreError`. */
+export function freeLeaks(stateDir: string): readonly AttachmentRecord[] {
+  const store = new AddressStore(stateDir)
+  const present: Present = {
+    bootId: currentBootId(),
+    path: existsSync,
+    link: name => interfaceIndex(name) !== undefined,
+  }
+  if (leaksOf(store.read(), present).length === 0) return []
+  return store.update(attachments => {
+    const leaked = leaksOf(attachments, present)
+    const left = leaked.reduce((rest, { attempt }) => withoutAttempt(rest, attempt), attachments)
+    return leaked.length === 0 ? { result: leaked } : { attachments: left, result: leaked }
+  })
+}
+
+/**
+ * Pure. A namespace takes its links along, so a host end that is there means a pod that lives, even where its path cannot be seen
+ * (from inside a container, say).
+ */
+export function leaksOf(attachments: Attachments, present: Present): AttachmentRecord[] {
+  return attachments.records.filter(
+    ({ bootId, namespacePath, hostInterface }) =>
+      bootId !== present.bootId || !(present.path(namespacePath) || present.link(hostInterface)),
+  )
 }

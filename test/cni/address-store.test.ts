@@ -99,9 +99,14 @@ test('leaks are what is of a former boot or has lost its namespace', () => {
   const store = new AddressStore(stateDir())
   reserving(store, 'former', { bootId: 'boot-0' }, '10.0.1.0/24')
   reserving(store, 'gone', { namespacePath: '/run/netns/gone' }, '10.0.1.0/24')
-  reserving(store, 'living', {}, '10.0.1.0/24')
-  const leaks = leaksOf(store.read(), { bootId: 'boot-1', exists: path => path === '/run/netns/x' })
-  expect(leaks.map(({ containerId }) => containerId)).toEqual(['former', 'gone'])
+  reserving(store, 'unseen', { namespacePath: '/run/netns/unseen', hostInterface: 'te1' }, '10.0.1.0/24')
+  reserving(store, 'starting', {}, '10.0.1.0/24')
+  const present = {
+    bootId: 'boot-1',
+    path: (path: string) => path === '/run/netns/x',
+    link: (name: string) => name === 'te1',
+  }
+  expect(leaksOf(store.read(), present).map(({ containerId }) => containerId)).toEqual(['former', 'gone'])
 })
 
 test('a damaged file stops everything but destroys nothing, and the error names it', () => {

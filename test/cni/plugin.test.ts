@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { freeLeaks } from '../../src/cni/leaks.ts'
 import { writeReadiness } from '../../src/cni/readiness.ts'
 import { vethNames } from '../../src/cni/veth-names.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
+import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { CniNode, type Json, type Reply } from './cni-node.ts'
 
@@ -434,9 +436,12 @@ describe('the other operations', () => {
     const [a, b] = [node.pod('a'), node.pod('b')]
     await add('a', a.path)
     await add('b', b.path)
+    const free = () => inNetworkNamespace(node.network.path(node.namespace), () => freeLeaks(node.stateDir))
+    expect(free()).toEqual([])
     node.network.exec(node.namespace, ['ip', 'netns', 'del', b.namespace])
-    expect(freeLeaks(node.stateDir)).toMatchObject([{ containerId: 'b', addresses: ['10.0.1.2'] }])
-    expect(freeLeaks(node.stateDir)).toEqual([])
+    await eventually('the kernel takes the links of the namespace', () => node.hostLinks().length === 1)
+    expect(free()).toMatchObject([{ containerId: 'b', addresses: ['10.0.1.2'] }])
+    expect(free()).toEqual([])
     expect((await node.records()).map(record => record.containerId)).toEqual(['a'])
     expect(node.ping(node.namespace, '10.0.1.1')).toBe(true)
   })
