@@ -106,11 +106,14 @@ export function writeDueAt(
   const before = written.status
   if (before === undefined || wanted === undefined) return before === wanted ? undefined : soon
   if (sameStatus(before, wanted)) return undefined
-  if (before.state !== wanted.state || before.since !== wanted.since || before.flaps !== wanted.flaps) {
-    return Math.max(soon, written.at + BETWEEN_TRANSITIONS_MILLISECONDS)
-  }
+  if (isTransition(before, wanted)) return Math.max(soon, written.at + BETWEEN_TRANSITIONS_MILLISECONDS)
   const onlyText = sameStatus({ ...before, lastError: '' }, { ...wanted, lastError: '' })
   return Math.max(soon, written.at + (onlyText ? BETWEEN_TEXTS_MILLISECONDS : BETWEEN_COUNTS_MILLISECONDS))
+}
+
+function isTransition(a: SpeakerStatus, b: SpeakerStatus): boolean {
+  const firstError = a.lastError === undefined && b.lastError !== undefined
+  return a.state !== b.state || a.since !== b.since || a.flaps !== b.flaps || firstError
 }
 
 function sameStatus(a: SpeakerStatus, b: SpeakerStatus): boolean {

@@ -2,7 +2,7 @@
  * The user document's LAN for tests: a switch that runs BIRD, three nodes of which two run the real `terway-edge node`, and a real API
  * server with the real controller; each in a network namespace, all on 172.16.0.0/16.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TestApiServer } from '../support/kube-apiserver.ts'
@@ -146,6 +146,15 @@ export class SpeakerLan {
     this.#processes.delete(name)
   }
 
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#processes.get(name)?.kill(signal)
+  }
+
+  /** What BIRD logged since it was first started: a line per NOTIFICATION among others. */
+  switchLog(): string {
+    return readFileSync(this.#path('bird-messages.log'), 'utf8')
+  }
+
   log(name: string): string {
     return readFileSync(join(this.folder, `${name}.log`), 'utf8')
   }
@@ -270,9 +279,10 @@ ${peers.join('\n')}
   }
 
   #spawn(name: string, namespace: string, command: readonly string[]): void {
-    const log = Bun.file(join(this.folder, `${name}.log`))
+    const log = openSync(join(this.folder, `${name}.log`), 'a')
     const inside = ['ip', 'netns', 'exec', this.namespace(namespace), ...command]
     this.#processes.set(name, Bun.spawn(inside, { stdin: 'ignore', stdout: log, stderr: log }))
+    closeSync(log)
   }
 
   #path(name: string): string {

@@ -3,7 +3,7 @@
  * real nodes, a real BIRD as the switch. The tests are one story and run in this order; each ends with sessions that work.
  */
 import { afterAll, expect } from 'bun:test'
-import { eventually, run } from '../support/namespaces.ts'
+import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { BGPPEER_YAML, PASSWORD, SECRET_YAML, SpeakerLan, type SpeakerName } from './speaker-lan.ts'
 
@@ -79,7 +79,7 @@ story(
     await at.stop('bird')
     await eventually('the sessions are lost', () => at.events('SessionLost').length >= 2, 30)
     at.startSwitch({ ...asDocumented, password: 'another' })
-    await eventually('the suspicion', () => /FailedEstablish.*password/.test(at.describe()), 90)
+    await eventually('the suspicion', () => /FailedEstablish.*wrong password/.test(at.describe()), 90)
     await at.stop('bird')
     at.startSwitch(asDocumented)
     await at.established(90)
@@ -132,6 +132,8 @@ story(
     const at = await lan()
     const watch = at.watchSwitchRoutes()
     const routes = at.switchRoutes()
+    const notifications = () => at.switchLog().match(/Received: /g)?.length
+    const notified = notifications()
     await at.server.stopApiServer()
     await Bun.sleep(5_000)
     const established = () => at.birdc('show protocols').match(/BGP.*Established/g)?.length
@@ -144,6 +146,7 @@ story(
     await eventually('both sessions are up again', () => established() === 2, 90)
     expect(at.switchRoutes()).toEqual(routes)
     expect(watch.deletions()).toEqual([])
+    expect(notifications()).toBe(notified)
     await watch.stop()
 
     await at.server.startApiServer()
@@ -168,13 +171,30 @@ story(
 )
 
 story(
+  'a speaker that is drained withdraws, ceases and takes its entry away; the other one keeps the routes up',
+  async () => {
+    const at = await lan()
+    const watch = at.watchSwitchRoutes()
+    at.signal('node-1', 'SIGUSR2')
+    await eventually('the Cease', () => /node_1: Received: Administrative shutdown/.test(at.switchLog()), 30)
+    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-2', 30)
+    expect(at.switchRoutes()).toEqual(at.wantedRoutes())
+    expect(watch.deletions()).toEqual([])
+    await watch.stop()
+    await at.stop('node-1')
+    at.startNode('node-1')
+    await at.established(90)
+  },
+  3 * MINUTES,
+)
+
+story(
   'a BGPPeer that is deleted is withdrawn and its sessions cease',
   async () => {
     const at = await lan()
     at.server.kubectl(['delete', 'bgppeer', 'peer'])
     await eventually('no route is left', () => Object.keys(at.switchRoutes()).length === 0, 30)
-    const messages = run(['cat', `${at.folder}/bird-messages.log`]).stdout
-    expect(messages).toMatch(/Received: (Peer de-configured|Administrative shutdown)/)
+    await eventually('the Cease', () => /node_1: Received: Peer de-configured/.test(at.switchLog()), 10)
   },
   2 * MINUTES,
 )

@@ -75,6 +75,8 @@ test('a session that flaps, counts that grow and texts that change are written a
   const written = { status: up, at: 100_000 }
   expect(writeDueAt(written, { ...up, flaps: 1 }, 100_500)).toBe(105_000)
   expect(writeDueAt(written, { ...up, advertisedPrefixes: 4 }, 100_500)).toBe(110_000)
+  const trying = { ...up, state: 'Active' }
+  expect(writeDueAt({ status: trying, at: 100_000 }, { ...trying, lastError: 'refused' }, 100_500)).toBe(105_000)
   const down = { ...up, state: 'Active', lastError: 'refused' }
   expect(writeDueAt({ status: down, at: 100_000 }, { ...down, lastError: 'timed out' }, 100_500)).toBe(130_000)
 })
