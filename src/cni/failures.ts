@@ -1,4 +1,7 @@
-/** Errors that were thrown on the way, as the failures that CNI has for them, each with what an operator can do. Pure. */
+/**
+ * Errors that were thrown on the way, as the failures that CNI has for them, each with what an operator can do. Pure: told by the class
+ * and number of an error, never by its text.
+ */
 import { errorText } from '../lib/errors.ts'
 import { StoreError } from './address-store.ts'
 import { CNI_ERROR, type Failure, failure } from './protocol.ts'

@@ -35,23 +35,25 @@ export async function cniCommand(args: readonly string[]): Promise<number> {
     )
     return 2
   }
-  const environment: Environment = process.env
-  const known = COMMANDS.some(command => command === environment.CNI_COMMAND)
-  const { exitStatus, output } = await answerRead(environment, known ? () => Bun.stdin.text() : async () => '')
+  const { exitStatus, output } = await answerProcess(process.env)
   if (output !== undefined) writeAll(`${JSON.stringify(output)}\n`)
   return exitStatus
 }
 
-async function answerRead(environment: Environment, read: () => Promise<string>): Promise<Answer> {
+async function answerProcess(environment: Environment): Promise<Answer> {
+  // Someone at a terminal, without a command, is told so and not kept waiting for input.
+  if (!COMMANDS.some(command => command === environment.CNI_COMMAND)) return answer(environment, '')
+  let stdin: string
   try {
-    return answer(environment, await read())
+    stdin = await Bun.stdin.text()
   } catch (error) {
     const unread = failure(CNI_ERROR.ioFailure, `cannot read the network configuration from stdin: ${errorText(error)}`)
     return { exitStatus: 1, output: encodeFailure(unread, NEWEST_VERSION) }
   }
+  return answer(environment, stdin)
 }
 
-/** Decodes, does and encodes one request. Never throws. */
+/** Decodes, does and encodes one request; whatever fails is in the answer. */
 export function answer(environment: Environment, stdin: string): Answer {
   const { version, request } = decodeRequest(environment, stdin)
   const outcome = 'kind' in request ? request : perform(request)

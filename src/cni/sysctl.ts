@@ -1,4 +1,7 @@
-/** Interface settings under /proc/sys/net, of the network namespace that the calling thread is in. */
+/**
+ * Settings of single interfaces under /proc/sys/net, of the network namespace that the calling thread is in. Only those of links that
+ * this room made are written; the node's own are the agent's.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { errorCode } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
