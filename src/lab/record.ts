@@ -26,7 +26,12 @@ export interface PageRecord {
   readonly url: string
 }
 
-/** An object that the lab made in a real cluster. */
+export interface PodRecord {
+  readonly node: string
+  readonly address: string
+}
+
+/** An object that the lab made in its cluster. */
 export interface ObjectRecord {
   readonly kind: string
   readonly name: string
@@ -39,9 +44,11 @@ export interface LabRecord {
   readonly namespaces: readonly NamespaceRecord[]
   readonly processes: readonly ProcessRecord[]
   readonly pages: readonly PageRecord[]
+  readonly pods: readonly PodRecord[]
   /** The kubeconfig that works from the host. */
   readonly kubeconfig: string
-  /** In a real cluster, what is to be removed from it. */
+  /** Not the lab's own API server: what the lab made in it is to be removed. */
+  readonly realCluster: boolean
   readonly objects: readonly ObjectRecord[]
 }
 

@@ -113,17 +113,23 @@ class FarSide {
 
 async function passOn(near: Socket, { dial }: RelayRoute, clock: Clock): Promise<void> {
   const far = new FarSide(near)
-  near.on('data', bytes => far.write(bytes))
+  near.on('data', bytes => far.write(typeof bytes === 'string' ? Buffer.from(bytes) : bytes))
   near.on('close', () => far.end())
-  const { handlers } = far
-  const socket =
-    dial.namespace === undefined
-      ? await Bun.connect({ hostname: dial.address, port: dial.port, socket: handlers })
-      : await Bun.connect({
-          fd: await connectIn(dial.namespace, dial, { clock, milliseconds: DIAL_MILLISECONDS }),
-          socket: handlers,
-        })
+  const socket = await dialFrom(dial, far.handlers, clock)
   far.attach(socket)
+}
+
+async function dialFrom(
+  dial: RelayRoute['dial'],
+  handlers: Bun.SocketHandler<undefined>,
+  clock: Clock,
+): Promise<Bun.Socket<undefined>> {
+  if (dial.namespace === undefined) {
+    return Bun.connect({ hostname: dial.address, port: dial.port, socket: handlers })
+  }
+  const fd = await connectIn(dial.namespace, dial, { clock, milliseconds: DIAL_MILLISECONDS })
+  // Bun's types do not know yet that it takes over a descriptor.
+  return Bun.connect({ fd, socket: handlers } as unknown as Bun.TCPSocketConnectOptions<undefined>)
 }
 
 /** The routes in a relay's file, which the lab writes and the relay process reads. */

@@ -1,11 +1,15 @@
 /** Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them, bridges, addresses. By iproute2. */
 import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
-import { inNetworkNamespace } from '../lib/libc.ts'
+import { inNetworkNamespace, isRoot } from '../lib/libc.ts'
 import type { LabPlan, LanPlan } from './plan.ts'
 import { namespacesOf } from './plan.ts'
 import type { LabBook, NamespaceRecord } from './record.ts'
 import { attempt, run } from './run.ts'
+
+export function requireRoot(): void {
+  if (!isRoot()) throw new UserError('the lab works with network namespaces, which needs root: run it with sudo')
+}
 
 export function namespacePath(namespace: string): string {
   return `/run/netns/${namespace}`

@@ -1,0 +1,195 @@
+/** The state of a lab as `lab status` shows it, and what is wrong with it. Pure. */
+import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { type Column, formatTable } from '../lib/table.ts'
+import type { ClusterState } from './cluster.ts'
+import { type LabPlan, nodesOf } from './plan.ts'
+import type { Probe } from './probe.ts'
+import type { LabRecord, PageRecord } from './record.ts'
+import type { KernelRoute, RouterSession } from './router-state.ts'
+
+export interface NodeRow {
+  readonly node: string
+  readonly address: string
+  readonly lan: string
+  readonly podCIDRs: readonly string[]
+  readonly pod?: string
+}
+
+export interface SessionRow {
+  readonly bgpPeer: string
+  readonly node: string
+  readonly switch: string
+  readonly router: string
+  /** As the speaker wrote it into the BGPPeer's status. */
+  readonly speakerState: string
+  /** As the switch itself says it. */
+  readonly switchState: string
+  readonly advertised: number
+  readonly received: number
+  readonly lastError?: string
+}
+
+/** A pod CIDR in the kernel of its own LAN's switch: it must lead to the owning node, not to the speaker. */
+export interface RouteRow {
+  readonly switch: string
+  readonly podCIDR: string
+  readonly node: string
+  readonly expectedVia: string
+  readonly via: readonly string[]
+}
+
+export interface LabState {
+  readonly nodes: readonly NodeRow[]
+  readonly sessions: readonly SessionRow[]
+  readonly routes: readonly RouteRow[]
+  readonly matrix: readonly Probe[]
+  readonly pages: readonly PageRecord[]
+  readonly problems: readonly string[]
+}
+
+/** What was observed, each by the name of its switch. */
+export interface Observed {
+  readonly cluster: ClusterState
+  readonly sessions: ReadonlyMap<string, readonly RouterSession[]>
+  readonly routes: ReadonlyMap<string, readonly KernelRoute[]>
+  readonly matrix: readonly Probe[]
+  readonly deadProcesses: readonly string[]
+}
+
+export function labState(plan: LabPlan, record: LabRecord, observed: Observed): LabState {
+  const pods = new Map(record.pods.map(pod => [pod.node, pod.address]))
+  const nodes = plan.lans.flatMap(lan =>
+    lan.nodes.map((node): NodeRow => {
+      const pod = pods.get(node.name)
+      return {
+        node: node.name,
+        address: node.address,
+        lan: lan.bgpPeer,
+        podCIDRs: observed.cluster.podCIDRs.get(node.name) ?? [],
+        ...(pod === undefined ? {} : { pod }),
+      }
+    }),
+  )
+  const state = {
+    nodes,
+    sessions: sessionRows(plan, observed),
+    routes: routeRows(plan, observed, nodes),
+    matrix: observed.matrix,
+    pages: record.pages,
+  }
+  return { ...state, problems: problemsOf(plan, state, observed.deadProcesses) }
+}
+
+function sessionRows(plan: LabPlan, { cluster, sessions }: Observed): readonly SessionRow[] {
+  return plan.lans.flatMap(lan => {
+    const peer = cluster.peers.find(({ metadata }) => metadata.name === lan.bgpPeer)
+    return lan.speakers.map((node): SessionRow => {
+      const speaker: SpeakerStatus | undefined = peer?.status?.speakers?.find(entry => entry.node === node.name)
+      const seen = sessions.get(lan.switch.name)?.find(({ peerAddress }) => peerAddress === node.address)
+      const lastError = speaker?.lastError ?? seen?.lastError
+      return {
+        bgpPeer: lan.bgpPeer,
+        node: node.name,
+        switch: lan.switch.name,
+        router: lan.switch.router,
+        speakerState: speaker?.state ?? 'unknown',
+        switchState: seen?.state ?? 'unknown',
+        advertised: speaker?.advertisedPrefixes ?? 0,
+        received: seen?.received ?? 0,
+        ...(lastError === undefined ? {} : { lastError }),
+      }
+    })
+  })
+}
+
+function routeRows(plan: LabPlan, { routes }: Observed, nodes: readonly NodeRow[]): readonly RouteRow[] {
+  return plan.lans.flatMap(lan =>
+    lan.nodes.flatMap(node =>
+      (nodes.find(row => row.node === node.name)?.podCIDRs ?? []).map(podCIDR => ({
+        switch: lan.switch.name,
+        podCIDR,
+        node: node.name,
+        expectedVia: node.address,
+        via: routes.get(lan.switch.name)?.find(route => route.destination === podCIDR)?.via ?? [],
+      })),
+    ),
+  )
+}
+
+function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: readonly string[]): readonly string[] {
+  const { nodes, sessions, routes, matrix } = state
+  const hosts = nodesOf(plan).length + 1
+  return [
+    ...dead.map(name => `the process ${name} has ended`),
+    ...nodes.filter(row => row.podCIDRs.length === 0).map(row => `${row.node} has no pod CIDR`),
+    ...nodes.filter(row => row.pod === undefined).map(row => `${row.node} has no pod`),
+    ...sessions
+      .filter(row => row.speakerState !== 'Established' || row.switchState !== 'Established')
+      .map(row => sessionProblem(row)),
+    ...routes
+      .filter(row => row.via.length !== 1 || row.via[0] !== row.expectedVia)
+      .map(row => `${row.switch} has ${row.podCIDR} of ${row.node} ${viaText(row.via)}, not via ${row.expectedVia}`),
+    ...matrix.filter(cell => !cell.ok).map(cell => `${cell.from} to ${cell.to}: ${cell.problem}`),
+    ...(matrix.length === hosts * (hosts - 1) ? [] : [`${matrix.length} of ${hosts * (hosts - 1)} paths were tried`]),
+  ]
+}
+
+function sessionProblem(row: SessionRow): string {
+  const why = row.lastError === undefined ? '' : ` (${row.lastError})`
+  return `${row.bgpPeer}: the session of ${row.node} with ${row.switch} is ${row.speakerState} here and ${row.switchState} there${why}`
+}
+
+function viaText(via: readonly string[]): string {
+  return via.length === 0 ? 'not at all' : `via ${via.join(' and ')}`
+}
+
+/** The state as tables for people. */
+export function formatState(state: LabState): string {
+  const { nodes, sessions, routes, matrix, pages } = state
+  const table = (titles: readonly string[], rows: readonly (readonly string[])[]) =>
+    formatTable(
+      titles.map((title): Column => ({ title })),
+      rows,
+    )
+  const sections = [
+    table(
+      ['NODE', 'ADDRESS', 'LAN', 'PODCIDR', 'POD'],
+      nodes.map(row => [row.node, row.address, row.lan, row.podCIDRs.join(',') || '-', row.pod ?? '-']),
+    ),
+    table(
+      ['BGPPEER', 'SPEAKER', 'SAYS', 'ADVERTISED', 'SWITCH', 'SAYS', 'RECEIVED'],
+      sessions.map(row => [
+        row.bgpPeer,
+        row.node,
+        row.speakerState,
+        String(row.advertised),
+        `${row.switch} (${row.router})`,
+        row.switchState,
+        String(row.received),
+      ]),
+    ),
+    table(
+      ['SWITCH', 'DESTINATION', 'VIA', 'OWNER'],
+      routes.map(row => [row.switch, row.podCIDR, row.via.join(',') || '-', row.node]),
+    ),
+    `Ping from row to column, with the source address that the receiver saw:\n${formatMatrix(matrix)}`,
+    table(
+      ['STATUS PAGE', 'ADDRESS'],
+      pages.map(({ name, url }) => [name, url]),
+    ),
+  ]
+  return sections.join('\n')
+}
+
+function formatMatrix(matrix: readonly Probe[]): string {
+  const names = [...new Set(matrix.map(({ from }) => from))]
+  const cell = (from: string, to: string) => {
+    const found = matrix.find(probe => probe.from === from && probe.to === to)
+    if (found === undefined) return '-'
+    return found.ok ? `ok ${found.sourceSeen}` : `FAILED ${found.problem}`
+  }
+  return formatTable(
+    ['FROM', ...names.map(name => `TO ${name}`)].map((title): Column => ({ title })),
+    names.map(from => [from, ...names.map(to => cell(from, to))]),
+  )
+}

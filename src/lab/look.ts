@@ -1,0 +1,73 @@
+/** What a person does with a lab that is up: look at it, run commands in it. */
+import type { Clock } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
+import { openCluster } from './cluster.ts'
+import type { LabState } from './lab-state.ts'
+import { observeLab } from './observe.ts'
+import { namespacesOf, planLab } from './plan.ts'
+import { insideKubeconfig } from './programs.ts'
+import { type LabRecord, readRecord } from './record.ts'
+import { findProgram, inside } from './run.ts'
+import { requireRoot } from './topology.ts'
+
+/** The record of a lab that is there. */
+function requireLab(directory: string): LabRecord {
+  const record = readRecord(directory)
+  if (record === undefined) throw new UserError(`there is no lab in ${directory}: build one with "terway-edge lab up"`)
+  return record
+}
+
+/** The state of a lab that is up. */
+export async function lookAt(directory: string, clock: Clock): Promise<LabState> {
+  requireRoot()
+  const record = requireLab(directory)
+  if (record.phase !== 'up') {
+    throw new UserError(
+      `the lab in ${directory} is being built, or was killed while it was: "terway-edge lab down" removes it`,
+    )
+  }
+  const api = openCluster(record.kubeconfig, clock)
+  try {
+    return await observeLab({ plan: planLab(record.options), record, api, clock })
+  } finally {
+    api.close()
+  }
+}
+
+/** Runs a command in a part of the lab, with the person's terminal; its exit status. */
+export async function executeIn(directory: string, place: string, command: readonly string[]): Promise<number> {
+  requireRoot()
+  const places = namespacesOf(planLab(requireLab(directory).options))
+  const namespace = places.get(place)
+  if (namespace === undefined) {
+    throw new UserError(`${JSON.stringify(place)} is no part of the lab: it has ${[...places.keys()].join(', ')}`, {
+      exitStatus: 2,
+    })
+  }
+  return inTerminal(inside(namespace, command))
+}
+
+/** Runs kubectl in the VPC, where the API server is. */
+export async function runKubectl(directory: string, words: readonly string[]): Promise<number> {
+  if (findProgram('kubectl') === undefined) {
+    throw new UserError(
+      `kubectl is not installed; the lab works without it, and with any client: --kubeconfig ${requireLab(directory).kubeconfig}`,
+    )
+  }
+  return executeIn(directory, 'vpc', ['kubectl', `--kubeconfig=${insideKubeconfig(directory)}`, ...words])
+}
+
+async function inTerminal([program = '', ...args]: readonly string[]): Promise<number> {
+  const child = Bun.spawn([findProgram(program) ?? program, ...args], {
+    stdin: 'inherit',
+    stdout: 'inherit',
+    stderr: 'inherit',
+  })
+  const ignore = () => {} // Ctrl-C is for the command; we wait for it
+  process.on('SIGINT', ignore)
+  try {
+    return await child.exited
+  } finally {
+    process.off('SIGINT', ignore)
+  }
+}
