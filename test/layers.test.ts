@@ -8,6 +8,7 @@ import { dirname, normalize } from 'node:path'
 
 const RANKS: Readonly<Record<string, number>> = {
   lib: 0,
+  bfd: 1,
   bgp: 1,
   netlink: 1,
   kube: 1,

@@ -1,6 +1,6 @@
 /**
  * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces. THE ONLY FILE THAT IMPORTS
- * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, the namespace rooms and the service notification.
+ * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, bfd/transport.ts, the namespace rooms and the service notification.
  *
  * Every call returns a non-negative result or throws `SystemError` with the errno; all are synchronous. Pointers are taken right
  * before the call, because the first `.buffer` access of a small typed array moves its storage (`pinned` touches it first).
@@ -180,6 +180,34 @@ export function setSocketOptionInt(fd: number, level: number, option: number, va
   const bytes = new Uint8Array(4)
   new DataView(bytes.buffer).setInt32(0, value, true)
   setSocketOption(fd, level, option, bytes)
+}
+
+/** One instruction of a classic BPF program: struct sock_filter (linux/filter.h). */
+export interface FilterInstruction {
+  readonly code: number
+  readonly jumpTrue: number
+  readonly jumpFalse: number
+  readonly k: number
+}
+
+const SOL_SOCKET = 1
+const SO_ATTACH_FILTER = 26
+
+/** Has the kernel run `program` on every packet of the socket (SO_ATTACH_FILTER); replaces the one before at once. */
+export function attachFilter(fd: number, program: readonly FilterInstruction[]): void {
+  const code = pinned(new Uint8Array(program.length * 8))
+  const view = new DataView(code.buffer)
+  for (const [index, { code: operation, jumpTrue, jumpFalse, k }] of program.entries()) {
+    view.setUint16(index * 8, operation, true)
+    view.setUint8(index * 8 + 2, jumpTrue)
+    view.setUint8(index * 8 + 3, jumpFalse)
+    view.setUint32(index * 8 + 4, k >>> 0, true)
+  }
+  const header = new Uint8Array(16) // struct sock_fprog
+  const fields = new DataView(header.buffer)
+  fields.setUint16(0, program.length, true)
+  fields.setBigUint64(8, BigInt(ptr(code)), true)
+  setSocketOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, header)
 }
 
 export function getSocketOptionInt(fd: number, level: number, option: number): number {
