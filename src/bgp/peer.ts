@@ -170,6 +170,7 @@ export class Peer implements SessionHost {
 
   up(session: PeerSession, negotiated: Negotiated): void {
     const { clock, log, emit } = this.#options
+    const again = this.#hadSession
     this.#established = { session, at: clock.monotonic() }
     this.#hadSession = true
     this.#capabilities = true
@@ -182,16 +183,19 @@ export class Peer implements SessionHost {
     this.#touch()
     log.info({ address: this.#config.peerAddress }, 'BGP session established')
     emit({ kind: 'established', key: this.#config.key, session: this.view() })
-    if (negotiated.gracefulRestart?.peerRestarted) this.#emitRestart('the peer has restarted')
+    // Some set the bit on their first start too, when nothing of it concerns us.
+    if (again && negotiated.gracefulRestart?.peerRestarted) this.#emitRestart('the peer has restarted')
     this.#pump()
   }
 
   down(session: PeerSession, reason: Down, was: Negotiated | undefined): void {
+    if (!this.#sessions.includes(session)) return
     const openSent = was !== undefined || session.localAddress !== undefined
-    const idle = session.state === 'Idle'
-    if (idle) this.#sessions = this.#sessions.filter(other => other !== session)
-    // An accepted connection has a machine of its own, which ends with it.
-    else if (session.direction === 'incoming') session.handle({ kind: 'AutomaticStop' })
+    // OpenSent that lost its connection is in Active: a machine ends with its connection, and the rest that follows replaces the
+    // ConnectRetryTimer.
+    const ended = session.state === 'Idle' || session.state === 'Active'
+    if (ended) this.#sessions = this.#sessions.filter(other => other !== session)
+    if (session.state === 'Active') session.handle({ kind: 'AutomaticStop' })
     if (was !== undefined) this.#lost(reason, was)
     else if (reason.kind !== 'stopped' && reason.kind !== 'collision') this.#failed(reason, openSent)
     if (!this.#closed) this.#rest(reason)

@@ -135,23 +135,29 @@ export class Lan {
     )
   }
 
-  /** From now on notes every route via a gateway that the switch's kernel loses; the result gives their prefixes. */
-  async watchRemovedRoutes(): Promise<() => string[]> {
+  /** From now on notes every route via a gateway that the switch's kernel loses; the result gives their prefixes so far. */
+  async watchRemovedRoutes(): Promise<() => Promise<string[]>> {
     const monitor = this.network.spawn(this.switch, ['ip', 'monitor', 'route'])
     let text = ''
     void (async () => {
       for await (const chunk of monitor.stdout) text += new TextDecoder().decode(chunk)
     })()
-    // The monitor is there when it sees a route come and go.
-    await eventually('ip monitor works', () => {
-      this.network.ip(this.switch, 'route add 192.0.2.0/24 via 10.9.0.1', { mayFail: true })
-      this.network.ip(this.switch, 'route del 192.0.2.0/24', { mayFail: true })
-      return text.includes('Deleted 192.0.2.0/24')
-    })
-    return () =>
-      [...text.matchAll(/^Deleted (\S+) via/gm)].flatMap(([, prefix = '']) =>
-        prefix === '192.0.2.0/24' ? [] : [prefix],
-      )
+    let marks = 0
+    // A route that comes and goes, seen by the monitor: everything before it was seen too.
+    const upToNow = async () => {
+      const mark = `192.0.2.${++marks}`
+      await eventually('ip monitor works', () => {
+        this.network.ip(this.switch, `route replace ${mark} via ${NODE.ipv4}`)
+        this.network.ip(this.switch, `route del ${mark}`)
+        return text.includes(`Deleted ${mark}`)
+      })
+    }
+    await upToNow()
+    return async () => {
+      await upToNow()
+      const removed = [...text.matchAll(/^Deleted (\S+) .*\bvia\b/gm)].map(([, prefix = '']) => prefix)
+      return removed.filter(prefix => !prefix.startsWith('192.0.2.'))
+    }
   }
 
   async close(): Promise<void> {
