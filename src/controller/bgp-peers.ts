@@ -1,0 +1,144 @@
+/**
+ * Evaluates BGPPeers against the nodes that exist: which nodes each selects, whether it can work and what to change if not, how its
+ * sessions are. Pure. A BGPPeer with a problem disturbs no other one, and its own good parts go on.
+ */
+import { decodePassword } from '../kube/bgp-password.ts'
+import type { BGPPeer, BGPPeerObject, SpeakerStatus } from '../kube/bgp-peer.ts'
+import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
+import type { SecretAnswer } from '../kube/merge-cluster.ts'
+import { parseNodeSelector, selects } from '../kube/node-selector.ts'
+import type { Condition } from '../kube/resources.ts'
+
+/** A condition before it has times. */
+export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>
+
+export interface EvaluatedPeer {
+  readonly name: string
+  readonly object: BGPPeerObject
+  /** Undefined where the spec cannot work. */
+  readonly peer: BGPPeer | undefined
+  /** Names of all nodes that it selects, sorted; of one that cannot work, those that it selected before. */
+  readonly nodes: readonly string[]
+  readonly accepted: Finding
+  readonly established: Finding
+  /** Entries of speakers that are named in the spec and exist. */
+  readonly speakers: readonly SpeakerStatus[]
+  readonly sessions: string
+  readonly prefixes: number
+}
+
+export interface PeerInputs {
+  readonly peers: Iterable<BGPPeerObject>
+  /** Labels by node name. */
+  readonly nodes: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** Nodes that were published with a BGPPeer, by its name. */
+  readonly published: ReadonlyMap<string, readonly string[]>
+  /** What is known of a Secret in kube-system; undefined while nobody has answered yet. */
+  readonly secret: (name: string) => SecretAnswer | undefined
+}
+
+/** The BGPPeers by name, evaluated. */
+export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
+  const decoded = [...inputs.peers]
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
+    .map(object => ({ object, decoded: decodeBGPPeer(object) }))
+  const good = decoded.flatMap(({ decoded }) => ('peer' in decoded ? [decoded.peer] : []))
+  return decoded.map(({ object, decoded }) => {
+    const { name } = object.metadata
+    const peer = 'peer' in decoded ? decoded.peer : undefined
+    const nodes =
+      (peer === undefined
+        ? inputs.published.get(name)?.filter(node => inputs.nodes.has(node))
+        : selected(peer, inputs)) ?? []
+    const problems = 'problems' in decoded ? decoded.problems : []
+    const invalid = problems.map(({ path, message }) => `${path}: ${message}`).join('; ')
+    const accepted: Finding =
+      peer === undefined
+        ? { status: 'False', reason: 'InvalidSpec', message: invalid }
+        : judge(peer, nodes, good, inputs)
+    const wanted = peer?.spec.localSpeakers ?? []
+    const speakers = (object.status?.speakers ?? []).filter(
+      ({ node }) => wanted.includes(node) && inputs.nodes.has(node),
+    )
+    const up = speakers.filter(({ state }) => state === 'Established')
+    return {
+      name,
+      object,
+      peer,
+      nodes,
+      accepted,
+      established: establishment(wanted, speakers, up),
+      speakers,
+      sessions: `${up.length}/${wanted.length}`,
+      prefixes: Math.max(0, ...up.map(({ advertisedPrefixes }) => advertisedPrefixes ?? 0)),
+    }
+  })
+}
+
+function selected(peer: BGPPeer, { nodes }: PeerInputs): readonly string[] {
+  const parsed = parseNodeSelector(peer.spec.nodeSelector)
+  if ('problem' in parsed) return []
+  return [...nodes].flatMap(([name, labels]) => (selects(parsed.selector, labels) ? [name] : [])).sort()
+}
+
+/** The Accepted condition of a spec that is valid in itself. The first thing that is wrong counts; False means that a session is missing. */
+function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[], inputs: PeerInputs): Finding {
+  const { localSpeakers, authPassword, nodeSelector } = peer.spec
+  const unknown = localSpeakers.filter(name => !inputs.nodes.has(name))
+  if (unknown.length > 0) {
+    const subject = unknown.length === 1 ? 'is no node' : 'are no nodes'
+    const message = `${unknown.join(', ')} ${subject} of this cluster; correct spec.localSpeakers (see kubectl get nodes)`
+    return { status: 'False', reason: 'UnknownSpeaker', message }
+  }
+  const twin = all.find(other => other.name < peer.name && sharesSession(other, peer))
+  if (twin !== undefined) {
+    const message = `BGPPeer ${twin.name} opens the same sessions (same speaker, peerIP and peerPort); delete one of the two`
+    return { status: 'False', reason: 'DuplicatePeer', message }
+  }
+  if (authPassword !== undefined) {
+    const answer = inputs.secret(authPassword.secretKeyRef.name)
+    if (answer !== undefined && 'problem' in answer) {
+      return { status: 'Unknown', reason: 'SecretNotReadable', message: answer.problem }
+    }
+    const password = answer === undefined ? undefined : decodePassword(answer.object, authPassword.secretKeyRef)
+    if (password !== undefined && 'problem' in password) {
+      return { status: 'False', reason: 'SecretNotFound', message: password.problem }
+    }
+  }
+  if (nodes.length === 0) {
+    const message = `spec.nodeSelector ${JSON.stringify(nodeSelector)} selects no node, so nothing is announced; compare kubectl get nodes --show-labels`
+    return { status: 'True', reason: 'NoNodeSelected', message }
+  }
+  const outside = localSpeakers.filter(name => !nodes.includes(name))
+  if (outside.length > 0) {
+    const message = `the speaker ${outside.join(', ')} is not selected by spec.nodeSelector, so its own pods are not announced`
+    return { status: 'True', reason: 'SpeakerNotSelected', message }
+  }
+  return { status: 'True', reason: 'Accepted', message: 'the spec can work' }
+}
+
+function sharesSession(a: BGPPeer, b: BGPPeer): boolean {
+  const same = a.spec.peerIP === b.spec.peerIP && a.spec.peerPort === b.spec.peerPort
+  return same && a.spec.localSpeakers.some(name => b.spec.localSpeakers.includes(name))
+}
+
+/** The Established condition: True when every speaker has its session. */
+function establishment(
+  wanted: readonly string[],
+  speakers: readonly SpeakerStatus[],
+  up: readonly SpeakerStatus[],
+): Finding {
+  if (wanted.length > 0 && up.length === wanted.length) {
+    return { status: 'True', reason: 'AllEstablished', message: 'every speaker has its session' }
+  }
+  const down = wanted.filter(name => !up.some(({ node }) => node === name))
+  const reasons = down.map(name => {
+    const entry = speakers.find(({ node }) => node === name)
+    return `${name}: ${entry === undefined ? 'has not reported yet' : (entry.lastError ?? 'no session')}`
+  })
+  return {
+    status: 'False',
+    reason: up.length === 0 ? 'NoneEstablished' : 'PartlyEstablished',
+    message: reasons.join('; ') || 'there is no speaker',
+  }
+}

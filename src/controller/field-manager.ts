@@ -1,0 +1,2 @@
+/** The name under which the controller owns fields (server-side apply): one, so that nothing has two writers. */
+export const FIELD_MANAGER = 'terway-edge-controller'

@@ -1,0 +1,168 @@
+/**
+ * Leader election by a Lease of coordination.k8s.io, by the rules of the other Kubernetes controllers: the holder renews every 2 s, gives up
+ * when it could not for 10 s, and another may take over when the Lease has not changed for 15 s. Times of other machines are never
+ * compared with ours: only how long *we* have seen no change counts.
+ */
+
+import { ApiError, type KubeApi } from '../kube/api.ts'
+import { type KubeObject, LEASES } from '../kube/resources.ts'
+import type { Clock } from '../lib/clock.ts'
+import { sleep } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+
+export const LEASE_NAME = 'terway-edge-controller'
+const LEASE_SECONDS = 15
+const RENEW_DEADLINE_MILLISECONDS = 10_000
+const RETRY_MILLISECONDS = 2_000
+
+interface LeaseSpec {
+  readonly holderIdentity?: string
+  readonly leaseDurationSeconds?: number
+  readonly acquireTime?: string
+  readonly renewTime?: string
+  readonly leaseTransitions?: number
+}
+
+export interface Lease extends KubeObject {
+  readonly spec?: LeaseSpec
+}
+
+/** A Lease as we last saw it change, and when (monotonic milliseconds). */
+export interface Observed {
+  readonly lease: Lease
+  readonly at: number
+}
+
+export type LeaseStep = 'create' | 'renew' | 'take' | 'wait'
+
+/** What to do about the Lease at `now`. Pure. */
+export function leaseStep(observed: Observed | undefined, identity: string, now: number): LeaseStep {
+  if (observed === undefined) return 'create'
+  const { holderIdentity, leaseDurationSeconds } = observed.lease.spec ?? {}
+  if (holderIdentity === identity) return 'renew'
+  if (holderIdentity === undefined || holderIdentity === '') return 'take'
+  return now - observed.at >= (leaseDurationSeconds ?? LEASE_SECONDS) * 1000 ? 'take' : 'wait'
+}
+
+export interface ElectionOptions {
+  readonly api: KubeApi
+  readonly clock: Clock
+  readonly log: Log
+  readonly namespace: string
+  /** Unique per process. */
+  readonly identity: string
+  /** Called when `isLeader` or `leader` has changed. */
+  readonly onChange: () => void
+}
+
+export class Election {
+  readonly #options: ElectionOptions
+  readonly #closed = new AbortController()
+  readonly #running: Promise<void>
+  #observed: Observed | undefined
+  /** Until when (monotonic) we lead: renewed with each write that succeeded. */
+  #leadsUntil = 0
+  #wasLeader = false
+  #problem: string | undefined
+
+  constructor(options: ElectionOptions) {
+    this.#options = options
+    this.#running = this.#run()
+  }
+  get isLeader(): boolean {
+    return !this.#closed.signal.aborted && this.#options.clock.monotonic() < this.#leadsUntil
+  }
+  /** The identity of who holds the Lease. */
+  get leader(): string | undefined {
+    return this.#observed?.lease.spec?.holderIdentity || undefined
+  }
+  /** Why the last try failed. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+  /** Gives the Lease back, so that another need not wait. */
+  async close(): Promise<void> {
+    const held = this.isLeader
+    this.#closed.abort()
+    await this.#running
+    if (!held || this.#observed === undefined) return
+    const { lease } = this.#observed
+    const released = { ...lease, spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 } }
+    await this.#options.api.replace(LEASES, released).catch(() => {}) // it runs out by itself
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options
+    while (!this.#closed.signal.aborted) {
+      try {
+        await this.#step()
+        this.#problem = undefined
+      } catch (error) {
+        this.#failed(error)
+      }
+      this.#tell()
+      await sleep(clock, RETRY_MILLISECONDS * (1 + clock.random() / 5), this.#closed.signal)
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { api, clock, namespace, identity } = this.#options
+    this.#observe(await api.get<Lease>(LEASES, LEASE_NAME, namespace))
+    if (this.#closed.signal.aborted) return
+    const step = leaseStep(this.#observed, identity, clock.monotonic())
+    if (step === 'wait') return
+    const sent = clock.monotonic()
+    const wanted = this.#wanted(step)
+    const written = await (step === 'create' ? api.create<Lease>(LEASES, wanted) : api.replace<Lease>(LEASES, wanted))
+    this.#observed = { lease: written, at: clock.monotonic() }
+    this.#leadsUntil = sent + RENEW_DEADLINE_MILLISECONDS
+  }
+
+  #observe(lease: Lease | undefined): void {
+    const now = this.#options.clock.monotonic()
+    if (lease === undefined) this.#observed = undefined
+    else if (lease.metadata.resourceVersion !== this.#observed?.lease.metadata.resourceVersion)
+      this.#observed = { lease, at: now }
+    if (lease?.spec?.holderIdentity !== this.#options.identity) this.#leadsUntil = 0
+  }
+
+  #wanted(step: Exclude<LeaseStep, 'wait'>): Lease {
+    const { clock, namespace, identity } = this.#options
+    const now = new Date(clock.now()).toISOString().replace('Z', '000Z') // metav1.MicroTime
+    const before = this.#observed?.lease
+    const transitions = before?.spec?.leaseTransitions ?? 0
+    return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: before?.metadata ?? { name: LEASE_NAME, namespace },
+      spec: {
+        holderIdentity: identity,
+        leaseDurationSeconds: LEASE_SECONDS,
+        renewTime: now,
+        acquireTime: step === 'renew' ? (before?.spec?.acquireTime ?? now) : now,
+        leaseTransitions: step === 'take' ? transitions + 1 : transitions,
+      },
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof ApiError && error.status === 409) return // another was faster: look again
+    const problem = errorText(error)
+    if (this.#problem === undefined)
+      this.#options.log.warn({ reason: problem }, 'cannot renew or read the leader Lease')
+    this.#problem = problem
+  }
+
+  #tell(): void {
+    const { identity, log, onChange } = this.#options
+    if (this.isLeader !== this.#wasLeader) {
+      this.#wasLeader = this.isLeader
+      log.info(
+        { name: identity, state: this.isLeader ? 'leader' : 'follower' },
+        this.isLeader ? 'leading now' : 'leading no more',
+      )
+    }
+    onChange()
+  }
+}

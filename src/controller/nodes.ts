@@ -1,0 +1,65 @@
+/**
+ * Nodes as the controller needs them: a Node object is 8 to 20 KB and changes with every heartbeat, so a cache keeps only these fields
+ * and a heartbeat changes nothing. Pure.
+ */
+import type { Node } from '../kube/resources.ts'
+import { canonicalAddress, networkOf } from '../lib/ip.ts'
+
+/** A Node decoded: addresses and podCIDRs canonical. */
+export interface NodeFacts {
+  readonly name: string
+  readonly uid: string
+  readonly labels: Readonly<Record<string, string>>
+  /** RFC 3339. */
+  readonly createdAt: string
+  /** InternalIPs in the order of the Node. */
+  readonly addresses: readonly string[]
+  readonly podCIDRs: readonly string[]
+  /** What stands in spec.podCIDRs and is no prefix. */
+  readonly unreadable: readonly string[]
+  readonly ready: boolean
+}
+
+/** The fields in use of a Node, for the cache. */
+export function reduceNode(node: Node): Node {
+  const { name, uid, labels, creationTimestamp } = node.metadata
+  return {
+    apiVersion: node.apiVersion,
+    kind: node.kind,
+    metadata: {
+      name,
+      ...(uid === undefined ? {} : { uid }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
+    },
+    spec: {
+      ...(node.spec?.podCIDR === undefined ? {} : { podCIDR: node.spec.podCIDR }),
+      ...(node.spec?.podCIDRs === undefined ? {} : { podCIDRs: node.spec.podCIDRs }),
+    },
+    status: {
+      addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
+      conditions: (node.status?.conditions ?? [])
+        .filter(({ type }) => type === 'Ready')
+        .map(({ type, status }) => ({ type, status })), // not the time of the heartbeat
+    },
+  }
+}
+
+export function nodeFacts(node: Node): NodeFacts {
+  const { name, uid, labels, creationTimestamp } = node.metadata
+  const written = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : [])
+  const podCIDRs = written.map(networkOf)
+  const addresses = (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP')
+  return {
+    name,
+    uid: uid ?? '',
+    labels: labels ?? {},
+    createdAt: creationTimestamp ?? '',
+    addresses: [
+      ...new Set(addresses.map(({ address }) => canonicalAddress(address)).filter(text => text !== undefined)),
+    ],
+    podCIDRs: podCIDRs.filter(text => text !== undefined),
+    unreadable: written.filter((_, index) => podCIDRs[index] === undefined),
+    ready: (node.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True'),
+  }
+}

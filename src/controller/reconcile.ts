@@ -1,0 +1,282 @@
+/**
+ * The controller: watches Nodes, BGPPeers, RouteSlices and the Secrets that BGPPeers name, and while it holds the Lease makes the cluster
+ * what `decide.ts` says. Followers decide too, for their page, and write nothing.
+ *
+ * Not ready is not empty: nothing is decided before every cache has its first list, so no slice is emptied by a server that is still
+ * thinking. One write that fails stops no other; the pass is tried again with back-off.
+ */
+import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
+import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
+import type { RouteSlice } from '../kube/route-slice.ts'
+import { type Clock, timestamp } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
+import { Announcements, nodeEvent } from './announce.ts'
+import { ensureCrds } from './crds.ts'
+import { type Decision, decide } from './decide.ts'
+import { FIELD_MANAGER } from './field-manager.ts'
+import { Election } from './lease.ts'
+import { type NodeFacts, nodeFacts, reduceNode } from './nodes.ts'
+import { statusPatch, statusToApply } from './peer-status.ts'
+import type { PodCIDRConfig } from './pod-cidr.ts'
+import { PasswordSecrets } from './secrets.ts'
+import { type ClusterRows, clusterRows, NO_ROWS } from './view.ts'
+import { inParallel, until } from './writes.ts'
+
+export interface ControllerConfig extends PodCIDRConfig {
+  readonly allocatePodCIDRs: boolean
+  readonly leaseNamespace: string
+}
+
+export interface ControllerOptions {
+  readonly api: KubeApi
+  readonly events: EventRecorder
+  readonly clock: Clock
+  readonly log: Log
+  /** Unique per process: names the holder of the Lease. */
+  readonly identity: string
+  readonly config: ControllerConfig
+}
+
+export interface ControllerView extends ClusterRows {
+  /** Whether all caches are filled and the CRDs are there. */
+  readonly ready: boolean
+  readonly leader: string | undefined
+  readonly isLeader: boolean
+  readonly contact: {
+    readonly server: string
+    readonly connected: boolean
+    readonly lastContact: number | undefined
+    readonly problem: string | undefined
+  }
+}
+
+export interface Controller {
+  view(): ControllerView
+  /** Calls `listener` after each pass. Returns how to stop that. */
+  onChange(listener: () => void): () => void
+  /** Stops and gives the Lease back. Routes, slices and sessions stay as they are. */
+  close(): Promise<void>
+}
+
+/** Changes that come together (a BGPPeer and its Secret in one file) are one pass. */
+const SETTLE_MILLISECONDS = 200
+const FULL_PASS_MILLISECONDS = 60_000
+/** How long to wait until our own writes have come back by the watch. */
+const ECHO_MILLISECONDS = 5_000
+
+export function createController(options: ControllerOptions): Controller {
+  return new Reconciler(options)
+}
+
+class Reconciler implements Controller {
+  readonly #options: ControllerOptions
+  readonly #nodes: Cache<Node>
+  readonly #peers: Cache<BGPPeerObject>
+  readonly #slices: Cache<RouteSlice>
+  readonly #secrets: PasswordSecrets
+  readonly #election: Election
+  readonly #loop: Loop
+  readonly #listeners = new Set<() => void>()
+  readonly #announcements = new Announcements()
+  #rows: ClusterRows = NO_ROWS
+  #decided = false
+  #crds: 'unknown' | 'there' = 'unknown'
+  #problem: string | undefined
+
+  constructor(options: ControllerOptions) {
+    const { api, clock, log, identity, config } = options
+    this.#options = options
+    this.#loop = new Loop({
+      clock,
+      run: () => this.#pass(),
+      onError: (error, retryMilliseconds) => this.#failed(error, retryMilliseconds),
+      everyMilliseconds: FULL_PASS_MILLISECONDS,
+      settleMilliseconds: SETTLE_MILLISECONDS,
+    })
+    const wake = () => this.#loop.wake()
+    this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode })
+    this.#peers = api.cache<BGPPeerObject>(BGP_PEERS)
+    this.#slices = api.cache<RouteSlice>(ROUTE_SLICES)
+    for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.onChange(wake)
+    this.#secrets = new PasswordSecrets(api, wake)
+    let wasLeader = false
+    this.#election = new Election({
+      api,
+      clock,
+      log,
+      identity,
+      namespace: config.leaseNamespace,
+      onChange: () => {
+        if (this.#election.isLeader !== wasLeader) wake()
+        wasLeader = this.#election.isLeader
+        this.#tell()
+      },
+    })
+    wake()
+  }
+
+  view(): ControllerView {
+    const caches = [this.#nodes, this.#peers, this.#slices]
+    const problem = caches.find(cache => cache.problem !== undefined)?.problem
+    const lastContact = Math.max(0, ...caches.map(cache => cache.lastContact ?? 0))
+    const own = [...new Set([problem, this.#election.problem, this.#problem])].filter(text => text !== undefined)
+    return {
+      ...this.#rows,
+      problems: [...own, ...this.#rows.problems],
+      ready: this.#decided,
+      leader: this.#election.leader,
+      isLeader: this.#election.isLeader,
+      contact: {
+        server: this.#options.api.server,
+        connected: problem === undefined && caches.every(cache => cache.synced),
+        lastContact: lastContact === 0 ? undefined : lastContact,
+        problem,
+      },
+    }
+  }
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  async close(): Promise<void> {
+    this.#listeners.clear()
+    await this.#loop.close()
+    await this.#election.close()
+    this.#secrets.close()
+    for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.close()
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#crds === 'unknown' && this.#election.isLeader) await this.#installCrds()
+    if (!this.#nodes.synced || !this.#peers.synced || !this.#slices.synced) return
+    const peers = [...this.#peers.objects.values()]
+    if (!this.#secrets.watch(peers)) return // wakes when the new ones have answered
+    const { config } = this.#options
+    const nodes = [...this.#nodes.objects.values()].map(nodeFacts)
+    const decision = decide(config, config.allocatePodCIDRs, {
+      nodes,
+      peers,
+      slices: [...this.#slices.objects.values()],
+      secret: name => this.#secrets.answer(name),
+    })
+    this.#rows = clusterRows(nodes, decision)
+    this.#decided = true
+    this.#tell()
+    if (this.#election.isLeader) await this.#carryOut(nodes, decision)
+    this.#problem = undefined
+    this.#tell()
+  }
+
+  async #installCrds(): Promise<void> {
+    const how = await ensureCrds(this.#options.api)
+    this.#crds = 'there'
+    this.#options.log.info({ state: how }, 'the CustomResourceDefinitions are there')
+  }
+
+  /** Everything is tried; the first failure is thrown at the end, so that the pass runs again. */
+  async #carryOut(nodes: readonly NodeFacts[], decision: Decision): Promise<void> {
+    const { events } = this.#options
+    for (const event of this.#announcements.peerEvents(decision.peers)) events.record(event)
+    for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
+    const writes = [
+      ...this.#sliceWrites(decision),
+      ...this.#statusWrites(decision),
+      ...this.#nodeWrites(nodes, decision),
+    ]
+    const failures = await inParallel(writes, () => this.#election.isLeader)
+    const [first] = failures
+    if (first !== undefined) throw first
+  }
+
+  /** Each returns when the write has come back by the watch: the next pass must not decide on what was before it. */
+  #sliceWrites({ slices }: Decision): (() => Promise<void>)[] {
+    const { api, log } = this.#options
+    const echo = (written: RouteSlice) =>
+      this.#echo(this.#slices, () => {
+        const seen = this.#slices.objects.get(written.metadata.name)
+        return seen?.metadata.resourceVersion === written.metadata.resourceVersion
+      })
+    return [
+      ...slices.create.map(slice => async () => {
+        const written = await api.create<RouteSlice>(ROUTE_SLICES, slice)
+        log.info({ name: slice.metadata.name, count: slice.entries.length }, 'created a RouteSlice')
+        await echo(written)
+      }),
+      ...slices.replace.map(slice => async () => echo(await api.replace<RouteSlice>(ROUTE_SLICES, slice))),
+      ...slices.remove.map(name => async () => {
+        await api.delete(ROUTE_SLICES, name)
+        log.info({ name }, 'deleted an empty RouteSlice')
+        await this.#echo(this.#slices, () => !this.#slices.objects.has(name))
+      }),
+    ]
+  }
+
+  #statusWrites({ peers }: Decision): (() => Promise<void>)[] {
+    const { api, clock, log } = this.#options
+    return peers.flatMap(evaluated => {
+      const status = statusToApply(evaluated, timestamp(clock.now()))
+      if (status === undefined) return []
+      return [
+        async () => {
+          const patch = statusPatch(evaluated, status)
+          await api.apply(BGP_PEERS, patch, { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' })
+          const { status: state, reason, message } = evaluated.accepted
+          const fields = { bgpPeer: evaluated.name, state: evaluated.sessions, reason, detail: message }
+          if (state === 'True') log.info(fields, 'BGPPeer status')
+          else log.warn(fields, 'BGPPeer cannot work as it is')
+          await this.#echo(this.#peers, () => {
+            const seen = this.#peers.objects.get(evaluated.name)
+            return seen === undefined || statusToApply({ ...evaluated, object: seen }, '') === undefined
+          })
+        },
+      ]
+    })
+  }
+
+  #nodeWrites(nodes: readonly NodeFacts[], { allocation }: Decision): (() => Promise<void>)[] {
+    const { api, events, log } = this.#options
+    const uids = new Map(nodes.map(({ name, uid }) => [name, uid]))
+    return [...allocation.allocated].map(([name, podCIDRs]) => async () => {
+      const uid = uids.get(name) ?? ''
+      // with the uid: a Node that was made anew meanwhile answers 409 and is looked at again
+      const patch = { metadata: { uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } }
+      await api.mergePatch<Node>(NODES, name, patch)
+      const podCIDR = podCIDRs.join(', ')
+      log.info({ node: name, podCIDR }, 'allocated pod CIDRs')
+      events.record(
+        nodeEvent(name, uid, { type: 'Normal', reason: 'PodCIDRsAllocated', message: `pod CIDR ${podCIDR}` }),
+      )
+      await this.#echo(this.#nodes, () => {
+        const seen = this.#nodes.objects.get(name)
+        return seen === undefined || seen.metadata.uid !== uid || seen.spec?.podCIDR !== undefined
+      })
+    })
+  }
+
+  #echo(cache: Pick<Cache<Node>, 'onChange'>, seen: () => boolean): Promise<void> {
+    return until(this.#options.clock, {
+      condition: seen,
+      milliseconds: ECHO_MILLISECONDS,
+      subscribe: listener => cache.onChange(listener),
+    })
+  }
+
+  #failed(error: unknown, retryMilliseconds: number): void {
+    const problem = errorText(error)
+    if (problem !== this.#problem) {
+      this.#options.log.warn(
+        { reason: problem, milliseconds: Math.round(retryMilliseconds) },
+        'a pass failed; trying again',
+      )
+    }
+    this.#problem = problem
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+}

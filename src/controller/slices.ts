@@ -1,0 +1,89 @@
+/**
+ * Decides how route entries are spread over RouteSlices with the fewest writes: a node keeps its slice, a slice with room takes the next
+ * node, an empty slice is deleted, an unchanged one is not written. Pure.
+ */
+import { BGP_PEERS } from '../kube/resources.ts'
+import { decodeRouteSlice, ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+
+export interface SliceChanges {
+  readonly create: readonly RouteSlice[]
+  /** With the resourceVersion of what they replace. */
+  readonly replace: readonly RouteSlice[]
+  /** Names. */
+  readonly remove: readonly string[]
+}
+
+/** The least changes that make the slices carry exactly `wanted` (a node each). */
+export function planSlices(wanted: readonly RouteEntry[], existing: readonly RouteSlice[]): SliceChanges {
+  const left = new Map(wanted.map(entry => [entry.node, entry]))
+  const slices = [...existing].sort(bySerial).map(slice => ({ slice, entries: keep(slice, left) }))
+  const homeless = [...left.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
+  for (const place of slices) {
+    // an empty slice goes away rather than take new nodes, unless they need one anyway
+    if (place.entries.length > 0) fill(place.entries, homeless)
+  }
+  for (const place of slices) if (place.entries.length === 0) fill(place.entries, homeless)
+  const names = new Set(existing.map(slice => slice.metadata.name))
+  const create: RouteSlice[] = []
+  while (homeless.length > 0) {
+    const name = freeName(names)
+    names.add(name)
+    create.push(sliceOf(name, homeless.splice(0, ENTRIES_PER_SLICE)))
+  }
+  return {
+    create,
+    replace: slices.flatMap(({ slice, entries }) => {
+      if (entries.length === 0 || Bun.deepEquals(slice.entries, entries)) return []
+      return [{ ...slice, entries }]
+    }),
+    remove: slices.filter(({ entries }) => entries.length === 0).map(({ slice }) => slice.metadata.name),
+  }
+}
+
+/** Whether anything is to be written. */
+export function isUnchanged({ create, replace, remove }: SliceChanges): boolean {
+  return create.length + replace.length + remove.length === 0
+}
+
+/** The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in two slices stays in the first. */
+function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
+  const nodes = [...decodeRouteSlice(slice).entries.map(({ node }) => node), ...brokenNodes(slice)]
+  const kept: RouteEntry[] = []
+  for (const node of nodes) {
+    const entry = left.get(node)
+    if (entry === undefined || kept.length === ENTRIES_PER_SLICE) continue
+    kept.push(entry)
+    left.delete(node)
+  }
+  return kept
+}
+
+/** Nodes whose entries cannot be read, but whose names can: they too keep their slice. */
+function brokenNodes(slice: RouteSlice): readonly string[] {
+  return decodeRouteSlice(slice).problems.flatMap(({ node }) => (node === undefined ? [] : [node]))
+}
+
+function fill(entries: RouteEntry[], homeless: RouteEntry[]): void {
+  entries.push(...homeless.splice(0, Math.max(0, ENTRIES_PER_SLICE - entries.length)))
+}
+
+function sliceOf(name: string, entries: readonly RouteEntry[]): RouteSlice {
+  return {
+    apiVersion: `${BGP_PEERS.group}/${BGP_PEERS.version}`,
+    kind: 'RouteSlice',
+    metadata: { name, labels: { 'app.kubernetes.io/managed-by': 'terway-edge' } },
+    entries,
+  }
+}
+
+function freeName(names: ReadonlySet<string>): string {
+  let serial = 1
+  while (names.has(`routes-${serial}`)) serial++
+  return `routes-${serial}`
+}
+
+function bySerial(a: RouteSlice, b: RouteSlice): number {
+  const serial = (slice: RouteSlice) =>
+    Number(/^routes-(\d+)$/.exec(slice.metadata.name)?.[1] ?? Number.MAX_SAFE_INTEGER)
+  return serial(a) - serial(b) || (a.metadata.name < b.metadata.name ? -1 : 1)
+}
