@@ -192,15 +192,14 @@ export class AdjRibOut {
         yield endOfRib(family)
         return
       case 'begin-refresh':
-        if (session.enhancedRouteRefresh) {
-          this.#markers.unshift({ kind: 'end-refresh', family })
-          yield refreshMarker(family, RefreshSubtype.BoRR, session.context)
-        }
         for (const [prefix, set] of this.#told) {
           if (familyOf(prefix) !== family) continue
           this.#again.add(prefix)
           this.#queue(prefix, set)
         }
+        if (!session.enhancedRouteRefresh) return
+        this.#markers.unshift({ kind: 'end-refresh', family })
+        yield refreshMarker(family, RefreshSubtype.BoRR, session.context)
         return
       case 'end-refresh':
         yield refreshMarker(family, RefreshSubtype.EoRR, session.context)
