@@ -94,6 +94,28 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
   }
 }
 
+/** Since when each problem is there (Clock.monotonic() milliseconds), and whether it was told. */
+export type ProblemMemory = ReadonlyMap<string, { readonly since: number; readonly told: boolean }>
+
+/** One `kubectl apply` makes a BGPPeer first and its Secret a moment later: what is shorter than this is no problem. */
+export const PROBLEM_LASTS_MILLISECONDS = 2_000
+
+/** The problems that last, those among them that were not told yet, and whether others may still come to last. */
+export function lastingProblems(
+  memory: ProblemMemory,
+  problems: readonly SpeakerProblem[],
+  now: number,
+): { memory: ProblemMemory; lasting: readonly SpeakerProblem[]; news: readonly SpeakerProblem[]; waiting: boolean } {
+  const key = ({ bgpPeer, message }: SpeakerProblem) => `${bgpPeer}: ${message}`
+  const since = (problem: SpeakerProblem) => memory.get(key(problem))?.since ?? now
+  const lasting = problems.filter(problem => now - since(problem) >= PROBLEM_LASTS_MILLISECONDS)
+  const news = lasting.filter(problem => memory.get(key(problem))?.told !== true)
+  const next = problems.map(
+    problem => [key(problem), { since: since(problem), told: lasting.includes(problem) }] as const,
+  )
+  return { memory: new Map(next), lasting, news, waiting: lasting.length < problems.length }
+}
+
 /** Whether to record `event` now, and the memory after that. */
 export function admit(memory: EventMemory, event: SpeakerEvent, now: number): { memory: EventMemory; record: boolean } {
   const { bgpPeer, reason, message } = event

@@ -8,13 +8,22 @@ import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../bgp/spea
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
-import type { Clock } from '../lib/clock.ts'
-import { timestamp } from '../lib/clock.ts'
+import { type Cancel, type Clock, timestamp } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
-import { type DesiredPeers, desiredPeers, type LocalAddress, type SpeakerProblem, spokenTo } from './desired-peers.ts'
-import { admit, type EventMemory, kubeEvent, problemEvent, type SpeakerEvent, sessionEvent } from './events.ts'
+import { type DesiredPeers, desiredPeers, type LocalAddress, spokenTo } from './desired-peers.ts'
+import {
+  admit,
+  type EventMemory,
+  kubeEvent,
+  lastingProblems,
+  PROBLEM_LASTS_MILLISECONDS,
+  type ProblemMemory,
+  problemEvent,
+  type SpeakerEvent,
+  sessionEvent,
+} from './events.ts'
 import type { RestartMarker } from './restart-marker.ts'
 import { idleStatus, type SpeakerSession, sessionRow, speakerStatus } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -69,6 +78,8 @@ class Room implements SpeakerRoom {
   #desired: DesiredPeers = { peers: [], announcements: new Map(), problems: [] }
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
   #memory: EventMemory = new Map()
+  #problems: ProblemMemory = new Map()
+  #cancelWait: Cancel = () => {}
   #spoke: boolean
   #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
@@ -120,6 +131,7 @@ class Room implements SpeakerRoom {
 
   async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
+    this.#cancelWait()
     await this.#loop.close()
     if (how.mode === 'restart') this.#mark(marker => marker.restart())
     else for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
@@ -132,25 +144,30 @@ class Room implements SpeakerRoom {
     const current = view.current()
     if (current === undefined) return // not ready is not empty
     this.#view = current
-    const before = this.#desired
     this.#desired = desiredPeers({ self, view: current, local: localAddresses() })
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
-    this.#tellProblems(before.problems)
+    this.#tellProblems()
     this.#changed()
   }
 
-  #tellProblems(before: readonly SpeakerProblem[]): void {
-    const { self, log } = this.#options
-    const known = new Set(before.map(({ bgpPeer, message }) => `${bgpPeer}: ${message}`))
-    for (const problem of this.#desired.problems) {
-      const { bgpPeer, message } = problem
-      if (!known.has(`${bgpPeer}: ${message}`))
-        log.warn({ bgpPeer, detail: message }, 'a BGPPeer cannot be served in full')
+  #tellProblems(): void {
+    const { self, log, clock } = this.#options
+    const { memory, lasting, news, waiting } = lastingProblems(
+      this.#problems,
+      this.#desired.problems,
+      clock.monotonic(),
+    )
+    this.#problems = memory
+    for (const { bgpPeer, message } of news)
+      log.warn({ bgpPeer, detail: message }, 'a BGPPeer cannot be served in full')
+    for (const problem of lasting) {
       const event = problemEvent(self, problem)
       if (event !== undefined) this.#record(event)
     }
+    this.#cancelWait()
+    if (waiting) this.#cancelWait = clock.after(PROBLEM_LASTS_MILLISECONDS, () => this.#loop.wake())
   }
 
   #happened(event: SessionEvent): void {

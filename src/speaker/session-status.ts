@@ -59,9 +59,10 @@ export function idleStatus(row: SpeakerSession, previous: SpeakerStatus | undefi
   }
 }
 
-/** A session as it is this moment. */
+/** A session as it is this moment. Why it once was not up is told by Events, not by a session that is. */
 export function sessionRow(node: string, session: SessionView): SpeakerSession {
   const { negotiated } = session
+  const lastError = session.state === 'Established' ? undefined : session.lastError
   return {
     bgpPeer: session.key,
     node,
@@ -76,7 +77,7 @@ export function sessionRow(node: string, session: SessionView): SpeakerSession {
     flaps: session.flaps,
     ...(negotiated === undefined ? {} : { holdTimeSeconds: negotiated.holdTimeSeconds }),
     capabilities: negotiated?.capabilities ?? [],
-    ...(session.lastError === undefined ? {} : { lastError: session.lastError.message }),
+    ...(lastError === undefined ? {} : { lastError: lastError.message }),
   }
 }
 

@@ -4,6 +4,7 @@ import {
   admit,
   type EventMemory,
   kubeEvent,
+  lastingProblems,
   problemEvent,
   type SpeakerEvent,
   sessionEvent,
@@ -50,6 +51,17 @@ test('a missing Secret and a session that cannot be opened are Events; a prefix 
   expect(problemEvent('node-1', { ...problem, kind: 'SecretNotFound' })?.reason).toBe('SecretNotFound')
   expect(problemEvent('node-1', { ...problem, kind: 'PeerTaken' })?.reason).toBe('FailedEstablish')
   expect(problemEvent('node-1', { ...problem, kind: 'NoNextHop' })).toBeUndefined()
+})
+
+test('a problem is told once it lasts, once; one that goes away first is none', () => {
+  const secret = { bgpPeer: 'peer', kind: 'SecretNotFound', message: 'no Secret' } as const
+  const first = lastingProblems(new Map(), [secret], 1_000)
+  expect(first).toMatchObject({ lasting: [], news: [], waiting: true })
+  const lasts = lastingProblems(first.memory, [secret], 3_000)
+  expect(lasts).toMatchObject({ lasting: [secret], news: [secret], waiting: false })
+  expect(lastingProblems(lasts.memory, [secret], 4_000)).toMatchObject({ lasting: [secret], news: [] })
+  const gone = lastingProblems(first.memory, [], 2_000)
+  expect(lastingProblems(gone.memory, [secret], 3_000)).toMatchObject({ lasting: [], waiting: true })
 })
 
 /** How many of `events`, each at its time in seconds, are recorded. */

@@ -208,6 +208,17 @@ test('a missing Secret: no session, an Event, an Idle entry and a line for the o
   expect(room.problems()).toEqual([])
 })
 
+test('a Secret that comes a moment after its BGPPeer was never missing', async () => {
+  const { clock, speaker, recorded, show } = setUp(
+    view({ peers: [withPassword], passwordProblems: new Map([['peer', 'there is no Secret kube-system/bgp-secret']]) }),
+  )
+  await clock.advance(1_000)
+  await show(view({ peers: [withPassword], passwords: new Map([['peer', new Secret('mySecretValue')]]) }))
+  await clock.advance(10_000)
+  expect(speaker.peers).toHaveLength(1)
+  expect(recorded).toEqual([])
+})
+
 test('no text that leaves the room holds the password', async () => {
   const { clock, speaker, api, recorded, room } = setUp(
     view({ peers: [withPassword], passwords: new Map([['peer', new Secret('mySecretValue')]]) }),

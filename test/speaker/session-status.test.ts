@@ -59,6 +59,10 @@ test('the page shows the state as RFC 4271 has it', () => {
   })
 })
 
+test('the page shows no error of a session that is up', () => {
+  expect(sessionRow('node-1', established({ lastError: failure('refused', 'no') })).lastError).toBeUndefined()
+})
+
 test('the first report, a transition and a removal are written after they settle', () => {
   const down = speakerStatus('node-1', session({ flaps: 1, since: START + 60_000 }), up)
   expect(writeDueAt(undefined, up, 1_000)).toBe(3_000)
