@@ -3,11 +3,10 @@
  * what the octets mean is decided in src/bgp.
  */
 import { readFile } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import { reportCapture } from '../bgp/capture-report.ts'
 import { type Report, readHexLine, reportContext, reportMessage, reportNotHex } from '../bgp/decode-report.ts'
 import type { CodecContext } from '../bgp/message-types.ts'
-import { errorText, UserError } from '../lib/errors.ts'
+import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import { FAMILIES, type Family } from '../lib/ip.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -81,13 +80,29 @@ function readFamilies(text: string): Family[] {
 
 async function decodeLines(context: CodecContext): Promise<number> {
   let status = 0
-  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
-    const line = readHexLine(text)
-    if (line.kind === 'empty') continue
-    if (line.kind === 'not-hex') status = 1
-    await print(line.kind === 'not-hex' ? reportNotHex() : reportMessage(line.bytes, context))
+  for await (const lines of chunksOfLines()) {
+    const reports: Report[] = []
+    for (const text of lines) {
+      const line = readHexLine(text)
+      if (line.kind === 'empty') continue
+      if (line.kind === 'not-hex') status = 1
+      reports.push(line.kind === 'not-hex' ? reportNotHex() : reportMessage(line.bytes, context))
+    }
+    if (!(await print(reports))) break
   }
   return status
+}
+
+/** The lines of stdin as they arrive: many at once from a file, one at a time from a person. */
+async function* chunksOfLines(): AsyncGenerator<string[]> {
+  const decoder = new TextDecoder()
+  let partial = ''
+  for await (const chunk of Bun.stdin.stream()) {
+    const lines = (partial + decoder.decode(chunk, { stream: true })).split('\n')
+    partial = lines.pop() ?? ''
+    yield lines
+  }
+  yield [partial]
 }
 
 async function decodeCapture(file: string, context: CodecContext): Promise<number> {
@@ -99,12 +114,31 @@ async function decodeCapture(file: string, context: CodecContext): Promise<numbe
   }
   const reports = reportCapture(bytes, context)
   if (reports === undefined) throw new UserError(`${file} is neither a pcap nor a pcapng file`)
-  for (const report of reports) await print(report)
+  for (const some of batches(reports)) if (!(await print(some))) break
   return 0
 }
 
-/** Waits while the reader of stdout is slow. */
-async function print(report: Report): Promise<void> {
-  if (process.stdout.write(`${JSON.stringify(report)}\n`)) return
-  await new Promise<void>(resolve => process.stdout.once('drain', resolve))
+const BATCH = 256
+
+function* batches(reports: Iterable<Report>): Generator<Report[]> {
+  let batch: Report[] = []
+  for (const report of reports) {
+    batch.push(report)
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
+  }
+  yield batch
+}
+
+/** Waits while the reader of stdout is slow; false when there is no reader any more (`| head`). */
+async function print(reports: readonly Report[]): Promise<boolean> {
+  if (reports.length === 0) return true
+  try {
+    await Bun.write(Bun.stdout, reports.map(report => `${JSON.stringify(report)}\n`).join(''))
+    return true
+  } catch (error) {
+    if (errorCode(error) === 'EPIPE') return false
+    throw error
+  }
 }

@@ -213,6 +213,22 @@ describe('terway-edge bgp', () => {
     expect(missing.stderr).toContain('/nonexistent.pcap')
     expect((await run(['decode', '--pcap', 'package.json'])).stderr).toContain('neither a pcap nor a pcapng')
   })
+  test('a reader that goes away ends it', async () => {
+    const child = Bun.spawn(['sh', '-c', `"$0" src/main.ts bgp decode | head -n 1`, process.execPath], {
+      stdin: Buffer.from(`${hex(message(4, ''))}\n`.repeat(20_000)),
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    expect(await new Response(child.stderr).text()).toBe('')
+    expect(await new Response(child.stdout).json()).toMatchObject({ type: 'KEEPALIVE' })
+    await child.exited
+  })
+  test('many lines, cut anywhere by the pipe', async () => {
+    const input = `${hex(message(4, ''))}\n${hex(message(3, '0602'))}\n`.repeat(5000)
+    const { status, lines } = await run(['decode'], input)
+    expect([status, lines.length]).toEqual([0, 10_000])
+    expect(new Set(outcomes(lines))).toEqual(new Set(['ok']))
+  })
   test('--help shows examples', async () => {
     const { status, lines } = await run(['decode', '--help'])
     expect(status).toBe(0)
