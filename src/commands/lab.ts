@@ -204,7 +204,7 @@ function execCommand(args: readonly string[]): Promise<number> {
     .passThroughOptions()
   return runProgram<Directory>(program, args, async ({ dir }, [place = '', ...command]) => {
     const { executeIn } = await import('../lab/look.ts')
-    return executeIn(dir, place, command)
+    return executeIn(dir, place, command[0] === '--' ? command.slice(1) : command)
   })
 }
 

@@ -116,7 +116,7 @@ export function frrSwitchConfig(plan: LabPlan, lan: LanPlan): string {
     ...[...routers.map(([address]) => address), ...speakers].map(address => ` neighbor ${address} timers connect 5`),
   ]
   const activate = (address: string) => `  neighbor ${address} activate`
-  return `frr defaults datacenter
+  return `frr defaults traditional
 hostname ${device.name}
 log stdout informational
 router bgp ${device.asNumber}
