@@ -4,7 +4,7 @@
  * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. A node without gets one block of each
  * family that has a pool, the lowest free one, or none at all when one family has no room: the other could not be added later.
  */
-import { FAMILIES, type Family, familyOf, overlaps } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import {
   type AddressRange,
   blockLengthFor,
@@ -60,9 +60,11 @@ export function allocatePodCIDRs(
   nodes: readonly PodCIDRNode[],
   allocating: boolean,
 ): Allocation {
-  const { withheld, problems: overlapping } = findOverlaps(nodes)
-  const problems: NodeProblem[] = [...overlapping, ...nodes.flatMap(node => placeProblems(config, node, allocating))]
-  const pools = config.podCIDRs.map(pool => openPool(pool, config, nodes))
+  const owned = ownedInOrder(nodes)
+  const { withheld, problems: overlapping } = findOverlaps(owned)
+  const problems: NodeProblem[] = [...overlapping, ...placeProblems(config, owned, allocating)]
+  const busy = busyRanges(config, owned)
+  const pools = config.podCIDRs.map(pool => openPool(pool, config.podsPerNode, busy))
   const allocated = new Map<string, readonly string[]>()
   const families = FAMILIES.filter(family => pools.some(pool => pool.family === family))
   const waiting = allocating ? nodes.filter(node => node.podCIDRs.length === 0) : []
@@ -91,13 +93,19 @@ interface Pool {
   used: number
 }
 
-function openPool(podCIDR: string, config: PodCIDRConfig, nodes: readonly PodCIDRNode[]): Pool {
+/** What is not to be given out, merged. */
+function busyRanges(config: PodCIDRConfig, owned: readonly Owned[]): Readonly<Record<Family, readonly AddressRange[]>> {
+  const all: readonly Pick<Owned, 'family' | 'range'>[] = [...reservedOf(config), ...owned]
+  const of = (family: Family) => mergeRanges(all.filter(other => other.family === family).map(({ range }) => range))
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') }
+}
+
+function openPool(podCIDR: string, podsPerNode: number, taken: ReturnType<typeof busyRanges>): Pool {
   const family = familyOf(podCIDR)
-  const blockLength = blockLengthFor(family, config.podsPerNode)
+  const blockLength = blockLengthFor(family, podsPerNode)
   const size = blockSize(family, blockLength)
   const range = rangeOf(podCIDR)
-  const taken = [...reservedOf(config).map(({ cidr }) => cidr), ...nodes.flatMap(node => node.podCIDRs)]
-  const busy = mergeRanges(taken.filter(cidr => familyOf(cidr) === family).map(rangeOf))
+  const busy = taken[family]
   return {
     podCIDR,
     family,
@@ -141,36 +149,46 @@ function usedBlocks(pool: AddressRange, size: bigint, busy: readonly AddressRang
   return Number(used)
 }
 
-interface Reserved {
-  readonly cidr: string
+/** A configured range and how a message names it. */
+interface Named {
   readonly what: string
+  readonly family: Family
+  readonly range: AddressRange
 }
 
-function reservedOf(config: PodCIDRConfig): readonly Reserved[] {
+function named(cidrs: readonly string[], what: string): readonly Named[] {
+  return cidrs.map(cidr => ({ what: `${what} ${cidr}`, family: familyOf(cidr), range: rangeOf(cidr) }))
+}
+
+function reservedOf(config: PodCIDRConfig): readonly Named[] {
   return [
-    ...config.serviceCIDRs.map(cidr => ({ cidr, what: `the Service CIDR ${cidr}` })),
-    ...config.vpcCIDRs.map(cidr => ({ cidr, what: `the VPC CIDR ${cidr}` })),
-    ...config.dataCenterCIDRs.map(cidr => ({ cidr, what: `the data center CIDR ${cidr}` })),
+    ...named(config.serviceCIDRs, 'the Service CIDR'),
+    ...named(config.vpcCIDRs, 'the VPC CIDR'),
+    ...named(config.dataCenterCIDRs, 'the data center CIDR'),
   ]
 }
 
-/** What is wrong with where a node's own podCIDRs lie. They are used all the same: somebody wanted them there. */
-function placeProblems(config: PodCIDRConfig, node: PodCIDRNode, allocating: boolean): readonly NodeProblem[] {
-  return node.podCIDRs.flatMap((podCIDR): NodeProblem[] => {
-    const reserved = reservedOf(config).find(({ cidr }) => overlaps(cidr, podCIDR))
-    if (reserved !== undefined) {
-      const message = `its pod CIDR ${podCIDR} overlaps ${reserved.what}; delete the Node and register it again to get another`
+/** What is wrong with where nodes' own podCIDRs lie. They are used all the same: somebody wanted them there. */
+function placeProblems(config: PodCIDRConfig, owned: readonly Owned[], allocating: boolean): readonly NodeProblem[] {
+  const reserved = reservedOf(config)
+  const pools = named(config.podCIDRs, 'the pool')
+  return owned.flatMap(({ node, podCIDR, family, range }): NodeProblem[] => {
+    const hit = reserved.find(other => other.family === family && meet(other.range, range))
+    if (hit !== undefined) {
+      const message = `its pod CIDR ${podCIDR} overlaps ${hit.what}; delete the Node and register it again to get another`
       return [{ node: node.name, reason: 'PodCIDROverlap', message }]
     }
-    const inside = config.podCIDRs.some(pool => rangesNest(pool, podCIDR))
-    if (!allocating || inside || config.podCIDRs.length === 0) return []
+    const inside = pools.some(
+      pool => pool.family === family && pool.range.first <= range.first && range.last <= pool.range.last,
+    )
+    if (!allocating || inside || pools.length === 0) return []
     const message = `its pod CIDR ${podCIDR} lies in none of network.podCIDRs (${config.podCIDRs.join(', ')}); it is used as it is`
     return [{ node: node.name, reason: 'PodCIDROutsidePools', message }]
   })
 }
 
-function rangesNest(outer: string, inner: string): boolean {
-  return overlaps(outer, inner) && Number(outer.split('/')[1]) <= Number(inner.split('/')[1])
+function meet(a: AddressRange, b: AddressRange): boolean {
+  return a.first <= b.last && b.first <= a.last
 }
 
 interface Owned {
@@ -181,11 +199,11 @@ interface Owned {
 }
 
 /** Finds podCIDRs of different nodes that overlap. The younger node is at fault. */
-function findOverlaps(nodes: readonly PodCIDRNode[]): { problems: NodeProblem[]; withheld: Map<string, Set<string>> } {
+function findOverlaps(owned: readonly Owned[]): { problems: NodeProblem[]; withheld: Map<string, Set<string>> } {
   const problems: NodeProblem[] = []
   const withheld = new Map<string, Set<string>>()
   let open: Owned[] = [] // prefixes nest or are apart, so those that cover the current one form a stack
-  for (const current of ownedInOrder(nodes)) {
+  for (const current of owned) {
     open = open.filter(({ family, range }) => family === current.family && range.last >= current.range.first)
     for (const other of open) {
       if (other.node === current.node) continue

@@ -3,7 +3,7 @@
  * node, an empty slice is deleted, an unchanged one is not written. Pure.
  */
 import { BGP_PEERS } from '../kube/resources.ts'
-import { decodeRouteSlice, ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+import { ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
 
 export interface SliceChanges {
   readonly create: readonly RouteSlice[]
@@ -47,9 +47,8 @@ export function isUnchanged({ create, replace, remove }: SliceChanges): boolean 
 
 /** The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in two slices stays in the first. */
 function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
-  const nodes = [...decodeRouteSlice(slice).entries.map(({ node }) => node), ...brokenNodes(slice)]
   const kept: RouteEntry[] = []
-  for (const node of nodes) {
+  for (const node of nodesIn(slice)) {
     const entry = left.get(node)
     if (entry === undefined || kept.length === ENTRIES_PER_SLICE) continue
     kept.push(entry)
@@ -58,9 +57,14 @@ function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
   return kept
 }
 
-/** Nodes whose entries cannot be read, but whose names can: they too keep their slice. */
-function brokenNodes(slice: RouteSlice): readonly string[] {
-  return decodeRouteSlice(slice).problems.flatMap(({ node }) => (node === undefined ? [] : [node]))
+/** The names in a slice. Whether the rest of an entry can be read does not matter: it is written anew, in its place. */
+function nodesIn(slice: RouteSlice): readonly string[] {
+  const entries: unknown = slice.entries
+  if (!Array.isArray(entries)) return []
+  return entries.flatMap((entry: unknown) => {
+    const named = typeof entry === 'object' && entry !== null && 'node' in entry && typeof entry.node === 'string'
+    return named ? [String(entry.node)] : []
+  })
 }
 
 function fill(entries: RouteEntry[], homeless: RouteEntry[]): void {

@@ -1,0 +1,190 @@
+/** Evaluation of BGPPeers: selection, the Accepted and Established conditions, and when a status is worth a write. */
+import { expect, test } from 'bun:test'
+import { evaluatePeers, type PeerInputs } from '../../src/controller/bgp-peers.ts'
+import { MAXIMUM_SELECTED_NODES, statusPatch, statusToApply } from '../../src/controller/peer-status.ts'
+import type { BGPPeerObject, BGPPeerStatus } from '../../src/kube/bgp-peer.ts'
+
+const SPEC = {
+  localSpeakers: ['node-1', 'node-2'],
+  localAsNumber: 65010,
+  peerIP: '172.16.0.1',
+  peerAsNumber: 65001,
+  nodeSelector: 'pool=a',
+}
+const PASSWORD = { authPassword: { secretKeyRef: { name: 'bgp-secret', key: 'password' } } }
+const NODES = new Map(
+  Object.entries({
+    'node-1': { pool: 'a' },
+    'node-2': { pool: 'a' },
+    'node-3': { pool: 'b' },
+    'node-4': { pool: 'a' },
+  }),
+)
+const SECRET = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'bgp-secret' }, data: { password: 'eA==' } }
+
+function peer(name: string, spec: object = {}, status?: BGPPeerStatus): BGPPeerObject {
+  return {
+    apiVersion: 'network.openyurt.io/v1alpha1',
+    kind: 'BGPPeer',
+    metadata: { name, uid: `uid-${name}`, generation: 2 },
+    spec: { ...SPEC, ...spec },
+    ...(status === undefined ? {} : { status }),
+  }
+}
+function speaker(node: string, state: string, advertisedPrefixes = 0, lastError?: string) {
+  return {
+    node,
+    state,
+    since: 's',
+    advertisedPrefixes,
+    receivedPrefixes: 0,
+    flaps: 0,
+    ...(lastError === undefined ? {} : { lastError }),
+  }
+}
+function evaluate(object: BGPPeerObject, inputs: Partial<PeerInputs> = {}) {
+  const result = evaluatePeers({
+    peers: [object],
+    nodes: NODES,
+    published: new Map(),
+    secret: () => undefined,
+    ...inputs,
+  }).at(-1)
+  if (result === undefined) throw new Error('no peer')
+  return result
+}
+
+test('a good BGPPeer is accepted and selects its nodes', () => {
+  const result = evaluate(peer('p'))
+  expect(result.accepted).toEqual({ status: 'True', reason: 'Accepted', message: 'the spec can work' })
+  expect(result.nodes).toEqual(['node-1', 'node-2', 'node-4'])
+  expect(result.sessions).toBe('0/2')
+})
+
+test('all problems of a spec that cannot work are in the message, and the nodes that were published stay', () => {
+  const published = new Map([['p', ['node-4', 'gone']]])
+  const result = evaluate(peer('p', { localAsNumber: 0, peerIP: 'x' }), { published })
+  expect(result.accepted.status).toBe('False')
+  expect(result.accepted.reason).toBe('InvalidSpec')
+  expect(result.accepted.message).toContain('spec.localAsNumber: AS 0 is reserved')
+  expect(result.accepted.message).toContain('spec.peerIP: "x" is not an IPv4 or IPv6 address')
+  expect(result.nodes).toEqual(['node-4'])
+})
+
+test.each([
+  [
+    { localSpeakers: ['node-1', 'node-9'] },
+    'False',
+    'UnknownSpeaker',
+    'node-9 is no node of this cluster; correct spec.localSpeakers',
+  ],
+  [{ localSpeakers: ['x', 'y'] }, 'False', 'UnknownSpeaker', 'x, y are no nodes'],
+  [{ nodeSelector: 'pool=none' }, 'True', 'NoNodeSelected', 'spec.nodeSelector "pool=none" selects no node'],
+  [{ localSpeakers: ['node-1', 'node-3'] }, 'True', 'SpeakerNotSelected', 'the speaker node-3 is not selected'],
+])('%j: %s %s', (spec, status, reason, message) => {
+  const { accepted } = evaluate(peer('p', spec))
+  expect([accepted.status, accepted.reason]).toEqual([status as 'True' | 'False', reason])
+  expect(accepted.message).toContain(message)
+})
+
+test.each([
+  ['has not answered yet', undefined, 'True', 'Accepted'],
+  ['is there', { object: SECRET }, 'True', 'Accepted'],
+  ['is missing', { object: undefined }, 'False', 'SecretNotFound'],
+  ['lacks the key', { object: { ...SECRET, data: {} } }, 'False', 'SecretNotFound'],
+  ['may not be read', { problem: 'forbidden' }, 'Unknown', 'SecretNotReadable'],
+])('a Secret that %s', (_, answer, status, reason) => {
+  const { accepted } = evaluate(peer('p', PASSWORD), { secret: () => answer })
+  expect([accepted.status, accepted.reason]).toEqual([status as 'True' | 'False' | 'Unknown', reason])
+})
+
+test('two BGPPeers that would open the same session: the second by name is refused', () => {
+  const results = evaluatePeers({
+    peers: [peer('b'), peer('a'), peer('c', { peerPort: 1179 }), peer('d', { localSpeakers: ['node-4'] })],
+    nodes: NODES,
+    published: new Map(),
+    secret: () => undefined,
+  })
+  expect(results.map(({ name, accepted }) => [name, accepted.reason])).toEqual([
+    ['a', 'Accepted'],
+    ['b', 'DuplicatePeer'],
+    ['c', 'Accepted'],
+    ['d', 'Accepted'],
+  ])
+})
+
+test('sessions and prefixes come from the speakers of the spec that exist', () => {
+  const speakers = [
+    speaker('node-1', 'Established', 3),
+    speaker('node-2', 'Active', 0, 'connection refused'),
+    speaker('old', 'Established', 9),
+  ]
+  const result = evaluate(peer('p', {}, { speakers }))
+  expect([result.sessions, result.prefixes]).toEqual(['1/2', 3])
+  expect(result.established).toEqual({
+    status: 'False',
+    reason: 'PartlyEstablished',
+    message: 'node-2: connection refused',
+  })
+  const both = evaluate(
+    peer('p', {}, { speakers: [speaker('node-1', 'Established', 3), speaker('node-2', 'Established', 4)] }),
+  )
+  expect([both.sessions, both.prefixes, both.established.status]).toEqual(['2/2', 4, 'True'])
+  const none = evaluate(peer('p'))
+  expect(none.established).toEqual({
+    status: 'False',
+    reason: 'NoneEstablished',
+    message: 'node-1: has not reported yet; node-2: has not reported yet',
+  })
+})
+
+test('entries that others left half empty harm nothing', () => {
+  const result = evaluate(
+    peer('p', {}, { speakers: [{ node: 'node-1' } as never, { node: 'node-2', state: 'Established' } as never] }),
+  )
+  expect([result.sessions, result.prefixes]).toEqual(['1/2', 0])
+})
+
+test('a status is written once, and again only when it says something else', () => {
+  const first = evaluate(peer('p'))
+  const status = statusToApply(first, '2026-01-01T00:00:00Z')
+  expect(status).toMatchObject({ sessions: '0/2', prefixes: 0, selectedNodes: ['node-1', 'node-2', 'node-4'] })
+  expect(
+    status?.conditions.map(({ type, status, lastTransitionTime, observedGeneration }) => [
+      type,
+      status,
+      lastTransitionTime,
+      observedGeneration,
+    ]),
+  ).toEqual([
+    ['Accepted', 'True', '2026-01-01T00:00:00Z', 2],
+    ['Established', 'False', '2026-01-01T00:00:00Z', 2],
+  ])
+  if (status === undefined) throw new Error('no status')
+  expect(statusToApply(evaluate(peer('p', {}, status)), '2026-01-02T00:00:00Z')).toBeUndefined()
+  const speakers = [speaker('node-1', 'Established', 1), speaker('node-2', 'Established', 1)]
+  const next = statusToApply(evaluate(peer('p', {}, { ...status, speakers })), '2026-01-02T00:00:00Z')
+  expect(next?.conditions.map(({ status, lastTransitionTime }) => [status, lastTransitionTime])).toEqual([
+    ['True', '2026-01-01T00:00:00Z'],
+    ['True', '2026-01-02T00:00:00Z'],
+  ])
+})
+
+test('what is applied is exactly what the controller owns', () => {
+  const evaluated = evaluate(peer('p', {}, { speakers: [speaker('node-1', 'Established')] }))
+  const status = statusToApply(evaluated, 'now')
+  if (status === undefined) throw new Error('no status')
+  const patch = statusPatch(evaluated, status)
+  expect(Object.keys(patch).sort()).toEqual(['apiVersion', 'kind', 'metadata', 'status'])
+  expect(patch.metadata).toEqual({ name: 'p', uid: 'uid-p' })
+  expect(Object.keys(patch.status).sort()).toEqual(['conditions', 'prefixes', 'selectedNodes', 'sessions'])
+})
+
+test('of thousands of selected nodes a status names the first', () => {
+  const nodes = new Map(
+    Array.from({ length: 5000 }, (_, index) => [`n${String(index).padStart(4, '0')}`, { pool: 'a' }]),
+  )
+  const result = evaluate(peer('p'), { nodes })
+  expect(result.nodes).toHaveLength(5000)
+  expect(statusToApply(result, 'now')?.selectedNodes).toHaveLength(MAXIMUM_SELECTED_NODES)
+})

@@ -1,0 +1,215 @@
+/** A whole pass as a value; Nodes reduced; Events told once; the Lease's rule; rows that fit the status page. */
+import { expect, test } from 'bun:test'
+import { Announcements } from '../../src/controller/announce.ts'
+import { decide } from '../../src/controller/decide.ts'
+import { leaseStep, type Observed } from '../../src/controller/lease.ts'
+import { nodeFacts, reduceNode } from '../../src/controller/nodes.ts'
+import type { PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
+import { clusterRows } from '../../src/controller/view.ts'
+import type { Node } from '../../src/kube/resources.ts'
+import type { LanView, NodeView, PoolView, SessionRow } from '../../src/status/snapshot.ts'
+
+const CONFIG: PodCIDRConfig = {
+  podCIDRs: ['10.0.0.0/8'],
+  podsPerNode: 128,
+  serviceCIDRs: [],
+  vpcCIDRs: [],
+  dataCenterCIDRs: [],
+}
+
+function node(
+  name: string,
+  change: { podCIDRs?: string[]; addresses?: string[]; labels?: Record<string, string>; ready?: string } = {},
+): Node {
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, uid: `uid-${name}`, labels: change.labels ?? {}, creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: change.podCIDRs === undefined ? {} : { podCIDR: change.podCIDRs[0] ?? '', podCIDRs: change.podCIDRs },
+    status: {
+      addresses: [
+        { type: 'Hostname', address: name },
+        ...(change.addresses ?? ['172.16.0.11']).map(address => ({ type: 'InternalIP', address })),
+        { type: 'ExternalIP', address: '203.0.113.1' },
+      ],
+      conditions: [{ type: 'Ready', status: change.ready ?? 'True' }],
+    },
+  }
+}
+const PEER = {
+  apiVersion: 'network.openyurt.io/v1alpha1',
+  kind: 'BGPPeer',
+  metadata: { name: 'lan', uid: 'uid-lan', generation: 1 },
+  spec: {
+    localSpeakers: ['a'],
+    localAsNumber: 65010,
+    peerIP: '172.16.0.1',
+    peerAsNumber: 65001,
+    nodeSelector: 'lan=1',
+  },
+}
+const lan = { lan: '1' }
+
+function observe(nodes: Node[], change: Partial<Parameters<typeof decide>[2]> = {}) {
+  return { nodes: nodes.map(nodeFacts), peers: [PEER], slices: [], secret: () => undefined, ...change }
+}
+
+test('entries: nodes with a pod CIDR and an address, Ready or not, with the BGPPeers that select them', () => {
+  const decision = decide(
+    CONFIG,
+    true,
+    observe([
+      node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan }),
+      node('b', { podCIDRs: ['10.0.2.0/25'], ready: 'Unknown', addresses: ['172.16.0.12', 'fd00::12'] }),
+      node('c', { labels: lan }),
+      node('d', { podCIDRs: ['10.0.3.0/25'], addresses: [] }),
+    ]),
+  )
+  expect(decision.entries).toEqual([
+    { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'] },
+    { node: 'b', addresses: ['172.16.0.12', 'fd00::12'], podCIDRs: ['10.0.2.0/25'], peers: [] },
+  ])
+  expect([...decision.allocation.allocated]).toEqual([['c', ['10.0.0.0/25']]])
+  expect(decision.slices.create).toHaveLength(1)
+})
+
+test('a node that loses its addresses for a moment keeps those that were published', () => {
+  const entries = [{ node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: [] }]
+  const slices = [{ apiVersion: '', kind: 'RouteSlice', metadata: { name: 'routes-1' }, entries }]
+  const decision = decide(
+    CONFIG,
+    true,
+    observe([node('a', { podCIDRs: ['10.0.1.0/25'], addresses: [] })], { slices, peers: [] }),
+  )
+  expect(decision.entries).toEqual(entries)
+  expect(decision.slices).toEqual({ create: [], replace: [], remove: [] })
+})
+
+test('a BGPPeer that becomes invalid keeps the nodes that were published with it', () => {
+  const entries = [{ node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'] }]
+  const slices = [{ apiVersion: '', kind: 'RouteSlice', metadata: { name: 'routes-1' }, entries }]
+  const broken = { ...PEER, spec: { ...PEER.spec, nodeSelector: '=' } }
+  const decision = decide(
+    CONFIG,
+    true,
+    observe([node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan })], { slices, peers: [broken] }),
+  )
+  expect(decision.entries).toEqual(entries)
+})
+
+test('of two nodes with one pod CIDR the second is not published', () => {
+  const decision = decide(
+    CONFIG,
+    true,
+    observe([node('a', { podCIDRs: ['10.0.1.0/25'] }), node('b', { podCIDRs: ['10.0.1.0/25'] })]),
+  )
+  expect(decision.entries.map(({ node }) => node)).toEqual(['a'])
+  expect(decision.issues.map(({ node, reason }) => [node, reason])).toEqual([['b', 'PodCIDROverlap']])
+})
+
+test('a pod CIDR that is no prefix is an issue, the other one is used', () => {
+  const decision = decide(CONFIG, true, observe([node('a', { podCIDRs: ['10.0.1.0/25', 'fd00::/200'] })]))
+  expect(decision.entries[0]?.podCIDRs).toEqual(['10.0.1.0/25'])
+  expect(decision.issues[0]).toEqual({
+    node: 'a',
+    reason: 'InvalidPodCIDR',
+    message: 'its pod CIDR "fd00::/200" is not a prefix and is not routed',
+  })
+})
+
+test('a heartbeat changes nothing that is kept of a Node', () => {
+  const before = node('a', { podCIDRs: ['10.0.1.0/25'] })
+  const beat = {
+    ...before,
+    metadata: { ...before.metadata, resourceVersion: '77', annotations: { beat: '1' } },
+    status: {
+      ...before.status,
+      images: ['x'],
+      conditions: [
+        { type: 'Ready', status: 'True', lastHeartbeatTime: 'later' },
+        { type: 'DiskPressure', status: 'False' },
+      ],
+    },
+  }
+  expect(reduceNode(beat)).toEqual(reduceNode(before))
+  expect(nodeFacts(reduceNode(before))).toEqual(nodeFacts(before))
+  expect(reduceNode(node('a', { ready: 'False' }))).not.toEqual(reduceNode(node('a')))
+})
+
+test('Events: once when it begins, not again while it stays, not again after a change of leader', () => {
+  const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan })]
+  const broken = { ...PEER, spec: { ...PEER.spec, localAsNumber: 0 } }
+  const bad = decide(CONFIG, true, observe(nodes, { peers: [broken] })).peers
+  const good = decide(CONFIG, true, observe(nodes)).peers
+  const told = new Announcements()
+  const reasons = (peers: typeof bad) => told.peerEvents(peers).map(({ type, reason }) => `${type} ${reason}`)
+  expect([reasons(bad), reasons(bad), reasons(good), reasons(good), reasons(bad)]).toEqual([
+    ['Warning InvalidSpec'],
+    [],
+    ['Normal Accepted'],
+    [],
+    ['Warning InvalidSpec'],
+  ])
+  const conditions = [{ type: 'Accepted', ...bad[0]?.accepted, lastTransitionTime: '' }] as never
+  const inherited = decide(CONFIG, true, observe(nodes, { peers: [{ ...broken, status: { conditions } }] })).peers
+  expect(new Announcements().peerEvents(inherited)).toEqual([])
+})
+
+test('Events of nodes: once per issue, again when it comes back', () => {
+  const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'] }), node('b', { podCIDRs: ['10.0.1.0/25'] })]
+  const facts = nodes.map(nodeFacts)
+  const { issues } = decide(CONFIG, true, observe(nodes))
+  const told = new Announcements()
+  const reasons = (from: typeof issues) =>
+    told.nodeEvents(facts, from).map(({ regarding, reason }) => `${regarding.name} ${reason}`)
+  expect([reasons(issues), reasons(issues), reasons([]), reasons(issues)]).toEqual([
+    ['b PodCIDROverlap'],
+    [],
+    [],
+    ['b PodCIDROverlap'],
+  ])
+})
+
+test('rows for the status page', () => {
+  const speakers = [
+    { node: 'a', state: 'Established', since: 's', advertisedPrefixes: 1, receivedPrefixes: 0, flaps: 0 },
+  ]
+  const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan }), node('b', { addresses: [] })]
+  const bad = { ...PEER, metadata: { ...PEER.metadata, name: 'bad', uid: 'u2' }, spec: { localAsNumber: 7 } }
+  const decision = decide(CONFIG, false, observe(nodes, { peers: [{ ...PEER, status: { speakers } }, bad] }))
+  const rows = clusterRows(nodes.map(nodeFacts), decision)
+  const fit: {
+    nodes: readonly NodeView[]
+    lans: readonly LanView[]
+    sessions: readonly SessionRow[]
+    pools: readonly PoolView[]
+  } = rows
+  expect(fit.nodes.map(({ name, peers, speakerOf, problem }) => ({ name, peers, speakerOf, problem }))).toEqual([
+    { name: 'a', peers: ['lan'], speakerOf: ['lan'], problem: undefined },
+    { name: 'b', peers: [], speakerOf: [], problem: 'it has no InternalIP yet' },
+  ])
+  expect(fit.sessions).toMatchObject([
+    { bgpPeer: 'lan', node: 'a', state: 'Established', peerIP: '172.16.0.1', capabilities: [] },
+  ])
+  expect(fit.lans.map(({ bgpPeer, localAsNumber, nodes }) => [bgpPeer, localAsNumber, nodes])).toEqual([
+    ['bad', 7, []],
+    ['lan', 65010, ['a']],
+  ])
+  expect(rows.problems).toHaveLength(1)
+  expect(rows.problems[0]).toStartWith('BGPPeer bad: InvalidSpec: spec.localSpeakers: is required')
+})
+
+const held = (holderIdentity: string, leaseDurationSeconds = 15): Observed => ({
+  lease: { apiVersion: '', kind: 'Lease', metadata: { name: 'x' }, spec: { holderIdentity, leaseDurationSeconds } },
+  at: 1000,
+})
+test.each([
+  ['there is none', undefined, 0, 'create'],
+  ['it is ours', held('me'), 999_999, 'renew'],
+  ['it was given back', held('', 1), 1000, 'take'],
+  ['another holds it', held('other'), 15_999, 'wait'],
+  ['another has not renewed it', held('other'), 16_000, 'take'],
+  ['another renews more rarely', held('other', 60), 16_000, 'wait'],
+] as const)('Lease: %s', (_, observed, now, step) => {
+  expect(leaseStep(observed, 'me', now)).toBe(step)
+})
