@@ -1,6 +1,6 @@
 /** The lab's hands: namespaces, routers and processes come and go without a trace; the relay carries bytes between namespaces. */
 import { afterAll, afterEach, describe, expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,7 @@ import { eventually, run, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'te-lab-'))
+chmodSync(folder, 0o755) // FRR's daemons run as a user of their own
 let count = 0
 
 function newLab(switches = 'bird') {
@@ -78,8 +79,10 @@ describe('topology', () => {
           await eventually(`${lan.switch.name} has the VPC's route`, async () =>
             (await switchRoutes(lan.switch)).some(route => route.destination === '192.168.0.0/16'),
           )
-          const states = (await switchSessions(directory, lan.switch)).map(({ state }) => state)
-          expect(states.filter(state => state === 'Established')).toHaveLength(2)
+          const states = await eventually(`${lan.switch.name} speaks to both routers`, async () => {
+            const all = (await switchSessions(directory, lan.switch)).map(({ state }) => state)
+            return all.filter(state => state === 'Established').length === 2 && all
+          })
           expect(states).toHaveLength(4)
         }
         const [node] = plan.lans[1].nodes

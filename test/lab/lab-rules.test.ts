@@ -22,7 +22,7 @@ describe('options', () => {
   test('every problem is listed', () => {
     const wrong = () => decodeOptions({ ...GIVEN, switch: 'cisco', nodes: 'a,A,vpc' })
     expect(wrong).toThrow(UserError)
-    expect(wrong).toThrow(/--switch[^]*even number[^]*"A" is not a node name[^]*vpc is there twice/)
+    expect(wrong).toThrow(/--switch[\s\S]*even number[\s\S]*"A" is not a node name[\s\S]*vpc is there twice/)
   })
 })
 
