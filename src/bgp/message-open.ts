@@ -1,13 +1,13 @@
 /**
  * The OPEN message: RFC 4271 sections 4.2 and 6.2, capabilities (RFC 5492), 4-octet AS numbers (RFC 6793), AS-wide identifiers (RFC 6286),
- * AS 0 (RFC 7607) and extended optional parameters (RFC 9072). `checkOpen` holds what depends on the configuration.
+ * AS 0 (RFC 7607), extended optional parameters (RFC 9072) and roles (RFC 9234). What else depends on the configuration is in negotiation.ts.
  */
 import { Reader, Writer } from '../lib/bytes.ts'
 import { addressBytes, formatAddress } from '../lib/ip.ts'
 import { decodeCapabilities, encodeCapability, findCapability } from './capabilities.ts'
 import { notification } from './errors.ts'
 import type { Capability, Decoded, Notification, Open } from './message-types.ts'
-import { AS_TRANS, ErrorCode, OpenError, OptionalParameterType, Role } from './registry.ts'
+import { AS_TRANS, ErrorCode, nameOf, OpenError, OptionalParameterType, Role } from './registry.ts'
 
 export const BGP_VERSION = 4
 const FIXED_FIELDS = 9
@@ -117,63 +117,21 @@ function reset(reason: string, answer: Notification, open?: Open): Decoded {
   return { outcome: 'session-reset', reason, notification: answer, ...(open === undefined ? {} : { message: open }) }
 }
 
-/** What this side knows about a session before the peer's OPEN. */
-export interface OpenExpectation {
-  readonly localAs: number
-  readonly peerAs: number
-  /** Dotted. */
-  readonly localIdentifier: string
-  /** The role of this side (RFC 9234), if it has one. */
-  readonly localRole?: number
-  /** The peer must have the role capability (RFC 9234 section 4.2, strict mode). */
-  readonly strictRole?: boolean
-  /** Without these the session makes no sense (RFC 5492 section 5). */
-  readonly requiredCapabilities?: readonly Capability[]
-}
-
-/** The answer to an OPEN that is well-formed but not what was configured; undefined when it is accepted. */
-export function checkOpen(
-  open: Open,
-  expected: OpenExpectation,
+/**
+ * The Role Mismatch that answers an external peer's OPEN when this side has a role (RFC 9234 section 4.2, table 2); undefined when the
+ * roles fit. A peer without a role is accepted, unless in strict mode.
+ */
+export function checkRole(
+  { capabilities }: Open,
+  local: { readonly role: number; readonly strict: boolean },
 ): { readonly reason: string; readonly notification: Notification } | undefined {
-  const refuse = (reason: string, subcode: number, data?: Uint8Array) => ({
-    reason,
-    notification: notification(ErrorCode.OpenMessage, subcode, data),
-  })
-  if (open.asNumber !== expected.peerAs) {
-    const reason = `RFC 4271 section 6.2: the peer says AS ${open.asNumber}, configured is AS ${expected.peerAs}`
-    return refuse(reason, OpenError.BadPeerAs)
+  const remote = findCapability(capabilities, 'role')?.role
+  if (remote === undefined ? !local.strict : MATCHING_ROLE.get(local.role) === remote) return undefined
+  const name = (role: number | undefined) => (role === undefined ? 'none' : (nameOf(Role, role) ?? `${role}`))
+  return {
+    reason: `RFC 9234 section 4.2: our role is ${name(local.role)}, that of the peer ${name(remote)}`,
+    notification: notification(ErrorCode.OpenMessage, OpenError.RoleMismatch),
   }
-  if (expected.localAs === expected.peerAs && open.bgpIdentifier === expected.localIdentifier) {
-    const reason = `RFC 6286 section 2.2: an internal peer with our BGP Identifier ${open.bgpIdentifier}`
-    return refuse(reason, OpenError.BadBgpIdentifier)
-  }
-  const missing = (expected.requiredCapabilities ?? []).filter(wanted => !hasCapability(open.capabilities, wanted))
-  if (missing.length > 0) {
-    const data = new Writer()
-    for (const capability of missing) encodeCapability(data, capability)
-    const reason = `RFC 5492 section 5: the peer lacks ${missing.map(({ kind }) => kind).join(', ')}`
-    return refuse(reason, OpenError.UnsupportedCapability, data.bytes())
-  }
-  return checkRole(open, expected)
-    ? undefined
-    : refuse('RFC 9234 section 4.2: the roles do not match', OpenError.RoleMismatch)
-}
-
-function hasCapability(capabilities: readonly Capability[], wanted: Capability): boolean {
-  return capabilities.some(capability => {
-    if (capability.kind !== wanted.kind) return false
-    if (capability.kind !== 'multiprotocol' || wanted.kind !== 'multiprotocol') return true
-    return capability.afi === wanted.afi && capability.safi === wanted.safi
-  })
-}
-
-/** RFC 9234 section 4.2, table 2. Roles are compared between external peers only. */
-function checkRole(open: Open, { localAs, peerAs, localRole, strictRole }: OpenExpectation): boolean {
-  if (localRole === undefined || localAs === peerAs) return true
-  const remote = findCapability(open.capabilities, 'role')
-  if (remote === undefined) return strictRole !== true
-  return MATCHING_ROLE.get(localRole) === remote.role
 }
 
 const MATCHING_ROLE: ReadonlyMap<number, number> = new Map([

@@ -1,7 +1,7 @@
-/** The OPEN message's errors (RFC 4271 section 6.2, 5492, 6286, 7607, 9072, 9234) and its check against the configuration. */
+/** The OPEN message's errors (RFC 4271 section 6.2, 5492, 6286, 7607, 9072, 9234) and the check of roles. */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/message.ts'
-import { checkOpen, type OpenExpectation } from '../../src/bgp/message-open.ts'
+import { checkRole } from '../../src/bgp/message-open.ts'
 import type { Capability, Decoded, Open } from '../../src/bgp/message-types.ts'
 import { Role } from '../../src/bgp/registry.ts'
 import { toHex } from '../../src/lib/bytes.ts'
@@ -120,42 +120,7 @@ describe('extended optional parameters (RFC 9072)', () => {
   })
 })
 
-describe('checkOpen', () => {
-  const good: Open = {
-    type: 'OPEN',
-    version: 4,
-    asNumber: 65001,
-    holdTime: 90,
-    bgpIdentifier: '10.0.0.1',
-    capabilities: [],
-  }
-  const expected: OpenExpectation = { localAs: 65010, peerAs: 65001, localIdentifier: '10.0.0.2' }
-  const check = (changes: Partial<Open>, expectation: Partial<OpenExpectation> = {}) => {
-    const refused = checkOpen({ ...good, ...changes }, { ...expected, ...expectation })
-    if (refused === undefined) return 'accepted'
-    return `${refused.notification.code}/${refused.notification.subcode} ${toHex(refused.notification.data)}`.trim()
-  }
-  test('what was configured', () => expect(check({})).toBe('accepted'))
-  test('another AS', () => expect(check({ asNumber: 65002 })).toBe('2/2'))
-  test('our identifier from an internal peer (RFC 6286)', () => {
-    expect(check({ asNumber: 65010, bgpIdentifier: '10.0.0.2' }, { peerAs: 65010 })).toBe('2/3')
-  })
-  test('our identifier from an external peer is allowed (RFC 6286)', () =>
-    expect(check({ bgpIdentifier: '10.0.0.2' })).toBe('accepted'))
-  test('a capability that we cannot do without (RFC 5492 section 5)', () => {
-    const requiredCapabilities: Capability[] = [
-      { kind: 'multiprotocol', afi: 2, safi: 1 },
-      { kind: 'four-octet-as', asNumber: 70000 },
-    ]
-    const ipv4: Capability = { kind: 'multiprotocol', afi: 1, safi: 1 }
-    expect(check({ capabilities: [ipv4] }, { requiredCapabilities })).toBe('2/7 010400020001410400011170')
-    const both: Capability[] = [
-      ipv4,
-      { kind: 'multiprotocol', afi: 2, safi: 1 },
-      { kind: 'four-octet-as', asNumber: 65001 },
-    ]
-    expect(check({ capabilities: both }, { requiredCapabilities })).toBe('accepted')
-  })
+describe('checkRole (RFC 9234 section 4.2)', () => {
   const ROLES: readonly [number, number | undefined, string][] = [
     [Role.Customer, Role.Provider, 'accepted'],
     [Role.Provider, Role.Customer, 'accepted'],
@@ -167,13 +132,14 @@ describe('checkOpen', () => {
     [Role.Customer, 9, '2/11'],
     [Role.Customer, undefined, 'accepted'],
   ]
-  for (const [localRole, role, result] of ROLES) {
-    test(`role ${localRole} and ${role} (RFC 9234)`, () => {
-      expect(check({ capabilities: role === undefined ? [] : [{ kind: 'role', role }] }, { localRole })).toBe(result)
-    })
+  const check = (role: number, remote: number | undefined, strict: boolean) => {
+    const capabilities: Capability[] = remote === undefined ? [] : [{ kind: 'role', role: remote }]
+    const open: Open = { type: 'OPEN', version: 4, asNumber: 1, holdTime: 90, bgpIdentifier: '10.0.0.1', capabilities }
+    const refused = checkRole(open, { role, strict })
+    return refused === undefined ? 'accepted' : `${refused.notification.code}/${refused.notification.subcode}`
   }
-  test('no role in strict mode', () => expect(check({}, { localRole: Role.Customer, strictRole: true })).toBe('2/11'))
-  test('roles mean nothing to an internal peer', () => {
-    expect(check({ asNumber: 65010 }, { peerAs: 65010, localRole: Role.Customer, strictRole: true })).toBe('accepted')
-  })
+  for (const [local, remote, result] of ROLES) {
+    test(`role ${local} and ${remote}`, () => expect(check(local, remote, false)).toBe(result))
+  }
+  test('no role in strict mode', () => expect(check(Role.Customer, undefined, true)).toBe('2/11'))
 })
