@@ -1,0 +1,71 @@
+/**
+ * Strangers, and whoever sits at a peer's address, against the listening port: an established session does not notice, and what they
+ * can make us hold is bounded.
+ */
+import { expect } from 'bun:test'
+import { readdirSync } from 'node:fs'
+import { createTransport } from '../../src/bgp/transport.ts'
+import { type Connection, isConnection } from '../../src/bgp/transport-types.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
+import { eventually } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+import { Lan, NODE, SWITCH } from './lan.ts'
+import { ROUTER_NEEDS } from './routers.ts'
+
+const ROUTES = [{ prefix: '10.0.1.0/25', nextHop: '10.9.0.11' }]
+const CONNECTIONS = 300
+
+testNeeding(...ROUTER_NEEDS.bird)(
+  'connections, half messages and a byte at a time do not disturb an established session',
+  async () => {
+    const lan = new Lan('bird')
+    try {
+      lan.network.ip(lan.switch, 'addr add 10.9.0.66/24 dev eth0')
+      await lan.router.start()
+      const running = lan.speaker(ROUTES)
+      await lan.established(running)
+      await lan.routesBecome({ '10.0.1.0/25': '10.9.0.11' })
+      const openFiles = () => readdirSync('/proc/self/fd').length
+      const before = openFiles()
+
+      const attacker = createTransport({
+        clock: systemClock,
+        within: action => inNetworkNamespace(lan.network.path(lan.switch), action),
+      })
+      const held: { connection: Connection; alive: boolean }[] = []
+      let answers = 0
+      // From an address that is nobody's, and from the peer's own.
+      for (let count = 0; count < CONNECTIONS; count++) {
+        const sourceAddress = count % 2 === 0 ? '10.9.0.66' : SWITCH.ipv4
+        const to = { address: NODE.ipv4, port: 179, ttl: 64, timeoutMilliseconds: 5000, sourceAddress }
+        attacker.connect(to, result => {
+          answers++
+          if (!isConnection(result)) return
+          const entry = { connection: result, alive: true }
+          held.push(entry)
+          result.attach({
+            data: () => {},
+            drained: () => {},
+            ended: () => {
+              entry.alive = false
+            },
+          })
+          result.write(new Uint8Array(count % 18).fill(0xff)) // less than a header
+        })
+      }
+      await eventually('every attempt has an answer', () => answers === CONNECTIONS)
+      await eventually('all but one are closed', () => held.filter(({ alive }) => alive).length <= 1)
+      for (const { connection, alive } of held)
+        if (alive) for (let n = 0; n < 20; n++) connection.write(Uint8Array.of(0xff))
+
+      expect(openFiles() - before).toBeLessThan(10)
+      expect(running.speaker.sessions()[0]).toMatchObject({ state: 'Established', flaps: 0 })
+      expect(running.events.map(({ kind }) => kind)).toEqual(['established'])
+      for (const { connection } of held) connection.abort()
+    } finally {
+      await lan.close()
+    }
+  },
+  60_000,
+)
