@@ -1,0 +1,29 @@
+/** What the sessions need of the network: packets out to one peer, packets in from all. transport.ts does it with UDP sockets. */
+
+/** One end-to-end path of RFC 5881. */
+export interface Endpoint {
+  readonly peerAddress: string
+  readonly localAddress?: string
+  readonly interface?: string
+}
+
+export interface Sender {
+  /** Sends or drops one packet; returns what is wrong, if anything is. */
+  send(bytes: Uint8Array): string | undefined
+  close(): void
+}
+
+export interface Transport {
+  /** A source port of its own for packets to one peer. */
+  sender(endpoint: Endpoint): Sender
+  /** Receives from these, and no longer from others. */
+  listen(endpoints: readonly Endpoint[]): void
+  close(): void
+}
+
+export interface TransportEvents {
+  /** A packet that came in by one hop; `address` is canonical. */
+  readonly received: (bytes: Uint8Array, address: string) => void
+  /** Nothing can be received; it is tried again. Undefined: it can. */
+  readonly problem: (detail: string | undefined) => void
+}
