@@ -158,6 +158,15 @@ withApi('a Secret that may not be read is a problem with the reason, not a stop'
   await admin.delete(BGP_PEERS, 'other')
 })
 
+/** As after an hour, when the API server forgets Events. */
+async function expired(admin: KubeApi): Promise<void> {
+  await eventually('the last write is done', async () =>
+    JSON.stringify(await admin.list(EVENTS, { namespace: 'default' })).includes('"count":3'),
+  )
+  for (const { metadata } of await admin.list(EVENTS, { namespace: 'default' }))
+    await admin.delete(EVENTS, metadata.name, 'default')
+}
+
 withApi('kubectl describe shows Events, counted and bounded', async () => {
   const admin = connect('admin')
   const peer = await admin.create<KubeObject>(BGP_PEERS, PEER)
@@ -174,13 +183,16 @@ withApi('kubectl describe shows Events, counted and bounded', async () => {
     events.record({ regarding, type: 'Warning', reason: 'FailedEstablish', message: 'node-1: connection refused' })
     await eventually('written', async () => (await admin.list(EVENTS, { namespace: 'default' })).length > 0)
   }
+  await expired(admin)
+  events.record({ regarding, type: 'Warning', reason: 'FailedEstablish', message: 'node-1: connection refused' })
+  await eventually('written anew', async () => (await admin.list(EVENTS, { namespace: 'default' })).length > 0)
   for (let flap = 0; flap < 100; flap++) {
     events.record({ regarding, type: 'Warning', reason: 'SessionLost', message: `flap ${flap}` })
   }
   await events.close()
   const text = server.kubectl(['describe', 'bgppeers', 'peer']).stdout
   expect(text).toMatch(
-    /Warning\s+FailedEstablish\s+\S+ \(x3 over \S+\)\s+terway-edge-speaker\s+node-1: connection refused/,
+    /Warning\s+FailedEstablish\s+\S+ \(x4 over \S+\)\s+terway-edge-speaker\s+node-1: connection refused/,
   )
   expect((await admin.list(EVENTS, { namespace: 'default' })).length).toBeLessThanOrEqual(25)
   await admin.delete(BGP_PEERS, 'peer')

@@ -7,11 +7,12 @@
  * used as it is.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const BROKEN = 'k8s.io/kubernetes/vendor/github.com/json-iterator/go.(*frozenConfig).Marshal'
 const SOUND = 'encoding/json.Marshal'
+/** Where tools keep what they can make again. */
+const CACHE = join(import.meta.dir, '../../node_modules/.cache/terway-edge')
 /** A source file of the reflect2 versions that know Go 1.18. */
 const FIXED_REFLECT2 = 'reflect2/go_above_118.go'
 /** First bytes of the function table of Go 1.18 and 1.19 (little-endian 0xfffffff0). */
@@ -20,7 +21,7 @@ const FUNCTION_TABLE_MAGIC = 0xfffffff0
 /** The path of a program that serves custom resources: `path` itself where it does, else a mended copy. */
 export function mendedApiServer(path: string): string {
   const { size, mtimeMs } = statSync(path)
-  const folder = join(tmpdir(), `te-kube-apiserver-${size}-${Math.floor(mtimeMs)}`)
+  const folder = join(CACHE, `kube-apiserver-${size}-${Math.floor(mtimeMs)}`)
   const copy = join(folder, 'kube-apiserver')
   if (existsSync(copy)) return copy
   const program = readFileSync(path)
