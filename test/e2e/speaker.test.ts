@@ -73,10 +73,29 @@ story(
 )
 
 story(
+  'a session that stays as it is causes no write',
+  async () => {
+    const at = await lan()
+    const version = () =>
+      at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'jsonpath={.metadata.resourceVersion}']).stdout
+    let before = ''
+    const settled = async () => {
+      before = version()
+      await Bun.sleep(3_000)
+      return version() === before
+    }
+    await eventually('the status settles', settled, 30)
+    await Bun.sleep(12_000)
+    expect(version()).toBe(before)
+  },
+  2 * MINUTES,
+)
+
+story(
   'a wrong password is suspected, and mended',
   async () => {
     const at = await lan()
-    await at.stop('bird')
+    await at.stop('bird', 'SIGKILL') // no Cease: the nodes try again at once
     await eventually('the sessions are lost', () => at.events('SessionLost').length >= 2, 30)
     at.startSwitch({ ...asDocumented, password: 'another' })
     await eventually('the suspicion', () => /FailedEstablish.*wrong password/.test(at.describe()), 90)
@@ -147,6 +166,9 @@ story(
     expect(at.switchRoutes()).toEqual(routes)
     expect(watch.deletions()).toEqual([])
     expect(notifications()).toBe(notified)
+    for (const session of ['node_1', 'node_2']) {
+      expect(at.birdc(`show protocols all ${session}`)).toMatch(/Restart recovery[\s\S]*AF preserved: ipv4/)
+    }
     await watch.stop()
 
     await at.server.startApiServer()
@@ -195,6 +217,7 @@ story(
     at.server.kubectl(['delete', 'bgppeer', 'peer'])
     await eventually('no route is left', () => Object.keys(at.switchRoutes()).length === 0, 30)
     await eventually('the Cease', () => /node_1: Received: Peer de-configured/.test(at.switchLog()), 10)
+    for (const name of ['node-1', 'node-2', 'controller']) expect(at.log(name)).not.toContain(PASSWORD)
   },
   2 * MINUTES,
 )
