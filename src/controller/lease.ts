@@ -10,11 +10,13 @@ import type { Clock } from '../lib/clock.ts'
 import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { within } from './writes.ts'
 
 export const LEASE_NAME = 'terway-edge-controller'
 const LEASE_SECONDS = 15
 const RENEW_DEADLINE_MILLISECONDS = 10_000
 const RETRY_MILLISECONDS = 2_000
+const CLOSE_MILLISECONDS = 2_000
 
 interface LeaseSpec {
   readonly holderIdentity?: string
@@ -85,11 +87,16 @@ export class Election {
   async close(): Promise<void> {
     const held = this.isLeader
     this.#closed.abort()
-    await this.#running
+    const { api, clock } = this.#options
+    await within(clock, CLOSE_MILLISECONDS, this.#running)
     if (!held || this.#observed === undefined) return
     const { lease } = this.#observed
     const released = { ...lease, spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 } }
-    await this.#options.api.replace(LEASES, released).catch(() => {}) // it runs out by itself
+    await within(
+      clock,
+      CLOSE_MILLISECONDS,
+      api.replace(LEASES, released).catch(() => {}),
+    ) // else it runs out by itself
   }
 
   async #run(): Promise<void> {

@@ -23,7 +23,7 @@ import { statusPatch, statusToApply } from './peer-status.ts'
 import type { PodCIDRConfig } from './pod-cidr.ts'
 import { PasswordSecrets } from './secrets.ts'
 import { type ClusterRows, clusterRows, NO_ROWS } from './view.ts'
-import { inParallel, until } from './writes.ts'
+import { inParallel, until, within } from './writes.ts'
 
 export interface ControllerConfig extends PodCIDRConfig {
   readonly allocatePodCIDRs: boolean
@@ -66,6 +66,8 @@ const SETTLE_MILLISECONDS = 200
 const FULL_PASS_MILLISECONDS = 60_000
 /** How long to wait until our own writes have come back by the watch. */
 const ECHO_MILLISECONDS = 5_000
+/** How long a stop waits for a pass under way. */
+const CLOSE_MILLISECONDS = 3_000
 
 export function createController(options: ControllerOptions): Controller {
   return new Reconciler(options)
@@ -83,6 +85,7 @@ class Reconciler implements Controller {
   readonly #announcements = new Announcements()
   #rows: ClusterRows = NO_ROWS
   #decided = false
+  #closing = false
   #crds: 'unknown' | 'there' = 'unknown'
   #problem: string | undefined
 
@@ -143,7 +146,8 @@ class Reconciler implements Controller {
   }
   async close(): Promise<void> {
     this.#listeners.clear()
-    await this.#loop.close()
+    this.#closing = true
+    await within(this.#options.clock, CLOSE_MILLISECONDS, this.#loop.close())
     await this.#election.close()
     this.#secrets.close()
     for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.close()
@@ -186,7 +190,7 @@ class Reconciler implements Controller {
       ...this.#statusWrites(decision),
       ...this.#nodeWrites(nodes, decision),
     ]
-    const failures = await inParallel(writes, () => this.#election.isLeader)
+    const failures = await inParallel(writes, () => this.#election.isLeader && !this.#closing)
     const [first] = failures
     if (first !== undefined) throw first
   }

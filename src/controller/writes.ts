@@ -1,5 +1,5 @@
-/** Carrying out many writes: a few at a time, each failure by itself; and waiting until a watch has brought something back. */
-import type { Clock } from '../lib/clock.ts'
+/** Carrying out many writes: a few at a time, each failure by itself; and waiting, never for longer than is useful. */
+import { type Clock, sleep } from '../lib/clock.ts'
 
 const AT_ONCE = 8
 
@@ -43,4 +43,11 @@ export function until(
       if (condition()) done()
     })
   })
+}
+
+/** Resolves with `work`, or after `milliseconds` without it: a server that does not answer must not hold up a stop. */
+export async function within(clock: Clock, milliseconds: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController()
+  await Promise.race([work, sleep(clock, milliseconds, done.signal)])
+  done.abort()
 }
