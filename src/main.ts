@@ -63,7 +63,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   bgp: { summary: 'decode BGP messages', load: async () => (await import('./commands/bgp.ts')).bgpCommand },
   lab: {
     summary: 'the whole system on this machine, in network namespaces',
-    load: async () => (await import('./commands/lab.ts')).labCommand,
+    load: async () => (await import('./lab/command.ts')).labCommand,
   },
   version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).versionCommand },
 }

@@ -1,12 +1,12 @@
 /**
  * `terway-edge lab`: the whole system on one machine in network namespaces, with real routers. Subcommands and their options; the work is in
- * src/lab. Each subcommand loads only what it needs: the lab's own helper processes (`api`, `relay`) are this command too.
+ * the other files of this room. Each subcommand loads only what it needs: the lab's own helper processes (`api`, `relay`) are this command too.
  */
 import type { Command } from 'commander'
-import { DEFAULT_DIRECTORY, decodeOptions } from '../lab/plan.ts'
 import { systemClock } from '../lib/clock.ts'
+import { createProgram, runProgram } from '../lib/command-line.ts'
 import { UserError } from '../lib/errors.ts'
-import { createProgram, runProgram } from './program.ts'
+import { DEFAULT_DIRECTORY, decodeOptions } from './plan.ts'
 
 interface Subcommand {
   readonly summary: string
@@ -111,10 +111,10 @@ function upCommand(args: readonly string[]): Promise<number> {
     .option('-o, --output <format>', 'json')
   return runProgram<UpFlags>(program, args, async flags => {
     const lab = decodeOptions(flags)
-    const { up } = await import('../lab/up.ts')
-    const { ownCommand } = await import('../lab/programs.ts')
-    const { exclusively } = await import('../lab/folders.ts')
-    const { down } = await import('../lab/down.ts')
+    const { up } = await import('./up.ts')
+    const { ownCommand } = await import('./programs.ts')
+    const { exclusively } = await import('./folders.ts')
+    const { down } = await import('./down.ts')
     const interruption = new AbortController()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
     return exclusively(lab.directory, async () => {
@@ -144,8 +144,8 @@ function port(text: string): number {
   throw new UserError(`--port: ${JSON.stringify(text)} is not a port from 0 to 65535`, { exitStatus: 2 })
 }
 
-async function show(state: import('../lab/lab-state.ts').LabState, output: string | undefined): Promise<void> {
-  const { formatState } = await import('../lab/lab-state.ts')
+async function show(state: import('./lab-state.ts').LabState, output: string | undefined): Promise<void> {
+  const { formatState } = await import('./lab-state.ts')
   process.stdout.write(output === 'json' ? `${JSON.stringify(state, null, 2)}\n` : `\n${formatState(state)}\n`)
 }
 
@@ -163,7 +163,7 @@ interface StatusFlags extends Directory {
 /** Looks at the lab; 0, or with `strict` 1 when something does not hold. */
 function look(program: Command, args: readonly string[], strict: boolean): Promise<number> {
   return runProgram<StatusFlags>(withDirectory(program).option('-o, --output <format>', 'json'), args, async flags => {
-    const { lookAt } = await import('../lab/look.ts')
+    const { lookAt } = await import('./look.ts')
     const state = await lookAt(flags.dir, systemClock)
     await show(state, flags.output)
     return tell(state.problems) || !strict ? 0 : 1
@@ -203,7 +203,7 @@ function execCommand(args: readonly string[]): Promise<number> {
     .argument('<command...>', 'what to run there')
     .passThroughOptions()
   return runProgram<Directory>(program, args, async ({ dir }, [place = '', ...command]) => {
-    const { executeIn } = await import('../lab/look.ts')
+    const { executeIn } = await import('./look.ts')
     return executeIn(dir, place, command[0] === '--' ? command.slice(1) : command)
   })
 }
@@ -219,7 +219,7 @@ function kubectlCommand(args: readonly string[]): Promise<number> {
     .passThroughOptions()
     .allowUnknownOption()
   return runProgram<Directory>(program, args, async ({ dir }, words) => {
-    const { runKubectl } = await import('../lab/look.ts')
+    const { runKubectl } = await import('./look.ts')
     return runKubectl(dir, words)
   })
 }
@@ -233,7 +233,7 @@ function downCommand(args: readonly string[]): Promise<number> {
     ),
   )
   return runProgram<Directory>(program, args, async ({ dir }) => {
-    const { removeLab } = await import('../lab/down.ts')
+    const { removeLab } = await import('./down.ts')
     const { found, messages } = await removeLab(dir, systemClock)
     for (const message of messages) say(message)
     say(found ? 'removed' : `there is no lab in ${dir}`)
@@ -255,7 +255,7 @@ function apiCommand(args: readonly string[]): Promise<number> {
     .option('--listen <addr:port>', 'where to listen', '127.0.0.1:8080')
     .option('--state <file>', 'where to keep the objects from one life to the next (default: nowhere)')
   return runProgram<ApiFlags>(program, args, async ({ listen, state }) => {
-    const { serveApi } = await import('../lab/api/serve.ts')
+    const { serveApi } = await import('./api/serve.ts')
     const colon = listen.lastIndexOf(':')
     const server = serveApi({
       hostname: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
@@ -280,7 +280,7 @@ function relayCommand(args: readonly string[]): Promise<number> {
     .requiredOption('--routes <file>', 'what to listen on and where to connect on to, as JSON')
     .requiredOption('--ready <file>', 'where to write the ports it got')
   return runProgram<RelayFlags>(program, args, async ({ routes, ready }) => {
-    const { decodeRoutes, startRelay } = await import('../lab/relay.ts')
+    const { decodeRoutes, startRelay } = await import('./relay.ts')
     const { writeFileWhole } = await import('../lib/files.ts')
     const relay = await startRelay(decodeRoutes(await Bun.file(routes).text()), systemClock)
     writeFileWhole(ready, JSON.stringify(Object.fromEntries(relay.ports)))
