@@ -3,6 +3,7 @@
  * together, waits for a signal, and ends them in the order that disturbs the network least. No decisions here.
  */
 import { join } from 'node:path'
+import { createFirewall, type NodeFirewall } from '../agent/firewall.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
 import { writeReadiness } from '../cni/readiness.ts'
@@ -18,6 +19,7 @@ import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { startStatusServer } from '../status/server.ts'
+import { firewallConfig } from './firewall-config.ts'
 import { localAddresses } from './local-addresses.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
@@ -146,7 +148,13 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   log.info({ address: status.url, node: self, version }, `terway-edge ${parts.command} started`)
   view.onChange(changed)
   if (parts.agent) {
-    agent = startAgent({ config, view, log })
+    const firewall = createFirewall({
+      clock,
+      log: log.child({ room: 'agent' }),
+      config: firewallConfig(config),
+    })
+    parting.defer(() => firewall.close())
+    agent = startAgent({ config, view, firewall, log })
     const tellPlugin = readinessForPlugin(config.state, agent)
     tellPlugin()
     agent.onChange(() => {
@@ -175,9 +183,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
       log: log.child({ room: 'speaker' }),
     })
     speaker.onChange(changed)
-    parting.defer(async () => {
-      if (!drained) await speaker?.close({ mode: 'restart' })
-    })
+    parting.defer(() => speaker?.close({ mode: 'restart' })) // after a drain: waits until that is done
   }
   notifyService('READY=1', log)
 
@@ -205,13 +211,19 @@ function readinessForPlugin(stateDir: string, agent: Agent): () => void {
   }
 }
 
-function startAgent(from: { config: Config; view: ReturnType<typeof createClusterViewSource>; log: Log }): Agent {
-  const { config, view } = from
+function startAgent(from: {
+  config: Config
+  view: ReturnType<typeof createClusterViewSource>
+  firewall: NodeFirewall
+  log: Log
+}): Agent {
+  const { config, view, firewall } = from
   return createAgent({
     clock: systemClock,
     log: from.log.child({ room: 'agent' }),
     self: config.node,
     view,
+    firewall,
     config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
   })
 }
