@@ -19,6 +19,8 @@ export interface EvaluatedPeer {
   readonly peer: BGPPeer | undefined
   /** Names of all nodes that it selects, sorted; of one that cannot work, those that it selected before. */
   readonly nodes: readonly string[]
+  /** Of these, the nodes that are published as members of its LAN: none before it could work for the first time. */
+  readonly members: readonly string[]
   readonly accepted: Finding
   readonly established: Finding
   /** Entries of speakers that are named in the spec and exist. */
@@ -66,6 +68,7 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
       object,
       peer,
       nodes,
+      members: inputs.published.has(name) || canWork(accepted, wanted, inputs) ? nodes : [],
       accepted,
       established: establishment(wanted, speakers, up),
       speakers,
@@ -115,6 +118,15 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
     return { status: 'True', reason: 'SpeakerNotSelected', message }
   }
   return { status: 'True', reason: 'Accepted', message: 'the spec can work' }
+}
+
+/**
+ * Whether a session can come of it. Until then a BGPPeer has no say in where packets go: its peerIP may be anything. Once published, a
+ * Secret or a speaker that goes missing changes nothing, because a LAN that works must not fall apart over it.
+ */
+function canWork(accepted: Finding, speakers: readonly string[], { nodes }: PeerInputs): boolean {
+  if (accepted.reason === 'UnknownSpeaker') return speakers.some(name => nodes.has(name))
+  return accepted.status !== 'False'
 }
 
 function sharesSession(a: BGPPeer, b: BGPPeer): boolean {

@@ -77,7 +77,7 @@ function routeEntries(
   },
 ): readonly RouteEntry[] {
   const peersOf = new Map<string, string[]>(nodes.map(({ name }) => [name, []]))
-  for (const peer of from.peers) for (const node of peer.nodes) peersOf.get(node)?.push(peer.name)
+  for (const peer of from.peers) for (const node of peer.members) peersOf.get(node)?.push(peer.name)
   return nodes
     .flatMap((node): RouteEntry[] => {
       const withheld = from.allocation.withheld.get(node.name)

@@ -61,6 +61,19 @@ test('a good BGPPeer is accepted and selects its nodes', () => {
   expect(result.sessions).toBe('0/2')
 })
 
+test('before it could work a BGPPeer has no members; after that, what goes missing takes none away', () => {
+  const noSecret = () => ({ object: undefined })
+  const published = new Map([['p', ['node-1']]])
+  expect(evaluate(peer('p')).members).toEqual(['node-1', 'node-2', 'node-4'])
+  expect(evaluate(peer('p', PASSWORD), { secret: noSecret }).members).toEqual([])
+  expect(evaluate(peer('p', PASSWORD), { secret: noSecret, published }).members).toEqual(['node-1', 'node-2', 'node-4'])
+  expect(evaluate(peer('p', { localSpeakers: ['x'], nodeSelector: 'all()' })).members).toEqual([])
+  expect(evaluate(peer('p', { localSpeakers: ['x'] }), { published }).members).toEqual(['node-1', 'node-2', 'node-4'])
+  expect(evaluate(peer('p', { localSpeakers: ['x', 'node-1'] })).members).toEqual(['node-1', 'node-2', 'node-4'])
+  expect(evaluate(peer('p', { localAsNumber: 0 })).members).toEqual([])
+  expect(evaluate(peer('p', { localAsNumber: 0 }), { published }).members).toEqual(['node-1'])
+})
+
 test('all problems of a spec that cannot work are in the message, and the nodes that were published stay', () => {
   const published = new Map([['p', ['node-4', 'gone']]])
   const result = evaluate(peer('p', { localAsNumber: 0, peerIP: 'x' }), { published })

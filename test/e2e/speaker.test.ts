@@ -65,7 +65,7 @@ story(
     expect(wide).toMatch(/SESSIONS\s+PREFIXES/)
     await eventually(
       'SESSIONS',
-      () => / 2\/2 /.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
+      () => / 2\/2\s/.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
       20,
     )
   },
