@@ -3,7 +3,7 @@
  * cluster removes again what it made and nothing else.
  */
 
-import type { KubeApi } from '../kube/api.ts'
+import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
@@ -80,10 +80,12 @@ function record(book: LabBook, object: ObjectRecord): void {
 }
 
 /** Makes the objects, each recorded before it is made. */
-export async function makeObjects(api: KubeApi, plan: LabPlan, book: LabBook, patience: Patience): Promise<void> {
+export async function makeObjects(api: KubeApi, plan: LabPlan, book: LabBook, given: Patience): Promise<void> {
+  const patience = { ...given, hopeless: isRefusal }
   const make = async (object: KubeObject) => {
     record(book, reference(object))
-    await api.apply(typeOf(object.kind), object, { fieldManager: 'terway-edge-lab', force: true })
+    const options = { fieldManager: 'terway-edge-lab', force: true }
+    await retry(patience, () => api.apply(typeOf(object.kind), object, options))
   }
   await untilDefined(api, patience)
   for (const lan of plan.lans) {
@@ -97,6 +99,13 @@ export async function makeObjects(api: KubeApi, plan: LabPlan, book: LabBook, pa
   const secret = secretObject(plan)
   if (secret !== undefined) await make(secret)
   for (const lan of plan.lans) await make(bgpPeerObject(plan, lan))
+}
+
+/** An answer that would be the same the next time: not a server out of reach, a kind that is only being installed, or a conflict. */
+function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof ApiError && error.status >= 400 && error.status < 500 && ![404, 409, 429].includes(error.status)
+  )
 }
 
 /** The controller installs the CustomResourceDefinitions: until it has, there can be no BGPPeer. */

@@ -2,7 +2,17 @@
  * The lab's folder: where everything lies, that only one command works on it at a time, and that nothing of anybody else's is in it when
  * it is removed.
  */
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { flock, LOCK } from '../lib/libc.ts'
@@ -55,19 +65,32 @@ export function removeFolder(directory: string): void {
   }
 }
 
-/** Runs `action` while no other command works on the lab in `directory`. */
+/** Runs `action` while no other command works on the lab in `directory`; leaves no folder behind that holds nothing but the lock. */
 export async function exclusively<T>(directory: string, action: () => Promise<T>): Promise<T> {
   mkdirSync(directory, { recursive: true, mode: 0o755 })
-  const file = openSync(inFolder(directory, 'lock'), 'a', 0o600)
+  const path = inFolder(directory, 'lock')
+  const file = openSync(path, 'a', 0o600)
   try {
-    try {
-      flock(file, LOCK.EX | LOCK.NB)
-    } catch (error) {
-      if (errorCode(error) !== 'EAGAIN') throw error
+    if (!lock(file, path)) {
       throw new UserError(`another "terway-edge lab" is at work in ${directory}: wait until it is done`)
     }
-    return await action()
+    try {
+      return await action()
+    } finally {
+      if (existsSync(path) && readdirSync(directory).length === 1) removeFolder(directory)
+    }
   } finally {
     closeSync(file)
   }
+}
+
+/** Whether the lock could be had, and is still the one of that path: whoever had it before may have removed it. */
+function lock(file: number, path: string): boolean {
+  try {
+    flock(file, LOCK.EX | LOCK.NB)
+  } catch (error) {
+    if (errorCode(error) !== 'EAGAIN') throw error
+    return false
+  }
+  return statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(file).ino
 }

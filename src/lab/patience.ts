@@ -11,10 +11,13 @@ export interface Patience {
   readonly seconds: number
   /** Without it there is nothing to wait for. */
   readonly needs?: ProcessRecord
+  /** Errors that waiting does not cure. */
+  readonly hopeless?: (error: unknown) => boolean
 }
 
 /** Tries `action` until it works; throws why it did not the last time. */
-export async function retry<T>({ clock, signal, seconds, needs }: Patience, action: () => Promise<T> | T): Promise<T> {
+export async function retry<T>(patience: Patience, action: () => Promise<T> | T): Promise<T> {
+  const { clock, signal, seconds, needs, hopeless } = patience
   const deadline = clock.monotonic() + seconds * 1000
   for (;;) {
     if (signal.aborted) throw new UserError('interrupted')
@@ -22,6 +25,7 @@ export async function retry<T>({ clock, signal, seconds, needs }: Patience, acti
     try {
       return await action()
     } catch (error) {
+      if (hopeless?.(error) === true) throw error
       if (ended) throw new UserError(`${needs.name} has ended: ${errorText(error)}`)
       if (clock.monotonic() > deadline) throw new UserError(`${errorText(error)} (waited ${seconds} s)`)
       await sleep(clock, 200, signal)

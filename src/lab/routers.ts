@@ -81,29 +81,25 @@ function daemons({ name, namespace, router }: RouterPlan, folder: string, config
     const command = ['bird', '-f', '-c', configFile, '-s', socket, '-P', join(folder, 'bird.pid')]
     return [{ process: { name, namespace, command }, socket }]
   }
-  const zserv = join(folder, 'zserv.api')
-  const daemon = (program: string): Daemon => ({
-    process: {
-      name: `${name}-${program}`,
-      namespace,
-      command: [
-        findProgram(program) ?? program,
-        ...[
-          '--config_file',
-          program === 'bgpd' ? configFile : '/dev/null',
-          '--pid_file',
-          join(folder, `${program}.pid`),
-        ],
-        ...['--socket', zserv, '--vty_socket', folder, '--vty_port', '0'],
-        '--log',
-        'stdout',
-      ],
-    },
-    socket: join(folder, `${program}.vty`),
-  })
   // FRR 10 has a management daemon that zebra reads its configuration from.
-  const management = findProgram('mgmtd') === undefined ? [] : [daemon('mgmtd')]
-  return [...management, daemon('zebra'), daemon('bgpd')]
+  const programs = [...(findProgram('mgmtd') === undefined ? [] : ['mgmtd']), 'zebra', 'bgpd']
+  return programs.map(program => ({
+    process: { name: `${name}-${program}`, namespace, command: frrCommand(program, folder, configFile) },
+    socket: join(folder, `${program}.vty`),
+  }))
+}
+
+/** A daemon of FRR that shares nothing with those of another switch. Only bgpd has a configuration. */
+function frrCommand(program: string, folder: string, configFile: string): readonly string[] {
+  const options = {
+    '--config_file': program === 'bgpd' ? configFile : '/dev/null',
+    '--pid_file': join(folder, `${program}.pid`),
+    '--socket': join(folder, 'zserv.api'),
+    '--vty_socket': folder,
+    '--vty_port': '0',
+    '--log': 'stdout',
+  }
+  return [findProgram(program) ?? program, ...Object.entries(options).flat()]
 }
 
 /** The sessions of a switch as it says itself. Throws when it does not answer. */

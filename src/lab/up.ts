@@ -1,5 +1,4 @@
 /** `lab up`: builds the lab step by step, and takes it down again when a step fails. */
-import { readFileSync } from 'node:fs'
 import type { KubeApi } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText, UserError } from '../lib/errors.ts'
@@ -9,11 +8,11 @@ import { takeDown } from './down.ts'
 import { inFolder, makeFolder } from './folders.ts'
 import { plainKubeconfig, readRealCluster } from './kubeconfig.ts'
 import type { LabState } from './lab-state.ts'
+import { logTails } from './log-tails.ts'
 import { observeLab } from './observe.ts'
 import { retry } from './patience.ts'
 import { API_PORT, type LabOptions, type LabPlan, nodesOf, planLab } from './plan.ts'
 import { addPod, networkConfig } from './pods.ts'
-import { isAlive } from './processes.ts'
 import {
   insideKubeconfig,
   inwardRoutes,
@@ -24,7 +23,7 @@ import {
   startNode,
   startRelayProcess,
 } from './programs.ts'
-import { LabBook, type ProcessRecord, readRecord } from './record.ts'
+import { LabBook, readRecord } from './record.ts'
 import { routerPrograms, startRouters } from './routers.ts'
 import { requirePrograms } from './run.ts'
 import { makeLinks, makeNamespaces, requireFreeNames, requireRoot } from './topology.ts'
@@ -80,7 +79,7 @@ export async function up(options: UpOptions): Promise<LabState> {
     return await build({ ...options, plan, book, real })
   } catch (error) {
     say('it failed: taking the lab down')
-    const report = new UserError(withLogs(errorText(error), book.record.processes))
+    const report = new UserError(errorText(error) + logTails(errorText(error), book.record.processes))
     await takeDown(lab.directory, book.record, clock)
     throw report
   }
@@ -115,7 +114,6 @@ async function build(given: Build): Promise<LabState> {
     await startNodes(given, programs)
     await startPods(given)
     const state = await untilTogether(given, api)
-    if (signal.aborted) throw new UserError('interrupted')
     book.update(() => ({ phase: 'up' }))
     return state
   } finally {
@@ -188,19 +186,9 @@ async function untilTogether({ plan, book, say, clock, signal }: Build, api: Kub
       return last
     })
   } catch (error) {
-    if (last === undefined) throw error
+    if (last === undefined || signal.aborted) throw error
+    const tails = logTails(last.problems.join('\n'), book.record.processes)
+    if (tails !== '') say(tails.trim())
     return last
   }
-}
-
-const TAIL_LINES = 12
-
-/** The message, with the last lines of the logs of processes that it names or that have ended. */
-function withLogs(message: string, processes: readonly ProcessRecord[]): string {
-  const relevant = processes.filter(process => message.includes(process.name) || !isAlive(process))
-  const tails = relevant.map(({ name, logFile }) => {
-    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-TAIL_LINES)
-    return `\nThe log of ${name} ends with:\n${lines.map(line => `  ${line}`).join('\n')}`
-  })
-  return message + tails.join('')
 }

@@ -1,7 +1,12 @@
 /** The lab's API server by its requests and answers, without a port. */
 import { describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { JsonObject } from '../../src/lab/api/json.ts'
 import { LabApi } from '../../src/lab/api/lab-api.ts'
+import { serveApi } from '../../src/lab/api/serve.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 const CRD = {
@@ -130,6 +135,29 @@ describe('objects', () => {
     const { send } = start()
     expect((await send('POST', '/api/v1/nodes?dryRun=All', { metadata: { name: 'n' } })).code).toBe(201)
     expect((await send('GET', '/api/v1/nodes/n')).code).toBe(404)
+  })
+})
+
+describe('state file', () => {
+  test('keeps objects and definitions from one life to the next', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'te-api-'))
+    const options = { hostname: '127.0.0.1', port: 0, clock: systemClock, stateFile: join(folder, 'state.json') }
+    try {
+      const first = serveApi(options)
+      const post = (path: string, body: object) =>
+        fetch(`http://127.0.0.1:${first.port}${path}`, { method: 'POST', body: JSON.stringify(body) })
+      await post('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', CRD)
+      await post(THINGS, THING)
+      const { revision } = first.api.store
+      await first.close()
+      const second = serveApi(options)
+      expect(second.api.store.revision).toBe(revision)
+      const answer = await fetch(`http://127.0.0.1:${second.port}${THINGS}/t`)
+      expect(await answer.json()).toMatchObject({ spec: { list: ['a', 'b'], size: 3 } })
+      await second.close()
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 })
 
