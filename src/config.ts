@@ -109,8 +109,15 @@ const bgp = z.strictObject({
   listenPort: z.int().min(0).max(65_535).default(179),
 })
 
+const firewall = z.strictObject({
+  /** Whether pods' packets are let through where the FORWARD chain of this host drops (Docker, ufw, firewalld). */
+  acceptPodTraffic: z.boolean().default(true),
+})
+
+/** Off: pod addresses are routed as they are. */
 const ipMasq = z.strictObject({
-  enabled: z.literal(false, 'this version does not masquerade: pod addresses are routed as they are').default(false),
+  enabled: z.boolean().default(false),
+  /** Where pods keep their own address, beside podCIDRs and nodes of the cluster and what `network` names on this node. */
   nonMasqueradeCIDRs: cidrs.default([]),
 })
 
@@ -128,6 +135,7 @@ const schema = z.strictObject({
   route: route.prefault({}),
   bgp: bgp.prefault({}),
   cni: cni.prefault({}),
+  firewall: firewall.prefault({}),
   ipMasq: ipMasq.prefault({}),
 })
 

@@ -26,6 +26,8 @@ test('an empty file gives the defaults of DESIGN section 5', () => {
     network: { podsPerNode: 128 },
     allocatePodCIDRs: true,
     cni: { confDir: '/etc/cni/net.d', binDir: '/opt/cni/bin', mtu: 'auto' },
+    firewall: { acceptPodTraffic: true },
+    ipMasq: { enabled: false, nonMasqueradeCIDRs: [] },
   })
 })
 

@@ -19,17 +19,12 @@ import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { removeCniConfig, writeCniConfig } from './cni-config.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
+import type { NodeFirewall } from './firewall.ts'
 import { removeRoutes } from './leave.ts'
 import { askOnLink, type Observed, observe, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
 import { applySettings } from './sysctl.ts'
-
-/** Translates the addresses of pods for destinations outside of the cluster. Off unless a node is given one. */
-export interface Masquerade {
-  /** Called after each pass with this node's podCIDRs; makes the rules so if they are not. */
-  apply(podCIDRs: readonly string[]): void
-}
 
 export interface AgentOptions {
   readonly clock: Clock
@@ -46,7 +41,8 @@ export interface AgentOptions {
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string
-  readonly masquerade?: Masquerade
+  /** Told after each pass what is known; its problems are shown with the agent's. Whoever made it closes it. */
+  readonly firewall?: NodeFirewall
 }
 
 const FULL_COMPARE_MILLISECONDS = 30_000
@@ -69,7 +65,7 @@ export class Agent {
   readonly #options: AgentOptions
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
-  readonly #stopView: () => void
+  readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
   #watch: Watch | undefined
   #routing: Routing | undefined
@@ -94,7 +90,9 @@ export class Agent {
       everyMilliseconds: FULL_COMPARE_MILLISECONDS,
       settleMilliseconds: SETTLE_MILLISECONDS,
     })
-    this.#stopView = options.view.onChange(() => this.#loop.wake())
+    this.#stopListening = [options.view, ...(options.firewall === undefined ? [] : [options.firewall])].map(source =>
+      source.onChange(() => this.#loop.wake()),
+    )
     this.#loop.wake()
   }
 
@@ -121,7 +119,7 @@ export class Agent {
 
   /** Stops. The routes stay, so that pods go on talking over an upgrade, unless `removeRoutes`: then the CNI configuration goes too. */
   async close(options: { readonly removeRoutes: boolean }): Promise<void> {
-    this.#stopView()
+    for (const stop of this.#stopListening) stop()
     this.#cancelPause?.()
     this.#watch?.close()
     await this.#loop.close()
@@ -159,6 +157,7 @@ export class Agent {
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
+      ...this.#firewallProblems(routing, current),
     ]
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
     const rows = routeRows(routing, applied, names)
@@ -242,9 +241,9 @@ export class Agent {
     return ['another program keeps undoing changes of routes: see which one writes to this table (ip monitor route)']
   }
 
-  /** Settings of the kernel, and the masquerade where there is one. Returns problems. */
+  /** Settings of the kernel. Returns problems. */
   #tend(routing: Routing, observed: Observed, uplink: Link | undefined): string[] {
-    const { config, netns, log, masquerade } = this.#options
+    const { config, netns, log } = this.#options
     const indexes = new Set(routing.routes.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
     const uplinks = observed.links.filter(link => link === uplink || indexes.has(link.index)).map(({ name }) => name)
     const ipv6 = [...routing.podCIDRs, ...routing.routes.map(({ destination }) => destination)].some(text =>
@@ -254,8 +253,20 @@ export class Agent {
     const { written, problems } = applySettings({ uplinks, ipv6 }, place)
     for (const { name, value } of written)
       log.info({ name: name.replaceAll('/', '.'), state: value }, 'setting changed')
-    masquerade?.apply(routing.podCIDRs)
     return [...problems]
+  }
+
+  /** Tells the firewall what is known; with no view, what it was told last stands. */
+  #firewallProblems(routing: Routing, view: ClusterView | undefined): readonly string[] {
+    const { firewall } = this.#options
+    if (view !== undefined) {
+      firewall?.want({
+        podCIDRs: routing.podCIDRs,
+        clusterPodCIDRs: view.entries.flatMap(({ podCIDRs }) => podCIDRs),
+        nodeAddresses: view.entries.flatMap(({ addresses }) => addresses),
+      })
+    }
+    return firewall?.problems ?? []
   }
 
   /** Tells the container runtime that pods can be wired. With no uplink to be seen, the MTU that was written before stays. */

@@ -121,7 +121,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
       systemctl('disable', '--now', 'terway-edge.service')
     }
     const { protocol, table } = config.route
-    const { done: lines, problems } = leaveNetwork({
+    const { done: lines, problems } = await leaveNetwork({
       mark: { protocol, table },
       confDir: config.cni.confDir,
       stateDir: config.state,

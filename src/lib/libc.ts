@@ -219,6 +219,15 @@ export function getSocketOptionInt(fd: number, level: number, option: number): n
   return value[0] ?? 0
 }
 
+/** Asks for an option that is a struct: `value` holds what the kernel reads and is overwritten by its answer. Returns the answer's length. */
+export function getSocketOption(fd: number, level: number, option: number, value: Uint8Array): number {
+  const bytes = pinned(value)
+  const length = new Uint32Array([bytes.length])
+  void length.buffer
+  checked(`getsockopt(${level}, ${option})`, libc().getsockopt(fd, level, option, ptr(bytes), ptr(length)))
+  return length[0] ?? 0
+}
+
 /** `address` is a struct sockaddr of its family. */
 export function bind(fd: number, address: Uint8Array): void {
   const bytes = pinned(address)

@@ -4,6 +4,9 @@
  */
 
 export const NETLINK_ROUTE = 0
+export const NETLINK_NETFILTER = 12
+/** Groups of NETLINK_NETFILTER (linux/netfilter/nfnetlink.h). */
+export const NFNLGRP = { NFTABLES: 7 } as const
 export const SOL_NETLINK = 270
 /** Options of level SOL_NETLINK. */
 export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const

@@ -71,12 +71,16 @@ export class RequestSocket {
   }
 }
 
-/** A non-blocking socket that is a member of multicast `groups` (RTNLGRP_*). Who takes the fd closes it. */
+/**
+ * A non-blocking socket that is a member of multicast `groups`: RTNLGRP_*, or those of another netlink `protocol`. Who takes the fd closes
+ * it.
+ */
 export function openMulticast(
   groups: readonly number[],
-  options: OpenOptions & { receiveBytes?: number } = {},
+  options: OpenOptions & { readonly receiveBytes?: number; readonly protocol?: number } = {},
 ): number {
-  const fd = openIn(options, () => openSocket(SOCK.NONBLOCK, options.receiveBytes))
+  const { receiveBytes, protocol } = options
+  const fd = openIn(options, () => openSocket(SOCK.NONBLOCK, receiveBytes, protocol))
   try {
     for (const group of groups) setSocketOptionInt(fd, SOL_NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, group)
     return fd
@@ -90,8 +94,12 @@ function openIn<T>(options: OpenOptions, action: () => T): T {
   return options.netns === undefined ? action() : inNetworkNamespace(options.netns, action)
 }
 
-function openSocket(flags: number, receiveBytes: number = RECEIVE_BUFFER_BYTES): number {
-  const fd = socket(AF.NETLINK, SOCK.RAW | flags, NETLINK_ROUTE)
+function openSocket(
+  flags: number,
+  receiveBytes: number = RECEIVE_BUFFER_BYTES,
+  protocol: number = NETLINK_ROUTE,
+): number {
+  const fd = socket(AF.NETLINK, SOCK.RAW | flags, protocol)
   try {
     setReceiveBuffer(fd, receiveBytes)
     const address = new Uint8Array(12) // struct sockaddr_nl: the kernel chooses the port id

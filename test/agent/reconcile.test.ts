@@ -277,7 +277,7 @@ rooted('leaving takes away what is ours and nothing else', () =>
     const { agent } = lans.start('a1')
     await settled(agent)
     await agent.close({ removeRoutes: false })
-    const left = leaveNetwork({
+    const left = await leaveNetwork({
       mark: { protocol: 187, table: 254 },
       confDir: lans.confDir('a1'),
       stateDir: lans.stateDir('a1'),
