@@ -15,7 +15,6 @@ import {
   alreadyExists,
   badRequest,
   conflict,
-  expired,
   type Failure,
   fail,
   isFailure,
@@ -24,17 +23,9 @@ import {
   statusOf,
 } from './failure.ts'
 import { type Json, type JsonObject, objectAt, textAt } from './json.ts'
+import { listPage } from './list-page.ts'
 import { renderList, renderObject } from './render.ts'
-import {
-  decodeAccept,
-  decodeContinue,
-  decodePatchType,
-  decodePath,
-  encodeContinue,
-  fieldManager,
-  type Rendering,
-  type Target,
-} from './request.ts'
+import { decodeAccept, decodePatchType, decodePath, fieldManager, type Rendering, type Target } from './request.ts'
 import { type Resource, resourceKey } from './resource.ts'
 import { fieldSelector, labelSelector, type Matches } from './selectors.ts'
 import { objectKey, Store, type StoreImage } from './store.ts'
@@ -146,25 +137,14 @@ export class LabApi {
     const { resource, query, rendering } = asked
     const matches = this.#matches(asked)
     if (isFailure(matches)) return matches
-    const token = query.get('continue')
-    const from = token === null || token === '' ? undefined : decodeContinue(token)
-    if (token !== null && token !== '' && from === undefined) return badRequest('continue key is not valid')
-    const revision = from?.revision ?? this.store.revision
-    const all = this.store.list(resourceKey(resource), revision)
-    if (all === undefined) return expired()
-    const rest = all.filter(object => matches(object) && (from === undefined || objectKey(object) > from.after))
-    const limit = Number(query.get('limit') ?? 0)
-    const page = limit > 0 ? rest.slice(0, limit) : rest
-    const last = page.at(-1)
-    const more: JsonObject =
-      page.length < rest.length && last !== undefined
-        ? {
-            continue: encodeContinue({ revision, after: objectKey(last) }),
-            remainingItemCount: rest.length - page.length,
-          }
-        : {}
-    const metadata = { resourceVersion: String(revision), ...more }
-    return { code: 200, body: renderList(page, metadata, { resource, rendering, now: this.#clock.now() }) }
+    const page = listPage(this.store, resource, {
+      matches,
+      token: query.get('continue'),
+      limit: Number(query.get('limit') ?? 0),
+    })
+    if (isFailure(page)) return page
+    const context = { resource, rendering, now: this.#clock.now() }
+    return { code: 200, body: renderList(page.objects, page.metadata, context) }
   }
 
   #watch(asked: Asked): Answer {
