@@ -42,13 +42,17 @@ interface Entry {
 const LAST_PACKETS = 3
 const BETWEEN_LAST_PACKETS_MILLISECONDS = 10
 
+/** Between two notes of discarded packets. */
+const BETWEEN_DISCARDS_MILLISECONDS = 10_000
+
 export class BfdEngine {
   readonly #options: EngineOptions
   readonly #transport: Transport
   readonly #byDiscriminator = new Map<number, Entry>()
   readonly #byPeerAddress = new Map<string, Entry>()
   #shown = '[]'
-  #discarded: string | undefined
+  /** Clock.monotonic() of the last discarded packet that was noted. */
+  #notedDiscard = Number.NEGATIVE_INFINITY
   #problem: string | undefined
   #closed = false
 
@@ -164,9 +168,11 @@ export class BfdEngine {
     else selected.session.session.receive(decoded.packet)
   }
 
+  /** Anybody on the link can send such packets, at any rate. */
   #discard(address: string, reason: string): void {
-    if (this.#discarded === `${address} ${reason}`) return
-    this.#discarded = `${address} ${reason}`
+    const now = this.#options.clock.monotonic()
+    if (now - this.#notedDiscard < BETWEEN_DISCARDS_MILLISECONDS) return
+    this.#notedDiscard = now
     this.#options.log.note('debug', { address, reason }, 'discarded a BFD packet')
   }
 
