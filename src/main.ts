@@ -24,7 +24,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   speaker: { summary: 'the BGP speaker alone', load: async () => (await import('./commands/node.ts')).speakerCommand },
   cni: {
     summary: 'the CNI plugin, run by the container runtime',
-    load: async () => (await import('./cni/plugin.ts')).cniCommand,
+    load: async () => (await import('./cni/command.ts')).cniCommand,
   },
   status: {
     summary: 'what the local process does',
@@ -85,7 +85,7 @@ terway-edge COMMAND --help says more about each.
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === undefined && process.env.CNI_COMMAND !== undefined)
-    return (await import('./cni/plugin.ts')).cniCommand([])
+    return (await import('./cni/command.ts')).cniCommand([])
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(usage())
     return name === undefined ? 2 : 0

@@ -5,7 +5,8 @@
 import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { familyOf, hostPrefix } from '../lib/ip.ts'
-import { AddressStore } from './address-store.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import type { AddressStore } from './address-store.ts'
 import { type AttachmentRecord, findRecord } from './attachments.ts'
 import { currentBootId } from './boot.ts'
 import { failureOf } from './failures.ts'
@@ -29,13 +30,21 @@ const NSFS_MAGIC = 0x6e736673
 const DEFAULT_MTU = 1500
 
 /** Throws `StoreError` and what the kernel refuses before anything is made. */
-export function add(request: AttachRequest): Result | Failure {
-  const { config, attachment, namespacePath } = request
-  const refusal = noPodCIDRs(config) ?? checkNamespace(request)
+export function add(request: AttachRequest, store: AddressStore): Result | Failure {
+  const refusal = noPodCIDRs(request.config) ?? checkNamespace(request)
   if (refusal !== undefined) return refusal
-  const mtu = mtuOf(config)
+  const host = Rtnetlink.open()
+  try {
+    return reserveAndWire(request, store, host)
+  } finally {
+    host.close()
+  }
+}
+
+function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnetlink): Result | Failure {
+  const { config, attachment, namespacePath } = request
+  const mtu = mtuOf(config, host)
   if (typeof mtu !== 'number') return mtu
-  const store = new AddressStore(config.stateDir)
   const names = vethNames(attachment)
   const record = reserve(
     store,
@@ -65,24 +74,27 @@ export function add(request: AttachRequest): Result | Failure {
     addresses: record.addresses,
     mtu,
   }
-  return wireRecorded(store, record, wire, config)
+  return wireRecorded({ store, host, record, wire, config })
+}
+
+interface Reserved {
+  readonly store: AddressStore
+  readonly host: Rtnetlink
+  readonly record: AttachmentRecord
+  readonly wire: PodWire
+  readonly config: NetworkConfig
 }
 
 /** Wires what is reserved; a failure takes back the wiring and frees the reservation. */
-function wireRecorded(
-  store: AddressStore,
-  record: AttachmentRecord,
-  wire: PodWire,
-  config: NetworkConfig,
-): Result | Failure {
+function wireRecorded({ store, host, record, wire, config }: Reserved): Result | Failure {
   let wired: Wired | undefined
   try {
-    wired = attachPod(wire)
+    wired = attachPod(host, wire)
     // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
     if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
-    detachLink(wired.hostIndex)
+    detachLink(host, wired.hostIndex)
   } catch (error) {
-    if (wired !== undefined) detachLink(wired.hostIndex)
+    if (wired !== undefined) detachLink(host, wired.hostIndex)
     return releasing(store, record, failureOf(error, `cannot attach ${wire.interfaceName} of ${record.containerId}`))
   }
   return failure(
@@ -132,8 +144,8 @@ export function noPodCIDRs(config: NetworkConfig): Failure | undefined {
 }
 
 /** The configured MTU, or that of the uplink. */
-export function mtuOf(config: NetworkConfig): number | Failure {
-  const uplink = uplinkMtu()
+export function mtuOf(config: NetworkConfig, host: Rtnetlink): number | Failure {
+  const uplink = uplinkMtu(host)
   if (config.mtu === undefined) return uplink?.mtu ?? DEFAULT_MTU
   if (uplink === undefined || config.mtu <= uplink.mtu) return config.mtu
   return failure(

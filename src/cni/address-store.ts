@@ -5,15 +5,26 @@
  *
  * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`.
  */
-import { closeSync, mkdirSync, openSync, readdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
-import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { errorCode } from '../lib/errors.ts'
+import { readFileIfPresent, replaceFile } from '../lib/files.ts'
 import { ERRNO, flock, LOCK, SystemError } from '../lib/libc.ts'
 import { type Attachments, formatAttachments, NO_ATTACHMENTS, parseAttachments } from './attachments.ts'
 
 /** The file cannot be read or written: the message says which and why. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
+}
+
+/** Another process holds the lock for longer than the caller has patience. */
+export class StoreBusy extends Error {
+  override readonly name = 'StoreBusy'
+}
+
+export interface StoreOptions {
+  /** Milliseconds to wait for the lock, for a process that has other things to do; absent: for as long as it takes. */
+  readonly patience?: number
 }
 
 /** What a change answers: the attachments to keep (absent: those that were there, nothing is written) and a result. */
@@ -26,7 +37,10 @@ export class AddressStore {
   readonly #folder: string
   readonly #file: string
 
-  constructor(stateDir: string) {
+  readonly #patience: number | undefined
+
+  constructor(stateDir: string, options: StoreOptions = {}) {
+    this.#patience = options.patience
     this.#folder = join(stateDir, 'cni')
     this.#file = join(this.#folder, 'attachments.json')
   }
@@ -41,7 +55,7 @@ export class AddressStore {
     }
   }
 
-  /** Runs `change` while no other process can, and keeps what it answers before it returns. Throws `StoreError`. */
+  /** Runs `change` while no other process can, and keeps what it answers before it returns. Throws `StoreError`, `StoreBusy`. */
   update<T>(change: (attachments: Attachments) => Change<T>): T {
     const lock = this.#lock()
     try {
@@ -55,32 +69,65 @@ export class AddressStore {
 
   /** Waits for the lock: it is held for one small write at a time, and the kernel hands it on in turn. */
   #lock(): number {
+    let file: number | undefined
     try {
-      mkdirSync(this.#folder, { recursive: true, mode: 0o755 })
-      const file = openSync(join(this.#folder, 'lock'), 'a', 0o600)
-      for (;;) {
-        try {
-          flock(file, LOCK.EX)
-          return file
-        } catch (error) {
-          if (!(error instanceof SystemError) || error.errno !== ERRNO.EINTR) {
-            closeSync(file)
-            throw error
-          }
-        }
-      }
+      file = this.#openLock()
+      if (this.#patience === undefined) waitForLock(file)
+      else if (!tryLock(file, this.#patience)) throw new StoreBusy(`another process holds the lock in ${this.#folder}`)
+      return file
     } catch (error) {
+      if (file !== undefined) closeSync(file)
+      if (error instanceof StoreBusy) throw error
       throw new StoreError(`cannot lock the state in ${this.#folder}`, { cause: error })
     }
   }
 
+  #openLock(): number {
+    const path = join(this.#folder, 'lock')
+    try {
+      return openSync(path, 'a', 0o600)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+      mkdirSync(this.#folder, { recursive: true, mode: 0o755 })
+      return openSync(path, 'a', 0o600)
+    }
+  }
+
+  /** No pod outlives a power cut, so the records before it are as good as those after: the file must only be whole. */
   #write(attachments: Attachments): void {
     try {
-      writeFileWhole(this.#file, formatAttachments(attachments))
-      // What a killed process left half written; only the holder of the lock writes, so none of these is in use.
-      for (const name of readdirSync(this.#folder)) if (name.endsWith('.part')) removeFile(join(this.#folder, name))
+      replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments))
     } catch (error) {
       throw new StoreError(`cannot write ${this.#file}`, { cause: error })
     }
   }
+}
+
+function waitForLock(file: number): void {
+  for (;;) {
+    try {
+      flock(file, LOCK.EX)
+      return
+    } catch (error) {
+      if (!hasErrno(error, ERRNO.EINTR)) throw error
+    }
+  }
+}
+
+/** Whether the lock was had within `patience` milliseconds. */
+function tryLock(file: number, patience: number): boolean {
+  for (let waited = 0; ; waited++) {
+    try {
+      flock(file, LOCK.EX | LOCK.NB)
+      return true
+    } catch (error) {
+      if (!hasErrno(error, ERRNO.EAGAIN) && !hasErrno(error, ERRNO.EINTR)) throw error
+      if (waited >= patience) return false
+      Bun.sleepSync(1)
+    }
+  }
+}
+
+function hasErrno(error: unknown, errno: number): boolean {
+  return error instanceof SystemError && error.errno === errno
 }

@@ -4,9 +4,10 @@
  * ever removed.
  */
 import { errorText } from '../lib/errors.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { mtuOf, noPodCIDRs } from './add.ts'
 import { familiesOf } from './address-pool.ts'
-import { AddressStore } from './address-store.ts'
+import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
 import { inspectPod } from './inspect.ts'
 import {
@@ -27,9 +28,8 @@ import { detachPod, LinkNameTaken, ourLinks } from './veth.ts'
 import { vethNames } from './veth-names.ts'
 
 /** Throws `StoreError`, `NetlinkError`. */
-export function del(request: DetachRequest): undefined {
+export function del(request: DetachRequest, store: AddressStore): undefined {
   const { config, attachment } = request
-  const store = new AddressStore(config.stateDir)
   const record = findRecord(store.read(), attachment)
   // The same interface of the same container in another network: a runtime undoes a list that never got this far.
   if (record !== undefined && record.network !== config.name) return
@@ -38,9 +38,9 @@ export function del(request: DetachRequest): undefined {
 }
 
 /** Throws `StoreError`, `NetlinkError`. */
-export function check(request: AttachRequest): Failure | undefined {
+export function check(request: AttachRequest, store: AddressStore): Failure | undefined {
   const { config, attachment } = request
-  const record = findRecord(new AddressStore(config.stateDir).read(), attachment)
+  const record = findRecord(store.read(), attachment)
   const expected = expectedAddresses(config.prevResult, request)
   if (record === undefined || record.network !== config.name) {
     return checkFailed(attachment, ['no address is recorded for it'])
@@ -61,9 +61,8 @@ export function check(request: AttachRequest): Failure | undefined {
 }
 
 /** Removes attachments of this network that the runtime does not know. One that fails does not stop the others. */
-export function collect(request: CollectRequest): Failure | undefined {
+export function collect(request: CollectRequest, store: AddressStore): Failure | undefined {
   const { config } = request
-  const store = new AddressStore(config.stateDir)
   const { records } = store.read()
   const isValid = (attachment: Attachment) => request.valid.some(valid => isSame(valid, attachment))
   const stale = records.filter(record => record.network === config.name && !isValid(record))
@@ -86,12 +85,12 @@ export function collect(request: CollectRequest): Failure | undefined {
 }
 
 /** A full pool is not a status: it would make Kubernetes take the whole node for not ready. */
-export function status(config: NetworkConfig): Failure | undefined {
+export function status(config: NetworkConfig, store: AddressStore): Failure | undefined {
   const missing = noPodCIDRs(config)
   if (missing !== undefined) return { ...missing, code: CNI_ERROR.notAvailable }
   try {
-    new AddressStore(config.stateDir).read()
-    const mtu = mtuOf(config)
+    store.read()
+    const mtu = currentMtu(config)
     if (typeof mtu !== 'number') return { ...mtu, code: CNI_ERROR.notAvailable }
     return notReady(readReadiness(config.stateDir)) ?? notForwarding(config)
   } catch (error) {
@@ -100,6 +99,15 @@ export function status(config: NetworkConfig): Failure | undefined {
       `new pods cannot be attached: ${errorText(error)}`,
       'run terway-edge doctor on this node',
     )
+  }
+}
+
+function currentMtu(config: NetworkConfig): number | Failure {
+  const host = Rtnetlink.open()
+  try {
+    return mtuOf(config, host)
+  } finally {
+    host.close()
   }
 }
 

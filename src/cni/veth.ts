@@ -22,6 +22,13 @@ import { isOurAlias, parseVethAlias } from './veth-names.ts'
 export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.1', ipv6: 'fe80::1' }
 export const DEFAULT_DESTINATION: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
+/**
+ * Settings of the host's end. No address of its own (addr_gen_mode 1: none): nobody needs one, and DAD would delay the pod; and no pod's
+ * router advertisement makes it the host's router.
+ */
+const HOST_IPV6 = { accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
+const WITHOUT_IPV6 = { disable_ipv6: 1 } as const
+
 export interface PodWire {
   readonly hostInterface: string
   readonly hostMac: string
@@ -55,15 +62,13 @@ export class LinkNameTaken extends Error {
  * Wires a pod, all or nothing: what was made is taken back when a step fails. A host end left by a dead attempt is replaced.
  * Throws `NamespaceGone`, `LinkNameTaken`, `NetlinkError`, `SystemError`.
  */
-export function attachPod(wire: PodWire): Wired {
+export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
   const namespace = openNamespace(wire.namespacePath)
-  const host = Rtnetlink.open()
   try {
     const hostIndex = createPair(host, wire, namespace)
     try {
       setInterfaceSysctls('ipv4', wire.hostInterface, { rp_filter: 0, forwarding: 1 })
-      // No address of its own on the host's end (addr_gen_mode 1: none): nobody needs one, and DAD would delay the pod.
-      setInterfaceSysctls('ipv6', wire.hostInterface, { accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 })
+      setInterfaceSysctls('ipv6', wire.hostInterface, wire.addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
       host.run(setLink(hostIndex, { up: true, alias: wire.alias }))
       const defaultRoutes = inPodNamespace(wire.namespacePath, () => configurePod(wire))
       runAll(host, hostRequests(wire, hostIndex))
@@ -73,20 +78,14 @@ export function attachPod(wire: PodWire): Wired {
       throw error
     }
   } finally {
-    host.close()
     close(namespace)
   }
 }
 
 /** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */
-export function detachLink(hostIndex: number): void {
-  const host = Rtnetlink.open()
-  try {
-    const [outcome] = host.execute([deleteLink(hostIndex)])
-    if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
-  } finally {
-    host.close()
-  }
+export function detachLink(host: Rtnetlink, hostIndex: number): void {
+  const [outcome] = host.execute([deleteLink(hostIndex)])
+  if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
 }
 
 /** Deletes a host end, and so all of the wiring. False when there is none. Throws `LinkNameTaken`, `NetlinkError`. */
@@ -103,18 +102,13 @@ export function detachPod(hostInterface: string): boolean {
  * The MTU of the interface that the default route leaves by, in bytes; undefined while there is no default route. Asked with addresses
  * for documentation (RFC 5737, RFC 3849), which no other route covers.
  */
-export function uplinkMtu(): { readonly name: string; readonly mtu: number } | undefined {
-  const host = Rtnetlink.open()
-  try {
-    for (const address of ['192.0.2.1', '2001:db8::1']) {
-      const route = host.lookup(address)
-      const link = route.interface === undefined || route.type !== 'unicast' ? undefined : host.getLink(route.interface)
-      if (link !== undefined) return { name: link.name, mtu: link.mtu }
-    }
-    return undefined
-  } finally {
-    host.close()
+export function uplinkMtu(host: Rtnetlink): { readonly name: string; readonly mtu: number } | undefined {
+  for (const address of ['192.0.2.1', '2001:db8::1']) {
+    const route = host.lookup(address)
+    const link = route.interface === undefined || route.type !== 'unicast' ? undefined : host.getLink(route.interface)
+    if (link !== undefined) return { name: link.name, mtu: link.mtu }
   }
+  return undefined
 }
 
 /** The host ends that bear our alias, with what it says. */
@@ -151,6 +145,10 @@ export function openRtnetlink(namespacePath: string): Rtnetlink {
 
 /** The kernel gives the loopback interface of every namespace this index (LOOPBACK_IFINDEX). */
 export const LOOPBACK_INDEX = 1
+
+function isIPv6(address: string): boolean {
+  return familyOf(address) === 'ipv6'
+}
 
 function openNamespace(path: string): number {
   try {

@@ -1,0 +1,158 @@
+/**
+ * Serves CNI requests in the node process, over a socket in the state folder that only root reaches: the same operations as in a plugin
+ * process, without its start. What it cannot do as the plugin would (another network or mount namespace, a lock that somebody holds, a
+ * request that is late) it declines, and the plugin does it itself.
+ *
+ * One request after the other, each synchronous as everything that changes namespaces must be; between two the event loop has its turn.
+ */
+import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { errorCode, errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { FORMAT, LIMITS, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
+import { isObject } from './json.ts'
+import { answer } from './plugin.ts'
+
+export interface CniServer {
+  close(): void
+}
+
+/** Milliseconds for which this process stands still when a plugin process holds the lock. */
+const LOCK_PATIENCE_MILLISECONDS = 50
+/** Within which a request must have come whole. */
+const REQUEST_SECONDS = 5
+
+/** What is known of one connection. */
+interface Connection {
+  received: Uint8Array[]
+  bytes: number
+  reply: Uint8Array | undefined
+  open: boolean
+}
+
+type Socket = Bun.Socket<Connection>
+
+/** Starts to serve; undefined where that cannot be, which is logged and no harm. Only the holder of the state folder may call it. */
+export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer | undefined {
+  const path = join(stateDir, SOCKET_FILE)
+  try {
+    if (Buffer.byteLength(path) > LIMITS.pathBytes) throw new Error(`${path} is too long for a socket`)
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
+    rmSync(path, { force: true }) // of a process that was killed
+    const listener = listen(path)
+    return {
+      close: () => {
+        listener.stop(true)
+        rmSync(path, { force: true })
+      },
+    }
+  } catch (error) {
+    log.warn(
+      { detail: errorText(error) },
+      'the CNI plugin is not served: each call does its work in a process of its own',
+    )
+    return undefined
+  }
+}
+
+function listen(path: string): Bun.UnixSocketListener<Connection> {
+  const before = process.umask(0o177) // never for others, not even for a moment
+  try {
+    return Bun.listen<Connection>({
+      unix: path,
+      socket: {
+        open(socket) {
+          socket.data = { received: [], bytes: 0, reply: undefined, open: true }
+          socket.timeout(REQUEST_SECONDS)
+        },
+        data: take,
+        drain: flush,
+        timeout: socket => socket.terminate(),
+        close: socket => {
+          socket.data.open = false
+        },
+        error: socket => socket.terminate(),
+      },
+    })
+  } finally {
+    process.umask(before)
+  }
+}
+
+function take(socket: Socket, bytes: Uint8Array): void {
+  const connection = socket.data
+  if (connection.reply !== undefined) return
+  connection.bytes += bytes.length
+  if (connection.bytes > LIMITS.requestBytes) {
+    socket.terminate()
+    return
+  }
+  connection.received.push(bytes.slice())
+  if (bytes.at(-1) !== 0x0a) return
+  socket.timeout(0)
+  const line = Buffer.concat(connection.received).toString()
+  // a turn of the event loop between two requests; a caller that is gone by then wants nothing any more
+  setImmediate(() => {
+    if (!connection.open) return
+    connection.reply = Buffer.from(`${JSON.stringify(replyTo(line))}\n`)
+    flush(socket)
+  })
+}
+
+function flush(socket: Socket): void {
+  const { reply } = socket.data
+  if (reply === undefined) return
+  const taken = socket.write(reply)
+  socket.data.reply = reply.subarray(Math.max(0, taken))
+  if (socket.data.reply.length === 0) socket.end()
+}
+
+const DECLINED: ServedReply = {}
+
+/** Performs a request, or declines it. */
+export function replyTo(line: string): ServedReply {
+  const request = decodeServed(line)
+  if (request === undefined || Date.now() >= request.deadline) return DECLINED
+  if (inode('/proc/self/ns/net') !== request.ownNamespace) return DECLINED
+  const { CNI_NETNS = '' } = request.environment
+  if (inode(CNI_NETNS) !== request.podNamespace) return DECLINED
+  try {
+    return answer(request.environment, request.stdin, { patience: LOCK_PATIENCE_MILLISECONDS })
+  } catch {
+    return DECLINED // StoreBusy
+  }
+}
+
+function decodeServed(line: string): ServedRequest | undefined {
+  let json: unknown
+  try {
+    json = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (!isObject(json) || json.format !== FORMAT) return undefined
+  const { deadline, environment, stdin, ownNamespace, podNamespace } = json
+  if (typeof deadline !== 'number' || typeof stdin !== 'string' || typeof ownNamespace !== 'number') return undefined
+  if (!isObject(environment)) return undefined
+  const variables: Record<string, string> = {}
+  for (const [name, value] of Object.entries(environment)) if (typeof value === 'string') variables[name] = value
+  return {
+    format: FORMAT,
+    deadline,
+    environment: variables,
+    stdin,
+    ownNamespace,
+    ...(typeof podNamespace === 'number' && { podNamespace }),
+  }
+}
+
+/** Undefined when there is nothing at `path`, as the plugin says it. */
+function inode(path: string): number | undefined {
+  if (path === '') return undefined
+  try {
+    return statSync(path).ino
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
+    return -1
+  }
+}
