@@ -17,7 +17,7 @@ import { type Negotiated, negotiate } from './negotiation.ts'
 import { familyOfAfi } from './nlri.ts'
 import { endpointOf, hopLimits, settingsOf } from './peer-settings.ts'
 import { ReceivedPrefixes } from './received-prefixes.ts'
-import { ErrorCode, OpenError, RefreshSubtype } from './registry.ts'
+import { Cease, ErrorCode, OpenError, RefreshSubtype } from './registry.ts'
 import { AdjRibOut } from './rib.ts'
 import { PeerSession, type SessionHost } from './session.ts'
 import { sessionView, visibleState } from './session-view.ts'
@@ -197,7 +197,7 @@ export class Peer implements SessionHost {
     if (ended) this.#sessions = this.#sessions.filter(other => other !== session)
     if (session.state === 'Active') session.handle({ kind: 'AutomaticStop' })
     if (was !== undefined) this.#lost(reason, was)
-    else if (reason.kind !== 'stopped' && reason.kind !== 'collision') this.#failed(reason, openSent)
+    else if (isFailure(reason)) this.#failed(reason, openSent)
     if (!this.#closed) this.#rest(reason)
     this.#touch()
   }
@@ -208,7 +208,7 @@ export class Peer implements SessionHost {
 
   update(update: Update, malformed: MalformedUpdate | undefined): void {
     if (malformed !== undefined) {
-      const { address } = { address: this.#config.peerAddress }
+      const address = this.#config.peerAddress
       this.#options.log.warn({ address, reason: malformed.reason, change: malformed.outcome }, 'malformed UPDATE')
     }
     this.#received.apply(update)
@@ -275,7 +275,15 @@ export class Peer implements SessionHost {
   }
 
   #pump(): void {
+    const before = this.#rib.unsendable
     this.#established?.session.pump(() => this.#rib.next())
+    if (this.#rib.unsendable > before) {
+      const reason = 'the path attributes leave no room for a prefix: fewer communities are needed'
+      this.#options.log.error(
+        { address: this.#config.peerAddress, count: this.#rib.unsendable, reason },
+        'cannot announce',
+      )
+    }
     if (this.#rib.complete) this.#synchronised = true
     this.#options.changed()
   }
@@ -363,6 +371,13 @@ export class Peer implements SessionHost {
 function withoutHardReset(reason: Down): Down {
   if (reason.kind !== 'notification-received') return reason
   return { ...reason, notification: hardResetReason(reason.notification) ?? reason.notification }
+}
+
+/** Whether people should hear of a connection's end before it was established: not of a collision that either side resolved. */
+function isFailure(reason: Down): boolean {
+  if (reason.kind !== 'notification-received') return reason.kind !== 'stopped' && reason.kind !== 'collision'
+  const { code, subcode } = reason.notification
+  return code !== ErrorCode.Cease || subcode !== Cease.ConnectionCollisionResolution
 }
 
 /** RFC 5492 section 3: a peer that knows no capabilities answers Unsupported Optional Parameter; then without them. */

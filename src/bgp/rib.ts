@@ -36,11 +36,16 @@ export class AdjRibOut {
   #ended = false
   /** Prefixes of a refresh under way that are still to be sent again. */
   #again = new Set<string>()
+  #unsendable = 0
   #stream: Generator<Uint8Array> | undefined
 
   /** Prefixes that the peer has from us. */
   get advertised(): number {
     return this.#told.size
+  }
+  /** Prefixes whose attributes alone fill a message, so that they cannot be announced. */
+  get unsendable(): number {
+    return this.#unsendable
   }
   /** Whether the peer has the whole first set and End-of-RIB. */
   get complete(): boolean {
@@ -82,6 +87,7 @@ export class AdjRibOut {
     this.#markers = []
     this.#ended = false
     this.#again = new Set()
+    this.#unsendable = 0
     this.#stream = undefined
   }
 
@@ -180,7 +186,13 @@ export class AdjRibOut {
         ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp }),
         nlri: nlriOf(family, prefixes),
       }
-      yield* packUpdates(group, context)
+      try {
+        yield* packUpdates(group, context)
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error
+        for (const prefix of prefixes) this.#told.delete(prefix)
+        this.#unsendable += prefixes.length
+      }
     }
   }
 

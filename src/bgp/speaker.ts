@@ -66,6 +66,7 @@ class BgpSpeaker implements Speaker {
     const wanted = new Map(configs.map(config => [config.key, config]))
     for (const [key, peer] of this.#peers) {
       const config = wanted.get(key)
+      if (config === undefined) this.#announcements.delete(key)
       if (config === undefined || disturbance(peer.config, config) === 'replace') this.#remove(key, peer)
     }
     this.#setKeys(configs)
@@ -187,10 +188,19 @@ class BgpSpeaker implements Speaker {
   }
 
   #emit(event: SessionEvent): void {
-    for (const listener of this.#listeners) listener(event)
+    for (const listener of this.#listeners) this.#tell(() => listener(event))
   }
 
   #changed(): void {
-    for (const watcher of this.#watchers) watcher()
+    for (const watcher of this.#watchers) this.#tell(watcher)
+  }
+
+  /** A listener that throws must not stop a state machine in the middle of its actions. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (err) {
+      this.#options.log.error({ err }, 'a listener of the BGP speaker failed')
+    }
   }
 }

@@ -145,6 +145,12 @@ export function tcpHandlers(
       socket.data?.onEnd(error)
     },
     error(socket, error) {
+      // Bun brings what a handler throws here as well: that is a bug of ours, not an end of the connection.
+      if (errorCode(error) === undefined) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
       socket.data?.onEnd(error)
     },
   }

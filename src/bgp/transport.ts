@@ -7,7 +7,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
-import type { Secret } from '../lib/secret.ts'
+import { Secret } from '../lib/secret.ts'
 import { MD5_KEY_BYTES, md5Signature, parseSocketAddress, socketAddress } from './socket-address.ts'
 import { type TcpConnection, tcpHandlers } from './tcp-connection.ts'
 import type {
@@ -32,7 +32,7 @@ const TOS_NETWORK_CONTROL = 0xc0
 const BACKLOG = 128
 /** Pauses between looks at a connection that is coming up, in milliseconds: short at first, for peers on the LAN. */
 const FIRST_POLL = 1
-const LAST_POLL = 50
+const LAST_POLL = 100
 
 export interface TransportOptions {
   readonly clock: Clock
@@ -147,6 +147,22 @@ function limitHops(fd: number, ipv6: boolean, { ttl, minimumTtl }: HopLimits): v
 /** Says that the kernel has no TCP MD5 (a sandbox, or CONFIG_TCP_MD5SIG off), as distinct from other errors. */
 class NoMd5Support extends Error {
   override readonly name = 'NoMd5Support'
+}
+
+/** Why this kernel cannot sign with TCP MD5; undefined when it can. Tried on a socket that goes nowhere. */
+export function md5Problem(): TransportProblem | undefined {
+  const address = '127.0.0.1'
+  try {
+    const fd = openSocket(address)
+    try {
+      setKey(fd, address, new Secret('probe'))
+      return undefined
+    } finally {
+      libc.close(fd)
+    }
+  } catch (error) {
+    return problemOf(error)
+  }
 }
 
 function setKey(fd: number, peerAddress: string, password: Secret | undefined): void {

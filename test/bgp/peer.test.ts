@@ -231,6 +231,14 @@ describe('two connections', () => {
     ours.send({ type: 'KEEPALIVE' })
     expect(world.view.state).toBe('Established')
   })
+  test('a collision that the peer resolved is no failure', async () => {
+    world = new World()
+    world.transport.dial.connect().send(cease(7))
+    expect(world.kinds).toEqual([])
+    await world.clock.advance(1000)
+    world.up()
+    expect(world.kinds).toEqual(['established'])
+  })
   test('the peer was faster: our attempt ends', () => {
     world = new World()
     world.shake(world.transport.incoming())

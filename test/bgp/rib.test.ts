@@ -239,6 +239,16 @@ describe('attributes', () => {
     const { attributes } = updateOf(A, negotiated({ context: { ...SESSION.context, ibgp: true } }))
     expect(attributes).toEqual({ ORIGIN: 'IGP', AS_PATH: [], NEXT_HOP: '10.9.0.11', LOCAL_PREF: 100 })
   })
+  test('attributes that leave no room for a prefix: the others go out, and it is counted', () => {
+    const communities = Array.from({ length: 1100 }, (_, index) => `65010:${index}`)
+    const session = negotiated({ context: { ...SESSION.context, extendedMessages: false } })
+    const rib = new AdjRibOut()
+    rib.setDesired([{ ...A, communities }, B])
+    rib.established(session, 65010)
+    expect(take(rib, session)).toEqual(['+10.0.2.0/24 10.9.0.12', 'EoR ipv4', 'EoR ipv6'])
+    expect(rib.unsendable).toBe(1)
+    expect(rib.advertised).toBe(1)
+  })
   test('IPv4 over an IPv6 next hop only when negotiated (RFC 8950)', () => {
     const over = { ...A, nextHop: 'fd00:9::11' }
     expect(updateOf(over, SESSION).attributes.MP_REACH_NLRI?.nextHop.length).toBe(16)

@@ -10,7 +10,8 @@ import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
-import { createRouter, type Neighbour, type Router, type RouterConfig, type RouterKind } from './routers.ts'
+import type { Neighbour, Router, RouterConfig } from './router-types.ts'
+import { createRouter, type RouterKind } from './routers.ts'
 
 export const NODE = { ipv4: '10.9.0.1', ipv6: 'fd00:9::1' } as const
 export const SWITCH = { ipv4: '10.9.0.254', ipv6: 'fd00:9::254' } as const
@@ -40,6 +41,11 @@ export class Lan {
   constructor(kind: RouterKind, options: LanOptions = {}) {
     this.node = this.network.namespace('node')
     this.switch = this.network.namespace('switch')
+    for (const namespace of [this.node, this.switch]) {
+      // Addresses are good at once, and routers that advertise prefixes give us no others.
+      const off = ['net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0']
+      this.network.exec(namespace, ['sysctl', '-qw', ...off])
+    }
     this.network.connect(
       { namespace: this.node, interface: 'eth0', addresses: [`${NODE.ipv4}/24`, `${NODE.ipv6}/64`] },
       { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH.ipv4}/24`, `${SWITCH.ipv6}/64`] },
@@ -49,7 +55,7 @@ export class Lan {
     const switchAs = options.switchAs ?? SWITCH_AS
     const neighbour: Neighbour = {
       address: NODE[over],
-      asNumber: options.peer?.localAs ?? LOCAL_AS,
+      asNumber: options.neighbour?.asNumber ?? options.peer?.localAs ?? LOCAL_AS,
       families,
       passive: true,
       ...options.neighbour,
@@ -119,6 +125,16 @@ export class Lan {
         return hop === undefined ? [] : [[dst, hop]]
       }),
     )
+  }
+
+  /** Waits until the router itself has exactly these routes from us: for those that do not install them. */
+  async learns(expected: Readonly<Record<string, string>>): Promise<void> {
+    const wanted = JSON.stringify(sorted(expected))
+    await eventually(`the router has ${wanted}`, () => {
+      const actual = JSON.stringify(sorted(this.router.routes()))
+      if (actual !== wanted) throw new Error(actual)
+      return true
+    })
   }
 
   /** Waits until the switch's kernel has exactly these routes with gateways. */

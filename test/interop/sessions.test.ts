@@ -138,6 +138,16 @@ for (const kind of ['bird', 'frr'] satisfies RouterKind[]) {
     },
   )
 
+  withLan(
+    'IPv4 prefixes over IPv6 next hops, on a LAN with IPv6 only (RFC 8950)',
+    { over: 'ipv6', families: ['ipv4', 'ipv6'], neighbour: { extendedNextHop: true } },
+    async lan => {
+      const running = lan.speaker([{ prefix: '10.0.1.0/25', nextHop: 'fd00:9::11' }, ...IPV6])
+      await lan.established(running)
+      await lan.routesBecome({ '10.0.1.0/25': 'fd00:9::11', ...IPV6_ROUTES })
+    },
+  )
+
   withLan('wrong AS says which', { peer: { peerAs: 65099 } }, async lan => {
     const running = lan.speaker(IPV4)
     const failed = await running.event('failed')
@@ -152,3 +162,20 @@ for (const kind of ['bird', 'frr'] satisfies RouterKind[]) {
     expect(failed.error.message).toBe('connection refused: is BGP running on 10.9.0.254 port 1179?')
   })
 }
+
+testNeeding(...ROUTER_NEEDS.bird)(
+  'bird: a peer of 2-octet AS numbers (RFC 6793)',
+  async () => {
+    const lan = new Lan('bird', { neighbour: { fourOctetAs: false } })
+    try {
+      await lan.router.start()
+      const running = lan.speaker(IPV4)
+      await lan.established(running)
+      await lan.routesBecome(IPV4_ROUTES)
+      expect(running.speaker.sessions()[0]?.negotiated?.capabilities).not.toContain('four-octet-as')
+    } finally {
+      await lan.close()
+    }
+  },
+  60_000,
+)

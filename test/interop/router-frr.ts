@@ -1,0 +1,123 @@
+/**
+ * FRR as a peer: zebra and bgpd, https://frrouting.org. Installs what it learns in the kernel's table.
+ */
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
+import { programPath } from '../support/requires.ts'
+import type { Router, RouterConfig } from './router-types.ts'
+
+export class Frr implements Router {
+  readonly #network: TestNetwork
+  readonly #namespace: string
+  readonly #folder = mkdtempSync(join(tmpdir(), 'frr-'))
+  readonly #processes: Bun.Subprocess[] = []
+  #config: RouterConfig
+
+  constructor(network: TestNetwork, namespace: string, config: RouterConfig) {
+    this.#network = network
+    this.#namespace = namespace
+    this.#config = config
+    chmodSync(this.#folder, 0o777)
+    writeFileSync(`${this.#folder}/zebra.conf`, 'hostname zebra\n')
+    writeFileSync(`${this.#folder}/bgpd.conf`, 'hostname bgpd\n')
+    writeFileSync(`${this.#folder}/vtysh.conf`, '')
+  }
+
+  async start(): Promise<void> {
+    this.#spawn('zebra')
+    await eventually(
+      'zebra listens',
+      () => run(['test', '-S', `${this.#folder}/zserv.api`], { mayFail: true }).status === 0,
+    )
+    this.#spawn('bgpd')
+    await eventually('bgpd answers', () => this.#vtysh('show bgp summary').status === 0)
+    this.configure(this.#config)
+  }
+
+  configure(config: RouterConfig): void {
+    this.#config = config
+    const done = this.#vtysh('configure terminal', ...configuration(config))
+    if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
+  }
+
+  established(): boolean {
+    return this.show().includes('"bgpState":"Established"')
+  }
+
+  routes(): Record<string, string> {
+    return Object.assign({}, ...this.#config.neighbour.families.map(family => this.#routesOf(family)))
+  }
+
+  refresh(): void {
+    for (const family of this.#config.neighbour.families) {
+      this.#vtysh(`clear bgp ${family} unicast ${this.#config.neighbour.address} soft in`)
+    }
+  }
+
+  show(): string {
+    return this.#vtysh(`show bgp neighbors ${this.#config.neighbour.address} json`).stdout
+  }
+
+  signal(name: NodeJS.Signals): void {
+    for (const process of this.#processes) process.kill(name)
+  }
+
+  close(): void {
+    this.signal('SIGKILL')
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #routesOf(family: 'ipv4' | 'ipv6'): Record<string, string> {
+    const shown = JSON.parse(this.#vtysh(`show bgp ${family} unicast json`).stdout) as {
+      routes?: Record<string, { nexthops: { ip: string }[] }[]>
+    }
+    return Object.fromEntries(
+      Object.entries(shown.routes ?? {}).map(([prefix, [best]]) => [prefix, best?.nexthops[0]?.ip ?? '']),
+    )
+  }
+
+  #spawn(daemon: 'zebra' | 'bgpd'): void {
+    const folder = this.#folder
+    const child = this.#network.spawn(this.#namespace, [
+      // Beside zebra: OpenBGPD has a bgpd as well.
+      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
+      ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
+      ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
+      ...['--log', `file:${folder}/${daemon}.log`],
+    ])
+    this.#processes.push(child)
+  }
+
+  #vtysh(...commands: string[]): ReturnType<typeof run> {
+    const words = commands.flatMap(command => ['-c', command])
+    return run(['vtysh', '--vty_socket', this.#folder, '--config_dir', this.#folder, ...words], { mayFail: true })
+  }
+}
+
+/** The lines of FRR's configuration; what is absent is taken back. */
+function configuration({ asNumber, routerId, neighbour }: RouterConfig): string[] {
+  const peer = `neighbor ${neighbour.address}`
+  const off = (present: boolean) => (present ? '' : 'no ')
+  return [
+    `router bgp ${asNumber}`,
+    `bgp router-id ${routerId}`,
+    'no bgp ebgp-requires-policy',
+    'no bgp default ipv4-unicast',
+    'bgp graceful-restart',
+    `${peer} remote-as ${neighbour.asNumber}`,
+    `${peer} timers connect 2`,
+    `${peer} timers ${Math.floor((neighbour.holdTimeSeconds ?? 90) / 3)} ${neighbour.holdTimeSeconds ?? 90}`,
+    `${off(neighbour.passive === true)}${peer} passive`,
+    neighbour.password === undefined ? `no ${peer} password` : `${peer} password ${neighbour.password}`,
+    ...(neighbour.ttlSecurity === undefined ? [] : [`${peer} ttl-security hops ${neighbour.ttlSecurity}`]),
+    ...(neighbour.extendedNextHop === true ? [`${peer} capability extended-nexthop`] : []),
+    ...neighbour.families.flatMap(family => [
+      `address-family ${family} unicast`,
+      `${peer} activate`,
+      ...(neighbour.maximumPrefixes === undefined ? [] : [`${peer} maximum-prefix ${neighbour.maximumPrefixes}`]),
+      'exit-address-family',
+    ]),
+  ]
+}
