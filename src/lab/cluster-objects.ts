@@ -30,6 +30,7 @@ export function nodeStatus(node: NodePlan, time: string): object {
     status: {
       addresses: [
         { type: 'InternalIP', address: node.address },
+        ...(node.address6 === undefined ? [] : [{ type: 'InternalIP', address: node.address6 }]),
         { type: 'Hostname', address: node.name },
       ],
       conditions: [{ ...ready, lastHeartbeatTime: time, lastTransitionTime: time }],

@@ -78,6 +78,7 @@ function say(line: string): void {
 interface UpFlags extends Directory {
   readonly switch: string
   readonly nodes: string
+  readonly ipv6?: true
   readonly kubeconfig?: string
   readonly executable?: string
   readonly port: string
@@ -100,6 +101,7 @@ function upCommand(args: readonly string[]): Promise<number> {
   )
     .option('--switch <router>', 'bird or frr, or one for each LAN: bird,frr', 'bird')
     .option('--nodes <names>', 'names of the nodes, the first half in LAN a', 'node-1,node-2,node-3,node-4')
+    .option('--ipv6', 'dual stack: IPv6 beside IPv4 everywhere')
     .option(
       '--kubeconfig <file>',
       "use this cluster's API server instead of the lab's own; what the lab makes there is removed by lab down",

@@ -1,18 +1,19 @@
 /** The state of a lab as `lab status` shows it, and what is wrong with it. Pure. */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { FAMILIES, familyOf } from '../lib/ip.ts'
 import { type Column, formatTable } from '../lib/table.ts'
 import type { ClusterState } from './cluster.ts'
-import { type LabPlan, nodesOf } from './plan.ts'
+import { addressesOf, type LabPlan, nodesOf } from './plan.ts'
 import type { Probe } from './probe.ts'
 import type { LabRecord, PageRecord } from './record.ts'
 import type { KernelRoute, RouterSession } from './router-state.ts'
 
 export interface NodeRow {
   readonly node: string
-  readonly address: string
+  readonly addresses: readonly string[]
   readonly lan: string
   readonly podCIDRs: readonly string[]
-  readonly pod?: string
+  readonly pod: readonly string[]
 }
 
 export interface SessionRow {
@@ -57,18 +58,17 @@ export interface Observed {
 }
 
 export function labState(plan: LabPlan, record: LabRecord, observed: Observed): LabState {
-  const pods = new Map(record.pods.map(pod => [pod.node, pod.address]))
+  const pods = new Map(record.pods.map(pod => [pod.node, pod.addresses]))
   const nodes = plan.lans.flatMap(lan =>
-    lan.nodes.map((node): NodeRow => {
-      const pod = pods.get(node.name)
-      return {
+    lan.nodes.map(
+      (node): NodeRow => ({
         node: node.name,
-        address: node.address,
+        addresses: addressesOf(node),
         lan: lan.bgpPeer,
         podCIDRs: observed.cluster.podCIDRs.get(node.name) ?? [],
-        ...(pod === undefined ? {} : { pod }),
-      }
-    }),
+        pod: pods.get(node.name) ?? [],
+      }),
+    ),
   )
   const state = {
     nodes,
@@ -109,7 +109,7 @@ function routeRows(plan: LabPlan, { routes }: Observed, nodes: readonly NodeRow[
         switch: lan.switch.name,
         podCIDR,
         node: node.name,
-        expectedVia: node.address,
+        expectedVia: podCIDR.includes(':') ? (node.address6 ?? '') : node.address,
         via: routes.get(lan.switch.name)?.find(route => route.destination === podCIDR)?.via ?? [],
       })),
     ),
@@ -119,10 +119,11 @@ function routeRows(plan: LabPlan, { routes }: Observed, nodes: readonly NodeRow[
 function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: readonly string[]): readonly string[] {
   const { nodes, sessions, routes, matrix } = state
   const hosts = nodesOf(plan).length + 1
+  const paths = hosts * (hosts - 1) * (plan.vpc.address6 === undefined ? 1 : 2)
   return [
     ...dead.map(name => `the process ${name} has ended`),
     ...nodes.filter(row => row.podCIDRs.length === 0).map(row => `${row.node} has no pod CIDR`),
-    ...nodes.filter(row => row.pod === undefined).map(row => `${row.node} has no pod`),
+    ...nodes.filter(row => row.pod.length === 0).map(row => `${row.node} has no pod`),
     ...sessions
       .filter(row => row.speakerState !== 'Established' || row.switchState !== 'Established')
       .map(row => sessionProblem(row)),
@@ -130,7 +131,7 @@ function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: read
       .filter(row => row.via.length !== 1 || row.via[0] !== row.expectedVia)
       .map(row => `${row.switch} has ${row.podCIDR} of ${row.node} ${viaText(row.via)}, not via ${row.expectedVia}`),
     ...matrix.filter(cell => !cell.ok).map(cell => `${cell.from} to ${cell.to}: ${cell.problem}`),
-    ...(matrix.length === hosts * (hosts - 1) ? [] : [`${matrix.length} of ${hosts * (hosts - 1)} paths were tried`]),
+    ...(matrix.length === paths ? [] : [`${matrix.length} of ${paths} paths were tried`]),
   ]
 }
 
@@ -154,7 +155,13 @@ export function formatState(state: LabState): string {
   const sections = [
     table(
       ['NODE', 'ADDRESS', 'LAN', 'PODCIDR', 'POD'],
-      nodes.map(row => [row.node, row.address, row.lan, row.podCIDRs.join(',') || '-', row.pod ?? '-']),
+      nodes.map(row => [
+        row.node,
+        row.addresses.join(','),
+        row.lan,
+        row.podCIDRs.join(',') || '-',
+        row.pod.join(',') || '-',
+      ]),
     ),
     table(
       ['BGPPEER', 'SPEAKER', 'SAYS', 'ADVERTISED', 'SWITCH', 'SAYS', 'RECEIVED'],
@@ -172,13 +179,22 @@ export function formatState(state: LabState): string {
       ['SWITCH', 'DESTINATION', 'VIA', 'OWNER'],
       routes.map(row => [row.switch, row.podCIDR, row.via.join(',') || '-', row.node]),
     ),
-    `Ping from row to column, with the source address that the receiver saw:\n${formatMatrix(matrix)}`,
+    ...formatMatrices(matrix),
     table(
       ['STATUS PAGE', 'ADDRESS'],
       pages.map(({ name, url }) => [name, url]),
     ),
   ]
   return sections.join('\n')
+}
+
+function formatMatrices(matrix: readonly Probe[]): readonly string[] {
+  return FAMILIES.flatMap(family => {
+    const cells = matrix.filter(cell => familyOf(cell.expectedSource) === family)
+    if (cells.length === 0) return []
+    const title = `Ping by ${family === 'ipv4' ? 'IPv4' : 'IPv6'} from row to column, with the source address that the receiver saw:`
+    return [`${title}\n${formatMatrix(cells)}`]
+  })
 }
 
 function formatMatrix(matrix: readonly Probe[]): string {

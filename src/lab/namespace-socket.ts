@@ -3,8 +3,9 @@
  * system calls; Bun takes them over once they listen or are connected.
  */
 
+import { parseSocketAddress, socketAddress } from '../bgp/socket-address.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
-import { addressBytes, formatAddress } from '../lib/ip.ts'
+import { familyOf } from '../lib/ip.ts'
 import {
   AF,
   bind,
@@ -26,35 +27,24 @@ const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
 const SO_ERROR = 4
 
-/** struct sockaddr_in (linux/in.h). */
-function socketAddress(address: string, port: number): Uint8Array {
-  const result = new Uint8Array(16)
-  const view = new DataView(result.buffer)
-  view.setUint16(0, AF.INET, true)
-  view.setUint16(2, port)
-  result.set(addressBytes(address), 4)
-  return result
-}
-
 export interface Endpoint {
   readonly address: string
   readonly port: number
 }
 
-function parseEndpoint(bytes: Uint8Array): Endpoint {
-  const port = new DataView(bytes.buffer, bytes.byteOffset).getUint16(2)
-  return { address: formatAddress(bytes.slice(4, 8)), port }
+function streamSocket(address: string): number {
+  return socket(familyOf(address) === 'ipv4' ? AF.INET : AF.INET6, SOCK.STREAM | SOCK.NONBLOCK, 0)
 }
 
 /** The local end of a socket. */
 export function localEndpoint(fd: number): Endpoint {
-  return parseEndpoint(getSocketName(fd))
+  return parseSocketAddress(getSocketName(fd))
 }
 
 /** A socket that listens on `address` and `port` in the namespace at `path`. Whoever takes the descriptor owns it. */
 export function listenIn(path: string, address: string, port: number): number {
   return inNetworkNamespace(path, () => {
-    const fd = socket(AF.INET, SOCK.STREAM | SOCK.NONBLOCK, 0)
+    const fd = streamSocket(address)
     try {
       setSocketOptionInt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
       bind(fd, socketAddress(address, port))
@@ -73,7 +63,7 @@ export async function connectIn(
   { address, port }: Endpoint,
   { clock, milliseconds }: { clock: Clock; milliseconds: number },
 ): Promise<number> {
-  const fd = inNetworkNamespace(path, () => socket(AF.INET, SOCK.STREAM | SOCK.NONBLOCK, 0))
+  const fd = inNetworkNamespace(path, () => streamSocket(address))
   try {
     connect(fd, socketAddress(address, port))
     const deadline = clock.monotonic() + milliseconds

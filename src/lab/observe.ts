@@ -1,9 +1,10 @@
 /** Looks at a running lab from every side: the cluster, the switches, their kernels, the paths between pods. */
 import type { KubeApi } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { readCluster } from './cluster.ts'
 import { type LabState, labState } from './lab-state.ts'
-import { type LabPlan, nodesOf } from './plan.ts'
+import { addressesOf, type LabPlan, nodesOf } from './plan.ts'
 import { type Host, probeAll } from './probe.ts'
 import { isAlive } from './processes.ts'
 import type { LabRecord } from './record.ts'
@@ -29,16 +30,18 @@ export async function observeLab({ plan, record, api, clock }: ObserveOptions): 
     cluster,
     sessions: new Map(sessions),
     routes: new Map(routes),
-    matrix: await probeAll(hostsOf(plan, record), clock),
+    matrix: (await Promise.all(FAMILIES.map(family => probeAll(hostsOf(plan, record, family), clock)))).flat(),
     deadProcesses: record.processes.filter(started => !isAlive(started)).map(({ name }) => name),
   })
 }
 
-/** The ends of the matrix: every pod that there is, and the VPC host. */
-function hostsOf(plan: LabPlan, record: LabRecord): readonly Host[] {
-  const pods = nodesOf(plan).flatMap((node): Host[] => {
-    const address = record.pods.find(pod => pod.node === node.name)?.address
-    return address === undefined ? [] : [{ name: `pod-${node.name}`, namespace: node.podNamespace, address }]
+/** The ends of the matrix of one family: every pod that there is, and the VPC host. */
+function hostsOf(plan: LabPlan, record: LabRecord, family: Family): readonly Host[] {
+  const host = (name: string, namespace: string, addresses: readonly string[]): readonly Host[] =>
+    addresses.filter(address => familyOf(address) === family).map(address => ({ name, namespace, address }))
+  const pods = nodesOf(plan).flatMap(node => {
+    const addresses = record.pods.find(pod => pod.node === node.name)?.addresses ?? []
+    return host(`pod-${node.name}`, node.podNamespace, addresses)
   })
-  return [...pods, { name: plan.vpc.name, namespace: plan.vpc.namespace, address: plan.vpc.address }]
+  return [...pods, ...host(plan.vpc.name, plan.vpc.namespace, addressesOf(plan.vpc))]
 }

@@ -10,6 +10,10 @@ export const DEFAULT_DIRECTORY = '/run/terway-edge-lab'
 export const DATA_CENTER_CIDR = '172.16.0.0/16'
 export const VPC_CIDR = '192.168.0.0/16'
 export const POD_POOL = '10.0.0.0/8'
+/** The same world in IPv6, with --ipv6: unique local addresses (RFC 4193) that read like the IPv4 ones. */
+export const DATA_CENTER_CIDR6 = 'fd00:172:16::/48'
+export const VPC_CIDR6 = 'fd00:192:168::/48'
+export const POD_POOL6 = 'fd00:10::/64'
 export const PODS_PER_NODE = 128
 export const API_PORT = 6443
 export const STATUS_PORT = 9179
@@ -25,12 +29,16 @@ export interface LabOptions {
   readonly switches: readonly [RouterKind, RouterKind]
   /** An even number of them; the first half is in LAN a. */
   readonly nodes: readonly string[]
+  /** Dual stack. */
+  readonly ipv6: boolean
 }
 
 export interface NodePlan {
   readonly name: string
   readonly namespace: string
   readonly address: string
+  /** With --ipv6, like every `…6` below. */
+  readonly address6?: string
   readonly podNamespace: string
   /** The port of the switch that it hangs on. */
   readonly port: string
@@ -41,6 +49,7 @@ export interface LanPlan {
   readonly bgpPeer: string
   readonly nodePool: string
   readonly cidr: string
+  readonly cidr6?: string
   readonly localAsNumber: number
   readonly password?: string
   readonly nodes: readonly NodePlan[]
@@ -55,8 +64,16 @@ export interface SwitchPlan {
   readonly asNumber: number
   /** Its address in the LAN: the nodes' default gateway and BGP peer. */
   readonly address: string
-  readonly coreAddress: string
-  readonly borderAddress: string
+  readonly address6?: string
+  /** Towards the other switch and the border router, with their lengths. */
+  readonly core: LinkEnd
+  readonly border: LinkEnd
+}
+
+/** One end of a link between routers. */
+export interface LinkEnd {
+  readonly address: string
+  readonly address6?: string
 }
 
 export interface LabPlan {
@@ -69,10 +86,10 @@ export interface LabPlan {
     readonly namespace: string
     readonly asNumber: number
     /** Towards switch a, switch b. */
-    readonly addresses: readonly [string, string]
-    readonly vpcAddress: string
+    readonly links: readonly [LinkEnd, LinkEnd]
+    readonly vpc: LinkEnd
   }
-  readonly vpc: { readonly name: string; readonly namespace: string; readonly address: string }
+  readonly vpc: { readonly name: string; readonly namespace: string } & LinkEnd
 }
 
 const LANS = [
@@ -90,16 +107,20 @@ const BORDER = [
 export function planLab(options: LabOptions): LabPlan {
   const prefix = prefixOf(options.directory)
   const half = options.nodes.length / 2
+  const end = (address: string, address6: string): LinkEnd => (options.ipv6 ? { address, address6 } : { address })
   const lan = (index: 0 | 1): LanPlan => {
     const { id, third, localAsNumber, switchAsNumber, password } = LANS[index]
     const nodes = options.nodes
       .slice(index * half, (index + 1) * half)
-      .map((name, position) => planNode({ prefix, name, third, position, host: 11 + index * half + position }))
+      .map((name, position) =>
+        planNode({ prefix, name, third, position, host: 11 + index * half + position, ipv6: options.ipv6 }),
+      )
     return {
       id,
       bgpPeer: `lan-${id}`,
       nodePool: `np-${id}`,
       cidr: `172.16.${third}.0/24`,
+      ...(options.ipv6 ? { cidr6: `${lanPrefix6(third)}/64` } : {}),
       localAsNumber,
       ...(password === undefined ? {} : { password }),
       nodes,
@@ -109,9 +130,9 @@ export function planLab(options: LabOptions): LabPlan {
         namespace: `${prefix}-switch-${id}`,
         router: options.switches[index],
         asNumber: switchAsNumber,
-        address: `172.16.${third}.1`,
-        coreAddress: CORE[index],
-        borderAddress: BORDER[index].switch,
+        ...end(`172.16.${third}.1`, `${lanPrefix6(third)}1`),
+        core: end(CORE[index], `fd00:172:16:fe::${index + 1}`),
+        border: end(BORDER[index].switch, `fd00:172:16:f${index}::1`),
       },
     }
   }
@@ -123,19 +144,32 @@ export function planLab(options: LabOptions): LabPlan {
       name: 'border',
       namespace: `${prefix}-border`,
       asNumber: 65000,
-      addresses: [BORDER[0].border, BORDER[1].border],
-      vpcAddress: '192.168.0.1',
+      links: [end(BORDER[0].border, 'fd00:172:16:f0::2'), end(BORDER[1].border, 'fd00:172:16:f1::2')],
+      vpc: end('192.168.0.1', 'fd00:192:168::1'),
     },
-    vpc: { name: 'vpc', namespace: `${prefix}-vpc`, address: '192.168.0.10' },
+    vpc: { name: 'vpc', namespace: `${prefix}-vpc`, ...end('192.168.0.10', 'fd00:192:168::10') },
   }
 }
 
-function planNode(from: { prefix: string; name: string; third: number; position: number; host: number }): NodePlan {
-  const { prefix, name, third, position, host } = from
+/** As RFC 5952 writes it. */
+function lanPrefix6(third: number): string {
+  return third === 0 ? 'fd00:172:16::' : `fd00:172:16:${third}::`
+}
+
+function planNode(from: {
+  prefix: string
+  name: string
+  third: number
+  position: number
+  host: number
+  ipv6: boolean
+}): NodePlan {
+  const { prefix, name, third, position, host, ipv6 } = from
   return {
     name,
     namespace: `${prefix}-${name}`,
     address: `172.16.${third}.${host}`,
+    ...(ipv6 ? { address6: `${lanPrefix6(third)}${host}` } : {}),
     podNamespace: `${prefix}-pod-${name}`,
     port: `port-${position + 1}`,
   }
@@ -162,8 +196,13 @@ export function nodesOf(plan: LabPlan): readonly NodePlan[] {
   return plan.lans.flatMap(lan => lan.nodes)
 }
 
+/** The addresses of a link's end, one of each family that there is. */
+export function addressesOf({ address, address6 }: LinkEnd): readonly string[] {
+  return address6 === undefined ? [address] : [address, address6]
+}
+
 /** Decodes what was given on the command line; throws a usage error that lists every problem. */
-export function decodeOptions(given: { dir: string; switch: string; nodes: string }): LabOptions {
+export function decodeOptions(given: { dir: string; switch: string; nodes: string; ipv6?: true }): LabOptions {
   const problems: Problem[] = []
   const words = given.switch.split(',').map(word => word.trim())
   const [first, second = first] = words.map(word => (word === 'bird' || word === 'frr' ? word : undefined))
@@ -192,5 +231,5 @@ export function decodeOptions(given: { dir: string; switch: string; nodes: strin
     taken.add(name)
   }
   if (problems.length > 0 || first === undefined || second === undefined) throw problemsError('the lab', problems)
-  return { directory: resolve(given.dir), switches: [first, second], nodes }
+  return { directory: resolve(given.dir), switches: [first, second], nodes, ipv6: given.ipv6 === true }
 }

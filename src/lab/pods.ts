@@ -47,8 +47,8 @@ export function pluginCalls(conflist: string): readonly PluginCall[] {
   })
 }
 
-/** Adds the node's pod to its network; returns the pod's address. */
-export async function addPod(directory: string, node: NodePlan): Promise<string> {
+/** Adds the node's pod to its network; returns the pod's addresses. */
+export async function addPod(directory: string, node: NodePlan): Promise<readonly string[]> {
   const conflist = networkConfig(directory, node)
   if (conflist === undefined) throw new UserError(`${node.name} has no CNI configuration yet: it is not ready`)
   let result = ''
@@ -69,9 +69,9 @@ export async function addPod(directory: string, node: NodePlan): Promise<string>
     }
     result = call.stdout
   }
-  const [address] = resultAddresses(result)
-  if (address === undefined) throw new UserError(`CNI ADD on ${node.name} gave no address: ${result.trim()}`)
-  return address
+  const addresses = resultAddresses(result)
+  if (addresses.length === 0) throw new UserError(`CNI ADD on ${node.name} gave no address: ${result.trim()}`)
+  return addresses
 }
 
 /** The addresses in a CNI result, without their prefix lengths. Pure. */

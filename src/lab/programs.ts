@@ -6,13 +6,16 @@ import { inFolder } from './folders.ts'
 import {
   API_PORT,
   DATA_CENTER_CIDR,
+  DATA_CENTER_CIDR6,
   type LabPlan,
   type NodePlan,
   nodesOf,
   POD_POOL,
+  POD_POOL6,
   PODS_PER_NODE,
   STATUS_PORT,
   VPC_CIDR,
+  VPC_CIDR6,
 } from './plan.ts'
 import { binFolder, confFolder } from './pods.ts'
 import { startProcess } from './processes.ts'
@@ -50,15 +53,16 @@ export function startApi({ plan, book, command }: ProgramOptions): ProcessRecord
 
 export function startController({ plan, book, command }: ProgramOptions): ProcessRecord {
   const file = inFolder(plan.directory, 'controller', 'config.yaml')
+  const only6 = (cidr: string) => (plan.vpc.address6 === undefined ? [] : [cidr])
   writeConfig(file, {
     kubeconfig: insideKubeconfig(plan.directory),
     state: inFolder(plan.directory, 'controller', 'state'),
     status: { listen: `127.0.0.1:${STATUS_PORT}` },
     network: {
-      podCIDRs: [POD_POOL],
+      podCIDRs: [POD_POOL, ...only6(POD_POOL6)],
       podsPerNode: PODS_PER_NODE,
-      vpcCIDRs: [VPC_CIDR],
-      dataCenterCIDRs: [DATA_CENTER_CIDR],
+      vpcCIDRs: [VPC_CIDR, ...only6(VPC_CIDR6)],
+      dataCenterCIDRs: [DATA_CENTER_CIDR, ...only6(DATA_CENTER_CIDR6)],
     },
   })
   const args = ['controller', '--config', file]

@@ -28,7 +28,8 @@ export interface PageRecord {
 
 export interface PodRecord {
   readonly node: string
-  readonly address: string
+  /** One of each family. */
+  readonly addresses: readonly string[]
 }
 
 /** An object that the lab made in its cluster. */

@@ -5,7 +5,7 @@ export interface RouterSession {
   readonly peerAddress: string
   readonly peerAsNumber: number
   readonly state: string
-  /** Prefixes it has from the peer. */
+  /** Prefixes it has from the peer, of all families. */
   readonly received: number
   readonly lastError?: string
 }
@@ -23,24 +23,34 @@ export function parseBirdSessions(text: string): readonly RouterSession[] {
         peerAddress: address,
         peerAsNumber: Number(find(/^\s+Neighbor AS:\s+(\d+)$/m) ?? 0),
         state: state === 'Passive' ? 'Active' : state,
-        received: Number(find(/^\s+Routes:\s+(\d+) imported/m) ?? 0),
+        received: [...paragraph.matchAll(/^\s+Routes:\s+(\d+) imported/gm)].reduce(
+          (sum, [, count]) => sum + Number(count),
+          0,
+        ),
         ...(lastError === undefined ? {} : { lastError }),
       },
     ]
   })
 }
 
-/** `vtysh -c 'show bgp ipv4 unicast summary json'`. */
+/** `vtysh -c 'show bgp summary json'`: the peers by address family. */
 export function parseFrrSessions(text: string): readonly RouterSession[] {
   const value: unknown = JSON.parse(text)
-  const peers = property(value, 'peers')
-  if (typeof peers !== 'object' || peers === null) return []
-  return Object.entries(peers).map(([address, peer]) => ({
-    peerAddress: address,
-    peerAsNumber: Number(property(peer, 'remoteAs') ?? 0),
-    state: String(property(peer, 'state') ?? 'Unknown'),
-    received: Number(property(peer, 'pfxRcd') ?? 0),
-  }))
+  const sessions = new Map<string, RouterSession>()
+  for (const family of ['ipv4Unicast', 'ipv6Unicast']) {
+    const peers = property(property(value, family), 'peers')
+    if (typeof peers !== 'object' || peers === null) continue
+    for (const [address, peer] of Object.entries(peers)) {
+      const received = Number(property(peer, 'pfxRcd') ?? 0)
+      sessions.set(address, {
+        peerAddress: address,
+        peerAsNumber: Number(property(peer, 'remoteAs') ?? 0),
+        state: String(property(peer, 'state') ?? 'Unknown'),
+        received: received + (sessions.get(address)?.received ?? 0),
+      })
+    }
+  }
+  return [...sessions.values()]
 }
 
 /** One line of `ip -j route`: where packets for `destination` go. */

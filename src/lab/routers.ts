@@ -108,10 +108,13 @@ export async function switchSessions(directory: string, device: SwitchPlan): Pro
   if (device.router === 'bird') {
     return parseBirdSessions(await run(['birdc', '-s', join(folder, 'bird.ctl'), 'show', 'protocols', 'all']))
   }
-  return parseFrrSessions(await run(['vtysh', '--vty_socket', folder, '-c', 'show bgp ipv4 unicast summary json']))
+  return parseFrrSessions(await run(['vtysh', '--vty_socket', folder, '-c', 'show bgp summary json']))
 }
 
 /** The routes in the kernel of a switch: what it really forwards by. */
 export async function switchRoutes(device: SwitchPlan): Promise<readonly KernelRoute[]> {
-  return parseKernelRoutes(await run(inside(device.namespace, ['ip', '-j', '-4', 'route', 'show'])))
+  const [ipv4, ipv6] = await Promise.all(
+    ['-4', '-6'].map(family => run(inside(device.namespace, ['ip', '-j', family, 'route', 'show']))),
+  )
+  return [...parseKernelRoutes(ipv4 ?? ''), ...parseKernelRoutes(ipv6 ?? '')]
 }

@@ -2,7 +2,7 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
 import { inNetworkNamespace, isRoot } from '../lib/libc.ts'
-import type { LabPlan, LanPlan } from './plan.ts'
+import type { LabPlan, LanPlan, LinkEnd } from './plan.ts'
 import { namespacesOf } from './plan.ts'
 import type { LabBook, NamespaceRecord } from './record.ts'
 import { attempt, run } from './run.ts'
@@ -63,18 +63,13 @@ export async function makeLinks(plan: LabPlan): Promise<void> {
   const { border, vpc } = plan
   await run(['ip', '-batch', '-'], { stdin: veths(plan).join('\n') })
   for (const lan of plan.lans) await makeLan(lan)
-  await inNamespace(a.switch.namespace, endpoint('core', `${a.switch.coreAddress}/30`))
-  await inNamespace(b.switch.namespace, endpoint('core', `${b.switch.coreAddress}/30`))
+  for (const { switch: device } of [a, b]) await inNamespace(device.namespace, endpoint('core', device.core, 30))
   for (const [index, lan] of plan.lans.entries()) {
-    await inNamespace(lan.switch.namespace, endpoint('border', `${lan.switch.borderAddress}/30`))
-    await inNamespace(border.namespace, endpoint(lan.switch.name, `${border.addresses[index]}/30`))
+    await inNamespace(lan.switch.namespace, endpoint('border', lan.switch.border, 30))
+    await inNamespace(border.namespace, endpoint(lan.switch.name, border.links[index === 0 ? 0 : 1], 30))
   }
-  await inNamespace(border.namespace, [...endpoint('vpc', `${border.vpcAddress}/24`), 'link set lo up'])
-  await inNamespace(vpc.namespace, [
-    ...endpoint('eth0', `${vpc.address}/24`),
-    'link set lo up',
-    `route add default via ${border.vpcAddress}`,
-  ])
+  await inNamespace(border.namespace, [...endpoint('vpc', border.vpc, 24), 'link set lo up'])
+  await inNamespace(vpc.namespace, [...endpoint('eth0', vpc, 24), 'link set lo up', ...defaultRoutes(border.vpc)])
   for (const lan of plan.lans) for (const node of lan.nodes) await inNamespace(node.podNamespace, ['link set lo up'])
   for (const { namespace } of [a.switch, b.switch, border]) makeRouter(namespace)
 }
@@ -98,24 +93,27 @@ function veths(plan: LabPlan): readonly string[] {
 /** A LAN is a bridge in its switch; the bridge holds the LAN's address, which is the nodes' default gateway. */
 async function makeLan(lan: LanPlan): Promise<void> {
   const device = lan.switch
-  const length = lan.cidr.slice(lan.cidr.indexOf('/'))
   await inNamespace(device.namespace, [
     'link set lo up',
     'link add lan type bridge',
     ...lan.nodes.flatMap(node => [`link set ${node.port} master lan`, `link set ${node.port} up`]),
-    ...endpoint('lan', `${device.address}${length}`),
+    ...endpoint('lan', device, 24),
   ])
   for (const node of lan.nodes) {
-    await inNamespace(node.namespace, [
-      'link set lo up',
-      ...endpoint('eth0', `${node.address}${length}`),
-      `route add default via ${device.address}`,
-    ])
+    await inNamespace(node.namespace, ['link set lo up', ...endpoint('eth0', node, 24), ...defaultRoutes(device)])
   }
 }
 
-function endpoint(name: string, address: string): readonly string[] {
-  return [`addr add ${address} dev ${name}`, `link set ${name} up`]
+/** Commands that give a link its addresses and take it up. IPv6 networks are /64 throughout. */
+function endpoint(name: string, { address, address6 }: LinkEnd, length: number): readonly string[] {
+  const addresses = [`addr add ${address}/${length} dev ${name}`]
+  if (address6 !== undefined) addresses.push(`addr add ${address6}/64 dev ${name} nodad`)
+  return [...addresses, `link set ${name} up`]
+}
+
+function defaultRoutes({ address, address6 }: LinkEnd): readonly string[] {
+  const routes = [`route add default via ${address}`]
+  return address6 === undefined ? routes : [...routes, `route add ::/0 via ${address6}`]
 }
 
 async function inNamespace(namespace: string, commands: readonly string[]): Promise<void> {
@@ -125,15 +123,16 @@ async function inNamespace(namespace: string, commands: readonly string[]): Prom
 /** Forwarding on, reverse-path filters off, no redirects: as a layer 3 switch does it. */
 function makeRouter(namespace: string): void {
   const settings = [
-    ['ip_forward', '1'],
-    ['conf/all/rp_filter', '0'],
-    ['conf/default/rp_filter', '0'],
-    ['conf/all/send_redirects', '0'],
-    ['conf/lan/send_redirects', '0'],
+    ['ipv4/ip_forward', '1'],
+    ['ipv4/conf/all/rp_filter', '0'],
+    ['ipv4/conf/default/rp_filter', '0'],
+    ['ipv4/conf/all/send_redirects', '0'],
+    ['ipv4/conf/lan/send_redirects', '0'],
+    ['ipv6/conf/all/forwarding', '1'],
   ] as const
   inNetworkNamespace(namespacePath(namespace), () => {
     for (const [name, value] of settings) {
-      const path = `/proc/sys/net/ipv4/${name}`
+      const path = `/proc/sys/net/${name}`
       if (statSync(path, { throwIfNoEntry: false }) !== undefined) writeFileSync(path, value)
     }
   })

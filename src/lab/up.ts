@@ -170,8 +170,8 @@ async function startNodes({ plan, say, clock, signal }: Build, programs: Program
 async function startPods({ plan, book, say }: Build): Promise<void> {
   say('starting a pod on each node, by CNI ADD')
   for (const node of nodesOf(plan)) {
-    const address = await addPod(plan.directory, node)
-    book.update(({ pods }) => ({ pods: [...pods, { node: node.name, address }] }))
+    const addresses = await addPod(plan.directory, node)
+    book.update(({ pods }) => ({ pods: [...pods, { node: node.name, addresses }] }))
   }
 }
 

@@ -94,6 +94,21 @@ describe('lab up --check', () => {
   )
 })
 
+describe('lab up --ipv6 --check', () => {
+  testNeeding(...NEEDS, 'bgpd')(
+    'passes in both families, over one session each, with either router',
+    async () => {
+      const { stdout } = await labEnding(0, 'up', '--check', '--ipv6', '--switch', 'frr,bird', '-o', 'json')
+      const state: { matrix: { ok: boolean; expectedSource: string }[]; nodes: { podCIDRs: string[] }[] } =
+        JSON.parse(stdout)
+      expect(state.matrix.filter(({ ok, expectedSource }) => ok && expectedSource.includes(':'))).toHaveLength(20)
+      expect(state.matrix).toHaveLength(40)
+      expect(state.nodes.every(({ podCIDRs }) => podCIDRs.length === 2)).toBe(true)
+    },
+    3 * MINUTES,
+  )
+})
+
 describe('a lab that is up', () => {
   testNeeding(...NEEDS)(
     'repairs a route deleted by hand, says what is wrong when a node dies, and goes without a trace',

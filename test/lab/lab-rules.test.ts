@@ -9,6 +9,7 @@ import type { LabRecord } from '../../src/lab/record.ts'
 import { birdSwitchConfig, frrSwitchConfig } from '../../src/lab/router-config.ts'
 import { parseBirdSessions, parseFrrSessions, parseKernelRoutes } from '../../src/lab/router-state.ts'
 import { UserError } from '../../src/lib/errors.ts'
+import { canonicalAddress } from '../../src/lib/ip.ts'
 
 const GIVEN = { dir: '/run/terway-edge-lab', switch: 'bird,frr', nodes: 'node-1,node-2,node-3,node-4' }
 const options = decodeOptions(GIVEN)
@@ -55,6 +56,22 @@ describe('plan', () => {
   })
 })
 
+describe('dual stack', () => {
+  const dual = planLab(decodeOptions({ ...GIVEN, ipv6: true }))
+  test('gives every machine an IPv6 address beside the other, written as RFC 5952 has it', () => {
+    const ends = dual.lans.flatMap(lan => [lan.switch, lan.switch.core, lan.switch.border, ...lan.nodes])
+    const addresses = [...ends, ...dual.border.links, dual.border.vpc, dual.vpc].map(({ address6 }) => address6 ?? '')
+    expect(addresses.map(canonicalAddress)).toEqual(addresses)
+    expect(new Set(addresses).size).toBe(addresses.length)
+  })
+  test('is one session with both families', () => {
+    expect(birdSwitchConfig(dual, dual.lans[0]).match(/^protocol bgp/gm)).toHaveLength(4)
+    expect(birdSwitchConfig(dual, dual.lans[0]).match(/^ {2}ipv6 \{ /gm)).toHaveLength(4)
+    expect(frrSwitchConfig(dual, dual.lans[1])).toContain('address-family ipv6 unicast')
+    expect(birdSwitchConfig(plan, plan.lans[0])).not.toContain('ipv6')
+  })
+})
+
 describe('router configurations', () => {
   test('have both speakers as neighbours with the password, accept pod CIDRs only and send nothing', () => {
     const bird = birdSwitchConfig(plan, plan.lans[0])
@@ -77,6 +94,9 @@ core       BGP        ---        up     08:25:13.021  Established
   Channel ipv4
     State:          UP
     Routes:         2 imported, 3 exported, 1 preferred
+  Channel ipv6
+    State:          UP
+    Routes:         1 imported, 3 exported, 1 preferred
 speaker_1  BGP        ---        start  08:25:12.021  Active        Socket: Connection refused
   BGP state:          Active
     Neighbor address: 172.16.0.11
@@ -87,7 +107,7 @@ speaker_1  BGP        ---        start  08:25:12.021  Active        Socket: Conn
 describe("routers' answers", () => {
   test('BIRD', () => {
     expect(parseBirdSessions(BIRD)).toEqual([
-      { peerAddress: '172.16.254.2', peerAsNumber: 65002, state: 'Established', received: 2 },
+      { peerAddress: '172.16.254.2', peerAsNumber: 65002, state: 'Established', received: 3 },
       {
         peerAddress: '172.16.0.11',
         peerAsNumber: 65010,
@@ -98,9 +118,10 @@ describe("routers' answers", () => {
     ])
   })
   test('FRR', () => {
-    const answer = { peers: { '172.16.1.13': { remoteAs: 65020, state: 'Established', pfxRcd: 2 } } }
+    const peers = { '172.16.1.13': { remoteAs: 65020, state: 'Established', pfxRcd: 2 } }
+    const answer = { ipv4Unicast: { peers }, ipv6Unicast: { peers } }
     expect(parseFrrSessions(JSON.stringify(answer))).toEqual([
-      { peerAddress: '172.16.1.13', peerAsNumber: 65020, state: 'Established', received: 2 },
+      { peerAddress: '172.16.1.13', peerAsNumber: 65020, state: 'Established', received: 4 },
     ])
     expect(parseFrrSessions('{}')).toEqual([])
   })
@@ -200,7 +221,7 @@ describe('what counts as working', () => {
     namespaces: [],
     processes: [],
     pages: [],
-    pods: nodes.map((node, index) => ({ node: node.name, address: `10.0.${index}.1` })),
+    pods: nodes.map((node, index) => ({ node: node.name, addresses: [`10.0.${index}.1`] })),
     kubeconfig: '',
     realCluster: false,
     objects: [],
