@@ -56,7 +56,8 @@ class WorkerBfd implements Bfd {
   }
 
   sessions(): readonly BfdSessionView[] {
-    return this.#views
+    // the worker may not have heard yet of what is no longer wanted
+    return this.#views.filter(({ key }) => this.#wanted.some(wanted => wanted.key === key))
   }
 
   onEvent(listener: (event: BfdEvent) => void): () => void {

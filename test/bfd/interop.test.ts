@@ -1,0 +1,215 @@
+/**
+ * BFD against BIRD and FRR over a veth pair, with the sessions in the worker: up, a peer that hangs, a cut link, AdminDown both ways, packets
+ * that a router forwarded, and a main thread that is busy. What is asserted of time has wide bounds: it tells a Detection Time from a
+ * hold time, not a fast machine from a slow one.
+ */
+import { expect } from 'bun:test'
+import { createBfd } from '../../src/bfd/bfd.ts'
+import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { eventually, TestNetwork } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, createBfdRouter } from './routers.ts'
+
+const NODE = { ipv4: '10.9.0.1', ipv6: 'fd00:9::1' } as const
+const SWITCH = { ipv4: '10.9.0.254', ipv6: 'fd00:9::254' } as const
+const FAMILIES = ['ipv4', 'ipv6'] as const
+
+class Wire {
+  readonly network = new TestNetwork()
+  readonly node = this.network.namespace('node')
+  readonly switch = this.network.namespace('switch')
+  readonly events: BfdEvent[] = []
+  readonly router: BfdRouter
+  readonly bfd: Bfd
+
+  constructor(kind: BfdRouterKind) {
+    this.network.connect(
+      { namespace: this.node, interface: 'eth0', addresses: [`${NODE.ipv4}/24`, `${NODE.ipv6}/64`] },
+      { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH.ipv4}/24`, `${SWITCH.ipv6}/64`] },
+    )
+    this.router = createBfdRouter(kind, this.network, this.switch, {
+      neighbours: [NODE.ipv4, NODE.ipv6],
+      intervalMilliseconds: 50,
+      multiplier: 3,
+    })
+    this.bfd = createBfd({ clock: systemClock, log: silentLog, networkNamespace: this.network.path(this.node) })
+    this.bfd.onEvent(event => this.events.push(event))
+  }
+
+  want(change: Partial<BfdSessionConfig> = {}): void {
+    const sessions = FAMILIES.map(family => ({
+      key: family,
+      peerAddress: SWITCH[family],
+      minimumIntervalMilliseconds: 50,
+      multiplier: 3,
+      ...change,
+    }))
+    this.bfd.setSessions(sessions)
+  }
+
+  states(): string[] {
+    return FAMILIES.map(key => this.bfd.sessions().find(session => session.key === key)?.state ?? 'none')
+  }
+
+  async become(state: string): Promise<void> {
+    try {
+      await eventually(`both sessions ${state}`, () => this.states().every(now => now === state))
+    } catch (error) {
+      throw new Error(`${this.router.show()}\n${JSON.stringify(this.bfd.sessions())}`, { cause: error })
+    }
+  }
+
+  async routerBecomes(state: string): Promise<void> {
+    await eventually(`the router says ${state}`, () =>
+      FAMILIES.every(family => this.router.session(NODE[family])?.state === state),
+    )
+  }
+
+  async up(): Promise<void> {
+    await this.router.start()
+    this.want()
+    await this.become('Up')
+    await this.routerBecomes('up')
+  }
+
+  downs(): Extract<BfdEvent, { kind: 'down' }>[] {
+    return this.events.flatMap(event => (event.kind === 'down' ? [event] : []))
+  }
+
+  async close(): Promise<void> {
+    await this.bfd.close()
+    this.router.close()
+    await this.network.close()
+  }
+}
+
+for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
+  const withWire = (name: string, body: (wire: Wire) => Promise<void>) =>
+    testNeeding(...BFD_ROUTER_NEEDS[kind])(
+      `${kind}: ${name}`,
+      async () => {
+        const wire = new Wire(kind)
+        try {
+          await body(wire)
+        } finally {
+          await wire.close()
+        }
+      },
+      60_000,
+    )
+
+  withWire('up over both families, as negotiated, and a peer that hangs is missed', async wire => {
+    await wire.up()
+    const detection = () => wire.bfd.sessions().map(({ detectionTimeMilliseconds }) => detectionTimeMilliseconds)
+    await eventually('150 ms on our side', () => detection().every(milliseconds => milliseconds === 150))
+    await eventually('150 ms on the router', () =>
+      FAMILIES.every(family => wire.router.session(NODE[family])?.detectionTimeMilliseconds === 150),
+    )
+    const hangsAt = systemClock.now()
+    wire.router.signal('SIGSTOP')
+    await wire.become('Down')
+    for (const { key, at, reason, administrative } of wire.downs()) {
+      const peer = key === 'ipv4' ? SWITCH.ipv4 : SWITCH.ipv6
+      expect(reason).toBe(`nothing from ${peer} for 150 ms (Control Detection Time Expired)`)
+      expect(administrative).toBe(false)
+      expect(at - hangsAt).toBeLessThan(3_000) // a BGP hold time is 90 s
+    }
+    wire.router.signal('SIGCONT')
+    await wire.become('Up')
+  })
+
+  withWire('a cut link takes both sides down, and they come back', async wire => {
+    await wire.up()
+    wire.network.ip(wire.node, 'link set eth0 down')
+    await wire.become('Down')
+    await wire.routerBecomes('down')
+    wire.network.ip(wire.node, 'link set eth0 up')
+    wire.network.ip(wire.node, `addr replace ${NODE.ipv6}/64 dev eth0 nodad`)
+    await wire.become('Up')
+    await wire.routerBecomes('up')
+  })
+
+  withWire('packets with TTL 254 are ignored', async wire => {
+    wire.network.exec(wire.switch, [
+      'nft',
+      'add table inet t; add chain inet t out { type filter hook output priority 0; }; ' +
+        'add rule inet t out udp dport 3784 ip ttl set 254; add rule inet t out udp dport 3784 ip6 hoplimit set 254',
+    ])
+    await wire.router.start()
+    wire.want()
+    // the router hears us and says so, which we must not believe
+    await wire.routerBecomes('init')
+    await Bun.sleep(1500)
+    expect(wire.states()).toEqual(['Down', 'Down'])
+    expect(wire.bfd.sessions().map(({ remoteState }) => remoteState)).toEqual(['Down', 'Down'])
+    wire.network.exec(wire.switch, ['nft', 'delete table inet t'])
+    await wire.become('Up')
+  })
+
+  withWire('our AdminDown is understood, and a new session comes up', async wire => {
+    await wire.up()
+    wire.bfd.setSessions([])
+    await wire.routerBecomes('down')
+    expect(wire.bfd.sessions()).toEqual([])
+    expect(wire.downs()).toEqual([])
+    wire.want()
+    await wire.become('Up')
+    await wire.bfd.close()
+    await wire.routerBecomes('down')
+  })
+
+  withWire('a changed interval keeps the session', async wire => {
+    await wire.up()
+    wire.want({ minimumIntervalMilliseconds: 200, multiplier: 4 })
+    await eventually('800 ms on the router', () =>
+      FAMILIES.every(family => wire.router.session(NODE[family])?.detectionTimeMilliseconds === 800),
+    )
+    wire.want({ minimumIntervalMilliseconds: 100 })
+    await eventually('300 ms on the router', () =>
+      FAMILIES.every(family => wire.router.session(NODE[family])?.detectionTimeMilliseconds === 300),
+    )
+    expect(wire.downs()).toEqual([])
+  })
+
+  withWire('a main thread that is busy for 2 s loses no session', async wire => {
+    await wire.up()
+    const end = performance.now() + 2_000
+    while (performance.now() < end) void Math.sqrt(end)
+    await Bun.sleep(100) // what the worker told meanwhile
+    expect(wire.downs()).toEqual([])
+    expect(wire.states()).toEqual(['Up', 'Up'])
+    for (const family of FAMILIES) expect(wire.router.session(NODE[family])?.state).toBe('up')
+  })
+
+  if (kind === 'frr') {
+    withWire("the peer's AdminDown is told as such", async wire => {
+      await wire.up()
+      wire.router.shutdown(true)
+      await wire.become('Down')
+      expect(wire.downs().map(({ administrative }) => administrative)).toEqual([true, true])
+      wire.router.shutdown(false)
+      await wire.become('Up')
+    })
+  }
+}
+
+testNeeding(...BFD_ROUTER_NEEDS.bird)(
+  'a session that is tied to an interface hears its peer there alone',
+  async () => {
+    const wire = new Wire('bird')
+    try {
+      await wire.router.start()
+      wire.network.ip(wire.node, 'link add other type veth peer name another')
+      wire.want({ interface: 'other' })
+      await Bun.sleep(1500)
+      expect(wire.states()).toEqual(['Down', 'Down'])
+      wire.want({ interface: 'eth0' })
+      await wire.become('Up')
+    } finally {
+      await wire.close()
+    }
+  },
+  60_000,
+)
