@@ -31,6 +31,11 @@ const ENTRIES = [
   'kubeconfig.host',
 ] as const
 
+/** Entries and the unfinished writes (lib/files.ts) of a lab that was killed. */
+function isOurs(name: string): boolean {
+  return ENTRIES.some(entry => entry === name) || /^\.\d+\.\d+\.part$/.test(name)
+}
+
 export function inFolder(directory: string, entry: (typeof ENTRIES)[number], ...rest: string[]): string {
   return join(directory, entry, ...rest)
 }
@@ -41,9 +46,7 @@ export function logFile(directory: string, name: string): string {
 
 /** Makes the folder; refuses one that holds anything else. */
 export function makeFolder(directory: string): void {
-  const foreign = existsSync(directory)
-    ? readdirSync(directory).filter(name => !ENTRIES.some(entry => entry === name))
-    : []
+  const foreign = existsSync(directory) ? readdirSync(directory).filter(name => !isOurs(name)) : []
   if (foreign.length > 0) {
     throw new UserError(
       `${directory} holds things that are not the lab's (${foreign.slice(0, 3).join(', ')}): name another folder with --dir`,
@@ -57,7 +60,9 @@ export function makeFolder(directory: string): void {
 
 /** Removes what is the lab's, and the folder when nothing else is in it. */
 export function removeFolder(directory: string): void {
-  for (const entry of ENTRIES) rmSync(join(directory, entry), { recursive: true, force: true })
+  if (!existsSync(directory)) return
+  for (const name of readdirSync(directory).filter(isOurs))
+    rmSync(join(directory, name), { recursive: true, force: true })
   try {
     rmdirSync(directory)
   } catch (error) {

@@ -160,8 +160,10 @@ describe('a lab that is up', () => {
       await labEnding(0, 'up')
       const nodes = await labEnding(0, 'kubectl', 'get', 'nodes', '-o', 'wide')
       expect(nodes.stdout).toMatch(/^node-3\s+Ready\s.*172\.16\.1\.13/m)
-      const peers = await labEnding(0, 'kubectl', 'get', 'bgppeers', '-o', 'wide')
-      expect(peers.stdout).toMatch(/^lan-a\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s+2\/2\s+2\s/m)
+      await eventually('every session counts', async () => {
+        const { stdout } = await labEnding(0, 'kubectl', 'get', 'bgppeers', '-o', 'wide')
+        return /^lan-a\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s.*\b2\/2\s+2\b/m.test(stdout)
+      })
       const described = await labEnding(0, 'kubectl', 'describe', 'bgppeer', 'lan-b')
       expect(described.stdout).toMatch(/Normal\s+Established\s/)
     },

@@ -1,6 +1,6 @@
 /** The lab's hands: namespaces, routers and processes come and go without a trace; the relay carries bytes between namespaces. */
 import { afterAll, afterEach, describe, expect, test } from 'bun:test'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -151,6 +151,14 @@ describe('folder', () => {
     expect(() => makeFolder(directory)).toThrow('precious')
     removeFolder(directory)
     expect(() => makeFolder(directory)).toThrow('precious')
+  })
+  test('goes with what a write left that was cut short', () => {
+    const directory = join(folder, 'cut')
+    makeFolder(directory)
+    writeFileSync(join(directory, '.123.456.part'), '')
+    makeFolder(directory)
+    removeFolder(directory)
+    expect(existsSync(directory)).toBe(false)
   })
   test('is worked on by one at a time', async () => {
     const directory = join(folder, 'locked')
