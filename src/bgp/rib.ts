@@ -4,17 +4,20 @@
  * (RFC 2918, 7313).
  *
  * Gives messages only as fast as they are taken: what waits is a set of prefixes, not of messages, so a slow peer costs no memory and
- * a change of what still waits replaces it. No socket, no clock. Imports nothing.
+ * a change of what still waits replaces it. A first set and a refresh go out in the blocks of the route set, as encoded; only what
+ * changes is looked at prefix by prefix. No socket, no clock. Imports nothing.
  */
 import { type Family, familyOf } from '../lib/ip.ts'
 import { encodeMessage } from './message.ts'
 import { endOfRib, packUpdates, packWithdrawals } from './message-pack.ts'
-import type { CodecContext } from './message-types.ts'
+import type { CodecContext, Nlri } from './message-types.ts'
 import type { Negotiated } from './negotiation.ts'
 import { addressFamilyOf, nlriOf } from './nlri.ts'
 import { RefreshSubtype } from './registry.ts'
-import { type AttributeSet, attributeKey, routeAttributes, usableNextHop } from './route-attributes.ts'
+import { type AttributeSet, routeAttributes, usableNextHop } from './route-attributes.ts'
+import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf } from './route-set.ts'
 import type { Announcement } from './speaker-types.ts'
+import { ToldRoutes } from './told-routes.ts'
 
 /** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */
 const BATCH = 4096
@@ -24,18 +27,19 @@ type Marker = { readonly kind: 'end-of-rib' | 'begin-refresh' | 'end-refresh'; r
 
 export class AdjRibOut {
   /** The desired set; undefined until it is first told: then nothing is sent, not even End-of-RIB. */
-  #desired: ReadonlyMap<string, AttributeSet> | undefined
-  #sets = new Map<string, AttributeSet>()
+  #desired: RouteSet | undefined
   #session: Negotiated | undefined
   #localAs = 0
   /** What the peer was told in this session. */
-  #told = new Map<string, AttributeSet>()
+  readonly #told = new ToldRoutes()
+  /** Blocks of the desired set that wait as a whole, the next one last. */
+  #blocks: RouteBlock[] = []
   #withdraw = new Set<string>()
-  #announce = new Map<AttributeSet, Set<string>>()
+  #announce = new Map<RouteBlock, Set<string>>()
+  /** Attributes that leave no room for a prefix. */
+  readonly #oversized = new Set<string>()
   #markers: Marker[] = []
   #ended = false
-  /** Prefixes of a refresh under way that are still to be sent again. */
-  #again = new Set<string>()
   #unsendable = 0
   #stream: Generator<Uint8Array> | undefined
 
@@ -55,17 +59,8 @@ export class AdjRibOut {
   /** The whole set wanted. Of several announcements of one prefix the last counts. */
   setDesired(announcements: readonly Announcement[]): void {
     const first = this.#desired === undefined
-    const sets = new Map<string, AttributeSet>()
-    const desired = new Map<string, AttributeSet>()
-    for (const announcement of announcements) {
-      const key = attributeKey(announcement)
-      const set = sets.get(key) ?? this.#sets.get(key) ?? { key, announcement }
-      sets.set(key, set)
-      desired.set(announcement.prefix, set)
-    }
-    this.#desired = desired
-    this.#sets = sets
-    if (this.#session !== undefined) this.#difference()
+    this.#desired = routeSetOf(announcements)
+    this.#difference()
     if (first) this.#markInitial()
   }
 
@@ -81,12 +76,13 @@ export class AdjRibOut {
   /** The session is gone. */
   lost(): void {
     this.#session = undefined
-    this.#told = new Map()
+    this.#told.rebase(NO_ROUTES, [])
+    this.#blocks = []
     this.#withdraw = new Set()
     this.#announce = new Map()
+    this.#oversized.clear()
     this.#markers = []
     this.#ended = false
-    this.#again = new Set()
     this.#unsendable = 0
     this.#stream = undefined
   }
@@ -108,11 +104,13 @@ export class AdjRibOut {
   }
 
   *#messages(): Generator<Uint8Array> {
-    while (this.#session !== undefined) {
+    while (this.#session !== undefined && this.#desired !== undefined) {
       const { context } = this.#session
       if (this.#withdraw.size > 0) yield* this.#takeWithdrawals(context)
       else if (this.#announce.size > 0) yield* this.#takeAnnouncements(context)
+      else if (this.#blocks.length > 0) yield* this.#takeBlocks(context)
       else {
+        this.#settle(this.#desired, this.#session)
         const marker = this.#markers.shift()
         if (marker === undefined) return
         yield* this.#mark(marker, this.#session)
@@ -122,10 +120,9 @@ export class AdjRibOut {
 
   /** Every prefix that the peer was told, withdrawn: for an end for good. */
   withdrawAll(): void {
-    this.#desired = new Map()
-    this.#sets = new Map()
+    this.#desired = NO_ROUTES
     this.#markers = []
-    if (this.#session !== undefined) this.#difference()
+    this.#difference()
   }
 
   #markInitial(): void {
@@ -140,33 +137,48 @@ export class AdjRibOut {
     if (desired === undefined || session === undefined) return
     this.#announce = new Map()
     this.#withdraw = new Set()
-    for (const [prefix, set] of desired) {
-      if (this.#told.get(prefix)?.key === set.key && !this.#again.has(prefix)) continue
-      if (this.#sendable(prefix, set, session)) this.#queue(prefix, set)
+    this.#blocks = []
+    if (this.#told.size === 0) {
+      this.#told.rebase(desired, desired.blocks)
+      this.#blocks = desired.blocks.filter(block => this.#sendable(block, session)).reverse()
+      return
     }
-    for (const prefix of this.#told.keys()) {
-      const set = desired.get(prefix)
-      if (set === undefined || !this.#sendable(prefix, set, session)) this.#withdraw.add(prefix)
+    for (const [prefix, block] of desired.blockOf) {
+      if (this.#told.get(prefix)?.key === block.key && !this.#told.isDue(prefix)) continue
+      if (this.#sendable(block, session)) this.#queue(prefix, block)
+    }
+    for (const prefix of this.#told.prefixes()) {
+      const block = desired.blockOf.get(prefix)
+      if (block === undefined || !this.#sendable(block, session)) this.#withdraw.add(prefix)
     }
   }
 
-  #sendable(prefix: string, { announcement }: AttributeSet, { families, context }: Negotiated): boolean {
-    const family = familyOf(prefix)
-    return families.includes(family) && usableNextHop(family, announcement.nextHop, context.extendedNextHop)
+  /** The peer has everything: what it was told is the desired set. */
+  #settle(desired: RouteSet, session: Negotiated): void {
+    if (this.#told.base === desired) return
+    this.#told.rebase(
+      desired,
+      desired.blocks.filter(block => !this.#sendable(block, session)),
+    )
   }
 
-  #queue(prefix: string, set: AttributeSet): void {
-    const waiting = this.#announce.get(set)
-    if (waiting === undefined) this.#announce.set(set, new Set([prefix]))
+  #sendable({ key, family, announcement }: RouteBlock, { families, context }: Negotiated): boolean {
+    return (
+      families.includes(family) &&
+      usableNextHop(family, announcement.nextHop, context.extendedNextHop) &&
+      !this.#oversized.has(key)
+    )
+  }
+
+  #queue(prefix: string, block: RouteBlock): void {
+    const waiting = this.#announce.get(block)
+    if (waiting === undefined) this.#announce.set(block, new Set([prefix]))
     else waiting.add(prefix)
   }
 
   *#takeWithdrawals(context: CodecContext): Generator<Uint8Array> {
     for (const [family, prefixes] of takeBatch(this.#withdraw)) {
-      for (const prefix of prefixes) {
-        this.#told.delete(prefix)
-        this.#again.delete(prefix)
-      }
+      for (const prefix of prefixes) this.#told.delete(prefix)
       yield* packWithdrawals(nlriOf(family, prefixes), context)
     }
   }
@@ -174,25 +186,33 @@ export class AdjRibOut {
   *#takeAnnouncements(context: CodecContext): Generator<Uint8Array> {
     const [next] = this.#announce
     if (next === undefined) return
-    const [set, waiting] = next
+    const [block, waiting] = next
     const batch = takeBatch(waiting)
-    if (waiting.size === 0) this.#announce.delete(set)
+    if (waiting.size === 0) this.#announce.delete(block)
     for (const [family, prefixes] of batch) {
-      for (const prefix of prefixes) {
-        this.#told.set(prefix, set)
-        this.#again.delete(prefix)
-      }
-      const group = {
-        ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp }),
-        nlri: nlriOf(family, prefixes),
-      }
-      try {
-        yield* packUpdates(group, context)
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error
-        for (const prefix of prefixes) this.#told.delete(prefix)
-        this.#unsendable += prefixes.length
-      }
+      for (const prefix of prefixes) this.#told.set(prefix, block)
+      yield* this.#pack(block, nlriOf(family, prefixes), context)
+      if (!this.#oversized.has(block.key)) continue
+      for (const prefix of prefixes) this.#told.delete(prefix)
+    }
+  }
+
+  *#takeBlocks(context: CodecContext): Generator<Uint8Array> {
+    const block = this.#blocks.pop()
+    if (block === undefined) return
+    this.#told.addBlock(block)
+    yield* this.#pack(block, block.nlri, context)
+    if (this.#oversized.has(block.key)) this.#told.removeBlock(block)
+  }
+
+  *#pack(set: AttributeSet, nlri: Nlri, context: CodecContext): Generator<Uint8Array> {
+    const group = { ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp }), nlri }
+    try {
+      yield* packUpdates(group, context)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#oversized.add(set.key)
+      this.#unsendable += nlri.count
     }
   }
 
@@ -204,11 +224,7 @@ export class AdjRibOut {
         yield endOfRib(family)
         return
       case 'begin-refresh':
-        for (const [prefix, set] of this.#told) {
-          if (familyOf(prefix) !== family) continue
-          this.#again.add(prefix)
-          this.#queue(prefix, set)
-        }
+        this.#refresh(family, session)
         if (!session.enhancedRouteRefresh) return
         this.#markers.unshift({ kind: 'end-refresh', family })
         yield refreshMarker(family, RefreshSubtype.BoRR, session.context)
@@ -216,6 +232,14 @@ export class AdjRibOut {
       case 'end-refresh':
         yield refreshMarker(family, RefreshSubtype.EoRR, session.context)
     }
+  }
+
+  /** Nothing waits, so the peer has all of the desired set that it can have. */
+  #refresh(family: Family, session: Negotiated): void {
+    const blocks =
+      this.#desired?.blocks.filter(block => block.family === family && this.#sendable(block, session)) ?? []
+    this.#told.setDue(blocks)
+    this.#blocks = blocks.reverse()
   }
 }
 

@@ -1,0 +1,92 @@
+/**
+ * A set of routes to announce, made once and never changed: by prefix, and as blocks of prefixes with equal attributes that are encoded
+ * already, so that a whole set goes out by copying octets. Pure.
+ */
+import { type Family, familyOf } from '../lib/ip.ts'
+import type { Nlri } from './message-types.ts'
+import { nlriOf } from './nlri.ts'
+import { type AttributeSet, attributeKey } from './route-attributes.ts'
+import type { Announcement } from './speaker-types.ts'
+
+/** Some prefixes of one family with equal attributes. */
+export interface RouteBlock extends AttributeSet {
+  readonly family: Family
+  readonly nlri: Nlri
+}
+
+export interface RouteSet {
+  readonly blockOf: ReadonlyMap<string, RouteBlock>
+  readonly blocks: readonly RouteBlock[]
+}
+
+/** Prefixes of a block at most: a few full messages, so that a change never waits for a million. */
+const BLOCK_PREFIXES = 4096
+
+export const NO_ROUTES: RouteSet = { blockOf: new Map(), blocks: [] }
+
+/** Of several announcements of one prefix the last counts. Throws when one is not a prefix. */
+export function routeSetOf(announcements: readonly Announcement[]): RouteSet {
+  const blockOf = new Map<string, GrowingBlock>()
+  const groups = new AttributeGroups()
+  for (const announcement of announcements) {
+    const block = groups.blockFor(announcement)
+    block.prefixes.push(announcement.prefix)
+    blockOf.set(announcement.prefix, block)
+  }
+  if (blockOf.size < announcements.length) return routeSetOf(lastOfEach(announcements))
+  for (const block of groups.blocks) {
+    block.nlri = nlriOf(block.family, block.prefixes)
+    block.prefixes = []
+  }
+  return { blockOf, blocks: groups.blocks }
+}
+
+interface GrowingBlock extends RouteBlock {
+  nlri: Nlri
+  prefixes: string[]
+}
+
+/** Finds the block that a prefix goes into without making a text of its attributes: these are the same for many in a row or in turn. */
+class AttributeGroups {
+  readonly blocks: GrowingBlock[] = []
+  /** The block of each set of attributes that has room, by next hop. */
+  readonly #open = new Map<string, GrowingBlock[]>()
+
+  blockFor(announcement: Announcement): GrowingBlock {
+    const family = familyOf(announcement.prefix)
+    let sameNextHop = this.#open.get(announcement.nextHop)
+    if (sameNextHop === undefined) {
+      sameNextHop = []
+      this.#open.set(announcement.nextHop, sameNextHop)
+    }
+    for (const [index, block] of sameNextHop.entries()) {
+      if (block.family !== family || !sameAttributes(block.announcement, announcement)) continue
+      if (block.prefixes.length < BLOCK_PREFIXES) return block
+      const next = this.#add(block, family)
+      sameNextHop[index] = next
+      return next
+    }
+    const block = this.#add({ key: attributeKey(announcement), announcement }, family)
+    sameNextHop.push(block)
+    return block
+  }
+
+  #add({ key, announcement }: AttributeSet, family: Family): GrowingBlock {
+    const block: GrowingBlock = { key, announcement, family, nlri: nlriOf(family, []), prefixes: [] }
+    this.blocks.push(block)
+    return block
+  }
+}
+
+function sameAttributes(a: Announcement, b: Announcement): boolean {
+  return a.med === b.med && sameTexts(a.communities, b.communities) && sameTexts(a.largeCommunities, b.largeCommunities)
+}
+
+/** No list and an empty one are the same. */
+function sameTexts(a: readonly string[] = [], b: readonly string[] = []): boolean {
+  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]))
+}
+
+function lastOfEach(announcements: readonly Announcement[]): Announcement[] {
+  return [...new Map(announcements.map(announcement => [announcement.prefix, announcement])).values()]
+}
