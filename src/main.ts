@@ -36,6 +36,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./commands/routes.ts')).routesCommand,
   },
   nodes: { summary: 'nodes and their pod CIDRs', load: async () => (await import('./commands/nodes.ts')).nodesCommand },
+  doctor: {
+    summary: 'check this node, say what is wrong and how to mend it',
+    load: async () => (await import('./commands/doctor.ts')).doctorCommand,
+  },
   install: {
     summary: 'install on this machine: executable, service, configuration, CNI',
     load: async () => (await import('./commands/install.ts')).installCommand,

@@ -2,7 +2,7 @@
  * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways, and who is on-link. Dumps
  * only; decides nothing.
  */
-import { RT_TABLE } from '../netlink/constants.ts'
+import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, NextHop, Route } from '../netlink/types.ts'
 import type { ObservedRoutes, RouteMark } from './plan.ts'
@@ -44,6 +44,11 @@ export function askOnLink(
     }
   }
   return onLink
+}
+
+/** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
+export function ownAddresses({ addresses }: Observed): string[] {
+  return addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address)
 }
 
 /** The link that bears one of `addresses`, the first that any does; else that of the default gateway. */

@@ -13,7 +13,6 @@ import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { ERRNO } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
-import { RT_SCOPE } from '../netlink/constants.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
@@ -21,10 +20,10 @@ import { removeCniConfig, writeCniConfig } from './cni-config.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
 import type { NodeFirewall } from './firewall.ts'
 import { removeRoutes } from './leave.ts'
-import { askOnLink, type Observed, observe, uplinkOf } from './observe.ts'
+import { askOnLink, type Observed, observe, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
-import { applySettings } from './sysctl.ts'
+import { applySettings, sysctlNeeds } from './sysctl.ts'
 
 export interface AgentOptions {
   readonly clock: Clock
@@ -195,10 +194,9 @@ export class Agent {
   #decide(netlink: Rtnetlink, view: ClusterView, observed: Observed): Routing | undefined {
     const { self } = this.#options
     const network: ObservedNetwork = {
+      ownAddresses: ownAddresses(observed),
       onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
       defaultGateways: FAMILIES.flatMap(family => this.#defaultGateways(family, observed)),
-      // link-local ones come and go with every pod's interface, and no podCIDR holds any
-      ownAddresses: observed.addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address),
     }
     const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])
     if (this.#memo?.view !== view || this.#memo.network !== key) {
@@ -244,13 +242,8 @@ export class Agent {
   /** Settings of the kernel. Returns problems. */
   #tend(routing: Routing, observed: Observed, uplink: Link | undefined): string[] {
     const { config, netns, log } = this.#options
-    const indexes = new Set(routing.routes.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
-    const uplinks = observed.links.filter(link => link === uplink || indexes.has(link.index)).map(({ name }) => name)
-    const ipv6 = [...routing.podCIDRs, ...routing.routes.map(({ destination }) => destination)].some(text =>
-      text.includes(':'),
-    )
     const place = { stateDir: config.stateDir, ...(netns !== undefined && { netns }) }
-    const { written, problems } = applySettings({ uplinks, ipv6 }, place)
+    const { written, problems } = applySettings(sysctlNeeds(routing, observed.links, uplink), place)
     for (const { name, value } of written)
       log.info({ name: name.replaceAll('/', '.'), state: value }, 'setting changed')
     return [...problems]

@@ -8,7 +8,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { familyOf } from '../lib/ip.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
+import type { Link, NextHop } from '../netlink/types.ts'
 
 /** A setting and its value, as the kernel prints it. */
 export interface Setting {
@@ -21,6 +23,23 @@ export interface SysctlNeeds {
   readonly uplinks: readonly string[]
   /** Whether IPv6 pods are routed here. */
   readonly ipv6: boolean
+}
+
+/** What these routes need: the interfaces they lead over and the uplink, and IPv6 where any of them is of that family. */
+export function sysctlNeeds(
+  routing: {
+    readonly podCIDRs: readonly string[]
+    readonly routes: readonly { readonly destination: string; readonly nextHops: readonly NextHop[] }[]
+  },
+  links: readonly Link[],
+  uplink: Link | undefined,
+): SysctlNeeds {
+  const indexes = new Set(routing.routes.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
+  const all = [...routing.podCIDRs, ...routing.routes.map(({ destination }) => destination)]
+  return {
+    uplinks: links.filter(link => link === uplink || indexes.has(link.index)).map(({ name }) => name),
+    ipv6: all.some(text => familyOf(text) === 'ipv6'),
+  }
 }
 
 const IPV4_FORWARD = 'net/ipv4/ip_forward'
@@ -79,6 +98,21 @@ export interface SysctlPlace {
   readonly netns?: string
 }
 
+/** What would be written now, each with what it is now: nothing where all is well. */
+export function wrongSettings(needs: SysctlNeeds, place: Pick<SysctlPlace, 'netns'>): (Setting & { now: string })[] {
+  const current = inside(place, () => readSettings(settingsToRead(needs)))
+  return decideSettings(needs, current).map(setting => ({ ...setting, now: current.get(setting.name) ?? '' }))
+}
+
+/** What was written and is recorded, with the value before and the one now (undefined: there is no such setting any more). */
+export function changedSettings(
+  place: SysctlPlace,
+): { readonly name: string; readonly former: string; readonly set: string; readonly now: string | undefined }[] {
+  const records = Object.entries(readRecord(place.stateDir))
+  const current = inside(place, () => readSettings(records.map(([name]) => name)))
+  return records.map(([name, { former, set }]) => ({ name, former, set, now: current.get(name) }))
+}
+
 /** Makes the settings so. Returns what was written and, as problems, what could not be. */
 export function applySettings(
   needs: SysctlNeeds,
@@ -109,7 +143,7 @@ export function restoreSettings(place: SysctlPlace): readonly Setting[] {
   return restored
 }
 
-function inside<T>(place: SysctlPlace, action: () => T): T {
+function inside<T>(place: Pick<SysctlPlace, 'netns'>, action: () => T): T {
   return place.netns === undefined ? action() : inNetworkNamespace(place.netns, action)
 }
 

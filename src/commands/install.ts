@@ -22,14 +22,9 @@ import { loadConfig } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess } from './drain.ts'
+import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNIT } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
-
-const EXECUTABLE = '/usr/local/bin/terway-edge'
-const UNIT = '/etc/systemd/system/terway-edge.service'
-const CONFIG = '/etc/terway-edge/config.yaml'
-const KUBECONFIG = '/etc/terway-edge/kubeconfig'
-const CNI_NAMES = ['terway-edge'] as const
 
 interface InstallOptions {
   readonly root: string
@@ -76,6 +71,7 @@ function install(options: InstallOptions): void {
   )
   for (const name of CNI_NAMES)
     done('CNI plugin', at(join(config.cni.binDir, name)), link(EXECUTABLE, at(join(config.cni.binDir, name))))
+  mkdirSync(at(config.cni.confDir), { recursive: true }) // the unit may write below it only if it is there
   const change = writeIfDifferent(at(UNIT), unit, 0o644)
   done('unit', at(UNIT), change)
   if (options.root !== '/' || !options.start) return

@@ -1,0 +1,53 @@
+/** What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that the runtime would take instead. */
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { errorCode } from '../lib/errors.ts'
+import { readFileIfPresent } from '../lib/files.ts'
+import { type CniConfig, cniConfigFile, cniConfigText } from './cni-config.ts'
+import type { CniFacts, FileState } from './doctor-facts.ts'
+
+export interface CniPlace {
+  readonly confDir: string
+  readonly binDir: string
+  readonly mtu: number | 'auto'
+}
+
+/** What libcni takes for a configuration, by the end of its name. */
+const CONFIGURATION = /\.(conf|conflist|json)$/
+
+/** `expected` is what our configuration should say now; undefined when that is not known. */
+export function observeCni({ confDir, binDir, mtu }: CniPlace, expected: CniConfig | undefined): CniFacts {
+  const file = cniConfigFile(confDir)
+  const text = readFileIfPresent(file)
+  const right = expected === undefined || text === cniConfigText(expected)
+  return {
+    plugin: fileFacts(join(binDir, 'terway-edge')),
+    loopback: fileFacts(join(binDir, 'loopback')),
+    conflist: { file, state: text === undefined ? 'missing' : right ? 'right' : 'different' },
+    before: configurations(confDir)
+      .filter(name => name < basename(file))
+      .map(name => join(confDir, name)),
+    mtu,
+  }
+}
+
+function configurations(confDir: string): string[] {
+  try {
+    return readdirSync(confDir)
+      .filter(name => CONFIGURATION.test(name))
+      .sort()
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+function fileFacts(file: string): { file: string; state: FileState } {
+  if (!existsSync(file)) return { file, state: 'missing' }
+  try {
+    accessSync(file, constants.X_OK)
+    return { file, state: 'executable' }
+  } catch {
+    return { file, state: 'not executable' }
+  }
+}

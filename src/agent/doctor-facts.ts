@@ -1,0 +1,100 @@
+/**
+ * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of these (`doctor-checks.ts`). The kernel's part is
+ * seen by `doctor-observe.ts`, the rest by the command.
+ */
+
+export interface DoctorFacts {
+  /** This node's name. */
+  readonly node: string
+  readonly lackingCapabilities: readonly string[]
+  /** Why the kernel cannot sign with TCP MD5. */
+  readonly md5Problem?: string
+  readonly config: { readonly file: string; readonly problem?: string }
+  readonly kubeconfig: { readonly origin: string; readonly problem?: string }
+  /** Absent: not asked, for want of a kubeconfig. `status` is the HTTP code of a refusal, 0 without an answer. */
+  readonly api?: { readonly server: string; readonly problem?: string; readonly status?: number }
+  readonly state: { readonly folder: string; readonly problem?: string; readonly clusterProblem?: string }
+  /** The local process. */
+  readonly service: {
+    readonly pid?: number
+    /** Why its status interface could not be asked. */
+    readonly problem?: string
+    readonly ready?: boolean
+    readonly problems: readonly string[]
+  }
+  /** Absent: the kernel could not be asked, see `networkProblem`. */
+  readonly network?: NetworkFacts
+  readonly networkProblem?: string
+  readonly cni: CniFacts
+  /** BGPPeers that this node is a speaker of. */
+  readonly peers: readonly PeerFacts[]
+}
+
+export interface NetworkFacts {
+  /** Whether the state folder names this node. */
+  readonly known: boolean
+  readonly podCIDRs: readonly string[]
+  readonly routes: {
+    readonly wanted: number
+    /** What the agent would do now, `add 10.0.2.0/25`. */
+    readonly changes: readonly string[]
+    readonly conflicts: readonly string[]
+    readonly problems: readonly string[]
+  }
+  /** Kernel settings that are not as they should be. */
+  readonly settings: readonly { readonly name: string; readonly now: string; readonly value: string }[]
+  readonly uplink?: { readonly name: string; readonly mtu: number; readonly carrier: boolean }
+  /** Interfaces of pods whose MTU is larger than the uplink's. */
+  readonly largerLinks: readonly { readonly name: string; readonly mtu: number }[]
+  readonly firewall: FirewallFacts
+}
+
+export interface FirewallFacts {
+  /** Whether the program nft is installed, and what went wrong with it. */
+  readonly nft: boolean
+  readonly problem?: string
+  /** Whether `firewall.acceptPodTraffic` is on. */
+  readonly accept: boolean
+  /** Tables on the forward hook that drop what nobody accepts, and whether our rules let pods through. */
+  readonly dropping: readonly { readonly table: string; readonly accepted: boolean; readonly advice: string }[]
+  /** What must be run for legacy iptables. */
+  readonly legacyCommands: readonly string[]
+  /** Families to be masqueraded whose table is missing; undefined: it is off. */
+  readonly masqueradeMissing?: readonly string[]
+}
+
+export interface CniFacts {
+  readonly plugin: { readonly file: string; readonly state: FileState }
+  readonly loopback: { readonly file: string; readonly state: FileState }
+  readonly conflist: { readonly file: string; readonly state: 'missing' | 'right' | 'different' }
+  /** Configurations of others that come first in order of names: the runtime takes the first. */
+  readonly before: readonly string[]
+  /** As the configuration names it, in bytes. */
+  readonly mtu: number | 'auto'
+}
+
+export type FileState = 'missing' | 'not executable' | 'executable'
+
+export interface PeerFacts {
+  readonly bgpPeer: string
+  readonly peerIP: string
+  readonly port: number
+  /** Sent to directly on one of this node's interfaces. */
+  readonly onLink: boolean
+  readonly multihop: boolean
+  readonly password: boolean
+  /** As the local process says. */
+  readonly sessionState?: string
+  readonly sessionError?: string
+  /** How a TCP connection ended, where one was tried. */
+  readonly tcp?: { readonly kind: string; readonly detail: string } | 'connected'
+}
+
+/** Something that is on this machine because of terway-edge; `uninstall` takes it away. */
+export interface HostChange {
+  readonly kind: 'sysctl' | 'route' | 'file' | 'firewall' | 'interface'
+  readonly what: string
+  /** The value before, of a setting. */
+  readonly former?: string
+  readonly now?: string
+}

@@ -1,0 +1,155 @@
+/**
+ * What `doctor` sees of the kernel: routes against those the last known state of the cluster wants, settings, MTU, firewall; and what is on this
+ * machine because of us. Reads only, and decides nothing: `doctor-checks.ts` does.
+ */
+import type { ClusterView } from '../kube/cluster-view.ts'
+import { errorText } from '../lib/errors.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import type { Route } from '../netlink/types.ts'
+import { addressesToAsk, desiredRoutes, type Routing } from './desired-routes.ts'
+import type { FirewallFacts, HostChange, NetworkFacts } from './doctor-facts.ts'
+import {
+  acceptedPrefixes,
+  type FirewallConfig,
+  forwardAdvice,
+  type KnownNetwork,
+  readForwardTables,
+} from './firewall.ts'
+import { dropsForwarded, FORWARD_CHAIN, forwardScript, OWN_TABLE } from './firewall-forward.ts'
+import { legacyCommands, readLegacyForward } from './firewall-legacy.ts'
+import { masqueradedFamilies, NFT_FAMILY } from './firewall-masquerade.ts'
+import { Nft } from './nftables.ts'
+import { askOnLink, observe, ownAddresses, uplinkOf } from './observe.ts'
+import { plan, type RouteMark } from './plan.ts'
+import { changedSettings, sysctlNeeds, wrongSettings } from './sysctl.ts'
+
+export interface DoctorInput {
+  /** The name of this node. */
+  readonly self: string
+  readonly view: Pick<ClusterView, 'entries' | 'peers'> | undefined
+  readonly mark: RouteMark
+  readonly firewall: FirewallConfig
+  /** Begins the names of the interfaces that the plugin makes. */
+  readonly isPodLink: (link: { readonly name: string; readonly alias?: string }) => boolean
+}
+
+const NOTHING: Routing = { routes: [], problems: [], podCIDRs: [], addresses: [] }
+
+/** Throws when the kernel cannot be asked. */
+export async function observeNetwork({ self, view, mark, firewall, isPodLink }: DoctorInput): Promise<NetworkFacts> {
+  const known = view?.entries.some(({ node }) => node === self) ?? false
+  const netlink = Rtnetlink.open()
+  try {
+    const observed = observe(netlink, mark)
+    const network = {
+      onLink: view === undefined ? new Map() : askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
+      defaultGateways: observed.defaultGateways,
+      ownAddresses: ownAddresses(observed),
+    }
+    const routing = (view && desiredRoutes({ self, view, network })) ?? NOTHING
+    const todo = known ? plan(routing.routes, observed.routes, mark) : { changes: [], conflicts: [], absent: [] }
+    const uplink = uplinkOf(observed, routing.addresses)
+    return {
+      known,
+      podCIDRs: routing.podCIDRs,
+      routes: {
+        wanted: routing.routes.length,
+        changes: todo.changes.map(change => `${change.do} ${change.route.destination}`),
+        conflicts: todo.conflicts.map(({ destination, problem }) => `${destination}: ${problem}`),
+        problems: routing.problems,
+      },
+      settings: wrongSettings(sysctlNeeds(routing, observed.links, uplink), {}),
+      ...(uplink !== undefined && { uplink: { name: uplink.name, mtu: uplink.mtu, carrier: uplink.carrier } }),
+      largerLinks: observed.links
+        .filter(link => isPodLink(link) && uplink !== undefined && link.mtu > uplink.mtu)
+        .map(({ name, mtu }) => ({ name, mtu })),
+      firewall: await observeFirewall(firewall, {
+        podCIDRs: routing.podCIDRs,
+        clusterPodCIDRs: view?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? [],
+        nodeAddresses: [],
+      }),
+    }
+  } finally {
+    netlink.close()
+  }
+}
+
+async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Promise<FirewallFacts> {
+  const nft = Nft.find()
+  const { podCIDRs } = known
+  const facts = { nft: nft !== undefined, accept: config.acceptPodTraffic, dropping: [], legacyCommands: [] }
+  try {
+    const commands = readLegacyForward().flatMap(forward => legacyCommands(forward, podCIDRs))
+    if (nft === undefined) return { ...facts, legacyCommands: commands }
+    const { prefixes } = acceptedPrefixes(known, config)
+    const chains = await nft.chains()
+    const tables = await readForwardTables(nft, chains)
+    const present = (family: 'ip' | 'ip6') => chains.some(chain => chain.family === family && chain.table === OWN_TABLE)
+    return {
+      ...facts,
+      legacyCommands: commands,
+      dropping: tables.filter(dropsForwarded).map(table => ({
+        table: `${table.family} ${table.table}`,
+        accepted: forwardScript(table, prefixes) === undefined && table.rules.has(FORWARD_CHAIN),
+        advice: forwardAdvice(table, prefixes),
+      })),
+      ...(config.masquerade && {
+        masqueradeMissing: masqueradedFamilies(podCIDRs)
+          .map(family => NFT_FAMILY[family])
+          .filter(family => !present(family)),
+      }),
+    }
+  } catch (error) {
+    return { ...facts, problem: errorText(error) }
+  }
+}
+
+export interface HostPlace {
+  readonly mark: RouteMark
+  readonly stateDir: string
+  readonly isPodLink: DoctorInput['isPodLink']
+}
+
+/** Settings, routes, firewall rules and interfaces that are on this machine because of us; files are for the caller to add. */
+export async function hostChanges({ mark, stateDir, isPodLink }: HostPlace): Promise<HostChange[]> {
+  const settings = changedSettings({ stateDir }).map(({ name, former, now }): HostChange => {
+    return { kind: 'sysctl', what: name.replaceAll('/', '.'), former, now: now ?? 'gone' }
+  })
+  const netlink = Rtnetlink.open()
+  try {
+    const names = new Map(netlink.dumpLinks().map(({ index, name }) => [index, name]))
+    const routes = netlink.dumpRoutes(mark).map(route => ({ kind: 'route' as const, what: routeText(route, names) }))
+    const links = netlink
+      .dumpLinks()
+      .filter(isPodLink)
+      .map(({ name, alias }) => ({
+        kind: 'interface' as const,
+        what: alias === undefined ? name : `${name} (${alias})`,
+      }))
+    return [...settings, ...routes, ...(await firewallChanges()), ...links]
+  } finally {
+    netlink.close()
+  }
+}
+
+async function firewallChanges(): Promise<HostChange[]> {
+  const chains =
+    (await Nft.find()
+      ?.chains()
+      .catch(() => [])) ?? []
+  const tables = new Set(
+    chains.filter(({ table }) => table === OWN_TABLE).map(({ family }) => `table ${family} ${OWN_TABLE}`),
+  )
+  const marked = chains
+    .filter(({ name }) => name === FORWARD_CHAIN)
+    .map(({ family, table, name }) => `chain ${name} of table ${family} ${table}, and a jump to it`)
+  return [...tables, ...marked].map(what => ({ kind: 'firewall', what }))
+}
+
+function routeText({ destination, type, nextHops }: Route, names: ReadonlyMap<number, string>): string {
+  const ways = nextHops.map(({ gateway, interface: index }) => {
+    const via = gateway === undefined ? '' : ` via ${gateway}`
+    return index === undefined ? via : `${via} dev ${names.get(index) ?? index}`
+  })
+  return `${type === 'unicast' ? '' : `${type} `}${destination}${ways.join(',')}`
+}

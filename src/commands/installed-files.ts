@@ -1,0 +1,7 @@
+/** Where `install` puts things, for those who put, remove and list them. */
+export const EXECUTABLE = '/usr/local/bin/terway-edge'
+export const UNIT = '/etc/systemd/system/terway-edge.service'
+export const CONFIG = '/etc/terway-edge/config.yaml'
+export const KUBECONFIG = '/etc/terway-edge/kubeconfig'
+/** Names in the folder of CNI plugins, links to the executable. */
+export const CNI_NAMES = ['terway-edge'] as const
