@@ -52,6 +52,8 @@ function kindOf(reason: Down): SessionErrorKind {
     case 'hold-timer-expired':
     case 'send-hold-timer-expired':
       return 'hold-timer-expired'
+    case 'bfd-down':
+      return reason.kind
   }
 }
 
@@ -67,6 +69,7 @@ function notificationOf(reason: Down): { sent: boolean; message: Notification } 
     case 'notification-sent':
     case 'hold-timer-expired':
     case 'send-hold-timer-expired':
+    case 'bfd-down':
       return { sent: true, message: reason.notification }
   }
 }
@@ -93,6 +96,8 @@ function textOf(failed: FailedWith): string {
         : `hold timer expired: nothing from ${config.peerAddress} within the hold time: is the link or the peer overloaded or down?`
     case 'send-hold-timer-expired':
       return `send hold timer expired: ${config.peerAddress} stopped reading what we send (RFC 9687)`
+    case 'bfd-down':
+      return `BFD down: ${reason.reason}`
   }
 }
 

@@ -5,7 +5,7 @@
  *   1 ManualStart, 2 ManualStop, 3 AutomaticStart      used: a peer is configured; it goes; an idle hold is over
  *   4, 5 ..._with_PassiveTcpEstablishment              used: `passive` peers, and the machine of an accepted connection
  *   6, 7 AutomaticStart_with_DampPeerOscillations...   not used: peer.ts damps and then sends 3 or 5, as it outlives a machine
- *   8 AutomaticStop                                    used: configuration change, restart of this speaker, takeover by a peer that restarted
+ *   8 AutomaticStop                                    used: configuration change, restart of this speaker, takeover by a peer that restarted, BFD down
  *   9 ConnectRetryTimer_Expires                        used
  *  10 HoldTimer_Expires                                used
  *  11 KeepaliveTimer_Expires                           used
@@ -57,7 +57,7 @@ export type Event =
   | { readonly kind: 'ManualStart_with_PassiveTcpEstablishment' }
   | { readonly kind: 'AutomaticStart_with_PassiveTcpEstablishment' }
   /** Without `notification` the connection just closes, so that the peer keeps our routes (RFC 4724 section 4.2). */
-  | { readonly kind: 'AutomaticStop'; readonly notification?: Notification }
+  | { readonly kind: 'AutomaticStop'; readonly notification?: Notification; readonly failure?: BfdDown }
   | { readonly kind: 'ConnectRetryTimer_Expires' }
   | { readonly kind: 'HoldTimer_Expires' }
   | { readonly kind: 'KeepaliveTimer_Expires' }
@@ -84,6 +84,13 @@ export interface MalformedUpdate {
   readonly reason: string
 }
 
+/** RFC 9384: what another protocol found out about the path. */
+export interface BfdDown {
+  readonly kind: 'bfd-down'
+  readonly notification: Notification
+  readonly reason: string
+}
+
 /** Why a connection, or the attempt at one, ended. */
 export type Down =
   | { readonly kind: 'stopped'; readonly notification?: Notification }
@@ -98,6 +105,7 @@ export type Down =
     }
   | { readonly kind: 'hold-timer-expired'; readonly notification: Notification; readonly waitingForOpen: boolean }
   | { readonly kind: 'send-hold-timer-expired'; readonly notification: Notification }
+  | BfdDown
 
 export type Action =
   | { readonly do: 'connect' }

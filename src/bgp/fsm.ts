@@ -203,10 +203,10 @@ function withConnection(session: Session, event: Event): Step {
     case 'ManualStop':
       return toIdle(session, { kind: 'stopped', notification: event.notification }, { counter: 0 })
     case 'AutomaticStop':
-      return toIdle(session, {
-        kind: 'stopped',
-        ...(event.notification && { notification: event.notification }),
-      })
+      return toIdle(
+        session,
+        event.failure ?? { kind: 'stopped', ...(event.notification && { notification: event.notification }) },
+      )
     case 'HoldTimer_Expires':
       return toIdle(session, {
         kind: 'hold-timer-expired',
@@ -351,6 +351,7 @@ function notificationOf(reason: Down): Notification | undefined {
     case 'notification-sent':
     case 'hold-timer-expired':
     case 'send-hold-timer-expired':
+    case 'bfd-down':
       return reason.notification
     case 'collision':
       return cease(Cease.ConnectionCollisionResolution)

@@ -7,7 +7,7 @@
  * to keep: the peer's routes are not imported.
  */
 import { cease, hardReset } from './errors.ts'
-import type { Down } from './fsm-types.ts'
+import type { BfdDown, Down } from './fsm-types.ts'
 import type { Notification, Open } from './message-types.ts'
 import type { LocalSide, Negotiated } from './negotiation.ts'
 import { Cease, ErrorCode } from './registry.ts'
@@ -49,6 +49,15 @@ export function closingNotification(closing: Closing, negotiated: Negotiated | u
   return negotiated?.gracefulRestart?.notification ? hardReset(closing.final) : closing.final
 }
 
+/**
+ * The end of a session by BFD (RFC 9384), never as a Hard Reset. Our BFD shares its processor with BGP, so its C bit is clear, and then
+ * RFC 5882 section 4.3.2 would not have a BFD failure undo a graceful restart: a peer with the N bit keeps our routes for the restart time,
+ * whose next hops are the nodes, which this session says nothing about. Any other peer removes them.
+ */
+export function bfdDown(reason: string): BfdDown {
+  return { kind: 'bfd-down', notification: cease(Cease.BfdDown), reason }
+}
+
 /** How long the peer keeps our routes after a session that ended with `reason`, in seconds; undefined: it does not. */
 export function keptSeconds(negotiated: Negotiated, reason: Down): number | undefined {
   const restart = negotiated.gracefulRestart
@@ -63,6 +72,7 @@ export function keptSeconds(negotiated: Negotiated, reason: Down): number | unde
     case 'send-hold-timer-expired':
     case 'notification-sent':
     case 'notification-received':
+    case 'bfd-down':
       return survives(reason.notification, restart.notification) ? restart.restartTimeSeconds : undefined
     case 'collision':
       return undefined

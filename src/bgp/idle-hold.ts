@@ -43,6 +43,7 @@ export function idleHold(reason: Down, connectRetrySeconds: number): IdleHold {
     case 'collision':
     case 'hold-timer-expired':
     case 'send-hold-timer-expired':
+    case 'bfd-down':
       return ofConnection(connectRetrySeconds)
     case 'notification-sent':
       return OUR_REFUSAL

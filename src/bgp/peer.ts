@@ -10,7 +10,7 @@ import { loserOf } from './collision.ts'
 import { hardResetReason } from './errors.ts'
 import { sessionError } from './failure-text.ts'
 import type { Down, MalformedUpdate } from './fsm-types.ts'
-import { type Closing, closingNotification, keptSeconds, takesOver } from './graceful-restart.ts'
+import { bfdDown, type Closing, closingNotification, keptSeconds, takesOver } from './graceful-restart.ts'
 import { type IdleHold, idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
 import type { Open, RouteRefresh, Update } from './message-types.ts'
 import { type Negotiated, negotiate } from './negotiation.ts'
@@ -116,6 +116,11 @@ export class Peer implements SessionHost {
     this.#cancelRetry()
     this.#dial()
     this.#touch()
+  }
+
+  /** Ends an established session because the path is gone. */
+  fail(reason: string): void {
+    this.#established?.session.handle({ kind: 'AutomaticStop', failure: bfdDown(reason) })
   }
 
   /** Ends all sessions. For good: the routes are withdrawn first. */

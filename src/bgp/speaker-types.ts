@@ -94,6 +94,7 @@ export type SessionErrorKind =
   | 'notification-sent'
   | 'notification-received'
   | 'hold-timer-expired'
+  | 'bfd-down'
   | 'no-md5-support'
   | 'local-problem'
 
@@ -108,6 +109,11 @@ export interface Speaker {
   setPeers(peers: readonly PeerConfig[]): void
   /** The whole set wanted for one peer; only the difference goes out. Before the first call nothing is sent, not even End-of-RIB. */
   setAnnouncements(key: string, announcements: readonly Announcement[]): void
+  /**
+   * Ends an established session at once because BFD says that the path is gone (RFC 5882 section 4.2); the peer is told with Cease, BFD Down
+   * (RFC 9384). The next try follows as after any loss. `reason` is for people. A session that is not established is left alone.
+   */
+  failSession(key: string, failure: { readonly kind: 'bfd-down'; readonly reason: string }): void
   sessions(): readonly SessionView[]
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */

@@ -83,6 +83,10 @@ class BgpSpeaker implements Speaker {
     this.#peers.get(key)?.setAnnouncements(announcements)
   }
 
+  failSession(key: string, { reason }: Parameters<Speaker['failSession']>[1]): void {
+    this.#peers.get(key)?.fail(reason)
+  }
+
   sessions(): readonly SessionView[] {
     return [...this.#peers.values()].map(peer => peer.view())
   }

@@ -5,14 +5,18 @@
 import { join } from 'node:path'
 import { createFirewall, type NodeFirewall } from '../agent/firewall.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
+import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
+import { freeLeaks } from '../cni/leaks.ts'
 import { writeReadiness } from '../cni/readiness.ts'
+import { startCniServer } from '../cni/server.ts'
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
 import { removeFile, writeFileWhole } from '../lib/files.ts'
 import { createLog, type Log } from '../lib/log.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
@@ -155,6 +159,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     })
     parting.defer(() => firewall.close())
     agent = startAgent({ config, view, firewall, log })
+    servePlugin(config.state, { log: log.child({ room: 'cni' }), parting })
     const tellPlugin = readinessForPlugin(config.state, agent)
     tellPlugin()
     agent.onChange(() => {
@@ -178,6 +183,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
         ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
         restarting: marker.restarting,
       }),
+      bfd: createBfd({ clock, log: log.child({ room: 'bfd' }) }), // starts when a BGPPeer asks for it
       localAddresses,
       clock,
       log: log.child({ room: 'speaker' }),
@@ -198,6 +204,19 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   })
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
+}
+
+/** What nobody will give back is freed, and from now on this process does the plugin's work. */
+function servePlugin(stateDir: string, { log, parting }: { log: Log; parting: AsyncDisposableStack }): void {
+  try {
+    for (const { containerId, addresses } of freeLeaks(stateDir)) {
+      log.info({ name: containerId, address: addresses.join(' ') }, 'address freed: its pod is gone')
+    }
+  } catch (error) {
+    log.warn({ detail: errorText(error) }, 'the addresses of pods cannot be read')
+  }
+  const server = startCniServer({ stateDir, log })
+  parting.defer(() => server?.close())
 }
 
 /** Says to the CNI plugin whether pods can be served; writes only what changed. */

@@ -5,12 +5,14 @@
  * the speaker itself carries no traffic of others. This file opens no session and writes no status.
  */
 import { createHash } from 'node:crypto'
+import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { Announcement, PeerConfig } from '../bgp/speaker-types.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
+import { desiredBfd } from './desired-bfd.ts'
 
 /** The addresses of this node's interfaces, canonical, the preferred one of each family first. */
 export interface LocalAddress {
@@ -21,7 +23,14 @@ export interface LocalAddress {
 /** Why something that a BGPPeer asks for is not done. `message` says what to change and never holds a secret. */
 export interface SpeakerProblem {
   readonly bgpPeer: string
-  readonly kind: 'SecretNotFound' | 'PeerTaken' | 'NoInterface' | 'NoSourceAddress' | 'NoNextHop' | 'PrefixTaken'
+  readonly kind:
+    | 'SecretNotFound'
+    | 'PeerTaken'
+    | 'NoInterface'
+    | 'NoSourceAddress'
+    | 'NoNextHop'
+    | 'PrefixTaken'
+    | 'BfdMultihop'
   readonly message: string
 }
 
@@ -29,6 +38,8 @@ export interface DesiredPeers {
   readonly peers: readonly PeerConfig[]
   /** By BGPPeer name, for every one in `peers`; sorted by prefix. */
   readonly announcements: ReadonlyMap<string, readonly Announcement[]>
+  /** For those of `peers` that ask for BFD. */
+  readonly bfd: readonly BfdSessionConfig[]
   readonly problems: readonly SpeakerProblem[]
 }
 
@@ -58,7 +69,8 @@ export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
     peers.push(config)
     announcements.set(peer.name, announcementsFor(peer, input, problems))
   }
-  return { peers, announcements, problems }
+  const bfd = desiredBfd(peers, input.view.peers)
+  return { peers, announcements, bfd: bfd.sessions, problems: [...problems, ...bfd.problems] }
 }
 
 /** The BGPPeers that name this node as a speaker, by name. */

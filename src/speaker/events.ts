@@ -88,6 +88,7 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
       return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}` }
     case 'NoNextHop':
     case 'PrefixTaken':
+    case 'BfdMultihop':
       return undefined
     default:
       return assertNever(kind)

@@ -4,6 +4,7 @@
  * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP never waits for the API server
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
+import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
 import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../bgp/speaker-types.ts'
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
@@ -36,6 +37,8 @@ export interface SpeakerRoomOptions {
   readonly api: Pick<KubeApi, 'apply'> | undefined
   readonly events: EventRecorder | undefined
   readonly speaker: Speaker
+  /** Absent: no BGPPeer gets BFD. */
+  readonly bfd?: Bfd
   readonly marker: RestartMarker | undefined
   /** The addresses of this node's interfaces now, the preferred one of each family first. */
   readonly localAddresses: () => readonly LocalAddress[]
@@ -57,7 +60,7 @@ export interface SpeakerRoom {
   close(how: CloseHow): Promise<void>
 }
 
-/** Starts at once with the view there is, or with the first that comes. The speaker is closed by `close`; view, api and events are not. */
+/** Starts at once with the view there is, or with the first that comes. Speaker and BFD are closed by `close`; view, api and events are not. */
 export function createSpeakerRoom(options: SpeakerRoomOptions): SpeakerRoom {
   return new Room(options)
 }
@@ -75,7 +78,7 @@ class Room implements SpeakerRoom {
   readonly #stops: (() => void)[]
   readonly #reported = new Map<string, SpeakerStatus>()
   #view: ClusterView | undefined
-  #desired: DesiredPeers = { peers: [], announcements: new Map(), problems: [] }
+  #desired: DesiredPeers = { peers: [], announcements: new Map(), bfd: [], problems: [] }
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
   #memory: EventMemory = new Map()
   #problems: ProblemMemory = new Map()
@@ -102,6 +105,7 @@ class Room implements SpeakerRoom {
       view.onChange(() => this.#loop.wake()),
       speaker.onEvent(event => this.#happened(event)),
       speaker.onChange(() => this.#changed()),
+      ...(options.bfd === undefined ? [] : [options.bfd.onEvent(event => this.#pathChanged(event))]),
     ]
     this.#loop.wake()
   }
@@ -135,8 +139,17 @@ class Room implements SpeakerRoom {
     await this.#loop.close()
     if (how.mode === 'restart') this.#mark(marker => marker.restart())
     else for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
-    await Promise.all([this.#options.speaker.close(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
+    await Promise.all([this.#closeSessions(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
     if (how.mode === 'shutdown') this.#mark(marker => marker.shutdown())
+  }
+
+  /**
+   * BGP first: a peer that takes our AdminDown for a failure, which RFC 5882 section 3.2 advises against, is by then in the graceful restart
+   * that keeps our routes.
+   */
+  async #closeSessions(how: CloseHow): Promise<void> {
+    await this.#options.speaker.close(how)
+    await this.#options.bfd?.close()
   }
 
   #reconcile(): void {
@@ -148,6 +161,7 @@ class Room implements SpeakerRoom {
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
+    this.#options.bfd?.setSessions(this.#desired.bfd)
     this.#tellProblems()
     this.#changed()
   }
@@ -168,6 +182,15 @@ class Room implements SpeakerRoom {
     }
     this.#cancelWait()
     if (waiting) this.#cancelWait = clock.after(PROBLEM_LASTS_MILLISECONDS, () => this.#loop.wake())
+  }
+
+  /**
+   * RFC 5882 section 4.2: a path that was there and went takes the session down at once. A session waits for no BFD, as the peer may speak
+   * none; and a peer that takes BFD out of service says nothing about the path.
+   */
+  #pathChanged(event: BfdEvent): void {
+    if (event.kind === 'up' || event.administrative) return
+    this.#options.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })
   }
 
   #happened(event: SessionEvent): void {

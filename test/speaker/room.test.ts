@@ -28,6 +28,10 @@ class ToldSpeaker implements Speaker {
   setAnnouncements(key: string, announcements: readonly Announcement[]): void {
     this.announcements.set(key, announcements)
   }
+  failed: unknown[] = []
+  failSession(...failure: Parameters<Speaker['failSession']>): void {
+    this.failed.push(failure)
+  }
   sessions(): readonly SessionView[] {
     return this.now
   }

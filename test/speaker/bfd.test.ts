@@ -1,0 +1,124 @@
+/** BFD in the speaker room: which sessions are wanted, and what a path that goes does to BGP. test/e2e/speaker-bfd.test.ts has real routers. */
+import { expect, test } from 'bun:test'
+import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
+import type { Speaker } from '../../src/bgp/speaker-types.ts'
+import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
+import { desiredPeers } from '../../src/speaker/desired-peers.ts'
+import { createSpeakerRoom } from '../../src/speaker/reconcile.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+import { bgpPeer, config, localOfNode1, view } from './fixtures.ts'
+
+const BFD = { enabled: true, minimumIntervalMilliseconds: 300, multiplier: 3 }
+const SESSION: BfdSessionConfig = {
+  key: 'peer',
+  peerAddress: '172.16.0.1',
+  minimumIntervalMilliseconds: 300,
+  multiplier: 3,
+}
+
+test('a BFD session for each BGP session that asks for it', () => {
+  const asks = bgpPeer('peer', { bfd: BFD })
+  expect(desiredBfd([config()], [asks])).toEqual({ sessions: [SESSION], problems: [] })
+  expect(desiredBfd([config()], [bgpPeer()]).sessions).toEqual([])
+  expect(desiredBfd([config()], [bgpPeer('peer', { bfd: { ...BFD, enabled: false } })]).sessions).toEqual([])
+  expect(desiredBfd([], [asks]).sessions).toEqual([])
+})
+
+test('source address and interface are those of the BGP session', () => {
+  const peers = [config({ sourceAddress: '172.16.0.11', interface: 'eth0' })]
+  expect(desiredBfd(peers, [bgpPeer('peer', { bfd: BFD })]).sessions).toEqual([
+    { ...SESSION, localAddress: '172.16.0.11', interface: 'eth0' },
+  ])
+})
+
+test('more than one hop: no BFD, and a problem that says so', () => {
+  for (const hops of [{ ebgpMultihop: 2 }, { ttlSecurity: 3 }]) {
+    const { sessions, problems } = desiredBfd([config()], [bgpPeer('peer', { bfd: BFD, ...hops })])
+    expect(sessions).toEqual([])
+    expect(problems).toMatchObject([{ bgpPeer: 'peer', kind: 'BfdMultihop' }])
+    expect(problems[0]?.message).toContain(Object.keys(hops)[0])
+  }
+  expect(desiredBfd([config()], [bgpPeer('peer', { bfd: BFD, ttlSecurity: 1 })]).sessions).toHaveLength(1)
+  const all = desiredPeers({
+    self: 'node-1',
+    view: view({ peers: [bgpPeer('peer', { bfd: BFD, ebgpMultihop: 2 })] }),
+    local: localOfNode1,
+  })
+  expect(all.peers).toHaveLength(1)
+  expect(all.problems.map(({ kind }) => kind)).toContain('BfdMultihop')
+})
+
+/** The room with a speaker and a BFD that note what they are told, in order. */
+function setUp(current: ClusterView) {
+  const told: unknown[] = []
+  const listeners = new Set<(event: BfdEvent) => void>()
+  const bfd: Bfd = {
+    setSessions: sessions => told.push(['bfd', sessions]),
+    sessions: () => [],
+    onEvent(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close: async () => {
+      told.push('bfd closed')
+    },
+  }
+  const speaker: Speaker = {
+    setPeers() {},
+    setAnnouncements() {},
+    failSession: (...failure) => told.push(failure),
+    sessions: () => [],
+    onEvent: () => () => {},
+    onChange: () => () => {},
+    close: async () => {
+      told.push('speaker closed')
+    },
+  }
+  const clock = new FakeClock()
+  const room = createSpeakerRoom({
+    self: 'node-1',
+    view: {
+      current: () => current,
+      onChange: () => () => {},
+      contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
+      close() {},
+    },
+    api: undefined,
+    events: undefined,
+    speaker,
+    bfd,
+    marker: undefined,
+    localAddresses: () => localOfNode1,
+    clock,
+    log: silentLog,
+  })
+  const happen = (event: BfdEvent) => {
+    for (const listener of listeners) listener(event)
+  }
+  return { room, clock, told, happen }
+}
+
+test('a path that goes takes the session down with the reason; up and AdminDown do not touch it', async () => {
+  const { room, clock, told, happen } = setUp(view({ peers: [bgpPeer('peer', { bfd: BFD })] }))
+  await clock.advance(10)
+  expect(told).toEqual([['bfd', [SESSION]]])
+  told.length = 0
+  happen({ kind: 'up', key: 'peer', at: 1 })
+  happen({ kind: 'down', key: 'peer', at: 2, reason: 'out of service', administrative: true })
+  expect(told).toEqual([])
+  happen({ kind: 'down', key: 'peer', at: 3, reason: 'nothing for 900 ms', administrative: false })
+  expect(told).toEqual([['peer', { kind: 'bfd-down', reason: 'nothing for 900 ms' }]])
+  told.length = 0
+  await room.close({ mode: 'restart' })
+  expect(told).toEqual(['speaker closed', 'bfd closed'])
+  happen({ kind: 'down', key: 'peer', at: 4, reason: 'late', administrative: false })
+  expect(told).toHaveLength(2)
+})
+
+test('no BGPPeer asks for BFD: none is wanted', async () => {
+  const { clock, told } = setUp(view())
+  await clock.advance(10)
+  expect(told).toEqual([['bfd', []]])
+})
