@@ -88,8 +88,10 @@ terway-edge COMMAND --help says more about each.
 
 async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args
-  if (name === undefined && process.env.CNI_COMMAND !== undefined)
-    return (await import('./cni/command.ts')).cniCommand([])
+  if (name === undefined && process.env.CNI_COMMAND !== undefined) {
+    const status = await (await import('./cni/command.ts')).cniCommand([])
+    return process.exit(status) // a runtime waits: not even for a socket to close
+  }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(usage())
     return name === undefined ? 2 : 0

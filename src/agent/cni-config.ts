@@ -4,10 +4,14 @@
  */
 import { join } from 'node:path'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { addressBits, prefixOf } from '../lib/ip.ts'
+import { CHAINED, type ChainedPlugin } from './cni-plugins.ts'
 
 const FILE = '10-terway-edge.conflist'
-/** The oldest list format that runtimes in use and the plugin have in common. */
+/** For runtimes that know one version only: what those in use and the plugin have in common. */
 const CNI_VERSION = '1.0.0'
+/** From which a runtime that knows `cniVersions` (1.1.0) chooses; STATUS and GC need the last. Lists in older spelling are not written. */
+const CNI_VERSIONS = ['1.0.0', '1.1.0'] as const
 const NAME = 'terway-edge'
 
 export interface CniConfig {
@@ -15,12 +19,37 @@ export interface CniConfig {
   /** Bytes; absent: the plugin takes the uplink's. */
   readonly mtu?: number
   readonly stateDir: string
+  /** Plugins to call after ours. */
+  readonly chained?: readonly ChainedPlugin[]
 }
 
 /** The text of the file. */
-export function cniConfigText({ podCIDRs, mtu, stateDir }: CniConfig): string {
-  const plugin = { type: NAME, podCIDRs, ...(mtu !== undefined && { mtu }), stateDir }
-  return `${JSON.stringify({ cniVersion: CNI_VERSION, name: NAME, plugins: [plugin] }, undefined, 2)}\n`
+export function cniConfigText({ podCIDRs, mtu, stateDir, chained = [] }: CniConfig): string {
+  const capabilities = { ips: true, mac: true }
+  const own = { type: NAME, capabilities, podCIDRs, ...(mtu !== undefined && { mtu }), stateDir }
+  const cniVersions = CNI_VERSIONS.filter(version => chained.every(({ versions }) => versions.includes(version)))
+  const list = {
+    cniVersion: CNI_VERSION,
+    ...(cniVersions.length > 0 && { cniVersions }),
+    name: NAME,
+    plugins: [own, ...chained.map(({ type }) => ({ type, ...CHAINED[type] }))],
+  }
+  return `${JSON.stringify(list, undefined, 2)}\n`
+}
+
+/** Why no pod can be served from these podCIDRs, a line each. */
+export function podCIDRProblems(podCIDRs: readonly string[]): string[] {
+  return podCIDRs
+    .filter(podCIDR => isSingleAddress(podCIDR))
+    .map(
+      podCIDR =>
+        `podCIDR ${podCIDR} of this node is a single address: the route that guards it takes the place of the pod's; give the node a larger one`,
+    )
+}
+
+function isSingleAddress(podCIDR: string): boolean {
+  const { family, length } = prefixOf(podCIDR)
+  return length === addressBits(family)
 }
 
 export function cniConfigFile(confDir: string): string {

@@ -258,11 +258,19 @@ function firewall({
   return checks
 }
 
-function cniChecks({ plugin, loopback, conflist, before }: CniFacts, network: NetworkFacts | undefined): Check[] {
+function cniChecks(facts: CniFacts, network: NetworkFacts | undefined): Check[] {
+  const { plugin, loopback, conflist, before, notChained } = facts
   return [
     executable('CNI plugin', plugin, 'terway-edge install makes it'),
     executable('CNI loopback', loopback, 'terway-edge install, or the package of CNI plugins, brings it'),
     cniConfiguration(conflist, before, network),
+    ...notChained.map(({ file, effect }) =>
+      warning(
+        'CNI chain',
+        `${file} is missing: ${effect}`,
+        'install the CNI plugins (Debian: containernetworking-plugins)',
+      ),
+    ),
   ]
 }
 

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
 import { readFileIfPresent } from '../lib/files.ts'
 import { type CniConfig, cniConfigFile, cniConfigText } from './cni-config.ts'
+import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import type { CniFacts, FileState } from './doctor-facts.ts'
 
 export interface CniPlace {
@@ -15,11 +16,12 @@ export interface CniPlace {
 /** What libcni takes for a configuration, by the end of its name. */
 const CONFIGURATION = /\.(conf|conflist|json)$/
 
-/** `expected` is what our configuration should say now; undefined when that is not known. */
+/** `expected` is what our configuration should say now, but for the plugins chained to ours; undefined when that is not known. */
 export function observeCni({ confDir, binDir, mtu }: CniPlace, expected: CniConfig | undefined): CniFacts {
   const file = cniConfigFile(confDir)
   const text = readFileIfPresent(file)
-  const right = expected === undefined || text === cniConfigText(expected)
+  const chained = chainedPlugins(binDir)
+  const right = expected === undefined || text === cniConfigText({ ...expected, chained })
   return {
     plugin: fileFacts(join(binDir, 'terway-edge')),
     loopback: fileFacts(join(binDir, 'loopback')),
@@ -28,6 +30,7 @@ export function observeCni({ confDir, binDir, mtu }: CniPlace, expected: CniConf
       .filter(name => name < basename(file))
       .map(name => join(confDir, name)),
     mtu,
+    notChained: missingPlugins(chained).map(name => ({ file: join(binDir, name), effect: CHAINED_FOR[name] })),
   }
 }
 

@@ -71,6 +71,8 @@ export interface CniFacts {
   readonly before: readonly string[]
   /** As the configuration names it, in bytes. */
   readonly mtu: number | 'auto'
+  /** Plugins that could be called after ours and are not there, with what pods lack for it. */
+  readonly notChained: readonly { readonly file: string; readonly effect: string }[]
 }
 
 export type FileState = 'missing' | 'not executable' | 'executable'

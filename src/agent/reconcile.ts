@@ -16,7 +16,8 @@ import { Loop } from '../lib/loop.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
-import { removeCniConfig, writeCniConfig } from './cni-config.ts'
+import { podCIDRProblems, removeCniConfig, writeCniConfig } from './cni-config.ts'
+import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
 import type { NodeFirewall } from './firewall.ts'
 import { removeRoutes } from './leave.ts'
@@ -36,7 +37,7 @@ export interface AgentOptions {
     readonly protocol: number
     readonly table: number
     readonly stateDir: string
-    readonly cni: { readonly confDir: string; readonly mtu: number | 'auto' }
+    readonly cni: { readonly confDir: string; readonly binDir: string; readonly mtu: number | 'auto' }
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string
@@ -151,8 +152,10 @@ export class Agent {
     this.#routing = routing
     const applied = this.#apply(netlink, plan(routing.routes, observed.routes, config))
     const uplink = uplinkOf(observed, routing.addresses)
+    const unusable = podCIDRProblems(routing.podCIDRs)
     const problems = [
       ...(fresh === undefined ? [`${doubt}; the last good routes stay`] : []),
+      ...unusable,
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
@@ -161,7 +164,7 @@ export class Agent {
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
     const rows = routeRows(routing, applied, names)
     const guarded = rows.every(({ reason, state }) => reason !== OWN_REASON || state !== 'failed')
-    const served = routing.podCIDRs.length > 0 && guarded
+    const served = routing.podCIDRs.length > 0 && unusable.length === 0 && guarded
     if (served) this.#offerPods(routing, uplink)
     this.#publish({ ready: this.#published.ready || served, problems, rows })
     if (applied.failures.size > 0) throw new Incomplete()
@@ -267,8 +270,14 @@ export class Agent {
     const { stateDir, cni } = this.#options.config
     const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu
     this.#lastMtu = mtu
-    const config = { podCIDRs: routing.podCIDRs, stateDir, ...(mtu !== undefined && { mtu }) }
-    if (writeCniConfig(cni.confDir, config)) this.#options.log.info({ file: cni.confDir }, 'CNI configuration written')
+    const chained = chainedPlugins(cni.binDir)
+    const config = { podCIDRs: routing.podCIDRs, stateDir, chained, ...(mtu !== undefined && { mtu }) }
+    if (!writeCniConfig(cni.confDir, config)) return
+    const { log } = this.#options
+    log.info({ file: cni.confDir }, 'CNI configuration written')
+    for (const name of missingPlugins(chained)) {
+      log.info({ name, file: cni.binDir, detail: CHAINED_FOR[name] }, 'CNI plugin not chained: it is not installed')
+    }
   }
 
   #unknownSelf(): string {

@@ -6,6 +6,7 @@ import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { familyOf, hostPrefix } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { capacity } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { type AttachmentRecord, findRecord } from './attachments.ts'
 import { currentBootId } from './boot.ts'
@@ -31,7 +32,7 @@ const DEFAULT_MTU = 1500
 
 /** Throws `StoreError` and what the kernel refuses before anything is made. */
 export function add(request: AttachRequest, store: AddressStore): Result | Failure {
-  const refusal = noPodCIDRs(request.config) ?? checkNamespace(request)
+  const refusal = unusablePodCIDRs(request.config) ?? checkNamespace(request)
   if (refusal !== undefined) return refusal
   const host = Rtnetlink.open()
   try {
@@ -134,7 +135,15 @@ export function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, con
   }
 }
 
-export function noPodCIDRs(config: NetworkConfig): Failure | undefined {
+export function unusablePodCIDRs(config: NetworkConfig): Failure | undefined {
+  const single = config.podCIDRs.find(podCIDR => capacity([podCIDR], familyOf(podCIDR)) === 1n)
+  if (single !== undefined) {
+    return failure(
+      CNI_ERROR.invalidConfig,
+      `podCIDR ${single} of this node is a single address: the route that guards it takes the place of the pod's`,
+      'give the node a larger podCIDR: network.podsPerNode of the controller, or spec.podCIDRs of the Node',
+    )
+  }
   if (config.podCIDRs.length > 0) return undefined
   return failure(
     CNI_ERROR.tryAgainLater,

@@ -23,35 +23,34 @@ export async function cniCommand(args: readonly string[]): Promise<number> {
 
 type Answered = ServedReply & { readonly exitStatus: 0 | 1 }
 
+type Asked = Omit<ServedRequest, 'format' | 'deadline' | 'environment'> & { readonly environment: Environment }
+
 async function answerProcess(environment: Environment): Promise<Answered> {
   const command = environment.CNI_COMMAND ?? ''
   // Someone at a terminal, without a command, is told so and not kept waiting for input.
   const known = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'].includes(command)
+  const namespaces = [inode('/proc/self/ns/net'), inode(environment.CNI_NETNS ?? '')] as const // asked while stdin is read
   let stdin: string
   try {
     stdin = known ? await Bun.stdin.text() : ''
   } catch (error) {
     return (await import('./plugin.ts')).unreadable(error)
   }
-  const served = known && command !== 'VERSION' ? await askNode(environment, stdin) : undefined
+  const [ownNamespace, podNamespace] = await Promise.all(namespaces)
+  const served =
+    known && command !== 'VERSION' && ownNamespace !== undefined
+      ? await askNode({ environment, stdin, ownNamespace, ...(podNamespace !== undefined && { podNamespace }) })
+      : undefined
   return served ?? (await import('./plugin.ts')).answer(environment, stdin)
 }
 
 /** The node's answer; undefined when it gives none, for whatever reason. */
-async function askNode(environment: Environment, stdin: string): Promise<Answered | undefined> {
-  const folder = stateFolder(stdin)
+async function askNode(asked: Asked): Promise<Answered | undefined> {
+  const folder = stateFolder(asked.stdin)
   if (folder === undefined) return undefined
   try {
-    const [own, pod] = await Promise.all([inode('/proc/self/ns/net'), inode(environment.CNI_NETNS ?? '')])
-    if (own === undefined) return undefined
-    const request: ServedRequest = {
-      format: FORMAT,
-      deadline: Date.now() + LIMITS.answerMilliseconds,
-      environment: cniVariables(environment),
-      stdin,
-      ownNamespace: own,
-      ...(pod !== undefined && { podNamespace: pod }),
-    }
+    const deadline = Date.now() + LIMITS.answerMilliseconds
+    const request: ServedRequest = { ...asked, format: FORMAT, deadline, environment: cniVariables(asked.environment) }
     const reply: ServedReply = JSON.parse(await exchange(`${folder}/${SOCKET_FILE}`, `${JSON.stringify(request)}\n`))
     const { exitStatus } = reply
     return exitStatus === undefined ? undefined : { ...reply, exitStatus }

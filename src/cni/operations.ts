@@ -5,7 +5,7 @@
  */
 import { errorText } from '../lib/errors.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import { mtuOf, noPodCIDRs } from './add.ts'
+import { mtuOf, unusablePodCIDRs } from './add.ts'
 import { familiesOf } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
@@ -86,7 +86,7 @@ export function collect(request: CollectRequest, store: AddressStore): Failure |
 
 /** A full pool is not a status: it would make Kubernetes take the whole node for not ready. */
 export function status(config: NetworkConfig, store: AddressStore): Failure | undefined {
-  const missing = noPodCIDRs(config)
+  const missing = unusablePodCIDRs(config)
   if (missing !== undefined) return { ...missing, code: CNI_ERROR.notAvailable }
   try {
     store.read()

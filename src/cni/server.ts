@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorCode, errorText } from '../lib/errors.ts'
+import { inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { FORMAT, LIMITS, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 import { isObject } from './json.ts'
@@ -36,6 +37,7 @@ type Socket = Bun.Socket<Connection>
 export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer | undefined {
   const path = join(stateDir, SOCKET_FILE)
   try {
+    inNetworkNamespace('/proc/self/ns/net', () => {}) // whether it may enter that of a pod (CAP_SYS_ADMIN)
     if (Buffer.byteLength(path) > LIMITS.pathBytes) throw new Error(`${path} is too long for a socket`)
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     rmSync(path, { force: true }) // of a process that was killed

@@ -18,6 +18,7 @@ import { dirname, join } from 'node:path'
 import configExample from '../../config/config.yaml' with { type: 'text' }
 import unit from '../../config/terway-edge.service' with { type: 'text' }
 import { leaveNetwork } from '../agent/leave.ts'
+import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
@@ -69,8 +70,10 @@ function install(options: InstallOptions): void {
     at(CONFIG),
     existsSync(at(CONFIG)) ? 'kept' : writeIfDifferent(at(CONFIG), configExample, 0o644),
   )
-  for (const name of CNI_NAMES)
-    done('CNI plugin', at(join(config.cni.binDir, name)), link(EXECUTABLE, at(join(config.cni.binDir, name))))
+  for (const name of CNI_NAMES) {
+    const path = at(join(config.cni.binDir, name))
+    done('CNI plugin', path, name === 'loopback' && isOthers(path) ? 'kept' : link(EXECUTABLE, path))
+  }
   mkdirSync(at(config.cni.confDir), { recursive: true }) // the unit may write below it only if it is there
   const change = writeIfDifferent(at(UNIT), unit, 0o644)
   done('unit', at(UNIT), change)
@@ -124,6 +127,9 @@ async function uninstall(options: UninstallOptions): Promise<void> {
     })
     for (const line of lines) process.stdout.write(`${line}\n`)
     for (const problem of problems) process.stderr.write(`${problem}\n`)
+    const pods = removePodLinks(config.state)
+    if (pods.removed > 0) process.stdout.write(`removed the interfaces of ${pods.removed} pods\n`)
+    for (const problem of pods.problems) process.stderr.write(`${problem}\n`)
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
   remove(at(UNIT))
@@ -186,6 +192,12 @@ function link(target: string, path: string): Change {
   rmSync(path, { force: true })
   symlinkSync(target, path)
   return 'written'
+}
+
+/** Whether something is there that install did not make. */
+function isOthers(path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false })
+  return there !== undefined && !(there.isSymbolicLink() && readlinkSync(path) === EXECUTABLE)
 }
 
 function unlinkOurs(path: string): void {

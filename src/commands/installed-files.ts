@@ -4,4 +4,4 @@ export const UNIT = '/etc/systemd/system/terway-edge.service'
 export const CONFIG = '/etc/terway-edge/config.yaml'
 export const KUBECONFIG = '/etc/terway-edge/kubeconfig'
 /** Names in the folder of CNI plugins, links to the executable. */
-export const CNI_NAMES = ['terway-edge'] as const
+export const CNI_NAMES = ['terway-edge', 'loopback'] as const

@@ -102,9 +102,16 @@ rooted('rows, readiness, settings and the CNI configuration', () =>
     ])
     expect(JSON.parse(readFileSync(cniConfigFile(lans.confDir('a1')), 'utf8'))).toEqual({
       cniVersion: '1.0.0',
+      cniVersions: ['1.0.0', '1.1.0'],
       name: 'terway-edge',
       plugins: [
-        { type: 'terway-edge', podCIDRs: ['10.0.1.0/24', 'fd10:1::/64'], mtu: 1450, stateDir: lans.stateDir('a1') },
+        {
+          type: 'terway-edge',
+          capabilities: { ips: true, mac: true },
+          podCIDRs: ['10.0.1.0/24', 'fd10:1::/64'],
+          mtu: 1450,
+          stateDir: lans.stateDir('a1'),
+        },
       ],
     })
   }),

@@ -96,7 +96,7 @@ export class TwoLans {
         protocol,
         table: 254,
         stateDir: this.stateDir(name),
-        cni: { confDir: this.confDir(name), mtu: 'auto' },
+        cni: { confDir: this.confDir(name), binDir: join(this.confDir(name), 'bin'), mtu: 'auto' },
       },
     })
     this.#agents.push(agent)

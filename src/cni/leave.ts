@@ -1,0 +1,29 @@
+/**
+ * Takes every pod of this node off the network, when the node leaves it: what the plugin made on the host goes, and the records of it. The
+ * round robin's place stays, for a node that comes back.
+ */
+import { errorText } from '../lib/errors.ts'
+import { AddressStore } from './address-store.ts'
+import { detachPod, ourLinks } from './veth.ts'
+
+/** In the network namespace of the caller. Returns how many host ends went, and what could not be done. Throws `NetlinkError`. */
+export function removePodLinks(stateDir: string): { readonly removed: number; readonly problems: readonly string[] } {
+  const problems: string[] = []
+  let removed = 0
+  for (const { name } of ourLinks()) {
+    try {
+      if (detachPod(name)) removed++
+    } catch (error) {
+      problems.push(errorText(error))
+    }
+  }
+  try {
+    const store = new AddressStore(stateDir)
+    if (problems.length === 0 && store.read().records.length > 0) {
+      store.update(attachments => ({ attachments: { ...attachments, records: [] }, result: undefined }))
+    }
+  } catch (error) {
+    problems.push(errorText(error))
+  }
+  return { removed, problems }
+}
