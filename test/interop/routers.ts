@@ -4,20 +4,22 @@
  */
 import type { TestNetwork } from '../support/namespaces.ts'
 import { Bird } from './router-bird.ts'
+import { ExaBgp } from './router-exabgp.ts'
 import { Frr } from './router-frr.ts'
 import { GoBgp } from './router-gobgp.ts'
 import type { Router, RouterConfig } from './router-types.ts'
 
-export type RouterKind = 'bird' | 'frr' | 'gobgp'
+export type RouterKind = 'bird' | 'frr' | 'gobgp' | 'exabgp'
 
 /** What each kind needs, for `testNeeding`. */
 export const ROUTER_NEEDS: Readonly<Record<RouterKind, readonly string[]>> = {
   bird: ['root', 'bird', 'birdc'],
   frr: ['root', 'zebra', 'vtysh'],
   gobgp: ['root', 'gobgpd', 'gobgp'],
+  exabgp: ['root', 'exabgp'],
 }
 
-const ROUTERS = { bird: Bird, frr: Frr, gobgp: GoBgp } as const
+const ROUTERS = { bird: Bird, frr: Frr, gobgp: GoBgp, exabgp: ExaBgp } as const
 
 export function createRouter(kind: RouterKind, network: TestNetwork, namespace: string, config: RouterConfig): Router {
   return new ROUTERS[kind](network, namespace, config)
