@@ -59,15 +59,13 @@ class AttributeGroups {
       sameNextHop = []
       this.#open.set(announcement.nextHop, sameNextHop)
     }
-    for (const [index, block] of sameNextHop.entries()) {
-      if (block.family !== family || !sameAttributes(block.announcement, announcement)) continue
-      if (block.prefixes.length < BLOCK_PREFIXES) return block
-      const next = this.#add(block, family)
-      sameNextHop[index] = next
-      return next
-    }
-    const block = this.#add({ key: attributeKey(announcement), announcement }, family)
-    sameNextHop.push(block)
+    const index = sameNextHop.findIndex(
+      block => block.family === family && sameAttributes(block.announcement, announcement),
+    )
+    const like = sameNextHop[index]
+    if (like !== undefined && like.prefixes.length < BLOCK_PREFIXES) return like
+    const block = this.#add(like ?? { key: attributeKey(announcement), announcement }, family)
+    sameNextHop[index < 0 ? sameNextHop.length : index] = block
     return block
   }
 
