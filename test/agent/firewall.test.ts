@@ -133,10 +133,43 @@ testNeeding(
       load() // a reload by its owner
       await eventually('after a reload', () => lan.pings(lan.pod, FAR))
       expect(firewall.problems).toEqual([])
+      const handles = () => lan.run('nft', '-sa', 'list', 'ruleset').replace(/table ip somebody-else[^}]*}\n/, '')
+      const made = handles()
+      lan.run('nft', 'add', 'table', 'ip', 'somebody-else') // wakes it
+      await Bun.sleep(1500)
+      expect(handles()).toBe(made)
       await firewall.close()
       await removeFirewall(lan.netns)
       expect(lan.run('nft', 'list', 'ruleset')).not.toContain('TERWAY')
       expect(lan.pings(lan.pod, FAR)).toBe(false)
+    }),
+  TIMEOUT,
+)
+
+/** As firewalld does from 2.0 on: nobody else may change its table while it runs. */
+const OWNED = `add table inet firewalld { flags owner; }
+add chain inet firewalld filter_FORWARD { type filter hook forward priority 10; policy accept; }
+add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited
+`
+
+testNeeding(
+  'root',
+  'ip',
+  'nft',
+  'iptables-nft',
+)(
+  'a table that its owner guards is a problem that names the remedy, and stops nothing else',
+  () =>
+    withNode(async lan => {
+      lan.network.spawn(lan.node, ['sh', '-c', `(printf '${OWNED}'; sleep 60) | nft -i`])
+      await eventually('the table of another', () => lan.run('nft', 'list', 'ruleset').includes('admin-prohibited'))
+      lan.run('iptables-nft', '-P', 'FORWARD', 'DROP')
+      const firewall = lan.firewall()
+      firewall.want(KNOWN)
+      await eventually('the problem', () => firewall.problems.length > 0)
+      expect(firewall.problems[0]).toContain('the firewall table inet firewalld cannot be changed')
+      expect(firewall.problems[0]).toContain('firewall-cmd --permanent --zone=trusted --add-source=10.0.1.0/24')
+      expect(lan.run('iptables-nft', '-S', 'FORWARD')).toContain('-j TERWAY-EDGE')
     }),
   TIMEOUT,
 )
