@@ -4,7 +4,7 @@
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
@@ -13,6 +13,8 @@ export interface BfdRouterConfig {
   readonly neighbours: readonly string[]
   readonly intervalMilliseconds: number
   readonly multiplier: number
+  /** BGP with the first neighbour as well, which listens to BFD. */
+  readonly bgp?: { readonly asNumber: number; readonly neighbourAs: number; readonly bfd: boolean }
 }
 
 /** What the router says of its session with one of us. */
@@ -27,6 +29,8 @@ export interface BfdRouter {
   session(neighbour: string): RouterSession | undefined
   /** Takes the sessions out of service and back (AdminDown). */
   shutdown(down: boolean): void
+  /** The prefixes that it has from us by BGP. */
+  prefixes(): readonly string[]
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
   show(): string
   close(): void
@@ -37,7 +41,7 @@ export type BfdRouterKind = 'bird' | 'frr'
 /** What each kind needs, for `testNeeding`. */
 export const BFD_ROUTER_NEEDS: Readonly<Record<BfdRouterKind, readonly string[]>> = {
   bird: ['root', 'bird', 'birdc'],
-  frr: ['root', 'bfdd', 'zebra', 'vtysh'],
+  frr: ['root', 'zebra', 'vtysh'],
 }
 
 export function createBfdRouter(
@@ -58,7 +62,7 @@ class Bird implements BfdRouter {
   constructor(
     network: TestNetwork,
     namespace: string,
-    { neighbours, intervalMilliseconds, multiplier }: BfdRouterConfig,
+    { neighbours, intervalMilliseconds, multiplier, bgp }: BfdRouterConfig,
   ) {
     this.#network = network
     this.#namespace = namespace
@@ -70,6 +74,17 @@ class Bird implements BfdRouter {
       `  interface "eth0" { interval ${intervalMilliseconds} ms; multiplier ${multiplier}; };`,
       ...neighbours.map(address => `  neighbor ${address} dev "eth0";`),
       '}',
+      ...(bgp === undefined
+        ? []
+        : [
+            'protocol bgp switch {',
+            `  local as ${bgp.asNumber};`,
+            `  neighbor ${neighbours[0]} as ${bgp.neighbourAs};`,
+            '  passive on; graceful restart on;',
+            `  bfd ${bgp.bfd ? 'graceful' : 'off'};`,
+            '  ipv4 { import all; export none; };',
+            '}',
+          ]),
     ]
     writeFileSync(`${this.#folder}/bird.conf`, `${lines.join('\n')}\n`)
   }
@@ -99,6 +114,10 @@ class Bird implements BfdRouter {
 
   shutdown(down: boolean): void {
     this.#control(down ? 'disable' : 'enable', 'peer')
+  }
+
+  prefixes(): readonly string[] {
+    return [...this.#control('show', 'route').matchAll(/^(\S+\/\d+)/gm)].map(([prefix]) => prefix)
   }
 
   signal(name: NodeJS.Signals): void {
@@ -133,6 +152,7 @@ class Frr implements BfdRouter {
     chmodSync(this.#folder, 0o777)
     writeFileSync(`${this.#folder}/zebra.conf`, 'hostname zebra\n')
     writeFileSync(`${this.#folder}/bfdd.conf`, 'hostname bfdd\n')
+    writeFileSync(`${this.#folder}/bgpd.conf`, 'hostname bgpd\n')
     writeFileSync(`${this.#folder}/vtysh.conf`, '')
   }
 
@@ -151,6 +171,7 @@ class Frr implements BfdRouter {
       `detect-multiplier ${multiplier}`,
       'no shutdown',
     ])
+    if (this.#config.bgp !== undefined) await this.#startBgp(this.#config.bgp)
   }
 
   session(neighbour: string): RouterSession | undefined {
@@ -167,6 +188,11 @@ class Frr implements BfdRouter {
     const state = Object.entries(states).find(([name]) => name === peer.status)?.[1] ?? 'down'
     const interval = Math.max(this.#config.intervalMilliseconds, peer['remote-transmit-interval'] ?? 0)
     return { state, detectionTimeMilliseconds: interval * (peer['remote-detect-multiplier'] ?? 0) }
+  }
+
+  prefixes(): readonly string[] {
+    const shown = JSON.parse(this.#vtysh('show bgp ipv4 unicast json').stdout || '{}') as { routes?: object }
+    return Object.keys(shown.routes ?? {})
   }
 
   shutdown(down: boolean): void {
@@ -186,16 +212,28 @@ class Frr implements BfdRouter {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
+  async #startBgp({ asNumber, neighbourAs, bfd }: NonNullable<BfdRouterConfig['bgp']>): Promise<void> {
+    this.#spawn('bgpd', [])
+    await eventually('bgpd answers', () => this.#vtysh('show bgp summary').status === 0)
+    const neighbour = `neighbor ${this.#config.neighbours[0]}`
+    const done = this.#vtysh(
+      ...['configure terminal', `router bgp ${asNumber}`, 'bgp router-id 10.9.0.254', 'no bgp ebgp-requires-policy'],
+      ...['bgp graceful-restart', `${neighbour} remote-as ${neighbourAs}`, `${neighbour} passive`],
+      ...(bfd ? [`${neighbour} bfd`, `${neighbour} bfd check-control-plane-failure`] : []),
+    )
+    if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
+  }
+
   #configure(lines: () => readonly string[]): void {
     const commands = this.#config.neighbours.flatMap(address => [`peer ${address} interface eth0`, ...lines(), 'exit'])
     const done = this.#vtysh('configure terminal', 'bfd', ...commands)
     if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
   }
 
-  #spawn(daemon: 'zebra' | 'bfdd', options: readonly string[]): void {
+  #spawn(daemon: 'zebra' | 'bfdd' | 'bgpd', options: readonly string[]): void {
     const folder = this.#folder
     const child = this.#network.spawn(this.#namespace, [
-      programPath(daemon) ?? daemon,
+      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon), // OpenBGPD has a bgpd as well
       ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
       ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
       ...['--log', `file:${folder}/${daemon}.log`],

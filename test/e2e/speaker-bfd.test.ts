@@ -1,0 +1,156 @@
+/**
+ * BFD and BGP together, as a BGPPeer asks for it, with BIRD and FRR as the switch: the speaker room with the real speaker and the real BFD
+ * worker, whose sockets are in the node's namespace. The API server is the test's.
+ */
+import { expect } from 'bun:test'
+import { createBfd } from '../../src/bfd/bfd.ts'
+import { createSpeaker } from '../../src/bgp/speaker.ts'
+import { createTransport } from '../../src/bgp/transport.ts'
+import type { KubeEvent } from '../../src/kube/api.ts'
+import type { BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
+import type { KubeObject, ResourceType } from '../../src/kube/resources.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { createSpeakerRoom, type SpeakerRoom } from '../../src/speaker/reconcile.ts'
+import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, createBfdRouter } from '../bfd/routers.ts'
+import { bgpPeer, entry, view } from '../speaker/fixtures.ts'
+import { eventually, TestNetwork } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+
+const NODE = '10.9.0.1'
+const SWITCH = '10.9.0.254'
+const PREFIX = '10.0.1.0/25'
+const BFD = { enabled: true, minimumIntervalMilliseconds: 100, multiplier: 3 }
+
+class Lan {
+  readonly network = new TestNetwork()
+  readonly node = this.network.namespace('node')
+  readonly switch = this.network.namespace('switch')
+  readonly events: KubeEvent[] = []
+  readonly statuses: unknown[] = []
+  readonly bfd = createBfd({ clock: systemClock, log: silentLog, networkNamespace: this.network.path(this.node) })
+  readonly router: BfdRouter
+  readonly room: SpeakerRoom
+
+  constructor(kind: BfdRouterKind, how: { readonly peerHasBfd: boolean; readonly spec?: Partial<BGPPeerSpec> }) {
+    this.network.connect(
+      { namespace: this.node, interface: 'eth0', addresses: [`${NODE}/24`] },
+      { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH}/24`] },
+    )
+    if (!how.peerHasBfd) {
+      const rules = 'add table inet t; add chain inet t in { type filter hook input priority 0; }; '
+      this.network.exec(this.switch, ['nft', `${rules}add rule inet t in udp dport 3784 drop`])
+    }
+    this.router = createBfdRouter(kind, this.network, this.switch, {
+      neighbours: [NODE],
+      intervalMilliseconds: 100,
+      multiplier: 3,
+      bgp: { asNumber: 65001, neighbourAs: 65010, bfd: how.peerHasBfd },
+    })
+    const peer = bgpPeer('lan', { peerIP: SWITCH, connectRetrySeconds: 1, bfd: BFD, ...how.spec })
+    const current = view({ peers: [peer], entries: [entry('node-1', NODE, PREFIX, ['lan'])] })
+    const speaker = createSpeaker({
+      clock: systemClock,
+      log: silentLog,
+      restarting: false,
+      transport: createTransport({
+        clock: systemClock,
+        within: action => inNetworkNamespace(this.network.path(this.node), action),
+      }),
+    })
+    const apply = async <T extends KubeObject>(_type: ResourceType, object: T): Promise<T> => {
+      this.statuses.push('status' in object ? object.status : undefined)
+      return object
+    }
+    this.room = createSpeakerRoom({
+      self: 'node-1',
+      view: {
+        current: () => current,
+        onChange: () => () => {},
+        contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
+        close() {},
+      },
+      api: { apply },
+      events: { record: event => this.events.push(event), close: async () => {} },
+      speaker,
+      bfd: this.bfd,
+      marker: undefined,
+      localAddresses: () => [{ interface: 'eth0', address: NODE }],
+      clock: systemClock,
+      log: silentLog,
+    })
+  }
+
+  bfdState(): string | undefined {
+    return this.bfd.sessions()[0]?.state
+  }
+
+  async established(seconds = 20): Promise<void> {
+    await eventually('established', () => this.room.sessions()[0]?.state === 'Established', seconds)
+    await eventually('the switch has the prefix', () => this.router.prefixes().includes(PREFIX))
+  }
+
+  async close(): Promise<void> {
+    await this.room.close({ mode: 'restart' })
+    this.router.close()
+    await this.network.close()
+  }
+}
+
+for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
+  const withLan = (name: string, how: ConstructorParameters<typeof Lan>[1], body: (lan: Lan) => Promise<void>) =>
+    testNeeding(...BFD_ROUTER_NEEDS[kind])(
+      `${kind}: ${name}`,
+      async () => {
+        const lan = new Lan(kind, how)
+        try {
+          await lan.router.start()
+          await body(lan)
+        } catch (error) {
+          const { bfd, room, events, statuses } = lan
+          throw new Error(
+            JSON.stringify({ bfd: bfd.sessions(), bgp: room.sessions(), events, statuses }, undefined, 1),
+            {
+              cause: error,
+            },
+          )
+        } finally {
+          await lan.close()
+        }
+      },
+      90_000,
+    )
+
+  withLan('a switch that hangs is lost by BFD, which status and Events name', { peerHasBfd: true }, async lan => {
+    await lan.established()
+    await eventually('BFD is up', () => lan.bfdState() === 'Up')
+    lan.router.signal('SIGSTOP')
+    const named = `BFD down: nothing from ${SWITCH} for 300 ms (Control Detection Time Expired)`
+    await eventually('SessionLost', () => lan.events.some(({ reason }) => reason === 'SessionLost'), 10) // not the hold time of 90 s
+    const lost = lan.events.find(({ reason }) => reason === 'SessionLost')
+    expect(lost).toMatchObject({ type: 'Warning', message: `node-1 to ${SWITCH} AS 65001: ${named}` })
+    await eventually('the status names it', () => JSON.stringify(lan.statuses).includes(named))
+    lan.router.signal('SIGCONT')
+    await lan.established(30)
+    await eventually('BFD is up again', () => lan.bfdState() === 'Up')
+  })
+
+  withLan('a switch without BFD: BGP is not held back', { peerHasBfd: false }, async lan => {
+    await lan.established()
+    await Bun.sleep(2_000)
+    expect(lan.bfdState()).not.toBe('Up')
+    expect(lan.room.sessions()[0]?.state).toBe('Established')
+    expect(lan.events.map(({ reason }) => reason)).not.toContain('SessionLost')
+  })
+
+  withLan('a restart of ours keeps the routes on the switch', { peerHasBfd: true }, async lan => {
+    await lan.established()
+    await eventually('BFD is up', () => lan.bfdState() === 'Up')
+    await eventually('the switch says so', () => lan.router.session(NODE)?.state === 'up')
+    await lan.room.close({ mode: 'restart' })
+    await eventually('the switch sees BFD go', () => lan.router.session(NODE)?.state !== 'up')
+    await Bun.sleep(2_000) // longer than the Detection Time
+    expect(lan.router.prefixes()).toEqual([PREFIX])
+  })
+}
