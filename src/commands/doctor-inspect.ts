@@ -2,7 +2,7 @@
  * Looks at this node for `terway-edge doctor`: its files, the API server, the local process, the kernel, the peers. Each look that fails
  * becomes a fact; only the checks (`agent/doctor-checks.ts`) judge.
  */
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { cniConfigFile } from '../agent/cni-config.ts'
 import { observeCni } from '../agent/doctor-cni.ts'
@@ -193,8 +193,13 @@ function tryPeer({ name, spec }: BGPPeer, view: ClusterView): Promise<NonNullabl
   return promise
 }
 
+/** A `loopback` may be that of the CNI project. */
+function isLinkToUs(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === EXECUTABLE
+}
+
 function filesOf({ cni, state }: Config): HostChange[] {
-  const plugins = CNI_NAMES.map(name => join(cni.binDir, name))
+  const plugins = CNI_NAMES.map(name => join(cni.binDir, name)).filter(isLinkToUs)
   const files = [EXECUTABLE, UNIT, CONFIG, KUBECONFIG, ...plugins, cniConfigFile(cni.confDir), state]
   return files.filter(file => existsSync(file)).map(what => ({ kind: 'file', what }))
 }

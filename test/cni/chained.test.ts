@@ -144,3 +144,31 @@ testWith(['tuning'], [], 'second in a chain: what came before stays in the resul
   })
   expect(tuned).toMatchObject({ status: 0, stderr: '' })
 })
+
+testWith(['firewall'], ['iptables'], 'firewall: lets the pod through a FORWARD chain that drops', async () => {
+  node = new CniNode(['10.0.1.0/25'])
+  const lan = node.machine('lan')
+  node.network.connect(
+    { namespace: node.namespace, interface: 'up0', addresses: ['172.16.0.11/24'] },
+    { namespace: lan, interface: 'up0', addresses: ['172.16.0.1/24'] },
+  )
+  node.network.ip(lan, 'route add 10.0.1.0/25 via 172.16.0.11')
+  node.network.exec(node.namespace, ['iptables', '-P', 'FORWARD', 'DROP'])
+  const pod = node.pod('a')
+  const attachment = { containerId: 'a', netns: pod.path }
+  const first = await node.call({ command: 'ADD', ...attachment, config: { cniVersion: '1.0.0' } })
+  expect(node.ping(pod.namespace, '172.16.0.1')).toBe(false)
+  const firewall = {
+    program: `${FOLDER}/firewall`,
+    config: { cniVersion: '1.0.0', type: 'firewall', backend: 'iptables', prevResult: first.json },
+  }
+  const second = await node.call({ command: 'ADD', ...attachment, ...firewall })
+  expect(second).toMatchObject({ status: 0, json: { ips: first.json.ips } })
+  expect(node.ping(pod.namespace, '172.16.0.1')).toBe(true)
+  const config = { cniVersion: '1.0.0', prevResult: second.json }
+  expect(await node.call({ command: 'CHECK', ...attachment, config })).toMatchObject({ status: 0 })
+  expect(await node.call({ command: 'DEL', ...attachment, ...firewall })).toMatchObject({ status: 0 })
+  expect(await node.call({ command: 'DEL', ...attachment, config })).toMatchObject({ status: 0 })
+  expect(node.hostLinks()).toEqual([])
+  expect(node.network.exec(node.namespace, ['iptables', '-S', 'CNI-FORWARD']).stdout).not.toContain('10.0.1.1')
+})

@@ -15,6 +15,12 @@ export interface Call {
   /** A program of the CNI's reference plugins in place of ours. */
   readonly program?: string
   readonly env?: Record<string, string>
+  /** A command that runs the plugin. */
+  readonly through?: readonly string[]
+  /** The script of this folder that is our plugin; default run-plugin.ts. */
+  readonly script?: string
+  /** The namespace to call it in, in place of the node's. */
+  readonly namespace?: string
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON of a plugin, looked at by expectations
@@ -65,8 +71,12 @@ export class CniNode {
       stateDir: this.stateDir,
       ...call.config,
     }
-    const program = call.program === undefined ? [process.execPath, `${import.meta.dir}/run-plugin.ts`] : [call.program]
-    const child = Bun.spawn(['ip', 'netns', 'exec', this.namespace, ...program], {
+    const program =
+      call.program === undefined
+        ? [process.execPath, `${import.meta.dir}/${call.script ?? 'run-plugin.ts'}`]
+        : [call.program]
+    const { namespace = this.namespace, through = [] } = call
+    const child = Bun.spawn(['ip', 'netns', 'exec', namespace, ...through, ...program], {
       stdin: Buffer.from(JSON.stringify(config)),
       stdout: 'pipe',
       stderr: 'pipe',

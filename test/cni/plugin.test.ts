@@ -2,6 +2,7 @@ import { afterEach, describe, expect } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freeLeaks } from '../../src/cni/leaks.ts'
+import { removePodLinks } from '../../src/cni/leave.ts'
 import { writeReadiness } from '../../src/cni/readiness.ts'
 import { vethNames } from '../../src/cni/veth-names.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
@@ -268,14 +269,14 @@ describe('ADD and DEL', () => {
   })
 
   testRoot(
-    '30 at once get 30 addresses',
+    '100 at once get 100 addresses of each family',
     async () => {
       node = new CniNode([V4, V6])
-      const pods = Array.from({ length: 30 }, (_, index) => ({ id: `p${index}`, ...node.pod(`p${index}`) }))
+      const pods = Array.from({ length: 100 }, (_, index) => ({ id: `p${index}`, ...node.pod(`p${index}`) }))
       const replies = await Promise.all(pods.map(pod => add(pod.id, pod.path)))
       expect(replies.map(reply => reply.status)).toEqual(pods.map(() => 0))
-      expect(new Set(replies.flatMap(addressesOf)).size).toBe(60)
-      expect(node.podRoutes()).toHaveLength(60)
+      expect(new Set(replies.flatMap(addressesOf)).size).toBe(200)
+      expect(node.podRoutes()).toHaveLength(200)
       await Promise.all(pods.map(pod => node.call({ command: 'DEL', containerId: pod.id, netns: pod.path })))
       await expectClean()
     },
@@ -329,6 +330,7 @@ describe('ADD that cannot be', () => {
       [{ ifname: 'taken0' }, 103, 'the container has an interface taken0 already'],
       [{ containerId: 'clash' }, 103, `the host has an interface ${host} that is not ours`],
       [{ config: { podCIDRs: [] } }, 11, 'no podCIDR yet'],
+      [{ config: { podCIDRs: [V4, 'fd00:1::5/128'] } }, 7, 'podCIDR fd00:1::5/128 of this node is a single address'],
       [{ config: { mtu: 20 } }, 7, 'mtu'],
       [{ config: { cniVersion: '2.0.0' } }, 1, '2.0.0'],
     ]
@@ -446,11 +448,24 @@ describe('the other operations', () => {
     expect(node.ping(node.namespace, '10.0.1.1')).toBe(true)
   })
 
+  testRoot('a node that leaves takes its pods off the network, and nothing that others made', async () => {
+    node = new CniNode([V4])
+    for (const id of ['a', 'b']) await add(id, node.pod(id).path)
+    node.network.ip(node.namespace, 'link add te0123456789a type veth peer name peer0')
+    const leave = () => inNetworkNamespace(node.network.path(node.namespace), () => removePodLinks(node.stateDir))
+    expect(leave()).toEqual({ removed: 2, problems: [] })
+    expect(leave()).toEqual({ removed: 0, problems: [] })
+    expect(node.hostLinks()).toEqual(['te0123456789a'])
+    expect(await node.records()).toEqual([])
+    expect(addressesOf(await add('c', node.pod('c').path))).toEqual(['10.0.1.3'])
+  })
+
   testRoot('STATUS', async () => {
     node = new CniNode([V4])
     const status = (config: object = {}) => node.call({ command: 'STATUS', config: { ...config } })
     expect(await status()).toMatchObject({ status: 0, stdout: '' })
     expect(await status({ podCIDRs: [] })).toMatchObject({ status: 1, json: { code: 50 } })
+    expect(await status({ podCIDRs: ['10.0.1.5/32'] })).toMatchObject({ status: 1, json: { code: 50 } })
     writeReadiness(node.stateDir, { state: 'unavailable', reason: 'no route to the gateway' })
     expect(await status()).toMatchObject({ status: 1, json: { code: 50 } })
     writeReadiness(node.stateDir, { state: 'limited', reason: 'the uplink is down' })
