@@ -1,10 +1,11 @@
 /**
  * Configurations of the lab's routers: what the operator of a real switch would write (the documented step "Configure external network
- * devices"). Both speakers of the LAN are neighbours, only pod CIDRs are accepted from them and nothing is sent to them; graceful restart
- * is honoured for as long as the speaker asks (600 s). IPv6 goes over the same sessions (RFC 4760). Pure.
+ * devices"). Both speakers of the LAN are neighbours, pod CIDRs are accepted from them and nothing is sent to them; graceful restart is
+ * honoured for as long as the speaker asks (600 s). Between the routers BGP carries pod CIDRs alone: the ways to LANs and VPC are static
+ * (topology.ts), so that nodes reach the API server also while a switch's BGP is down. IPv6 goes over the same sessions (RFC 4760). Pure.
  */
 import type { LabPlan, LanPlan, LinkEnd } from './plan.ts'
-import { POD_POOL, POD_POOL6, VPC_CIDR, VPC_CIDR6 } from './plan.ts'
+import { POD_POOL, POD_POOL6 } from './plan.ts'
 
 interface Neighbour {
   readonly name: string
@@ -37,10 +38,10 @@ function neighboursOf(plan: LabPlan, lan: LanPlan): readonly Neighbour[] {
 }
 
 function birdNeighbour({ name, local, address, asNumber, password, role }: Neighbour, ownAsNumber: number): string {
-  const filters = (pool: string) =>
-    role === 'speaker'
-      ? `import where net ~ [ ${pool}+ ]; export none;`
-      : 'import all; export where source ~ [ RTS_BGP, RTS_DEVICE, RTS_STATIC ];'
+  const filters = (pool: string) => {
+    const pods = `where net ~ [ ${pool}+ ]`
+    return `import ${pods}; export ${role === 'router' ? pods : 'none'};`
+  }
   const ipv6 = local.address6 === undefined ? '' : `\n  ipv6 { ${filters(POD_POOL6)} };`
   return `protocol bgp ${name} {
   local ${local.address} as ${ownAsNumber};
@@ -55,38 +56,31 @@ function birdNeighbour({ name, local, address, asNumber, password, role }: Neigh
 `
 }
 
-function birdHead({ address, address6 }: LinkEnd): string {
-  const kernel = (family: string) =>
-    `protocol kernel { ${family} { import none; export where source ~ [ RTS_BGP, RTS_STATIC ]; }; }\n`
-  const ipv6 = address6 === undefined ? '' : kernel('ipv6')
-  return `log stderr all;\nrouter id ${address};\nprotocol device { }\n${kernel('ipv4')}${ipv6}`
+function birdConfig({ address, address6 }: LinkEnd, asNumber: number, neighbours: readonly Neighbour[]): string {
+  const families = address6 === undefined ? ['ipv4'] : ['ipv4', 'ipv6']
+  const kernels = families.map(family => `protocol kernel { ${family} { import none; export all; }; }\n`)
+  const sessions = neighbours.map(neighbour => birdNeighbour(neighbour, asNumber))
+  return `log stderr all;\nrouter id ${address};\nprotocol device { }\n${kernels.join('')}${sessions.join('')}`
 }
 
 /** bird.conf of a LAN's switch. */
 export function birdSwitchConfig(plan: LabPlan, lan: LanPlan): string {
-  const ipv6 = lan.cidr6 === undefined ? '' : ' ipv6;'
-  const neighbours = neighboursOf(plan, lan).map(neighbour => birdNeighbour(neighbour, lan.switch.asNumber))
-  return `${birdHead(lan.switch)}protocol direct { ipv4;${ipv6} interface "lan"; }\n${neighbours.join('')}`
+  return birdConfig(lan.switch, lan.switch.asNumber, neighboursOf(plan, lan))
 }
 
-/** bird.conf of the border router: announces the VPC, whatever is behind it. */
+/** bird.conf of the border router. */
 export function birdBorderConfig(plan: LabPlan): string {
   const { border } = plan
-  const neighbours = plan.lans.map((lan, index) =>
-    birdNeighbour(
-      {
-        name: `switch_${lan.id}`,
-        local: border.links[index === 0 ? 0 : 1],
-        address: lan.switch.border.address,
-        asNumber: lan.switch.asNumber,
-        role: 'router',
-      },
-      border.asNumber,
-    ),
+  const neighbours = plan.lans.map(
+    (lan, index): Neighbour => ({
+      name: `switch_${lan.id}`,
+      local: border.links[index === 0 ? 0 : 1],
+      address: lan.switch.border.address,
+      asNumber: lan.switch.asNumber,
+      role: 'router',
+    }),
   )
-  const vpc = (family: string, cidr: string) => `protocol static { ${family}; route ${cidr} unreachable; }\n`
-  const vpc6 = border.vpc.address6 === undefined ? '' : vpc('ipv6', VPC_CIDR6)
-  return `${birdHead(border.vpc)}${vpc('ipv4', VPC_CIDR)}${vpc6}${neighbours.join('')}`
+  return birdConfig(border.vpc, border.asNumber, neighbours)
 }
 
 /** The configuration of bgpd in a LAN's switch; zebra needs none. */
@@ -103,11 +97,9 @@ hostname ${device.name}
 log stdout informational
 router bgp ${device.asNumber}
  bgp router-id ${device.address}
- no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
- no bgp network import-check
 ${sessions.join('\n')}
-${frrFamily('ipv4', lan.cidr, neighbours)}${lan.cidr6 === undefined ? '' : frrFamily('ipv6', lan.cidr6, neighbours)}exit
+${frrFamily('ipv4', neighbours)}${lan.cidr6 === undefined ? '' : frrFamily('ipv6', neighbours)}exit
 ip prefix-list pods seq 5 permit ${POD_POOL} le 32
 ip prefix-list nothing seq 5 deny any
 ipv6 prefix-list pods seq 5 permit ${POD_POOL6} le 128
@@ -115,12 +107,11 @@ ipv6 prefix-list nothing seq 5 deny any
 `
 }
 
-function frrFamily(family: 'ipv4' | 'ipv6', cidr: string, neighbours: readonly Neighbour[]): string {
+function frrFamily(family: 'ipv4' | 'ipv6', neighbours: readonly Neighbour[]): string {
   const lines = neighbours.flatMap(({ address, role }) => [
     `  neighbor ${address} activate`,
-    ...(role === 'router'
-      ? []
-      : [`  neighbor ${address} prefix-list pods in`, `  neighbor ${address} prefix-list nothing out`]),
+    `  neighbor ${address} prefix-list pods in`,
+    `  neighbor ${address} prefix-list ${role === 'router' ? 'pods' : 'nothing'} out`,
   ])
-  return ` address-family ${family} unicast\n  network ${cidr}\n${lines.join('\n')}\n exit-address-family\n`
+  return ` address-family ${family} unicast\n${lines.join('\n')}\n exit-address-family\n`
 }

@@ -3,7 +3,7 @@ import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
 import { inNetworkNamespace, isRoot } from '../lib/libc.ts'
 import type { LabPlan, LanPlan, LinkEnd } from './plan.ts'
-import { namespacesOf } from './plan.ts'
+import { namespacesOf, VPC_CIDR, VPC_CIDR6 } from './plan.ts'
 import type { LabBook, NamespaceRecord } from './record.ts'
 import { attempt, run } from './run.ts'
 
@@ -72,6 +72,7 @@ export async function makeLinks(plan: LabPlan): Promise<void> {
   await inNamespace(vpc.namespace, [...endpoint('eth0', vpc, 24), 'link set lo up', ...defaultRoutes(border.vpc)])
   for (const lan of plan.lans) for (const node of lan.nodes) await inNamespace(node.podNamespace, ['link set lo up'])
   for (const { namespace } of [a.switch, b.switch, border]) makeRouter(namespace)
+  await makeStaticRoutes(plan)
 }
 
 /** Cables that are born inside the namespaces: nothing shows up in the host's. */
@@ -118,6 +119,28 @@ function defaultRoutes({ address, address6 }: LinkEnd): readonly string[] {
 
 async function inNamespace(namespace: string, commands: readonly string[]): Promise<void> {
   await run(['ip', '-n', namespace, '-batch', '-'], { stdin: commands.join('\n') })
+}
+
+/** The documented inbound and outbound routes between data center and VPC; those to pods come by BGP. */
+async function makeStaticRoutes({ lans: [a, b], border }: LabPlan): Promise<void> {
+  await inNamespace(a.switch.namespace, [...routesTo(VPC, border.links[0]), ...routesTo(b, b.switch.core)])
+  await inNamespace(b.switch.namespace, [...routesTo(VPC, border.links[1]), ...routesTo(a, a.switch.core)])
+  await inNamespace(
+    border.namespace,
+    [a, b].flatMap(lan => routesTo(lan, lan.switch.border)),
+  )
+}
+
+interface Cidrs {
+  readonly cidr: string
+  readonly cidr6?: string
+}
+
+const VPC: Cidrs = { cidr: VPC_CIDR, cidr6: VPC_CIDR6 }
+
+function routesTo({ cidr, cidr6 }: Cidrs, { address, address6 }: LinkEnd): readonly string[] {
+  const routes = [`route add ${cidr} via ${address}`]
+  return address6 === undefined || cidr6 === undefined ? routes : [...routes, `route add ${cidr6} via ${address6}`]
 }
 
 /** Forwarding on, reverse-path filters off, no redirects: as a layer 3 switch does it. */

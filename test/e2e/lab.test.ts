@@ -63,6 +63,16 @@ function traces(): string[] {
   return [...namespaces, ...processes.map(pid => `process ${pid}`), ...(existsSync(directory) ? [directory] : [])]
 }
 
+/** The process of this test's lab that has that name. */
+function recordedPid(name: string): number {
+  const record: { processes: { name: string; pid: number }[] } = JSON.parse(
+    readFileSync(join(directory, 'lab.json'), 'utf8'),
+  )
+  const found = record.processes.find(process => process.name === name)
+  if (found === undefined) throw new Error(`the lab has no process ${name}`)
+  return found.pid
+}
+
 /** What the namespaces of this test's lab begin with, once one was seen. */
 let prefix = ''
 function learnPrefix(text: string): void {
@@ -140,10 +150,7 @@ describe('a lab that is up', () => {
       expect((await labEnding(7, 'exec', 'pod-node-1', 'sh', '-c', 'exit 7')).stdout).toBe('')
       expect((await labEnding(2, 'exec', 'nowhere', 'true')).stderr).toContain('switch-a')
 
-      const record: { processes: { name: string; pid: number }[] } = JSON.parse(
-        readFileSync(join(directory, 'lab.json'), 'utf8'),
-      )
-      process.kill(record.processes.find(({ name }) => name === 'node-2')?.pid ?? 0, 'SIGKILL')
+      process.kill(recordedPid('node-2'), 'SIGKILL')
       await eventually('the check fails and says why', async () =>
         (await lab('check', '--dir', directory)).stderr.includes('the process node-2 has ended'),
       )
@@ -155,7 +162,7 @@ describe('a lab that is up', () => {
   )
 
   testNeeding(...NEEDS, 'kubectl')(
-    'works with kubectl',
+    'works with kubectl, which also tells when a switch is silent',
     async () => {
       await labEnding(0, 'up')
       const nodes = await labEnding(0, 'kubectl', 'get', 'nodes', '-o', 'wide')
@@ -166,6 +173,13 @@ describe('a lab that is up', () => {
       })
       const described = await labEnding(0, 'kubectl', 'describe', 'bgppeer', 'lan-b')
       expect(described.stdout).toMatch(/Normal\s+Established\s/)
+      process.kill(recordedPid('switch-a'), 'SIGKILL')
+      await eventually(
+        'the events say why there is no session',
+        async () =>
+          /FailedEstablish\s.*refused/.test((await labEnding(0, 'kubectl', 'describe', 'bgppeer', 'lan-a')).stdout),
+        60,
+      )
     },
     3 * MINUTES,
   )
