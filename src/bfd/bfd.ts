@@ -5,6 +5,7 @@
 import { assertNever } from '../lib/assert.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { backoffMilliseconds } from '../lib/loop.ts'
 import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
@@ -21,7 +22,7 @@ export function createBfd(options: BfdOptions): Bfd {
 }
 
 /** After a crash of the worker. */
-const RESTART_MILLISECONDS = 1_000
+const RESTART = { initialMilliseconds: 1_000, maximumMilliseconds: 60_000 }
 const CLOSE_MILLISECONDS = 1_000
 
 /**
@@ -41,6 +42,8 @@ class WorkerBfd implements Bfd {
   #wanted: readonly BfdSessionConfig[] = []
   #views: readonly BfdSessionView[] = []
   #cancelRestart: Cancel = () => {}
+  /** Crashes in a row, without a session that got anywhere between them. */
+  #crashes = 0
   #closed: (() => void) | undefined
   #closing: Promise<void> | undefined
 
@@ -93,6 +96,7 @@ class WorkerBfd implements Bfd {
         this.#views = message.views
         break
       case 'event':
+        this.#crashes = 0
         this.#happened(message.event)
         break
       case 'log':
@@ -122,7 +126,10 @@ class WorkerBfd implements Bfd {
     this.#closed?.()
     if (this.#closing !== undefined) return
     this.#options.log.error({ reason }, 'the BFD worker failed; it is started again')
-    this.#cancelRestart = this.#options.clock.after(RESTART_MILLISECONDS, () => this.setSessions(this.#wanted))
+    const { clock } = this.#options
+    const rest = backoffMilliseconds(RESTART, this.#crashes++, clock.random())
+    this.#cancelRestart()
+    this.#cancelRestart = clock.after(rest, () => this.setSessions(this.#wanted))
   }
 
   async #end(): Promise<void> {

@@ -201,7 +201,12 @@ class Receiver {
 
   /** Brings the filter in line with the peers and interfaces there are. */
   refresh(): void {
-    if (this.#socket !== undefined) this.#filter(this.#socket)
+    if (this.#socket === undefined) return
+    try {
+      this.#filter(this.#socket)
+    } catch (error) {
+      this.#options.problem(errorText(error))
+    }
   }
 
   close(): void {
