@@ -1,4 +1,9 @@
-/** The objects that the lab puts into its cluster: what an operator would apply by hand after joining the nodes. Pure. */
+/**
+ * The objects that the lab puts into its cluster: what a kubelet would register (Nodes) and what an operator would apply by hand
+ * (Secret, BGPPeers), as in the documented example. Pure.
+ *
+ * Does not say pod CIDRs: allocating them is the controller's job, and part of what the lab shows.
+ */
 import type { KubeObject } from '../kube/resources.ts'
 import { LAB_LABEL, type LabPlan, type LanPlan, NODE_POOL_LABEL, type NodePlan } from './plan.ts'
 

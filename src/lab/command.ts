@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { createProgram, runProgram } from '../lib/command-line.ts'
 import { UserError } from '../lib/errors.ts'
+import type { LabState } from './lab-state.ts'
 import { DEFAULT_DIRECTORY, decodeOptions } from './plan.ts'
 
 interface Subcommand {
@@ -146,7 +147,7 @@ function port(text: string): number {
   throw new UserError(`--port: ${JSON.stringify(text)} is not a port from 0 to 65535`, { exitStatus: 2 })
 }
 
-async function show(state: import('./lab-state.ts').LabState, output: string | undefined): Promise<void> {
+async function show(state: LabState, output: string | undefined): Promise<void> {
   const { formatState } = await import('./lab-state.ts')
   process.stdout.write(output === 'json' ? `${JSON.stringify(state, null, 2)}\n` : `\n${formatState(state)}\n`)
 }

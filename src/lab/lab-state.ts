@@ -1,4 +1,8 @@
-/** The state of a lab as `lab status` shows it, and what is wrong with it. Pure. */
+/**
+ * The state of a lab as `lab status` shows it, and what is wrong with it: one list of problems that decides over `--check`. Pure.
+ *
+ * Does not ask anybody (observe.ts does), and does not believe either side of a session alone: both must say Established.
+ */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
 import { type Column, formatTable } from '../lib/table.ts'

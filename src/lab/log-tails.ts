@@ -1,4 +1,7 @@
-/** The last words of processes that an error message is about. */
+/**
+ * The last words of processes that an error message is about, so that the reason is on the screen before the logs are removed with
+ * the lab. Does not interpret them.
+ */
 import { readFileIfPresent } from '../lib/files.ts'
 import { isAlive } from './processes.ts'
 import type { ProcessRecord } from './record.ts'

@@ -1,4 +1,8 @@
-/** What a person does with a lab that is up: look at it, run commands in it. */
+/**
+ * What a person does with a lab that is up: look at it, run commands in its parts, run kubectl against it.
+ *
+ * Does not change the lab, and takes no lock: looking is always possible.
+ */
 import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { openCluster } from './cluster.ts'

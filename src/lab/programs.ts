@@ -1,4 +1,9 @@
-/** The product's own processes in the lab: where the executable is, what each is configured with, how each is started. */
+/**
+ * The product's own processes in the lab: where the executable is, what each is configured with, how each is started. They get what they
+ * would get on real machines: a configuration file, a kubeconfig, folders for state and CNI.
+ *
+ * Does not know how processes are started and found again (processes.ts).
+ */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeFileWhole } from '../lib/files.ts'

@@ -1,4 +1,9 @@
-/** Starts the lab's routers (BIRD or FRR, each in its namespace with files of its own) and asks them about their sessions and routes. */
+/**
+ * Starts the lab's routers (BIRD or FRR, each in its namespace with files of its own, beside any that the machine runs) and asks them about
+ * their sessions and routes.
+ *
+ * Does not write configurations (router-config.ts) and does not understand answers (router-state.ts).
+ */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Clock, sleep } from '../lib/clock.ts'
@@ -113,8 +118,7 @@ export async function switchSessions(directory: string, device: SwitchPlan): Pro
 
 /** The routes in the kernel of a switch: what it really forwards by. */
 export async function switchRoutes(device: SwitchPlan): Promise<readonly KernelRoute[]> {
-  const [ipv4, ipv6] = await Promise.all(
-    ['-4', '-6'].map(family => run(inside(device.namespace, ['ip', '-j', family, 'route', 'show']))),
-  )
-  return [...parseKernelRoutes(ipv4 ?? ''), ...parseKernelRoutes(ipv6 ?? '')]
+  const families = device.address6 === undefined ? ['-4'] : ['-4', '-6']
+  const tables = families.map(family => run(inside(device.namespace, ['ip', '-j', family, 'route', 'show'])))
+  return (await Promise.all(tables)).flatMap(parseKernelRoutes)
 }

@@ -1,4 +1,8 @@
-/** Programs that the lab runs to their end, and whether they are there at all. */
+/**
+ * Programs that the lab runs to their end, and whether they are there at all: iproute2, ping, birdc, vtysh, the CNI plugin.
+ *
+ * Not for what stays in the background: see processes.ts.
+ */
 import { UserError } from '../lib/errors.ts'
 
 /** Where Debian keeps programs that are not on every user's PATH. */

@@ -1,4 +1,9 @@
-/** Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them, bridges, addresses. By iproute2. */
+/**
+ * Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them, bridges, addresses and static routes,
+ * by iproute2 and /proc/sys.
+ *
+ * Does not touch the host's namespace: no interface, address, route or setting there changes at any moment.
+ */
 import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
 import { inNetworkNamespace, isRoot } from '../lib/libc.ts'

@@ -1,4 +1,9 @@
-/** `lab up`: builds the lab step by step, and takes it down again when a step fails. */
+/**
+ * `lab up`: builds the lab step by step, in the order in which a real site comes to be (network, API server, controller, nodes, pods), and
+ * takes it down again when a step fails, with the reason and the logs that belong to it.
+ *
+ * Does not judge the result: it waits until nothing is wrong, or gives what is wrong to who called.
+ */
 import type { KubeApi } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText, UserError } from '../lib/errors.ts'

@@ -1,4 +1,8 @@
-/** Bodies of requests: JSON (or the YAML of server-side apply, or protobuf) in, an object or a refusal out. */
+/**
+ * Bodies of requests: JSON (or the YAML of server-side apply, or protobuf) in, an object or a refusal out.
+ *
+ * Does not check what is in the object: write.ts does.
+ */
 import { badRequest, type Failure, isFailure, requireObject } from './failure.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
 import { jsonPatch, mergePatch, strategicMergePatch } from './patch.ts'

@@ -1,4 +1,9 @@
-/** The kinds that the lab's API server has from the start: what this project and kubectl need of core/v1, coordination and apiextensions. */
+/**
+ * The kinds that the lab's API server has from the start: what this project and kubectl need of core/v1, coordination.k8s.io and
+ * apiextensions.k8s.io. Pods are there to be empty: kubectl describe node asks for them.
+ *
+ * No controllers belong to them: nothing schedules, garbage-collects or expires.
+ */
 import {
   CONFIG_MAP_COLUMNS,
   CRD_COLUMNS,

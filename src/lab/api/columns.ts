@@ -1,4 +1,8 @@
-/** Columns and cells of kubectl's tables: those of the built-in kinds, and those a CustomResourceDefinition names by JSONPath. Pure. */
+/**
+ * Columns and cells of kubectl's tables: those of the built-in kinds, and those that a CustomResourceDefinition names by JSONPath. Pure.
+ *
+ * Of JSONPath only what printer columns use: fields, indexes, [*], and filters by equality.
+ */
 import { formatAge } from '../../lib/table.ts'
 import { at, isList, isObject, type Json, type JsonObject, listAt, objectAt, textAt } from './json.ts'
 import type { Column } from './resource.ts'

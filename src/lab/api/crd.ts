@@ -1,4 +1,8 @@
-/** CustomResourceDefinitions (apiextensions.k8s.io/v1): from the object to what is served, and the status that says so. Pure. */
+/**
+ * CustomResourceDefinitions (apiextensions.k8s.io/v1): from the object to what is served, and the status that says so. Pure.
+ *
+ * One version of a kind is served, the first that says it is; there is no conversion and no scale subresource.
+ */
 
 import { CRD_RESOURCE } from './built-in.ts'
 import { printerColumns } from './columns.ts'

@@ -1,4 +1,9 @@
-/** What the API server says of itself: groups, versions, resources, and as much OpenAPI v3 as kubectl asks for. Pure. */
+/**
+ * What the API server says of itself: groups, versions, resources, and as much OpenAPI v3 as kubectl asks for: enough for server-side
+ * validation, explain, apply and edit. Pure.
+ *
+ * No OpenAPI v2 (kubectl before 1.27 wants it for apply) and no aggregated discovery (clients fall back by themselves).
+ */
 import type { JsonObject } from './json.ts'
 import { apiVersionOf, type Resource } from './resource.ts'
 

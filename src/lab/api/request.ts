@@ -1,4 +1,8 @@
-/** What an HTTP request asks of the API server: its path, query and Accept header taken apart (Kubernetes API concepts). Pure. */
+/**
+ * What an HTTP request asks of the API server: its path, query and headers taken apart (Kubernetes API concepts). Pure.
+ *
+ * Does not know which resources there are.
+ */
 
 export interface Target {
   readonly group: string

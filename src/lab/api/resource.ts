@@ -1,4 +1,7 @@
-/** What the API server serves of one kind, built in or out of a CustomResourceDefinition. */
+/**
+ * What the API server serves of one kind, built in or out of a CustomResourceDefinition: names, scope, status subresource, how its
+ * fields merge, its columns and its schema. Types and names only.
+ */
 import type { Json, JsonObject } from './json.ts'
 import type { Shape } from './shape.ts'
 

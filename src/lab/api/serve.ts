@@ -1,4 +1,8 @@
-/** The process around the lab's API server: listens, and keeps the state in a file when asked to. */
+/**
+ * The process around the lab's API server: listens, and keeps the state in a file when asked to.
+ *
+ * No TLS and no authentication: it listens inside the lab, or on loopback for tests.
+ */
 import type { Clock } from '../../lib/clock.ts'
 import { UserError } from '../../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../../lib/files.ts'
