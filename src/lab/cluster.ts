@@ -1,8 +1,7 @@
 /**
- * The lab's part in the cluster: makes Nodes, the Secret and the BGPPeers, reads back what the controller and the speakers say, and in a real
- * cluster removes again what it made and nothing else.
+ * The lab's part in the cluster: makes Nodes, the Secret and the BGPPeers, reads back what the controller and the speakers say, and
+ * in a real cluster removes again what it made and nothing else.
  */
-
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'

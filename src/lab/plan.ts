@@ -1,6 +1,7 @@
 /**
- * What a lab consists of, worked out from its options alone: LANs, nodes, switches, border router, VPC host, their namespaces, addresses and
- * AS numbers. The world of the documented example: data center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods inside 10.0.0.0/8. Pure.
+ * What a lab consists of, worked out from its options alone: LANs, nodes, switches, border router, VPC host, their namespaces,
+ * addresses and AS numbers. The world of the documented example: data center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods inside
+ * 10.0.0.0/8. Pure.
  */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'

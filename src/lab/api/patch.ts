@@ -25,7 +25,7 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   ownerReferences: 'uid',
 }
 
-/** Strategic merge; the directives `$setElementOrder` and `$retainKeys` are ignored, `$patch: delete|replace` and `$deleteFromPrimitiveList` are not. */
+/** Strategic merge. Of the directives `$patch: delete|replace` and `$deleteFromPrimitiveList` work; orders and `$retainKeys` are ignored. */
 export function strategicMergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch
   if (patch.$patch === 'replace') return dropDirectives(patch)
