@@ -63,15 +63,18 @@ export function prefixTexts(nlri: Nlri): string[] {
   return texts
 }
 
+/** Where blocks are written before they are copied: most have one prefix, which is not worth a buffer of its own. */
+const scratch = new Writer(4096)
+
 /** A block of prefixes given as canonical texts, all of `family`. Throws when one is not a prefix of that family. */
 export function nlriOf(family: Family, prefixes: Iterable<string>): Nlri {
-  const writer = new Writer(1024)
+  scratch.clear()
   let count = 0
   for (const prefix of prefixes) {
-    putPrefix(writer, family, prefix)
+    putPrefix(scratch, family, prefix)
     count++
   }
-  return count === 0 ? noNlri(family) : { family, bytes: writer.bytes(), count }
+  return count === 0 ? noNlri(family) : { family, bytes: scratch.bytes(), count }
 }
 
 /**

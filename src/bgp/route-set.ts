@@ -4,7 +4,7 @@
  */
 import { type Family, familyOf } from '../lib/ip.ts'
 import type { Nlri } from './message-types.ts'
-import { nlriOf } from './nlri.ts'
+import { nlriOf, noNlri } from './nlri.ts'
 import { type AttributeSet, attributeKey } from './route-attributes.ts'
 import type { Announcement } from './speaker-types.ts'
 
@@ -26,33 +26,29 @@ export const NO_ROUTES: RouteSet = { blockOf: new Map(), blocks: [] }
 
 /** Of several announcements of one prefix the last counts. Throws when one is not a prefix. */
 export function routeSetOf(announcements: readonly Announcement[]): RouteSet {
-  const blockOf = new Map<string, GrowingBlock>()
-  const groups = new AttributeGroups()
+  const blockOf = new Map<string, RouteBlock>()
+  const growing = new GrowingBlocks()
   for (const announcement of announcements) {
-    const block = groups.blockFor(announcement)
-    block.prefixes.push(announcement.prefix)
+    const { block, prefixes } = growing.of(announcement)
+    prefixes.push(announcement.prefix)
     blockOf.set(announcement.prefix, block)
   }
   if (blockOf.size < announcements.length) return routeSetOf(lastOfEach(announcements))
-  for (const block of groups.blocks) {
-    block.nlri = nlriOf(block.family, block.prefixes)
-    block.prefixes = []
-  }
-  return { blockOf, blocks: groups.blocks }
+  return { blockOf, blocks: growing.done() }
 }
 
-interface GrowingBlock extends RouteBlock {
-  nlri: Nlri
-  prefixes: string[]
+interface GrowingBlock {
+  readonly block: RouteBlock & { nlri: Nlri }
+  readonly prefixes: string[]
 }
 
 /** Finds the block that a prefix goes into without making a text of its attributes: these are the same for many in a row or in turn. */
-class AttributeGroups {
-  readonly blocks: GrowingBlock[] = []
+class GrowingBlocks {
+  readonly #all: GrowingBlock[] = []
   /** The block of each set of attributes that has room, by next hop. */
   readonly #open = new Map<string, GrowingBlock[]>()
 
-  blockFor(announcement: Announcement): GrowingBlock {
+  of(announcement: Announcement): GrowingBlock {
     const family = familyOf(announcement.prefix)
     let sameNextHop = this.#open.get(announcement.nextHop)
     if (sameNextHop === undefined) {
@@ -60,19 +56,23 @@ class AttributeGroups {
       this.#open.set(announcement.nextHop, sameNextHop)
     }
     const index = sameNextHop.findIndex(
-      block => block.family === family && sameAttributes(block.announcement, announcement),
+      ({ block }) => block.family === family && sameAttributes(block.announcement, announcement),
     )
     const like = sameNextHop[index]
     if (like !== undefined && like.prefixes.length < BLOCK_PREFIXES) return like
-    const block = this.#add(like ?? { key: attributeKey(announcement), announcement }, family)
-    sameNextHop[index < 0 ? sameNextHop.length : index] = block
-    return block
+    const key = like?.block.key ?? attributeKey(announcement)
+    const next: GrowingBlock = { block: { key, announcement, family, nlri: noNlri(family) }, prefixes: [] }
+    this.#all.push(next)
+    sameNextHop[index < 0 ? sameNextHop.length : index] = next
+    return next
   }
 
-  #add({ key, announcement }: AttributeSet, family: Family): GrowingBlock {
-    const block: GrowingBlock = { key, announcement, family, nlri: nlriOf(family, []), prefixes: [] }
-    this.blocks.push(block)
-    return block
+  /** Encodes them. */
+  done(): RouteBlock[] {
+    return this.#all.map(({ block, prefixes }) => {
+      block.nlri = nlriOf(block.family, prefixes)
+      return block
+    })
   }
 }
 
