@@ -127,7 +127,19 @@ export async function removeObjects(api: KubeApi, objects: readonly ObjectRecord
     const found = await api.get(type, name, namespace)
     const labelled = found?.metadata.labels?.[LAB_LABEL] !== undefined
     const ours = labelled || CONTROLLERS_OWN.some(own => own.kind === kind && own.name === name)
-    if (found !== undefined && ours) await api.delete(type, name, namespace)
+    if (found !== undefined && ours && !(await definesWhatOthersMade(api, kind)))
+      await api.delete(type, name, namespace)
+  }
+}
+
+/** Whether removing this kind of object would take away BGPPeers that somebody else made meanwhile. */
+async function definesWhatOthersMade(api: KubeApi, kind: string): Promise<boolean> {
+  if (kind !== CUSTOM_RESOURCE_DEFINITIONS.kind) return false
+  try {
+    return (await api.list(BGP_PEERS)).some(({ metadata }) => metadata.labels?.[LAB_LABEL] === undefined)
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return false // their definition is gone already
+    throw error
   }
 }
 

@@ -11,6 +11,7 @@ import { observeLab } from './observe.ts'
 import { namespacesOf, planLab } from './plan.ts'
 import { insideKubeconfig } from './programs.ts'
 import { type LabRecord, readRecord } from './record.ts'
+import { routerShellFolder } from './routers.ts'
 import { findProgram, inside } from './run.ts'
 import { requireRoot } from './topology.ts'
 
@@ -48,7 +49,7 @@ export async function executeIn(directory: string, place: string, command: reado
       exitStatus: 2,
     })
   }
-  return inTerminal(inside(namespace, command))
+  return inTerminal(inside(namespace, command), routerShellFolder(directory, place))
 }
 
 /** Runs kubectl in the VPC, where the API server is. */
@@ -61,11 +62,13 @@ export async function runKubectl(directory: string, words: readonly string[]): P
   return executeIn(directory, 'vpc', ['kubectl', `--kubeconfig=${insideKubeconfig(directory)}`, ...words])
 }
 
-async function inTerminal([program = '', ...args]: readonly string[]): Promise<number> {
+/** `firstOfPath` is looked at before PATH for the programs that run inside. */
+async function inTerminal([program = '', ...args]: readonly string[], firstOfPath: string): Promise<number> {
   const child = Bun.spawn([findProgram(program) ?? program, ...args], {
     stdin: 'inherit',
     stdout: 'inherit',
     stderr: 'inherit',
+    env: { ...process.env, PATH: `${firstOfPath}:${process.env.PATH ?? ''}:/usr/sbin:/sbin` },
   })
   const ignore = () => {} // Ctrl-C is for the command; we wait for it
   process.on('SIGINT', ignore)

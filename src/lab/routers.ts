@@ -62,6 +62,7 @@ async function startRouter(router: RouterPlan, book: LabBook, clock: Clock): Pro
   const configFile = join(folder, `${router.router}.conf`)
   writeFileWhole(configFile, router.config, { mode: 0o644 })
   if (router.router === 'frr') await run(['chown', 'frr:frr', folder]) // its daemons insist on being this user
+  writeShell(router.router, folder)
   for (const { process: plan, socket } of daemons(router, folder, configFile)) {
     const started = startProcess(book, plan)
     const deadline = clock.monotonic() + 10_000
@@ -72,6 +73,23 @@ async function startRouter(router: RouterPlan, book: LabBook, clock: Clock): Pro
       await sleep(clock, 50)
     }
   }
+}
+
+/** `birdc` or `vtysh` that finds its daemon's socket: for `lab exec switch-a -- birdc show route`. */
+function writeShell(kind: RouterKind, folder: string): void {
+  const [name, option] = kind === 'bird' ? ['birdc', `-s "${folder}/bird.ctl"`] : ['vtysh', `--vty_socket "${folder}"`]
+  writeFileWhole(join(shellFolder(folder), name), `#!/bin/sh\nexec ${findProgram(name) ?? name} ${option} "$@"\n`, {
+    mode: 0o755,
+  })
+}
+
+function shellFolder(folder: string): string {
+  return join(folder, 'bin')
+}
+
+/** The folder of the shells of the router `name`, to be looked at before PATH. Of a part that is no router there is none. */
+export function routerShellFolder(directory: string, name: string): string {
+  return shellFolder(folderOf(directory, name))
 }
 
 interface Daemon {

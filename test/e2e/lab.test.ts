@@ -147,6 +147,9 @@ describe('a lab that is up', () => {
         return routes.stdout.includes('via 172.16.0.12')
       })
       await labEnding(0, 'check')
+      expect((await labEnding(0, 'exec', 'switch-a', '--', 'birdc', 'show', 'route')).stdout).toContain(
+        'via 172.16.0.12',
+      )
       expect((await labEnding(7, 'exec', 'pod-node-1', 'sh', '-c', 'exit 7')).stdout).toBe('')
       expect((await labEnding(2, 'exec', 'nowhere', 'true')).stderr).toContain('switch-a')
 
