@@ -15,7 +15,7 @@ export interface Check {
 }
 
 export function checksOf(facts: DoctorFacts): Check[] {
-  const { network, networkProblem = 'it could not be read' } = facts
+  const { network, networkProblem = '', cni, cniProblem = '' } = facts
   return [
     rights(facts),
     configuration(facts),
@@ -27,7 +27,9 @@ export function checksOf(facts: DoctorFacts): Check[] {
     ...(network === undefined
       ? [problem('network', `the kernel cannot be asked: ${networkProblem}`, 'run it as root')]
       : networkChecks(network, facts)),
-    ...cniChecks(facts.cni, network),
+    ...(cni === undefined
+      ? [problem('CNI', `its files cannot be read: ${cniProblem}`, 'run it as root')]
+      : cniChecks(cni, network)),
     ...facts.peers.map(peer),
   ]
 }
@@ -103,6 +105,8 @@ function stateFolder({ state, network }: DoctorFacts): Check {
 function serviceCheck({ service }: DoctorFacts): Check {
   const name = 'service'
   const logs = 'journalctl -u terway-edge'
+  if (service.pid === undefined && service.problem !== undefined)
+    return warning(name, `whether one runs cannot be told: ${service.problem}`, 'run doctor as root')
   if (service.pid === undefined)
     return problem(name, 'no terway-edge runs on this state folder', `systemctl start terway-edge; then ${logs}`)
   if (service.problem !== undefined)
@@ -127,7 +131,7 @@ function networkChecks(network: NetworkFacts, facts: DoctorFacts): Check[] {
     podCIDRs(network, facts.node),
     routes(network),
     settings(network),
-    uplink(network, facts.cni),
+    uplink(network, facts.cni?.mtu ?? 'auto'),
     ...firewall(network.firewall),
   ]
 }
@@ -172,7 +176,7 @@ function settings({ known, settings: wrong }: NetworkFacts): Check {
   return ok(name, known ? 'IP forwarding is on, no strict reverse path filter on the uplink' : 'IP forwarding is on')
 }
 
-function uplink({ uplink: link, largerLinks }: NetworkFacts, { mtu }: CniFacts): Check {
+function uplink({ uplink: link, largerLinks }: NetworkFacts, mtu: number | 'auto'): Check {
   const name = 'MTU'
   if (link === undefined)
     return problem(

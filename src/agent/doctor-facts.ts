@@ -17,7 +17,7 @@ export interface DoctorFacts {
   /** The local process. */
   readonly service: {
     readonly pid?: number
-    /** Why its status interface could not be asked. */
+    /** Why its status interface could not be asked; without a pid, why it cannot be told whether it runs. */
     readonly problem?: string
     readonly ready?: boolean
     readonly problems: readonly string[]
@@ -25,7 +25,9 @@ export interface DoctorFacts {
   /** Absent: the kernel could not be asked, see `networkProblem`. */
   readonly network?: NetworkFacts
   readonly networkProblem?: string
-  readonly cni: CniFacts
+  /** Absent: its files could not be read, see `cniProblem`. */
+  readonly cni?: CniFacts
+  readonly cniProblem?: string
   /** BGPPeers that this node is a speaker of. */
   readonly peers: readonly PeerFacts[]
 }

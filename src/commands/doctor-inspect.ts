@@ -36,7 +36,8 @@ const RIGHTS = ['CAP_NET_ADMIN', 'CAP_NET_BIND_SERVICE'] as const
 
 export interface Inspected {
   readonly facts: DoctorFacts
-  readonly changes: readonly HostChange[]
+  /** Undefined: they could not all be read. */
+  readonly changes: readonly HostChange[] | undefined
 }
 
 const isPodLink = ({ alias }: { alias?: string }) => isOurAlias(alias)
@@ -74,10 +75,13 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       },
       service: local.facts,
       ...seen,
-      cni: observeCni(config.cni, network && expectedCni(config, network)),
+      ...cniFacts(config, network),
       peers: view === undefined ? [] : await inspectPeers(config.node, view, local.snapshot?.sessions ?? []),
     },
-    changes: [...filesOf(config), ...(await hostChanges({ mark, stateDir: config.state, isPodLink }).catch(() => []))],
+    changes: await hostChanges({ mark, stateDir: config.state, isPodLink }).then(
+      seen => [...filesOf(config), ...seen],
+      () => undefined,
+    ),
   }
 }
 
@@ -87,6 +91,14 @@ function folderProblem(folder: string): { problem?: string } {
     return {}
   } catch (error) {
     return { problem: errorText(error) }
+  }
+}
+
+function cniFacts(config: Config, network: NetworkFacts | undefined): Pick<DoctorFacts, 'cni' | 'cniProblem'> {
+  try {
+    return { cni: observeCni(config.cni, network && expectedCni(config, network)) }
+  } catch (error) {
+    return { cniProblem: errorText(error) }
   }
 }
 
@@ -122,9 +134,13 @@ async function inspectApi(file: string | undefined): Promise<Pick<DoctorFacts, '
 }
 
 async function inspectService(config: Config): Promise<{ facts: DoctorFacts['service']; snapshot?: Snapshot }> {
-  const running = runningProcess(config.state)
-  if (running === undefined) return { facts: { problems: [] } }
-  const { pid } = running
+  let pid: number | undefined
+  try {
+    pid = runningProcess(config.state)?.pid
+  } catch (error) {
+    return { facts: { problem: errorText(error), problems: [] } }
+  }
+  if (pid === undefined) return { facts: { problems: [] } }
   const { listen, tokenFile, tls } = config.status
   if (listen.endsWith(':0'))
     return { facts: { pid, problem: 'its status interface has a port of its choice', problems: [] } }

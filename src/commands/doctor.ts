@@ -33,7 +33,7 @@ export function doctorCommand(args: string[]): Promise<number> {
     const { facts, changes } = await inspectNode(config, file, problem)
     const checks = checksOf(facts)
     const healthy = isHealthy(checks)
-    if (output === 'json') printJson({ node: config.node, healthy, checks, changes })
+    if (output === 'json') printJson({ node: config.node, healthy, checks, ...(changes !== undefined && { changes }) })
     else process.stdout.write(formatDoctor(checks, changes))
     return healthy ? 0 : PROBLEMS_FOUND
   })
@@ -51,7 +51,7 @@ function readConfig(flags: ConfigFlags, file: string): { config: Config; problem
 }
 
 /** The text for people. */
-export function formatDoctor(checks: readonly Check[], changes: readonly HostChange[]): string {
+export function formatDoctor(checks: readonly Check[], changes: readonly HostChange[] | undefined): string {
   const table = formatTable(
     [{ title: 'CHECK' }, { title: 'RESULT' }, { title: 'DETAIL' }],
     checks.map(({ name, result, detail }) => [name, result, detail.split('\n', 1)[0] ?? '']),
@@ -70,7 +70,8 @@ function remedies(checks: readonly Check[]): string {
   return `${lines.join('\n')}\n`
 }
 
-function changesText(changes: readonly HostChange[]): string {
+function changesText(changes: readonly HostChange[] | undefined): string {
+  if (changes === undefined) return 'What terway-edge changed on this machine cannot be read: run it as root.\n'
   if (changes.length === 0) return 'terway-edge changed nothing on this machine.\n'
   const routes = changes.filter(({ kind }) => kind === 'route')
   const more = routes.length - ROUTES_SHOWN

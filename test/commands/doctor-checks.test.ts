@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { checksOf, isHealthy } from '../../src/agent/doctor-checks.ts'
-import type { DoctorFacts, NetworkFacts, PeerFacts } from '../../src/agent/doctor-facts.ts'
+import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from '../../src/agent/doctor-facts.ts'
 import { formatDoctor } from '../../src/commands/doctor.ts'
 
 const NETWORK: NetworkFacts = {
@@ -23,6 +23,15 @@ const PEER: PeerFacts = {
   sessionState: 'Established',
 }
 
+const CNI: CniFacts = {
+  plugin: { file: '/opt/cni/bin/terway-edge', state: 'executable' },
+  loopback: { file: '/opt/cni/bin/loopback', state: 'executable' },
+  conflist: { file: '/etc/cni/net.d/10-terway-edge.conflist', state: 'right' },
+  before: [],
+  mtu: 'auto',
+  notChained: [],
+}
+
 const WELL: DoctorFacts = {
   node: 'node-1',
   lackingCapabilities: [],
@@ -32,14 +41,7 @@ const WELL: DoctorFacts = {
   state: { folder: '/var/lib/terway-edge' },
   service: { pid: 7, ready: true, problems: [] },
   network: NETWORK,
-  cni: {
-    plugin: { file: '/opt/cni/bin/terway-edge', state: 'executable' },
-    loopback: { file: '/opt/cni/bin/loopback', state: 'executable' },
-    conflist: { file: '/etc/cni/net.d/10-terway-edge.conflist', state: 'right' },
-    before: [],
-    mtu: 'auto',
-    notChained: [],
-  },
+  cni: CNI,
   peers: [PEER],
 }
 
@@ -80,6 +82,9 @@ describe('the host', () => {
       'process 7 says: a (and 1 more)',
     )
     expect(finding({ service: { pid: 7, problem: 'asks for a token', problems: [] } })).toContain('service: warning')
+    expect(finding({ service: { problem: 'EACCES', problems: [] } })).toContain(
+      'whether one runs cannot be told: EACCES',
+    )
   })
   test('TCP MD5 is a problem only where a password is used', () => {
     expect(finding({ md5Problem: 'none' })).toStartWith('TCP MD5: warning')
@@ -110,7 +115,7 @@ describe('the network', () => {
     const settings = [{ name: 'net/ipv4/conf/eth0.5/rp_filter', now: '1', value: '2' }]
     expect(network({ settings })).toContain('net.ipv4.conf.eth0.5.rp_filter is 1, not 2')
     expect(network({ largerLinks: [{ name: 'te1', mtu: 9000 }] })).toContain('more than the 1500 of eth0: te1 has 9000')
-    expect(finding({ cni: { ...WELL.cni, mtu: 9000 } })).toContain('set cni.mtu to auto')
+    expect(finding({ cni: { ...CNI, mtu: 9000 } })).toContain('set cni.mtu to auto')
     expect(network({ uplink: { name: 'eth0', mtu: 1500, carrier: false } })).toContain('eth0 has no carrier')
   })
   test('FORWARD', () => {
@@ -133,8 +138,14 @@ describe('the network', () => {
   })
 })
 
+test('what only root may read is a finding, never a failure or a lie', () => {
+  const { cni: _, ...rest } = WELL
+  expect(checksOf({ ...rest, cniProblem: 'EACCES' }).at(-2)).toMatchObject({ name: 'CNI', result: 'problem' })
+  expect(formatDoctor(checksOf(WELL), undefined)).toContain('cannot be read: run it as root')
+})
+
 test('CNI: the files, and the configuration of another that comes first', () => {
-  const cni = (part: Partial<DoctorFacts['cni']>) => finding({ cni: { ...WELL.cni, ...part } })
+  const cni = (part: Partial<CniFacts>) => finding({ cni: { ...CNI, ...part } })
   expect(cni({ before: ['/etc/cni/net.d/05-x.conflist'] })).toContain('05-x.conflist comes before ours')
   expect(cni({ plugin: { file: '/p', state: 'not executable' } })).toContain(
     'CNI plugin: problem: /p is not executable',
