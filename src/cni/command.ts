@@ -4,7 +4,7 @@
  *
  * A runtime waits for this on every start of a pod: it loads none of Node's modules, of which the smallest takes a fifth of the whole.
  */
-import { FORMAT, LIMITS, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
+import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -29,19 +29,22 @@ async function answerProcess(environment: Environment): Promise<Answered> {
   const command = environment.CNI_COMMAND ?? ''
   // Someone at a terminal, without a command, is told so and not kept waiting for input.
   const known = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'].includes(command)
-  const namespaces = [inode('/proc/self/ns/net'), inode(environment.CNI_NETNS ?? '')] as const // asked while stdin is read
+  const asked = SERVED.includes(command)
+  // what can go on while stdin is read
+  const namespaces = asked ? Promise.all([inode('/proc/self/ns/net'), inode(environment.CNI_NETNS ?? '')]) : undefined
+  const own = asked ? undefined : import('./plugin.ts')
   let stdin: string
   try {
     stdin = known ? await Bun.stdin.text() : ''
   } catch (error) {
     return (await import('./plugin.ts')).unreadable(error)
   }
-  const [ownNamespace, podNamespace] = await Promise.all(namespaces)
+  const [ownNamespace, podNamespace] = (await namespaces) ?? []
   const served =
-    known && command !== 'VERSION' && ownNamespace !== undefined
+    ownNamespace !== undefined
       ? await askNode({ environment, stdin, ownNamespace, ...(podNamespace !== undefined && { podNamespace }) })
       : undefined
-  return served ?? (await import('./plugin.ts')).answer(environment, stdin)
+  return served ?? (await (own ?? import('./plugin.ts'))).answer(environment, stdin)
 }
 
 /** The node's answer; undefined when it gives none, for whatever reason. */

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
-import { FORMAT, LIMITS, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
+import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 import { isObject } from './json.ts'
 import { answer } from './plugin.ts'
 
@@ -116,7 +116,8 @@ export function replyTo(line: string): ServedReply {
   const request = decodeServed(line)
   if (request === undefined || Date.now() >= request.deadline) return DECLINED
   if (inode('/proc/self/ns/net') !== request.ownNamespace) return DECLINED
-  const { CNI_NETNS = '' } = request.environment
+  const { CNI_COMMAND = '', CNI_NETNS = '' } = request.environment
+  if (!SERVED.includes(CNI_COMMAND)) return DECLINED
   if (inode(CNI_NETNS) !== request.podNamespace) return DECLINED
   try {
     return answer(request.environment, request.stdin, { patience: LOCK_PATIENCE_MILLISECONDS })
