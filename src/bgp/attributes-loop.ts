@@ -185,37 +185,40 @@ function labelOf(type: number): string {
 /** The path attributes of an UPDATE, for a peer as `context` says. Throws `RangeError` when one is longer than 65535 octets. */
 export function encodeAttributes(attributes: PathAttributes, context: CodecContext): Uint8Array {
   const toSend = context.fourOctetAs ? attributes : withAs4(attributes)
-  const writer = new Writer()
-  const scratch = new Writer()
-  for (const name of SEND_ORDER) putKnown(writer, name, { attributes: toSend, context, scratch })
-  for (const { type, flags, value } of toSend.unknown ?? []) putAttribute(writer, { type, flags, value })
-  return writer.bytes()
+  output.clear()
+  for (const name of SEND_ORDER) if (toSend[name] !== undefined) putKnown(name, toSend, context)
+  for (const attribute of toSend.unknown ?? []) putAttribute(attribute)
+  return output.bytes()
 }
 
+/** Where attributes are written, and the value of one of them: encoding is never interrupted, and often of a few octets only. */
+const output = new Writer()
+const scratch = new Writer()
+
 function putKnown<Name extends AttributeName>(
-  writer: Writer,
   name: Name,
-  { attributes, context, scratch }: { attributes: Partial<AttributeValues>; context: CodecContext; scratch: Writer },
+  attributes: Partial<AttributeValues>,
+  context: CodecContext,
 ): void {
   const value: AttributeValues[Name] | undefined = attributes[name]
   if (value === undefined) return
   const row: AttributeRow<AttributeValues[Name]> = ATTRIBUTES[name]
   scratch.clear()
   row.encode(scratch, value, context)
-  putAttribute(writer, { type: row.type, flags: row.flags, value: scratch.view() })
+  putAttribute({ type: row.type, flags: row.flags, value: scratch.view() })
 }
 
-function putAttribute(writer: Writer, { type, flags, value }: UnknownAttribute): void {
+function putAttribute({ type, flags, value }: UnknownAttribute): void {
   if (value.length > 0xffff) throw new RangeError(`${labelOf(type)} has ${value.length} octets, at most 65535 fit`)
   if (value.length > 255)
-    writer
+    output
       .u8(flags | AttributeFlag.extendedLength)
       .u8(type)
       .u16(value.length)
   else
-    writer
+    output
       .u8(flags & ~AttributeFlag.extendedLength)
       .u8(type)
       .u8(value.length)
-  writer.put(value)
+  output.put(value)
 }

@@ -16,6 +16,9 @@ import { AttributeFlag, AttributeType, MessageTypeCode } from './registry.ts'
 const LENGTH_FIELDS = 4
 const ATTRIBUTE_HEADER = 4
 
+const NO_OCTETS = new Uint8Array(0)
+const NO_LENGTHS: readonly number[] = []
+
 /** A part of an UPDATE's fields that stays the same, and where the prefixes go. */
 interface Template {
   /** What comes before the prefixes, from Withdrawn Routes Length on, with its length fields still 0. */
@@ -38,7 +41,7 @@ export function packWithdrawals(nlri: Nlri, context: CodecContext): Generator<Ui
 
 /** An UPDATE that says all routes of `family` were sent. */
 export function endOfRib(family: Family): Uint8Array {
-  return message(family === 'ipv4' ? withdrawnTemplate() : unreachTemplate(family), new Uint8Array(0))
+  return message(family === 'ipv4' ? withdrawnTemplate() : unreachTemplate(family), NO_OCTETS)
 }
 
 function* pack(nlri: Nlri, template: Template, context: CodecContext): Generator<Uint8Array> {
@@ -57,10 +60,11 @@ function message({ head, tail, lengths }: Template, prefixes: Uint8Array): Uint8
   bytes.set(head, HEADER_LENGTH)
   bytes.set(prefixes, HEADER_LENGTH + head.length)
   bytes.set(tail, HEADER_LENGTH + head.length + prefixes.length)
-  const view = new DataView(bytes.buffer)
   for (const offset of lengths) {
     const at = HEADER_LENGTH + offset
-    view.setUint16(at, view.getUint16(at) + prefixes.length)
+    const length = (((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)) + prefixes.length
+    bytes[at] = length >> 8
+    bytes[at + 1] = length
   }
   putHeader(bytes, MessageTypeCode.UPDATE)
   return bytes
@@ -68,8 +72,8 @@ function message({ head, tail, lengths }: Template, prefixes: Uint8Array): Uint8
 
 function plainTemplate({ attributes, nextHop }: RouteGroup, context: CodecContext): Template {
   const encoded = encodeAttributes({ ...attributes, NEXT_HOP: formatAddress(nextHop) }, context)
-  const head = new Writer().u16(0).u16(encoded.length).put(encoded)
-  return { head: head.bytes(), tail: new Uint8Array(0), lengths: [] }
+  const head = new Writer(LENGTH_FIELDS + encoded.length).u16(0).u16(encoded.length).put(encoded)
+  return { head: head.view(), tail: NO_OCTETS, lengths: NO_LENGTHS }
 }
 
 /** RFC 7606 section 5.1: the multiprotocol attribute first. */
@@ -83,7 +87,7 @@ function reachTemplate({ attributes, nextHop, nlri }: RouteGroup, context: Codec
 
 function unreachTemplate(family: Family): Template {
   const { afi, safi } = addressFamilyOf(family)
-  return multiprotocol(AttributeType.MP_UNREACH_NLRI, new Writer().u16(afi).u8(safi).bytes(), new Uint8Array(0))
+  return multiprotocol(AttributeType.MP_UNREACH_NLRI, new Writer().u16(afi).u8(safi).bytes(), NO_OCTETS)
 }
 
 function multiprotocol(type: number, value: Uint8Array, tail: Uint8Array): Template {

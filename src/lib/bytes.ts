@@ -55,26 +55,24 @@ export class Reader {
 /** Appends to a buffer that grows as needed. */
 export class Writer {
   #bytes: Uint8Array
-  #view: DataView
   length = 0
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
-    this.#view = new DataView(this.#bytes.buffer)
   }
   u8(value: number): this {
-    const start = this.#grow(1) // first: it may replace the view
-    this.#view.setUint8(start, value)
+    const start = this.#grow(1) // first: it may replace the buffer
+    this.#bytes[start] = value
     return this
   }
   u16(value: number): this {
-    const start = this.#grow(2) // first: it may replace the view
-    this.#view.setUint16(start, value)
+    this.setU16(this.#grow(2), value)
     return this
   }
   u32(value: number): this {
-    const start = this.#grow(4) // first: it may replace the view
-    this.#view.setUint32(start, value)
+    const start = this.#grow(4)
+    this.setU16(start, value >>> 16)
+    this.setU16(start + 2, value)
     return this
   }
   put(bytes: Uint8Array): this {
@@ -87,10 +85,11 @@ export class Writer {
     return this.#grow(length)
   }
   setU8(offset: number, value: number): void {
-    this.#view.setUint8(offset, value)
+    this.#bytes[offset] = value
   }
   setU16(offset: number, value: number): void {
-    this.#view.setUint16(offset, value)
+    this.#bytes[offset] = value >>> 8
+    this.#bytes[offset + 1] = value
   }
   /** Forgets what was written and keeps the memory. */
   clear(): void {
@@ -111,7 +110,6 @@ export class Writer {
       const larger = new Uint8Array(Math.max(end, this.#bytes.length * 2))
       larger.set(this.#bytes)
       this.#bytes = larger
-      this.#view = new DataView(larger.buffer)
     }
     this.length = end
     return start
