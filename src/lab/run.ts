@@ -14,9 +14,14 @@ export interface Finished {
   readonly stderr: string
 }
 
+/** FRR's daemons, where Debian and its own packages keep them: OpenBGPD has a `bgpd` too, which is on PATH. */
+const FRR_DAEMONS: readonly string[] = ['mgmtd', 'zebra', 'bgpd']
+const FRR_PATH = '/usr/lib/frr:/usr/libexec/frr'
+
 /** The path of a program, or undefined. */
 export function findProgram(name: string): string | undefined {
-  return Bun.which(name, { PATH: PROGRAM_PATH }) ?? Bun.which(name) ?? undefined
+  const path = FRR_DAEMONS.includes(name) ? `${FRR_PATH}:${PROGRAM_PATH}` : PROGRAM_PATH
+  return Bun.which(name, { PATH: path }) ?? Bun.which(name) ?? undefined
 }
 
 /** Runs a program to its end; does not judge its exit status. */
