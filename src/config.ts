@@ -107,6 +107,8 @@ const cni = z.strictObject({
 const bgp = z.strictObject({
   /** Where peers may dial in; 0: do not listen. */
   listenPort: z.int().min(0).max(65_535).default(179),
+  /** How long `drain` announces the routes with GRACEFUL_SHUTDOWN (RFC 8326) before it withdraws them; 0: withdraws at once. */
+  drainSeconds: z.int().min(0).max(600).default(5),
 })
 
 const firewall = z.strictObject({

@@ -26,6 +26,7 @@ export function sessionError(failed: FailedWith): SessionError {
     kind: kindOf(reason),
     message: textOf(failed),
     at,
+    ...(reason.kind === 'stopped' && reason.because === 'configuration-change' && { planned: true as const }),
     ...(notification && {
       notification: {
         sent: notification.sent,
@@ -80,7 +81,7 @@ function textOf(failed: FailedWith): string {
     case 'tcp':
       return connectionText(reason.problem, failed)
     case 'stopped':
-      return 'closed by this node'
+      return STOPPED[reason.because ?? 'other']
     case 'collision':
       return 'closed in favour of another connection of the same peer'
     case 'notification-sent':
@@ -100,6 +101,13 @@ function textOf(failed: FailedWith): string {
       return `BFD down: ${reason.reason}`
   }
 }
+
+const STOPPED = {
+  'configuration-change':
+    'closed by this node to put a changed password, timer or address into force; it opens it again at once',
+  'peer-restarted': 'closed by this node: the peer has restarted and opened a new connection',
+  other: 'closed by this node',
+} as const
 
 function connectionText(problem: TransportProblem, { config, wasEstablished, openSent }: FailedWith): string {
   const { peerAddress, peerPort } = config

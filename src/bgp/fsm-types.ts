@@ -57,7 +57,12 @@ export type Event =
   | { readonly kind: 'ManualStart_with_PassiveTcpEstablishment' }
   | { readonly kind: 'AutomaticStart_with_PassiveTcpEstablishment' }
   /** Without `notification` the connection just closes, so that the peer keeps our routes (RFC 4724 section 4.2). */
-  | { readonly kind: 'AutomaticStop'; readonly notification?: Notification; readonly failure?: BfdDown }
+  | {
+      readonly kind: 'AutomaticStop'
+      readonly notification?: Notification
+      readonly failure?: BfdDown
+      readonly because?: StopReason
+    }
   | { readonly kind: 'ConnectRetryTimer_Expires' }
   | { readonly kind: 'HoldTimer_Expires' }
   | { readonly kind: 'KeepaliveTimer_Expires' }
@@ -91,9 +96,12 @@ export interface BfdDown {
   readonly reason: string
 }
 
+/** Why this speaker closes a session that it opens again at once. */
+export type StopReason = 'configuration-change' | 'peer-restarted'
+
 /** Why a connection, or the attempt at one, ended. */
 export type Down =
-  | { readonly kind: 'stopped'; readonly notification?: Notification }
+  | { readonly kind: 'stopped'; readonly notification?: Notification; readonly because?: StopReason }
   | { readonly kind: 'collision' }
   | { readonly kind: 'tcp'; readonly problem: TransportProblem }
   | { readonly kind: 'notification-received'; readonly notification: Notification }

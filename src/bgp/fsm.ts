@@ -205,7 +205,11 @@ function withConnection(session: Session, event: Event): Step {
     case 'AutomaticStop':
       return toIdle(
         session,
-        event.failure ?? { kind: 'stopped', ...(event.notification && { notification: event.notification }) },
+        event.failure ?? {
+          kind: 'stopped',
+          ...(event.notification && { notification: event.notification }),
+          ...(event.because && { because: event.because }),
+        },
       )
     case 'HoldTimer_Expires':
       return toIdle(session, {

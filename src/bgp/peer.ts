@@ -162,7 +162,7 @@ export class Peer implements SessionHost {
     const establishedMilliseconds = clock.monotonic() - (this.#established?.at ?? clock.monotonic())
     if (takesOver({ state: other.state, negotiated: other.negotiated, establishedMilliseconds }, open)) {
       this.#emitRestart('the peer opened a new connection: it has restarted')
-      other.handle({ kind: 'AutomaticStop' })
+      other.handle({ kind: 'AutomaticStop', because: 'peer-restarted' })
       return
     }
     const loser = loserOf(session, other, {
@@ -274,7 +274,8 @@ export class Peer implements SessionHost {
       if (closing !== 'restart' && closing !== 'configuration-change' && notification !== undefined) {
         session.handle({ kind: 'ManualStop', notification })
       } else {
-        session.handle({ kind: 'AutomaticStop', ...(notification && { notification }) })
+        const because = closing === 'configuration-change' ? closing : undefined
+        session.handle({ kind: 'AutomaticStop', ...(notification && { notification }), ...(because && { because }) })
       }
     }
   }
@@ -304,7 +305,9 @@ export class Peer implements SessionHost {
     const error = this.#error(reason, { wasEstablished: true, openSent: true })
     this.#touch()
     if (this.#closed) return
-    log.warn({ address: this.#config.peerAddress, reason: error.message }, 'BGP session lost')
+    const fields = { address: this.#config.peerAddress, reason: error.message }
+    if (error.planned) log.info(fields, 'BGP session opened anew')
+    else log.warn(fields, 'BGP session lost')
     emit({ kind: 'lost', key: this.#config.key, session: this.view(), error })
     const seconds = keptSeconds(was, reason)
     if (seconds !== undefined) this.#emitRestart(`the peer keeps our routes for up to ${seconds} s`)

@@ -18,8 +18,8 @@ const LOCAL_PREF = 100
 
 /** Equal for announcements that can share an UPDATE: the next hop and all attributes, and the family of the prefix. */
 export function attributeKey(announcement: Announcement): string {
-  const { prefix, nextHop, med, communities, largeCommunities } = announcement
-  return `${familyOf(prefix)} ${nextHop} ${med ?? ''} ${communities?.join(',') ?? ''} ${largeCommunities?.join(',') ?? ''}`
+  const { prefix, nextHop, med, localPref, communities, largeCommunities } = announcement
+  return `${familyOf(prefix)} ${nextHop} ${med ?? ''} ${localPref ?? ''} ${communities?.join(',') ?? ''} ${largeCommunities?.join(',') ?? ''}`
 }
 
 /** Whether a prefix can be announced with this next hop: its own family, or IPv4 over IPv6 if negotiated (RFC 8950). */
@@ -33,12 +33,12 @@ export function routeAttributes(
   set: AttributeSet,
   to: { readonly localAs: number; readonly ibgp: boolean },
 ): Pick<RouteGroup, 'nextHop' | 'attributes'> {
-  const { nextHop, med, communities, largeCommunities } = set.announcement
+  const { nextHop, med, localPref, communities, largeCommunities } = set.announcement
   const attributes: PathAttributes = {
     ORIGIN: 'IGP',
     AS_PATH: to.ibgp ? [] : [{ type: 'AS_SEQUENCE', asNumbers: [to.localAs] }],
     ...(med !== undefined && { MULTI_EXIT_DISC: med }),
-    ...(to.ibgp && { LOCAL_PREF }),
+    ...(to.ibgp && { LOCAL_PREF: localPref ?? LOCAL_PREF }),
     ...(communities !== undefined && communities.length > 0 && { COMMUNITIES: communities }),
     ...(largeCommunities !== undefined && largeCommunities.length > 0 && { LARGE_COMMUNITIES: largeCommunities }),
   }

@@ -77,7 +77,12 @@ class GrowingBlocks {
 }
 
 function sameAttributes(a: Announcement, b: Announcement): boolean {
-  return a.med === b.med && sameTexts(a.communities, b.communities) && sameTexts(a.largeCommunities, b.largeCommunities)
+  return (
+    a.med === b.med &&
+    a.localPref === b.localPref &&
+    sameTexts(a.communities, b.communities) &&
+    sameTexts(a.largeCommunities, b.largeCommunities)
+  )
 }
 
 /** No list and an empty one are the same. */

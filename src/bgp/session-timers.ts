@@ -15,7 +15,12 @@ interface Running {
   /** When the clock calls, not later than the deadline. */
   wakeAt: number
   cancel: Cancel
+  /** The time is over, but what has come in was not looked at yet. */
+  late?: boolean
 }
+
+/** Long enough for what waits in the sockets to be read once. */
+const LOOK_MILLISECONDS = 20
 
 export class SessionTimers {
   readonly #clock: Clock
@@ -35,6 +40,7 @@ export class SessionTimers {
     const running = this.#running.get(timer)
     if (running !== undefined && running.wakeAt <= deadline) {
       running.deadline = deadline
+      running.late = false
       return
     }
     running?.cancel()
@@ -58,6 +64,14 @@ export class SessionTimers {
       if (left > 0) {
         running.wakeAt = running.deadline
         running.cancel = this.#wakeIn(timer, left)
+        return
+      }
+      // A process that stood still (a laptop's lid, a stopped virtual machine, a busy loop) wakes with its timers before it reads: the
+      // peer's messages may lie in the socket. They get one chance to move the deadline.
+      if (timer === 'HoldTimer' && left < 0 && running.late !== true) {
+        running.late = true
+        running.wakeAt = this.#clock.monotonic() + LOOK_MILLISECONDS
+        running.cancel = this.#wakeIn(timer, LOOK_MILLISECONDS)
         return
       }
       this.#running.delete(timer)

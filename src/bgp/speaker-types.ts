@@ -39,6 +39,8 @@ export interface Announcement {
   readonly prefix: string
   readonly nextHop: string
   readonly med?: number
+  /** To iBGP peers only; absent: 100. */
+  readonly localPref?: number
   readonly communities?: readonly string[]
   readonly largeCommunities?: readonly string[]
 }
@@ -82,6 +84,8 @@ export interface SessionError {
     readonly subcode: number
     readonly text: string
   }
+  /** This node closed the session on purpose and opens it again at once: nobody has to act. */
+  readonly planned?: true
 }
 
 export type SessionErrorKind =
@@ -104,6 +108,10 @@ export type SessionEvent =
   | { readonly kind: 'lost'; readonly key: string; readonly session: SessionView; readonly error: SessionError }
   | { readonly kind: 'graceful-restart'; readonly key: string; readonly session: SessionView; readonly detail: string }
 
+export type SpeakerClosing =
+  | { readonly mode: 'restart' }
+  | { readonly mode: 'shutdown'; readonly reason: string; readonly forewarnMilliseconds?: number }
+
 export interface Speaker {
   /** The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed. */
   setPeers(peers: readonly PeerConfig[]): void
@@ -120,7 +128,8 @@ export interface Speaker {
   onChange(listener: () => void): () => void
   /**
    * Ends. `restart` closes without NOTIFICATION so that peers keep our routes (RFC 4724); `shutdown` withdraws, then sends Cease
-   * (Administrative Shutdown, with `reason` as RFC 9003 text).
+   * (Administrative Shutdown, with `reason` as RFC 9003 text). With `forewarnMilliseconds` peers are first told for so long that our routes
+   * are on their way out (RFC 8326), and move to others; a second call cuts that short.
    */
-  close(how: { readonly mode: 'restart' } | { readonly mode: 'shutdown'; readonly reason: string }): Promise<void>
+  close(how: SpeakerClosing): Promise<void>
 }

@@ -4,17 +4,18 @@
  *
  * Only configured peers may dial in: anybody else's connection is closed at once, and a peer has one pending connection at most.
  */
-import type { Cancel, Clock } from '../lib/clock.ts'
+import { type Cancel, type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
 import { cease } from './errors.ts'
 import type { Closing } from './graceful-restart.ts'
+import { onTheWayOut } from './graceful-shutdown.ts'
 import { Peer } from './peer.ts'
 import { disturbance } from './peer-settings.ts'
 import { Cease } from './registry.ts'
 import { explainSilence } from './silent-peer.ts'
-import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from './speaker-types.ts'
+import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker, SpeakerClosing } from './speaker-types.ts'
 import { createTransport } from './transport.ts'
 import type { Connection, Listener, ListenOptions, Transport } from './transport-types.ts'
 
@@ -53,6 +54,8 @@ class BgpSpeaker implements Speaker {
   #cancelListen: Cancel = () => {}
   #listenProblem: string | undefined
   #closed = false
+  /** Ends the forewarning of a shutdown. */
+  readonly #hurry = new AbortController()
 
   constructor(options: SpeakerOptions) {
     this.#options = options
@@ -101,14 +104,25 @@ class BgpSpeaker implements Speaker {
     return () => this.#watchers.delete(listener)
   }
 
-  async close(how: Parameters<Speaker['close']>[0]): Promise<void> {
-    if (this.#closed) return
+  async close(how: SpeakerClosing): Promise<void> {
+    if (this.#closed) return this.#hurry.abort()
     this.#closed = true
     this.#cancelListen()
     this.#listener?.close()
+    if (how.mode === 'shutdown') await this.#forewarn(how.forewarnMilliseconds ?? 0)
     const closing: Closing =
       how.mode === 'restart' ? 'restart' : { final: cease(Cease.AdministrativeShutdown, how.reason) }
     await Promise.all([...this.#leaving, ...[...this.#peers.values()].map(peer => peer.close(closing))])
+  }
+
+  /** RFC 8326 section 4.1: announces everything as the last resort, and gives the peers time to find better. */
+  async #forewarn(milliseconds: number): Promise<void> {
+    if (milliseconds === 0 || !this.sessions().some(({ state }) => state === 'Established')) return
+    for (const [key, peer] of this.#peers) {
+      const announcements = this.#announcements.get(key)
+      if (announcements !== undefined) peer.setAnnouncements(onTheWayOut(announcements))
+    }
+    await sleep(this.#options.clock, milliseconds, this.#hurry.signal)
   }
 
   #add(config: PeerConfig): void {

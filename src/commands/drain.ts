@@ -1,8 +1,8 @@
 /**
- * `terway-edge drain`: takes this node's sessions out of service before work on it: every announcement is withdrawn, then the sessions are
- * closed with Cease. The routes of this node stay, so its pods keep their way out while the LAN's other speakers announce them.
+ * `terway-edge drain`: takes this node's sessions out of service before work on it: every announcement is sent again with GRACEFUL_SHUTDOWN
+ * (RFC 8326) so that the device moves to another speaker's, withdrawn some seconds later, then the sessions are closed with Cease. The routes of this node stay, so its pods keep their way out while the LAN's other speakers announce them.
  */
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { UserError } from '../lib/errors.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
@@ -15,15 +15,25 @@ export function drainCommand(args: string[]): Promise<number> {
   )
     .option('--config <file>', 'the configuration file of the service')
     .option('--state <dir>', 'the state folder of the service (default: /var/lib/terway-edge)')
-    .option('--timeout <seconds>', 'how long to wait for it', Number, 15)
-  return runProgram<ConfigFlags & { timeout: number }>(program, args, async options => {
-    const { state, status } = loadConfig(options)
-    await drainProcess(state, options.timeout)
+    .option(
+      '--timeout <seconds>',
+      'how long to wait for it (default: bgp.drainSeconds of the configuration and 15)',
+      Number,
+    )
+  return runProgram<ConfigFlags & { timeout?: number }>(program, args, async options => {
+    const config = loadConfig(options)
+    const { state, status } = config
+    await drainProcess(state, options.timeout ?? drainTimeoutSeconds(config))
     process.stdout.write(
       `drained: nothing is announced from here; see terway-edge peers --address http://${status.listen}\n`,
     )
     return 0
   })
+}
+
+/** How long a drain may take: its pause, then what BGP and the API server may need for the rest. */
+export function drainTimeoutSeconds({ bgp }: Pick<Config, 'bgp'>): number {
+  return bgp.drainSeconds + 15
 }
 
 /** Asks the process on `stateDir` to drain and waits until it says that it did. */

@@ -22,7 +22,7 @@ import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
-import { drainProcess } from './drain.ts'
+import { drainProcess, drainTimeoutSeconds } from './drain.ts'
 import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNIT } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
@@ -112,7 +112,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
   const config = loadConfig(existsSync(at(CONFIG)) ? { config: at(CONFIG) } : {})
   if (options.root === '/') {
     if (runningProcess(config.state) !== undefined) {
-      await drainProcess(config.state, 15).catch(error =>
+      await drainProcess(config.state, drainTimeoutSeconds(config)).catch(error =>
         process.stderr.write(`could not withdraw first: ${errorText(error)}\n`),
       )
     }

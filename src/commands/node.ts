@@ -196,8 +196,9 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   const signal = await untilSignal(() => {
     if (drained || speaker === undefined) return
     drained = true
-    log.info({}, 'draining: withdrawing all announcements')
-    void speaker.close({ mode: 'shutdown', reason: 'drained by the operator' }).then(() => {
+    log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
+    const forewarnMilliseconds = config.bgp.drainSeconds * 1000
+    void speaker.close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds }).then(() => {
       writeFileWhole(drainedFile, '')
       changed()
     })

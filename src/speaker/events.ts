@@ -60,7 +60,7 @@ export function sessionEvent(self: string, event: SessionEvent, config: PeerConf
     case 'lost':
       return {
         bgpPeer: event.key,
-        type: 'Warning',
+        type: event.error.planned === true ? 'Normal' : 'Warning',
         reason: 'SessionLost',
         message: `${session}: ${printable(event.error.message)}`,
       }

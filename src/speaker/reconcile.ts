@@ -5,7 +5,7 @@
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
 import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
-import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../bgp/speaker-types.ts'
+import type { PeerConfig, SessionEvent, SessionView, Speaker, SpeakerClosing } from '../bgp/speaker-types.ts'
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
@@ -46,7 +46,7 @@ export interface SpeakerRoomOptions {
   readonly log: Log
 }
 
-export type CloseHow = Parameters<Speaker['close']>[0]
+export type CloseHow = SpeakerClosing
 
 export interface SpeakerRoom {
   /** The sessions of this node, those that a problem keeps from being opened included (Idle). */
@@ -56,7 +56,7 @@ export interface SpeakerRoom {
   /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
   wake(): void
   onChange(listener: () => void): () => void
-  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. The first call decides. */
+  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. The first call decides; a second cuts short what that waits for on purpose. */
   close(how: CloseHow): Promise<void>
 }
 
@@ -129,7 +129,8 @@ class Room implements SpeakerRoom {
   }
 
   close(how: CloseHow): Promise<void> {
-    this.#closing ??= this.#end(how)
+    if (this.#closing === undefined) this.#closing = this.#end(how)
+    else void this.#options.speaker.close(how)
     return this.#closing
   }
 

@@ -340,6 +340,36 @@ describe('graceful restart', () => {
   })
 })
 
+describe('graceful shutdown (RFC 8326)', () => {
+  const shutdown = { mode: 'shutdown', reason: 'bye', forewarnMilliseconds: 5000 } as const
+  test('GRACEFUL_SHUTDOWN first, the withdrawal after the pause', async () => {
+    world = new World()
+    const connection = world.up()
+    const closed = world.speaker.close(shutdown)
+    await world.clock.advance(4999)
+    expect(connection.received.at(-1)).toMatchObject({ attributes: { COMMUNITIES: ['65535:0'] }, nlri: { count: 1 } })
+    await world.clock.advance(1)
+    await closed
+    expect(connection.sent.slice(-3)).toEqual(['UPDATE', 'UPDATE', '6/9'])
+    expect(connection.received.at(-2)).toMatchObject({ withdrawn: { count: 1 }, nlri: { count: 0 } })
+  })
+  test('a stop of the process does not wait for it', async () => {
+    world = new World()
+    const connection = world.up()
+    const closed = world.speaker.close(shutdown)
+    await world.clock.advance(1000)
+    await world.speaker.close({ mode: 'restart' })
+    await closed
+    expect(connection.sent.at(-1)).toBe('6/9')
+    expect(connection.ended).toBe('close')
+  })
+  test('nobody to warn: no wait', async () => {
+    world = new World()
+    await world.speaker.close(shutdown)
+    expect(world.transport.dial.cancelled).toBe(true)
+  })
+})
+
 describe('a changed configuration', () => {
   test('nothing changed: nothing happens', () => {
     world = new World({ password: new Secret('same') })
@@ -364,6 +394,8 @@ describe('a changed configuration', () => {
     expect(world.transport.dials.length).toBe(2)
     expect(world.transport.dial.to.password).toBe(password)
     expect(world.transport.keys.get('10.0.0.2')).toBe(password)
+    const lost = world.events.find(event => event.kind === 'lost')
+    expect(lost).toMatchObject({ error: { kind: 'closed', planned: true } })
     world.up()
     expect(world.view).toMatchObject({ state: 'Established', flaps: 0 })
   })

@@ -28,6 +28,15 @@ test('each thing that happens to a session has its reason', () => {
   ).toEqual(['Normal Established', 'Warning FailedEstablish', 'Warning SessionLost', 'Normal GracefulRestart'])
 })
 
+test('a session that this node opens anew on purpose is no warning', () => {
+  const error = {
+    ...failure('closed', 'closed by this node to put a changed password into force'),
+    planned: true,
+  } as const
+  const event = sessionEvent('node-1', { kind: 'lost', key: 'peer', session: session(), error }, config())
+  expect(event).toMatchObject({ type: 'Normal', reason: 'SessionLost' })
+})
+
 test('a failure names node, peer, AS and why', () => {
   const { message } = failed(failure('refused', 'connection refused: nothing listens there'))
   expect(message).toBe('node-1 to 172.16.0.1 AS 65001: connection refused: nothing listens there')
