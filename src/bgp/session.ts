@@ -46,7 +46,8 @@ export interface SessionOptions {
   readonly host: SessionHost
 }
 
-/** UPDATEs are written together in about this many octets. */
+/** UPDATEs are written together in about this many octets: few at first, so that the peer begins while we make the rest. */
+const FIRST_WRITE_OCTETS = 4096
 const WRITE_OCTETS = 65_536
 
 export class PeerSession {
@@ -239,25 +240,24 @@ export class PeerSession {
     const connection = this.#connection
     const source = this.#source
     if (connection === undefined || source === undefined || this.state !== 'Established') return
-    let wrote = false
+    let octets = FIRST_WRITE_OCTETS
     while (!connection.congested) {
-      const bytes = this.#gather(source)
+      const bytes = this.#gather(source, octets)
       if (bytes === undefined) break
       connection.write(bytes)
-      wrote = true
+      octets = Math.min(octets * 2, WRITE_OCTETS)
     }
-    if (wrote) this.#sent(connection)
+    if (octets > FIRST_WRITE_OCTETS) this.#sent(connection)
   }
 
-  /** Messages in a row as one write; undefined when there are none. */
-  #gather(source: MessageSource): Uint8Array | undefined {
+  /** Messages in a row, about `octets` of them, as one write; undefined when there are none. */
+  #gather(source: MessageSource, octets: number): Uint8Array | undefined {
     const messages: Uint8Array[] = []
-    let octets = 0
-    while (octets < WRITE_OCTETS) {
+    for (let length = 0; length < octets; ) {
       const message = source()
       if (message === undefined) break
       messages.push(message)
-      octets += message.length
+      length += message.length
       this.#options.host.counted('sent')
     }
     return messages.length > 1 ? Buffer.concat(messages) : messages[0]
