@@ -1,5 +1,5 @@
 /**
- * Graceful restart, the restarting side (RFC 4724, 8538): what the OPEN says, how to close, and what the peer then does with our
+ * Graceful restart, the restarting side (RFC 4724, 8538, 9494): what the OPEN says, how to close, and what the peer then does with our
  * routes. Pure.
  *
  * Deferral does not exist here: we import nothing, so there is no route selection to wait for (RFC 4724 section 4.1). Forwarding does not
@@ -15,6 +15,8 @@ import type { PeerConfig, State } from './speaker-types.ts'
 
 /** RFC 4724 section 3: 12 bits. */
 const MAX_RESTART_TIME_SECONDS = 4095
+/** RFC 9494 section 4.2: 24 bits. */
+const MAX_STALE_TIME_SECONDS = 0xffffff
 
 export interface RestartFacts {
   /** The process has restarted, and this peer did not yet get the full set since, nor did the restart time pass. */
@@ -26,8 +28,10 @@ export interface RestartFacts {
 /** The capability to send. R only after a restart of ours; F whenever there can be routes of ours to keep. */
 export function restartCapability(config: PeerConfig, facts: RestartFacts): LocalSide['gracefulRestart'] {
   if (!config.gracefulRestart.enabled) return undefined
+  const { restartTimeSeconds, longLivedSeconds } = config.gracefulRestart
   return {
-    restartTimeSeconds: Math.min(config.gracefulRestart.restartTimeSeconds, MAX_RESTART_TIME_SECONDS),
+    restartTimeSeconds: Math.min(restartTimeSeconds, MAX_RESTART_TIME_SECONDS),
+    ...(longLivedSeconds !== undefined && { longLivedSeconds: Math.min(longLivedSeconds, MAX_STALE_TIME_SECONDS) }),
     restarted: facts.restarting,
     forwarding: facts.restarting || facts.hadSession,
   }
@@ -62,18 +66,19 @@ export function bfdDown(reason: string): BfdDown {
 export function keptSeconds(negotiated: Negotiated, reason: Down): number | undefined {
   const restart = negotiated.gracefulRestart
   if (restart === undefined) return undefined
+  const seconds = restart.restartTimeSeconds + (restart.longLivedSeconds ?? 0)
   switch (reason.kind) {
     case 'tcp':
-      return restart.restartTimeSeconds
+      return seconds
     case 'stopped':
-      if (reason.notification === undefined) return restart.restartTimeSeconds
-      return survives(reason.notification, restart.notification) ? restart.restartTimeSeconds : undefined
+      if (reason.notification === undefined) return seconds
+      return survives(reason.notification, restart.notification) ? seconds : undefined
     case 'hold-timer-expired':
     case 'send-hold-timer-expired':
     case 'notification-sent':
     case 'notification-received':
     case 'bfd-down':
-      return survives(reason.notification, restart.notification) ? restart.restartTimeSeconds : undefined
+      return survives(reason.notification, restart.notification) ? seconds : undefined
     case 'collision':
       return undefined
   }

@@ -1,5 +1,5 @@
 /**
- * What two OPENs agree on: the OPEN that we send, the checks on the peer's (RFC 4271 section 6.2, 6286, 7607, 5492) and the result.
+ * What two OPENs agree on: the OPEN that we send, the checks on the peer's (RFC 4271 section 6.2, 6286, 7607, 5492, 9234) and the result.
  * Pure: values in, values out.
  *
  * Families are unicast IPv4 and IPv6. A capability counts when both sides sent it; a peer that sends none speaks IPv4 unicast with
@@ -7,9 +7,10 @@
  */
 import type { Family } from '../lib/ip.ts'
 import { notification } from './errors.ts'
+import { checkRole } from './message-open.ts'
 import type { Capability, CodecContext, GracefulRestart, Notification, Open } from './message-types.ts'
 import { addressFamilyOf, familyOfAfi } from './nlri.ts'
-import { Afi, CapabilityCode, ErrorCode, OpenError, Safi } from './registry.ts'
+import { Afi, CapabilityCode, ErrorCode, OpenError, Role, Safi } from './registry.ts'
 
 /** Our side of a session, as the OPEN tells it. */
 export interface LocalSide {
@@ -26,7 +27,11 @@ export interface LocalSide {
     readonly restarted: boolean
     /** F bits: forwarding went on without us. */
     readonly forwarding: boolean
+    /** RFC 9494 section 4.2: the stale time of each family; absent: the capability is not sent. */
+    readonly longLivedSeconds?: number
   }
+  /** Of the registry; towards eBGP peers only (RFC 9234 section 4.1). */
+  readonly role?: number
   /** False towards a peer that refuses capabilities (RFC 5492 section 3). */
   readonly capabilities: boolean
 }
@@ -54,7 +59,11 @@ export interface Negotiated {
     readonly notification: boolean
     /** The peer itself has restarted. */
     readonly peerRestarted: boolean
+    /** How much longer the peer keeps them as a last resort (RFC 9494): the time that we asked for. */
+    readonly longLivedSeconds?: number
   }
+  /** Routes go out with ONLY_TO_CUSTOMER, as the peer is our customer, peer or client of a route server (RFC 9234 section 5). */
+  readonly onlyToCustomer?: true
 }
 
 export type Negotiation =
@@ -96,7 +105,17 @@ function localCapabilities(local: LocalSide): Capability[] {
       restartTime: restart.restartTimeSeconds,
       families: local.families.map(family => ({ ...addressFamilyOf(family), forwarding: restart.forwarding })),
     })
+    const staleTime = restart.longLivedSeconds
+    if (staleTime !== undefined) {
+      const families = local.families.map(family => ({
+        ...addressFamilyOf(family),
+        forwarding: restart.forwarding,
+        staleTime,
+      }))
+      capabilities.push({ kind: 'long-lived-graceful-restart', families })
+    }
   }
+  if (local.role !== undefined) capabilities.push({ kind: 'role', role: local.role })
   return capabilities
 }
 
@@ -145,7 +164,7 @@ function refuse(local: LocalSide, open: Open): Negotiation | undefined {
       reason: `the peer proposes a hold time of ${open.holdTime} s`,
     }
   }
-  return undefined
+  return local.role === undefined ? undefined : checkRole(open, { role: local.role, strict: false })
 }
 
 function commonFamilies(local: LocalSide, open: Open): readonly Family[] {
@@ -172,6 +191,7 @@ function agree(local: LocalSide, open: Open, families: readonly Family[]): Negot
     ours.some(capability => capability.kind === kind) && open.capabilities.some(capability => capability.kind === kind)
   const holdTimeSeconds = Math.min(local.holdTimeSeconds, open.holdTime)
   const restart = both('graceful-restart') ? peerGracefulRestart(open) : undefined
+  const staleTime = both('long-lived-graceful-restart') ? local.gracefulRestart?.longLivedSeconds : undefined
   return {
     holdTimeSeconds,
     keepaliveSeconds: Math.floor(holdTimeSeconds / 3),
@@ -194,10 +214,14 @@ function agree(local: LocalSide, open: Open, families: readonly Family[]): Negot
         peerRestartTimeSeconds: restart.restartTime,
         notification: restart.notification,
         peerRestarted: restart.restarted,
+        ...(staleTime !== undefined && { longLivedSeconds: staleTime }),
       },
     }),
+    ...(local.role !== undefined && TELLS_ONLY_TO_CUSTOMER.includes(local.role) && { onlyToCustomer: true }),
   }
 }
+
+const TELLS_ONLY_TO_CUSTOMER: readonly number[] = [Role.Provider, Role.RS, Role.Peer]
 
 /** The last one counts (RFC 4724 section 3). */
 function peerGracefulRestart(open: Open): GracefulRestart | undefined {

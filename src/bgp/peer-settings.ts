@@ -4,8 +4,17 @@
  */
 import type { Settings } from './fsm-types.ts'
 import { type RestartFacts, restartCapability } from './graceful-restart.ts'
-import type { PeerConfig } from './speaker-types.ts'
+import { Role } from './registry.ts'
+import type { PeerConfig, RoleName } from './speaker-types.ts'
 import type { Endpoint, HopLimits } from './transport-types.ts'
+
+const ROLE_NUMBERS: Readonly<Record<RoleName, number>> = {
+  provider: Role.Provider,
+  rs: Role.RS,
+  'rs-client': Role['RS-Client'],
+  customer: Role.Customer,
+  peer: Role.Peer,
+}
 
 /** A SYN is repeated after 1, 3 and 7 seconds: who has not answered by then will not. */
 const CONNECT_SECONDS = 10
@@ -47,6 +56,7 @@ export function settingsOf(
       families: config.families,
       capabilities: facts.capabilities,
       ...(gracefulRestart && { gracefulRestart }),
+      ...(config.role !== undefined && config.localAs !== config.peerAs && { role: ROLE_NUMBERS[config.role] }),
     },
     connectRetrySeconds: config.connectRetrySeconds,
     openHoldSeconds: OPEN_HOLD_SECONDS[direction],
@@ -77,6 +87,8 @@ function agreed(config: PeerConfig): string {
     config.holdTimeSeconds,
     config.gracefulRestart.enabled,
     config.gracefulRestart.restartTimeSeconds,
+    config.gracefulRestart.longLivedSeconds,
+    config.role,
     config.families,
     config.ebgpMultihop,
     config.ttlSecurity,

@@ -7,7 +7,7 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { backoffMilliseconds } from '../lib/loop.ts'
 import { loserOf } from './collision.ts'
-import { hardResetReason } from './errors.ts'
+import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
 import { sessionError } from './failure-text.ts'
 import type { Down, MalformedUpdate } from './fsm-types.ts'
 import { bfdDown, type Closing, closingNotification, keptSeconds, takesOver } from './graceful-restart.ts'
@@ -17,7 +17,7 @@ import { type Negotiated, negotiate } from './negotiation.ts'
 import { familyOfAfi } from './nlri.ts'
 import { endpointOf, hopLimits, settingsOf } from './peer-settings.ts'
 import { ReceivedPrefixes } from './received-prefixes.ts'
-import { Cease, ErrorCode, OpenError, RefreshSubtype } from './registry.ts'
+import { RefreshSubtype } from './registry.ts'
 import { AdjRibOut } from './rib.ts'
 import { PeerSession, type SessionHost } from './session.ts'
 import { sessionView, visibleState } from './session-view.ts'
@@ -188,6 +188,7 @@ export class Peer implements SessionHost {
     this.#touch()
     log.info({ address: this.#config.peerAddress }, 'BGP session established')
     emit({ kind: 'established', key: this.#config.key, session: this.view() })
+    this.#tellUnusable(negotiated)
     // Some set the bit on their first start too, when nothing of it concerns us.
     if (again && negotiated.gracefulRestart?.peerRestarted) this.#emitRestart('the peer has restarted')
     this.#pump()
@@ -278,6 +279,14 @@ export class Peer implements SessionHost {
         session.handle({ kind: 'AutomaticStop', ...(notification && { notification }), ...(because && { because }) })
       }
     }
+  }
+
+  #tellUnusable({ context }: Negotiated): void {
+    const count = context.extendedNextHop ? 0 : this.#rib.needExtendedNextHop
+    if (count === 0) return
+    const reason =
+      'these IPv4 prefixes have IPv6 next hops, and the peer did not agree to that (RFC 8950): enable it there'
+    this.#options.log.error({ address: this.#config.peerAddress, count, reason }, 'cannot announce')
   }
 
   #pump(): void {
@@ -374,23 +383,4 @@ export class Peer implements SessionHost {
     }
     this.#options.changed()
   }
-}
-
-function withoutHardReset(reason: Down): Down {
-  if (reason.kind !== 'notification-received') return reason
-  return { ...reason, notification: hardResetReason(reason.notification) ?? reason.notification }
-}
-
-/** Whether people should hear of a connection's end before it was established: not of a collision that either side resolved. */
-function isFailure(reason: Down): boolean {
-  if (reason.kind !== 'notification-received') return reason.kind !== 'stopped' && reason.kind !== 'collision'
-  const { code, subcode } = reason.notification
-  return code !== ErrorCode.Cease || subcode !== Cease.ConnectionCollisionResolution
-}
-
-/** RFC 5492 section 3: a peer that knows no capabilities answers Unsupported Optional Parameter; then without them. */
-function refusesCapabilities(reason: Down): boolean {
-  if (reason.kind !== 'notification-received') return false
-  const { code, subcode } = reason.notification
-  return code === ErrorCode.OpenMessage && subcode === OpenError.UnsupportedOptionalParameter
 }

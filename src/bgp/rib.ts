@@ -51,6 +51,12 @@ export class AdjRibOut {
   get unsendable(): number {
     return this.#unsendable
   }
+  /** IPv4 prefixes that are wanted with an IPv6 next hop (RFC 8950). */
+  get needExtendedNextHop(): number {
+    const blocks = this.#desired?.blocks ?? []
+    const needing = blocks.filter(({ family, announcement }) => !usableNextHop(family, announcement.nextHop, false))
+    return needing.reduce((sum, { family, nlri }) => sum + (family === 'ipv4' ? nlri.count : 0), 0)
+  }
   /** Whether the peer has the whole first set and End-of-RIB. */
   get complete(): boolean {
     return this.#ended
@@ -206,7 +212,8 @@ export class AdjRibOut {
   }
 
   *#pack(set: AttributeSet, nlri: Nlri, context: CodecContext): Generator<Uint8Array> {
-    const group = { ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp }), nlri }
+    const onlyToCustomer = this.#session?.onlyToCustomer === true
+    const group = { ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp, onlyToCustomer }), nlri }
     try {
       yield* packUpdates(group, context)
     } catch (error) {

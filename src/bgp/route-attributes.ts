@@ -1,6 +1,7 @@
 /**
  * The path attributes of what we announce (RFC 4271 section 5.1): ORIGIN IGP; AS_PATH of our AS to an eBGP peer and empty to an iBGP
- * peer; the announcement's next hop as it is, the owning node (third party, section 5.1.3); LOCAL_PREF to iBGP only. Pure.
+ * peer; the announcement's next hop as it is, the owning node (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where
+ * our role asks for it (RFC 9234 section 5). Pure.
  */
 import { addressBytes, type Family, familyOf } from '../lib/ip.ts'
 import type { PathAttributes, RouteGroup } from './message-types.ts'
@@ -31,7 +32,7 @@ export function usableNextHop(family: Family, nextHop: string, extendedNextHop: 
 /** The next hop and attributes of a set, for `packUpdates`. */
 export function routeAttributes(
   set: AttributeSet,
-  to: { readonly localAs: number; readonly ibgp: boolean },
+  to: { readonly localAs: number; readonly ibgp: boolean; readonly onlyToCustomer?: boolean },
 ): Pick<RouteGroup, 'nextHop' | 'attributes'> {
   const { nextHop, med, localPref, communities, largeCommunities } = set.announcement
   const attributes: PathAttributes = {
@@ -41,6 +42,7 @@ export function routeAttributes(
     ...(to.ibgp && { LOCAL_PREF: localPref ?? LOCAL_PREF }),
     ...(communities !== undefined && communities.length > 0 && { COMMUNITIES: communities }),
     ...(largeCommunities !== undefined && largeCommunities.length > 0 && { LARGE_COMMUNITIES: largeCommunities }),
+    ...(to.onlyToCustomer === true && { ONLY_TO_CUSTOMER: to.localAs }),
   }
   return { nextHop: addressBytes(nextHop), attributes }
 }

@@ -8,6 +8,9 @@ import type { Secret } from '../lib/secret.ts'
 /** RFC 4271 section 8.2.2. */
 export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
+/** RFC 9234 section 4.1, in lower case. */
+export type RoleName = 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer'
+
 /** A configured peer. `key` names it for its whole life; a change of anything else is applied with the smallest disturbance. */
 export interface PeerConfig {
   readonly key: string
@@ -25,7 +28,14 @@ export interface PeerConfig {
   readonly holdTimeSeconds: number
   readonly connectRetrySeconds: number
   /** RFC 4724. */
-  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number }
+  readonly gracefulRestart: {
+    readonly enabled: boolean
+    readonly restartTimeSeconds: number
+    /** RFC 9494: how long the peer may keep our routes as a last resort when the restart time is over; absent: not at all. */
+    readonly longLivedSeconds?: number
+  }
+  /** Our role towards an eBGP peer (RFC 9234); absent: none is told and none is asked for. */
+  readonly role?: RoleName
   /** Address families to negotiate (RFC 4760), unicast each. */
   readonly families: readonly Family[]
   readonly ebgpMultihop?: number

@@ -21,7 +21,14 @@ export interface BGPPeerSpec {
   readonly sourceAddress?: string
   readonly holdTimeSeconds: number
   readonly connectRetrySeconds: number
-  readonly gracefulRestart: { readonly enabled: boolean; readonly restartTimeSeconds: number }
+  readonly gracefulRestart: {
+    readonly enabled: boolean
+    readonly restartTimeSeconds: number
+    /** RFC 9494: how much longer the device may keep the routes as a last resort; absent: off. */
+    readonly longLivedSeconds?: number
+  }
+  /** The speakers' role towards an eBGP device (RFC 9234); absent: none. */
+  readonly role?: (typeof BGP_ROLES)[number]
   /** TTL of packets to an eBGP peer that is not on a connected network; absent: single hop. */
   readonly ebgpMultihop?: number
   /** GTSM (RFC 5082): the most hops a peer's packets may have made, 1 for directly connected; absent: off. */
@@ -38,6 +45,9 @@ export interface BGPPeerSpec {
   readonly largeCommunities: readonly string[]
   readonly med?: number
 }
+
+/** RFC 9234 section 4.1. */
+export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const
 
 /** A BGPPeer that was accepted. */
 export interface BGPPeer {

@@ -4,7 +4,7 @@
  */
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
-import type { BGPPeer, BGPPeerSpec } from './bgp-peer.ts'
+import { BGP_ROLES, type BGPPeer, type BGPPeerSpec } from './bgp-peer.ts'
 import { parseNodeSelector } from './node-selector.ts'
 import { isFields, SpecReader } from './spec-reader.ts'
 
@@ -59,6 +59,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
   if (sourceAddress !== undefined && sourceAddress === peerIP) reader.problem('sourceAddress', 'is the same as peerIP')
   const ttl = readTtl(reader)
   const bfd = readBfd(reader)
+  const role = readRole(reader, localAsNumber, peerAsNumber)
   const med = reader.integer('med', { minimum: 0, maximum: 4294967295 })
   const rest = {
     peerPort: reader.integer('peerPort', { minimum: 1, maximum: 65535 }) ?? BGP_PEER_DEFAULTS.peerPort,
@@ -81,6 +82,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
     nodeSelector,
     ...rest,
     ...ttl,
+    ...role,
     ...(gateway === undefined ? {} : { gateway }),
     ...(authPassword === undefined ? {} : { authPassword }),
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
@@ -178,10 +180,28 @@ function readHoldTime(reader: SpecReader): number {
 function readGracefulRestart(reader: SpecReader): BGPPeerSpec['gracefulRestart'] {
   const restart = reader.nested('gracefulRestart')
   const restartTimeSeconds = restart?.integer('restartTimeSeconds', { minimum: 1, maximum: 4095, unit: 'seconds' })
+  const longLivedSeconds = restart?.integer('longLivedSeconds', { minimum: 1, maximum: 16_777_215, unit: 'seconds' })
   return {
     enabled: restart?.boolean('enabled') ?? true,
     restartTimeSeconds: restartTimeSeconds ?? BGP_PEER_DEFAULTS.restartTimeSeconds,
+    ...(longLivedSeconds === undefined ? {} : { longLivedSeconds }),
   }
+}
+
+function readRole(
+  reader: SpecReader,
+  localAs: number | undefined,
+  peerAs: number | undefined,
+): Pick<BGPPeerSpec, 'role'> {
+  const text = reader.text('role')
+  if (text === undefined) return {}
+  const role = BGP_ROLES.find(name => name === text)
+  if (role === undefined) {
+    reader.problem('role', `${JSON.stringify(text)} is not a role: ${BGP_ROLES.join(', ')} (RFC 9234)`)
+  } else if (localAs !== undefined && localAs === peerAs) {
+    reader.problem('role', 'is for a device of another AS: remove it, localAsNumber and peerAsNumber are equal')
+  }
+  return role === undefined ? {} : { role }
 }
 
 function readTtl(reader: SpecReader): Pick<BGPPeerSpec, 'ebgpMultihop' | 'ttlSecurity'> {

@@ -109,6 +109,7 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
     connectRetrySeconds: spec.connectRetrySeconds,
     gracefulRestart: spec.gracefulRestart,
     families: families(peer, input.view),
+    ...(spec.role === undefined ? {} : { role: spec.role }),
     ...(spec.ebgpMultihop === undefined ? {} : { ebgpMultihop: spec.ebgpMultihop }),
     ...(spec.ttlSecurity === undefined ? {} : { ttlSecurity: spec.ttlSecurity }),
     passive: spec.passive,
@@ -176,11 +177,15 @@ function announcementsFor(
     .sort((a, b) => compareAddresses(a.prefix, b.prefix))
 }
 
-/** The owner's first address of the prefix's family; an address of this node is the next hop of its own prefixes alone. */
+/**
+ * The owner's first address of the prefix's family; of a node with IPv6 alone that one, also for its IPv4 prefixes, which peers take that
+ * agree to RFC 8950. An address of this node is the next hop of its own prefixes alone.
+ */
 function nextHopOf(entry: RouteEntry, prefix: string, input: DesiredPeersInput): string | undefined {
-  const family = familyOf(prefix)
   const mine = (address: string) => entry.node !== input.self && input.local.some(local => local.address === address)
-  return entry.addresses.find(address => familyOf(address) === family && !isLinkLocal(address) && !mine(address))
+  const usable = entry.addresses.filter(address => !isLinkLocal(address) && !mine(address))
+  const family = familyOf(prefix)
+  return usable.find(address => familyOf(address) === family) ?? usable.find(address => familyOf(address) === 'ipv6')
 }
 
 /**

@@ -106,6 +106,36 @@ describe('what is agreed', () => {
     })
     expect(agreed(without('graceful-restart')).gracefulRestart).toBeUndefined()
   })
+  test('long-lived graceful restart only when asked for, and only with a peer that has it (RFC 9494)', () => {
+    const local: Partial<LocalSide> = {
+      gracefulRestart: { restartTimeSeconds: 600, restarted: false, forwarding: true, longLivedSeconds: 7200 },
+    }
+    const theirs: Capability = { kind: 'long-lived-graceful-restart', families: [] }
+    const open = { capabilities: [...PEER_OPEN.capabilities, theirs] }
+    expect(localOpen(SETTINGS.local).capabilities.map(({ kind }) => kind)).not.toContain('long-lived-graceful-restart')
+    expect(localOpen({ ...SETTINGS.local, ...local }).capabilities).toContainEqual({
+      kind: 'long-lived-graceful-restart',
+      families: [
+        { afi: 1, safi: 1, forwarding: true, staleTime: 7200 },
+        { afi: 2, safi: 1, forwarding: true, staleTime: 7200 },
+      ],
+    })
+    expect(agreed(open, local).gracefulRestart?.longLivedSeconds).toBe(7200)
+    expect(agreed({}, local).gracefulRestart?.longLivedSeconds).toBeUndefined()
+    expect(keptSeconds(agreed(open, local), { kind: 'stopped' })).toBe(7800)
+  })
+  test('roles must fit, where we have one (RFC 9234)', () => {
+    const role = (number: number) => ({
+      capabilities: [...PEER_OPEN.capabilities, { kind: 'role', role: number } as const],
+    })
+    expect(agreed(role(0), { role: 3 }).onlyToCustomer).toBeUndefined()
+    expect(agreed(role(3), { role: 0 }).onlyToCustomer).toBe(true)
+    expect(agreed({}, { role: 4 }).onlyToCustomer).toBe(true)
+    expect(agreed(role(3)).capabilities).not.toContain('role')
+    expect(negotiate({ ...SETTINGS.local, role: 3 }, { ...PEER_OPEN, ...role(3) })).toMatchObject({
+      notification: { code: 2, subcode: 11 },
+    })
+  })
 })
 
 describe('graceful restart', () => {

@@ -164,6 +164,23 @@ test('of two BGPPeers with one peer address the first by name has the session', 
   expect(problems).toMatchObject([{ bgpPeer: 'b', kind: 'PeerTaken' }])
 })
 
+test('a LAN of IPv6 alone: IPv4 prefixes have the IPv6 address of their node as next hop (RFC 8950)', () => {
+  const entries = [
+    { node: 'node-1', addresses: ['fe80::11', 'fd00::11'], podCIDRs: ['10.0.1.0/25', 'fd01:1::/64'], peers: ['peer'] },
+    { node: 'node-2', addresses: ['fd00::12', '172.16.0.12'], podCIDRs: ['10.0.2.0/25'], peers: ['peer'] },
+  ]
+  const peers = [bgpPeer('peer', { peerIP: 'fd00::1' })]
+  const local = [{ interface: 'eth0', address: 'fd00::11' }]
+  const { announcements, peers: configs, problems } = desired(view({ peers, entries }), { local })
+  expect(problems).toEqual([])
+  expect(configs[0]?.families).toEqual(['ipv4', 'ipv6'])
+  expect(announcements.get('peer')?.map(({ prefix, nextHop }) => `${prefix} ${nextHop}`)).toEqual([
+    '10.0.1.0/25 fd00::11',
+    '10.0.2.0/25 172.16.0.12',
+    'fd01:1::/64 fd00::11',
+  ])
+})
+
 test('an IPv6 session negotiates IPv6 even before there are prefixes', () => {
   const { peers } = desired(view({ peers: [bgpPeer('peer', { peerIP: 'fd00::1' })], entries: [] }))
   expect(peers[0]?.families).toEqual(['ipv6'])
