@@ -4,11 +4,11 @@
  *
  * IPv4 prefixes with IPv4 next hops go in the plain NLRI field, all others in MP_REACH_NLRI; withdrawals likewise.
  */
-import { Writer } from '../lib/bytes.ts'
-import { type Family, formatAddress } from '../lib/ip.ts'
+import { Reader, Writer } from '../lib/bytes.ts'
+import type { Family } from '../lib/ip.ts'
 import { encodeAttributes } from './attributes-loop.ts'
 import { HEADER_LENGTH, MAX_EXTENDED_LENGTH, MAX_LENGTH, putHeader } from './message.ts'
-import type { CodecContext, Nlri, RouteGroup } from './message-types.ts'
+import type { CodecContext, Nlri, PathAttributes, RouteGroup } from './message-types.ts'
 import { addressFamilyOf, runEnd } from './nlri.ts'
 import { AttributeFlag, AttributeType, MessageTypeCode } from './registry.ts'
 
@@ -71,9 +71,42 @@ function message({ head, tail, lengths }: Template, prefixes: Uint8Array): Uint8
 }
 
 function plainTemplate({ attributes, nextHop }: RouteGroup, context: CodecContext): Template {
-  const encoded = encodeAttributes({ ...attributes, NEXT_HOP: formatAddress(nextHop) }, context)
-  const head = new Writer(LENGTH_FIELDS + encoded.length).u16(0).u16(encoded.length).put(encoded)
-  return { head: head.view(), tail: NO_OCTETS, lengths: NO_LENGTHS }
+  let plain = plainHeads.get(attributes)
+  if (plain === undefined || plain.context !== context) {
+    plain = plainHead(attributes, context)
+    plainHeads.set(attributes, plain)
+  }
+  const head = plain.octets.slice()
+  head.set(nextHop, plain.nextHopAt)
+  return { head, tail: NO_OCTETS, lengths: NO_LENGTHS }
+}
+
+/** What comes before plain prefixes, and where in it the next hop is. */
+interface PlainHead {
+  readonly context: CodecContext
+  readonly octets: Uint8Array
+  readonly nextHopAt: number
+}
+
+/** Groups often differ in their next hop alone: who gives them one object of attributes has it encoded once. */
+const plainHeads = new WeakMap<PathAttributes, PlainHead>()
+
+function plainHead(attributes: PathAttributes, context: CodecContext): PlainHead {
+  const encoded = encodeAttributes({ ...attributes, NEXT_HOP: '0.0.0.0' }, context)
+  const octets = new Writer(LENGTH_FIELDS + encoded.length).u16(0).u16(encoded.length).put(encoded).bytes()
+  return { context, octets, nextHopAt: LENGTH_FIELDS + valueOffset(encoded, AttributeType.NEXT_HOP) }
+}
+
+/** Where the value of an attribute begins that is among the encoded ones. */
+function valueOffset(attributes: Uint8Array, type: number): number {
+  const reader = new Reader(attributes)
+  for (;;) {
+    const flags = reader.u8()
+    const found = reader.u8() === type
+    const length = flags & AttributeFlag.extendedLength ? reader.u16() : reader.u8()
+    if (found) return reader.offset
+    reader.slice(length)
+  }
 }
 
 /** RFC 7606 section 5.1: the multiprotocol attribute first. */

@@ -10,12 +10,12 @@
 import { type Family, familyOf } from '../lib/ip.ts'
 import { encodeMessage } from './message.ts'
 import { endOfRib, packUpdates, packWithdrawals } from './message-pack.ts'
-import type { CodecContext, Nlri } from './message-types.ts'
+import type { CodecContext, Nlri, PathAttributes } from './message-types.ts'
 import type { Negotiated } from './negotiation.ts'
 import { addressFamilyOf, nlriOf } from './nlri.ts'
 import { RefreshSubtype } from './registry.ts'
-import { type AttributeSet, routeAttributes, usableNextHop } from './route-attributes.ts'
-import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf } from './route-set.ts'
+import { routeAttributes, usableNextHop } from './route-attributes.ts'
+import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf, sameAttributes } from './route-set.ts'
 import type { Announcement } from './speaker-types.ts'
 import { ToldRoutes } from './told-routes.ts'
 
@@ -36,6 +36,8 @@ export class AdjRibOut {
   #blocks: RouteBlock[] = []
   #withdraw = new Set<string>()
   #announce = new Map<RouteBlock, Set<string>>()
+  /** The attributes last sent: blocks in a row mostly differ in their next hop alone, and an object of attributes is encoded once. */
+  #recent: { readonly announcement: Announcement; readonly attributes: PathAttributes } | undefined
   /** Attributes that leave no room for a prefix. */
   readonly #oversized = new Set<string>()
   #markers: Marker[] = []
@@ -86,6 +88,7 @@ export class AdjRibOut {
     this.#blocks = []
     this.#withdraw = new Set()
     this.#announce = new Map()
+    this.#recent = undefined
     this.#oversized.clear()
     this.#markers = []
     this.#ended = false
@@ -211,16 +214,24 @@ export class AdjRibOut {
     if (this.#oversized.has(block.key)) this.#told.removeBlock(block)
   }
 
-  *#pack(set: AttributeSet, nlri: Nlri, context: CodecContext): Generator<Uint8Array> {
-    const onlyToCustomer = this.#session?.onlyToCustomer === true
-    const group = { ...routeAttributes(set, { localAs: this.#localAs, ibgp: context.ibgp, onlyToCustomer }), nlri }
+  *#pack(block: RouteBlock, nlri: Nlri, context: CodecContext): Generator<Uint8Array> {
+    const group = { attributes: this.#attributesOf(block, context), nextHop: block.nextHop, nlri }
     try {
       yield* packUpdates(group, context)
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
-      this.#oversized.add(set.key)
+      this.#oversized.add(block.key)
       this.#unsendable += nlri.count
     }
+  }
+
+  #attributesOf(block: RouteBlock, { ibgp }: CodecContext): PathAttributes {
+    if (this.#recent === undefined || !sameAttributes(this.#recent.announcement, block.announcement)) {
+      const onlyToCustomer = this.#session?.onlyToCustomer === true
+      const { attributes } = routeAttributes(block, { localAs: this.#localAs, ibgp, onlyToCustomer })
+      this.#recent = { announcement: block.announcement, attributes }
+    }
+    return this.#recent.attributes
   }
 
   *#mark(marker: Marker, session: Negotiated): Generator<Uint8Array> {

@@ -2,7 +2,7 @@
  * A set of routes to announce, made once and never changed: by prefix, and as blocks of prefixes with equal attributes that are encoded
  * already, so that a whole set goes out by copying octets. Pure.
  */
-import { type Family, familyOf } from '../lib/ip.ts'
+import { addressBytes, type Family, familyOf } from '../lib/ip.ts'
 import type { Nlri } from './message-types.ts'
 import { nlriOf, noNlri } from './nlri.ts'
 import { type AttributeSet, attributeKey } from './route-attributes.ts'
@@ -11,6 +11,8 @@ import type { Announcement } from './speaker-types.ts'
 /** Some prefixes of one family with equal attributes. */
 export interface RouteBlock extends AttributeSet {
   readonly family: Family
+  /** Octets. */
+  readonly nextHop: Uint8Array
   readonly nlri: Nlri
 }
 
@@ -61,7 +63,8 @@ class GrowingBlocks {
     const like = sameNextHop[index]
     if (like !== undefined && like.prefixes.length < BLOCK_PREFIXES) return like
     const key = like?.block.key ?? attributeKey(announcement)
-    const next: GrowingBlock = { block: { key, announcement, family, nlri: noNlri(family) }, prefixes: [] }
+    const nextHop = like?.block.nextHop ?? addressBytes(announcement.nextHop)
+    const next: GrowingBlock = { block: { key, announcement, nextHop, family, nlri: noNlri(family) }, prefixes: [] }
     this.#all.push(next)
     sameNextHop[index < 0 ? sameNextHop.length : index] = next
     return next
@@ -76,7 +79,7 @@ class GrowingBlocks {
   }
 }
 
-function sameAttributes(a: Announcement, b: Announcement): boolean {
+export function sameAttributes(a: Announcement, b: Announcement): boolean {
   return (
     a.med === b.med &&
     a.localPref === b.localPref &&
