@@ -3,11 +3,8 @@
  * prints `CodecSpeed` as JSON.
  */
 import { decodeMessage } from '../../../src/bgp/message.ts'
-import { packUpdates } from '../../../src/bgp/message-pack.ts'
 import { prefixTexts } from '../../../src/bgp/nlri.ts'
 import { AdjRibOut } from '../../../src/bgp/rib.ts'
-import { routeAttributes } from '../../../src/bgp/route-attributes.ts'
-import { routeSetOf } from '../../../src/bgp/route-set.ts'
 import { median } from '../section.ts'
 import { announcementsOf, SENDER, type Workload } from './routes.ts'
 import { NEGOTIATED, updatesOf } from './updates.ts'
@@ -34,7 +31,8 @@ if (import.meta.main) {
 function codecSpeed(workload: Workload): CodecSpeed {
   const { context } = NEGOTIATED
   const announcements = announcementsOf(workload)
-  const set = routeSetOf(announcements)
+  const known = new AdjRibOut()
+  known.setDesired(announcements)
   const updates = updatesOf(workload)
   const speed = (action: () => number): number => perSecond(workload.prefixes, action)
   return {
@@ -46,12 +44,9 @@ function codecSpeed(workload: Workload): CodecSpeed {
       return rib.advertised
     }),
     encodeBlocks: speed(() => {
-      let octets = 0
-      for (const block of set.blocks) {
-        const group = { ...routeAttributes(block, { localAs: SENDER.asNumber, ibgp: false }), nlri: block.nlri }
-        for (const update of packUpdates(group, context)) octets += update.length
-      }
-      return octets > 0 ? workload.prefixes : 0
+      known.established(NEGOTIATED, SENDER.asNumber)
+      while (known.next() !== undefined) {}
+      return known.advertised
     }),
     decodeBlocks: speed(() => decodeAll(updates, nlri => nlri.count)),
     decodeTexts: speed(() => decodeAll(updates, nlri => prefixTexts(nlri).length)),
