@@ -16,9 +16,9 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { writeBusyboxImage } from './busybox-image.ts'
 import type { TestApiServer } from './kube-apiserver.ts'
 import { type CommandResult, eventually, run } from './namespaces.ts'
-import { programPath } from './requires.ts'
 
 export const IMAGE = 'localhost/busybox:1'
 const PAUSE = 'localhost/pause:1'
@@ -75,7 +75,7 @@ export class TestKubelet {
     writeFileSync(join(this.folder, 'resolv.conf'), '')
     writeFileSync(join(this.folder, 'containerd.toml'), this.#containerdConfig())
     writeFileSync(join(this.folder, 'kubelet.json'), JSON.stringify(kubeletConfig(this.folder)))
-    writeImage(this.folder)
+    writeBusyboxImage(this.folder, [IMAGE, PAUSE])
     this.#process = Bun.spawn(
       [
         ...['nsenter', `--net=/run/netns/${options.namespace}`],
@@ -176,34 +176,6 @@ function kubeletConfig(folder: string): object {
     nodeStatusUpdateFrequency: '1s',
     resolvConf: join(folder, 'resolv.conf'),
   }
-}
-
-/** An image archive (as `docker save` writes them) of Debian's static busybox, for pods and as what holds a pod's namespaces. */
-function writeImage(folder: string): void {
-  const busybox = programPath('busybox')
-  if (busybox === undefined) throw new Error('busybox is not on PATH')
-  const root = join(folder, 'root')
-  mkdirSync(join(root, 'bin'), { recursive: true })
-  for (const name of ['etc', 'tmp', 'proc', 'sys', 'dev']) mkdirSync(join(root, name))
-  run(['cp', busybox, join(root, 'bin/busybox')])
-  run([busybox, '--install', '-s', join(root, 'bin')])
-  run(['sh', '-c', `cd "${root}/bin" && for link in *; do [ ! -L "$link" ] || ln -sf busybox "$link"; done`])
-  writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/:/bin/sh\n')
-  const image = join(folder, 'image')
-  mkdirSync(image)
-  run(['tar', '--owner=0', '--group=0', '--numeric-owner', '-C', root, '-cf', join(image, 'layer.tar'), '.'])
-  const layer = new Bun.CryptoHasher('sha256').update(readFileSync(join(image, 'layer.tar'))).digest('hex')
-  const wait = 'trap "exit 0" TERM INT; while :; do sleep 3600 & wait $!; done'
-  const config = {
-    architecture: process.arch === 'x64' ? 'amd64' : process.arch,
-    os: 'linux',
-    config: { Env: ['PATH=/bin'], WorkingDir: '/', Cmd: ['/bin/sh', '-c', wait] },
-    rootfs: { type: 'layers', diff_ids: [`sha256:${layer}`] },
-  }
-  writeFileSync(join(image, 'config.json'), JSON.stringify(config))
-  const manifest = [{ Config: 'config.json', RepoTags: [IMAGE, PAUSE], Layers: ['layer.tar'] }]
-  writeFileSync(join(image, 'manifest.json'), JSON.stringify(manifest))
-  run(['tar', '-C', image, '-cf', join(folder, 'image.tar'), 'manifest.json', 'config.json', 'layer.tar'])
 }
 
 /** containerd's cgroups, in the one hierarchy or in each of several. */
