@@ -283,6 +283,19 @@ describe('ADD and DEL', () => {
     60_000,
   )
 
+  testRoot('a podCIDR that changed: new pods have the new one, old ones go on and can go', async () => {
+    node = new CniNode([V4])
+    const [a, b] = [node.pod('a'), node.pod('b')]
+    const prevResult = (await add('a', a.path)).json
+    node.podCIDRs = ['10.0.2.0/25']
+    expect(addressesOf(await add('b', b.path))).toEqual(['10.0.2.1'])
+    expect([node.ping(b.namespace, '10.0.1.1'), node.ping(node.namespace, '10.0.2.1')]).toEqual([true, true])
+    const check = await node.call({ command: 'CHECK', containerId: 'a', netns: a.path, config: { prevResult } })
+    expect(check).toMatchObject({ status: 0 })
+    for (const id of ['a', 'b']) await node.call({ command: 'DEL', containerId: id })
+    await expectClean()
+  })
+
   testRoot('a second interface of a pod leaves its default route alone', async () => {
     node = new CniNode([V4])
     const pod = node.pod('a')

@@ -90,6 +90,30 @@ describe('served', () => {
   )
 
   testRoot(
+    'the node process killed at any instruction: the plugin ends right',
+    async () => {
+      node = new CniNode(['10.0.1.0/25'])
+      const pod = node.pod('a')
+      const attachment = { containerId: 'a', netns: pod.path }
+      const codes = new Set<number>()
+      for (let round = 0; round < 15; round++) {
+        await serve()
+        const adding = node.call({ command: 'ADD', ...attachment })
+        await Bun.sleep(15 + Math.random() * 15)
+        server.kill('SIGKILL')
+        const { status, json } = await adding
+        codes.add(status === 0 ? 0 : json.code)
+        expect([(await node.records()).length, node.hostLinks().length]).toEqual([1, 1])
+        expect(await node.call({ command: 'DEL', ...attachment })).toMatchObject({ status: 0 })
+        expect([node.hostLinks(), node.podRoutes(), await node.records()]).toEqual([[], [], []])
+        await server.exited
+      }
+      for (const code of codes) expect([0, 102]).toContain(code) // 102: all was done but the answer
+    },
+    60_000,
+  )
+
+  testRoot(
     'a plugin in another network namespace is not served: the pod must be wired where the plugin is',
     async () => {
       await start(['10.0.1.0/25'])
