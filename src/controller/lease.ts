@@ -65,6 +65,7 @@ export class Election {
   #observed: Observed | undefined
   /** Until when (monotonic) we lead: renewed with each write that succeeded. */
   #leadsUntil = 0
+  #term = 0
   #wasLeader = false
   #problem: string | undefined
 
@@ -74,6 +75,10 @@ export class Election {
   }
   get isLeader(): boolean {
     return !this.#closed.signal.aborted && this.#options.clock.monotonic() < this.#leadsUntil
+  }
+  /** Grows whenever we take the Lease: before each, another may have led. */
+  get term(): number {
+    return this.#term
   }
   /** The identity of who holds the Lease. */
   get leader(): string | undefined {
@@ -122,6 +127,7 @@ export class Election {
     const sent = clock.monotonic()
     const wanted = this.#wanted(step)
     const written = await (step === 'create' ? api.create<Lease>(LEASES, wanted) : api.replace<Lease>(LEASES, wanted))
+    if (step !== 'renew') this.#term++
     this.#observed = { lease: written, at: clock.monotonic() }
     this.#leadsUntil = sent + RENEW_DEADLINE_MILLISECONDS
   }

@@ -3,9 +3,10 @@
  * what `decide.ts` says. Followers decide too, for their page, and write nothing.
  *
  * Not ready is not empty: nothing is decided before every cache has its first list, so no slice is emptied by a server that is still
- * thinking. One write that fails stops no other; the pass is tried again with back-off.
+ * thinking, and a new leader lists anew before it writes: what the one before wrote may not have come in by the watch. One write that fails
+ * stops no other; the pass is tried again with back-off.
  */
-import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
+import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
@@ -87,6 +88,8 @@ class Reconciler implements Controller {
   #decided = false
   #closing = false
   #crds: 'unknown' | 'there' = 'unknown'
+  /** The term in whose beginning all was listed; undefined also while the outcome of a write is not known. */
+  #caughtUp: number | undefined
   #problem: string | undefined
 
   constructor(options: ControllerOptions) {
@@ -156,6 +159,7 @@ class Reconciler implements Controller {
   async #pass(): Promise<void> {
     if (this.#crds === 'unknown' && this.#election.isLeader) await this.#installCrds()
     if (!this.#nodes.synced || !this.#peers.synced || !this.#slices.synced) return
+    await this.#catchUp()
     const peers = [...this.#peers.objects.values()]
     if (!this.#secrets.watch(peers)) return // wakes when the new ones have answered
     const { config } = this.#options
@@ -172,6 +176,16 @@ class Reconciler implements Controller {
     if (this.#election.isLeader) await this.#carryOut(nodes, decision)
     this.#problem = undefined
     this.#tell()
+  }
+
+  /** A podCIDR cannot be taken back, so a leader hands none out by what it knew before others, or a write that timed out, did. */
+  async #catchUp(): Promise<void> {
+    while (this.#election.isLeader && this.#caughtUp !== this.#election.term) {
+      const { term } = this.#election
+      await Promise.all([this.#nodes.refresh(), this.#peers.refresh(), this.#slices.refresh()])
+      if (this.#closing) return
+      this.#caughtUp = term
+    }
   }
 
   async #installCrds(): Promise<void> {
@@ -210,8 +224,9 @@ class Reconciler implements Controller {
         await echo(written)
       }),
       ...slices.replace.map(slice => async () => echo(await api.replace<RouteSlice>(ROUTE_SLICES, slice))),
-      ...slices.remove.map(name => async () => {
-        await api.delete(ROUTE_SLICES, name)
+      ...slices.remove.map(slice => async () => {
+        const { name } = slice.metadata
+        await api.deleteUnchanged(ROUTE_SLICES, slice)
         log.info({ name }, 'deleted an empty RouteSlice')
         await this.#echo(this.#slices, () => !this.#slices.objects.has(name))
       }),
@@ -247,16 +262,21 @@ class Reconciler implements Controller {
       const uid = uids.get(name) ?? ''
       // with the uid: a Node that was made anew meanwhile answers 409 and is looked at again
       const patch = { metadata: { uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } }
-      await api.mergePatch<Node>(NODES, name, patch)
+      await api.mergePatch<Node>(NODES, name, patch).catch((error: unknown) => {
+        if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) this.#caughtUp = undefined
+        throw error
+      })
       const podCIDR = podCIDRs.join(', ')
       log.info({ node: name, podCIDR }, 'allocated pod CIDRs')
       events.record(
         nodeEvent(name, uid, { type: 'Normal', reason: 'PodCIDRsAllocated', message: `pod CIDR ${podCIDR}` }),
       )
-      await this.#echo(this.#nodes, () => {
+      const hasCome = () => {
         const seen = this.#nodes.objects.get(name)
         return seen === undefined || seen.metadata.uid !== uid || seen.spec?.podCIDR !== undefined
-      })
+      }
+      await this.#echo(this.#nodes, hasCome)
+      if (!hasCome()) this.#caughtUp = undefined
     })
   }
 

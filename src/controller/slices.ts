@@ -9,8 +9,8 @@ export interface SliceChanges {
   readonly create: readonly RouteSlice[]
   /** With the resourceVersion of what they replace. */
   readonly replace: readonly RouteSlice[]
-  /** Names. */
-  readonly remove: readonly string[]
+  /** With the resourceVersion of what is deleted: one that took a node in meanwhile stays. */
+  readonly remove: readonly RouteSlice[]
 }
 
 /** The least changes that make the slices carry exactly `wanted` (a node each). */
@@ -36,7 +36,7 @@ export function planSlices(wanted: readonly RouteEntry[], existing: readonly Rou
       if (entries.length === 0 || Bun.deepEquals(slice.entries, entries)) return []
       return [{ ...slice, entries }]
     }),
-    remove: slices.filter(({ entries }) => entries.length === 0).map(({ slice }) => slice.metadata.name),
+    remove: slices.filter(({ entries }) => entries.length === 0).map(({ slice }) => slice),
   }
 }
 

@@ -50,6 +50,8 @@ export interface KubeApi {
   apply<T extends KubeObject>(type: ResourceType, object: T, options: ApplyOptions): Promise<T>
   /** Deletes; true when there was something to delete. */
   delete(type: ResourceType, name: string, namespace?: string): Promise<boolean>
+  /** Deletes the object as it was seen; 409 (`Conflict`) when it has changed since. True when there was something to delete. */
+  deleteUnchanged(type: ResourceType, object: KubeObject): Promise<boolean>
   /** A list that is kept current by a watch, for ever: reconnects with back-off, relists on 410. */
   cache<T extends KubeObject>(type: ResourceType, options?: CacheOptions<T>): Cache<T>
   close(): void
@@ -71,6 +73,8 @@ export interface Cache<T extends KubeObject> {
   readonly problem: string | undefined
   /** Calls `listener` after each change (and after the first list), and when `problem` comes or goes. Returns how to stop that. */
   onChange(listener: () => void): () => void
+  /** Lists anew, for a watch may lag behind what was written. Resolves when such a list has come in, however long that takes, or at `close`. */
+  refresh(): Promise<void>
   close(): void
 }
 

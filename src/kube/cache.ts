@@ -61,11 +61,14 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   #problem: string | undefined
   #resourceVersion: string | undefined
   #failures = 0
+  /** Who waits for a list that begins from now on. */
+  #waiting: (() => void)[] = []
+  #interruptWatch: () => void = () => {}
 
   constructor(options: WatchCacheOptions<T>) {
     this.#options = options
     this.#times = { ...USUAL_TIMES, ...options.times }
-    void this.#run()
+    void this.#run().finally(() => this.#answerWaiting(this.#waiting.splice(0)))
   }
   get synced(): boolean {
     return this.#synced
@@ -83,6 +86,13 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
+  refresh(): Promise<void> {
+    if (this.#closed.signal.aborted) return Promise.resolve()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
+    this.#interruptWatch()
+    return promise
+  }
   close(): void {
     this.#listeners.clear()
     this.#closed.abort()
@@ -94,10 +104,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     while (!this.#closed.signal.aborted) {
       const startedAt = clock.monotonic()
       try {
-        if (this.#resourceVersion === undefined) await this.#list()
+        if (this.#resourceVersion === undefined || this.#waiting.length > 0) await this.#list()
         else if ((await this.#watch(this.#resourceVersion)) === 'relist') this.#resourceVersion = undefined
         if (clock.monotonic() - startedAt >= this.#times.settledMilliseconds) this.#failures = 0
-        else if (this.#watchedBriefly) await this.#pause()
+        else if (this.#watchedBriefly && this.#waiting.length === 0) await this.#pause()
       } catch (error) {
         if (this.#closed.signal.aborted) return
         if (clock.monotonic() - startedAt >= this.#times.settledMilliseconds) this.#failures = 0
@@ -117,6 +127,21 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
 
   async #list(): Promise<void> {
+    const waiting = this.#waiting.splice(0)
+    try {
+      await this.#listOnce()
+      this.#answerWaiting(waiting)
+    } catch (error) {
+      this.#waiting.unshift(...waiting)
+      throw error
+    }
+  }
+
+  #answerWaiting(waiting: readonly (() => void)[]): void {
+    for (const resolve of waiting) resolve()
+  }
+
+  async #listOnce(): Promise<void> {
     const { transport, type, options } = this.#options
     this.#watchedBriefly = false
     const { items, resourceVersion } = await readPages<T, readonly [string, T]>(transport, type, options, {
@@ -141,6 +166,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const seconds = Math.round(this.#times.watchSeconds * (1 + clock.random() / 2))
     const startedAt = clock.monotonic()
     const signal = AbortSignal.any([idle.signal, this.#closed.signal])
+    this.#interruptWatch = () => idle.abort()
     let answered = false
     let cancel = clock.after(this.#times.answerMilliseconds, () => idle.abort())
     const alive = () => {
@@ -163,7 +189,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
       return await this.#read(body, alive)
     } catch (error) {
       // silence after an answer is no failure: the next watch tells whether the server is there
-      if (idle.signal.aborted && answered) return 'again'
+      if (idle.signal.aborted && (answered || this.#waiting.length > 0)) return 'again'
       if (idle.signal.aborted)
         throw new ApiError(`the API server ${transport.server} does not answer: timed out`, { status: 0 })
       if (error instanceof ApiError && error.status === 410) return 'relist'

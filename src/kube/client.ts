@@ -86,9 +86,19 @@ class Client implements KubeApi {
     return asObject<T>(answer)
   }
 
-  async delete(type: ResourceType, name: string, namespace?: string): Promise<boolean> {
+  delete(type: ResourceType, name: string, namespace?: string): Promise<boolean> {
+    return this.#delete(resourcePath(type, namespace, name), {})
+  }
+
+  deleteUnchanged(type: ResourceType, { metadata }: KubeObject): Promise<boolean> {
+    const { name, namespace, uid, resourceVersion } = metadata
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } }
+    return this.#delete(resourcePath(type, namespace, name), { body })
+  }
+
+  async #delete(path: string, options: { readonly body?: object }): Promise<boolean> {
     try {
-      await this.#transport.request({ method: 'DELETE', path: resourcePath(type, namespace, name) })
+      await this.#transport.request({ method: 'DELETE', path, ...options })
       return true
     } catch (error) {
       if (isMissingObject(error)) return false

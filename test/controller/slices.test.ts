@@ -70,7 +70,7 @@ test('a node that leaves leaves a gap; the last one takes its slice along', () =
   const existing = [slice('routes-1', nodes(0, 100)), slice('routes-2', nodes(100, 101))]
   const changes = planSlices(nodes(1, 100), existing)
   expect(names(changes.replace)).toEqual([['routes-1', 99]])
-  expect(changes.remove).toEqual(['routes-2'])
+  expect(changes.remove.map(({ metadata }) => metadata.name)).toEqual(['routes-2'])
 })
 
 test('a slice whose nodes are all replaced is written, not deleted and made anew', () => {
@@ -101,5 +101,5 @@ test('what others wrote into slices is put right: broken entries, foreign nodes,
     ['routes-2', 50],
   ])
   const none = { ...slice('routes-1', []), entries: undefined } as unknown as RouteSlice
-  expect(planSlices([], [none]).remove).toEqual(['routes-1'])
+  expect(planSlices([], [none]).remove).toEqual([none])
 })

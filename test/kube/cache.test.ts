@@ -233,3 +233,29 @@ test('closing is quiet: no listener is called and nothing is asked any more', as
   await Bun.sleep(50)
   expect([calls, cache.problem, server.counts]).toEqual([0, undefined, { list: 1, watch: 1 }])
 })
+
+test('refresh lists anew though the watch is silent, and resolves with that list', async () => {
+  const server = fakeServer(({ nth }) => (nth === 0 ? list('1', 'a') : list('5', 'a', 'b')), quiet)
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('watching', () => server.counts.watch === 1)
+  await Promise.all([cache.refresh(), cache.refresh()])
+  expect([...cache.objects.keys()]).toEqual(['a', 'b'])
+  await eventually('watching from there', () => server.versions.at(-1) === '5')
+  expect(server.counts.list).toBe(2)
+})
+
+test('refresh waits for a list that succeeds, or for close', async () => {
+  const server = fakeServer(({ nth }) => {
+    if (nth === 0 || nth === 3) return list('1', 'a')
+    return new Response('broken', { status: 500 })
+  }, quiet)
+  const cache = connect(server.url).cache(BGP_PEERS)
+  await eventually('watching', () => server.counts.watch === 1)
+  await cache.refresh()
+  expect([server.counts.list, cache.problem]).toEqual([4, undefined])
+  const never = cache.refresh()
+  await eventually('another failure', () => server.counts.list > 5)
+  cache.close()
+  await never
+  await cache.refresh()
+})

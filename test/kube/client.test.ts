@@ -218,3 +218,12 @@ withApi('a token that the server does not know is a clear error', async () => {
   expect(error).toMatchObject({ status: 401, reason: 'Unauthorized' })
   stranger.close()
 })
+
+withApi('an object that has changed since it was seen is not deleted', async () => {
+  const seen = await api.create<ConfigMap>(CONFIG_MAPS, configMap('unchanged', { a: '1' }))
+  const now = await api.mergePatch<ConfigMap>(CONFIG_MAPS, 'unchanged', { data: { b: '2' } }, { namespace: 'default' })
+  const stale = api.deleteUnchanged(CONFIG_MAPS, seen)
+  expect(await stale.catch((error: ApiError) => [error.status, error.reason])).toEqual([409, 'Conflict'])
+  expect(await api.deleteUnchanged(CONFIG_MAPS, now)).toBe(true)
+  expect(await api.deleteUnchanged(CONFIG_MAPS, now)).toBe(false)
+})
