@@ -234,7 +234,8 @@ class Room implements SpeakerRoom {
       ...this.#former,
     ])
     this.#former = []
-    for (const name of names) this.#writer?.report(name, reports.get(name))
+    const uids = new Map(this.#view?.peers.map(({ name, uid }) => [name, uid]))
+    for (const name of names) this.#writer?.report(name, reports.get(name), uids.get(name))
     this.#reported.clear()
     for (const [name, status] of reports) this.#reported.set(name, status)
     this.#markRunning()

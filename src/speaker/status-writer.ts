@@ -16,6 +16,8 @@ import { Loop } from '../lib/loop.ts'
 import { type Written, writeDueAt } from './session-status.ts'
 
 interface Entry {
+  /** Of the BGPPeer that `written` is about. */
+  uid: string | undefined
   /** undefined: remove it. */
   wanted: SpeakerStatus | undefined
   written: Written | undefined
@@ -51,10 +53,14 @@ export class StatusWriter {
     return [...this.#entries.keys()].sort()
   }
 
-  /** The report that `bgpPeer` should show, or undefined for none. */
-  report(bgpPeer: string, wanted: SpeakerStatus | undefined): void {
-    const entry = this.#entries.get(bgpPeer) ?? { wanted, written: undefined, dueAt: undefined }
+  /** The report that `bgpPeer` should show, or undefined for none. One that was made anew under its name (another `uid`) shows none yet. */
+  report(bgpPeer: string, wanted: SpeakerStatus | undefined, uid?: string): void {
+    const entry = this.#entries.get(bgpPeer) ?? { uid, wanted, written: undefined, dueAt: undefined }
     this.#entries.set(bgpPeer, entry)
+    if (uid !== undefined && uid !== entry.uid) {
+      entry.uid = uid
+      entry.written = undefined
+    }
     entry.wanted = wanted
     const dueAt = writeDueAt(entry.written, wanted, this.#options.clock.monotonic())
     // The settling time runs from the first change; a later change only brings it forward.
@@ -100,8 +106,9 @@ export class StatusWriter {
   }
 
   async #write(bgpPeer: string, entry: Entry): Promise<void> {
-    const status = entry.wanted
+    const { wanted: status, uid } = entry
     await this.#apply(bgpPeer, status)
+    if (entry.uid !== uid) return // it was made anew meanwhile, and is due by that
     entry.written = { status, at: this.#options.clock.monotonic() }
     entry.dueAt = writeDueAt(entry.written, entry.wanted, entry.written.at)
     if (status === undefined && entry.wanted === undefined) this.#entries.delete(bgpPeer)

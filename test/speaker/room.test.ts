@@ -193,6 +193,18 @@ test('a BGPPeer that is gone needs no report and is not tried again', async () =
   expect(api.tries).toBe(2)
 })
 
+test('a BGPPeer that is made anew under its name, too fast for the session to notice, gets the entry too', async () => {
+  const { clock, speaker, api, show } = setUp()
+  speaker.become([established()])
+  await clock.advance(10_000)
+  expect(api.applied).toHaveLength(1)
+  await show(view({ peers: [{ ...bgpPeer(), uid: 'uid-of-the-next' }] }))
+  await clock.advance(10_000)
+  expect(api.applied.map(({ status }) => status)).toEqual([api.applied[0]?.status, api.applied[0]?.status])
+  await clock.advance(300_000)
+  expect(api.applied).toHaveLength(2)
+})
+
 const withPassword = bgpPeer('peer', { authPassword: { secretKeyRef: { name: 'bgp-secret', key: 'password' } } })
 
 test('a missing Secret: no session, an Event, an Idle entry and a line for the operator; mended when it comes', async () => {
