@@ -51,13 +51,17 @@ export interface Routing {
   readonly addresses: readonly string[]
 }
 
-/** The addresses of which `desiredRoutes` wants to know whether they are on-link. */
-export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): string[] {
+/** The addresses of which `desiredRoutes` wants to know whether they are on-link, and this node's own. */
+export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): {
+  readonly addresses: readonly string[]
+  readonly own: readonly string[]
+} {
   const own = view.entries.find(({ node }) => node === self)
-  if (own === undefined) return []
+  if (own === undefined) return { addresses: [], own: [] }
   const members = view.entries.filter(entry => entry.node !== self && inLan(own, entry))
   const devices = peersOf(own, view.peers).flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway ? [spec.gateway] : [])])
-  return [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
+  const addresses = [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
+  return { addresses, own: own.addresses }
 }
 
 /** Undefined while no entry names this node: then nothing is known about its LAN, and the last good routes stay. */
