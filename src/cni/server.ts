@@ -41,7 +41,7 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
     if (Buffer.byteLength(path) > LIMITS.pathBytes) throw new Error(`${path} is too long for a socket`)
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     rmSync(path, { force: true }) // of a process that was killed
-    const listener = listen(path)
+    const listener = listen(path, log)
     return {
       close: () => {
         listener.stop(true)
@@ -57,7 +57,7 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
   }
 }
 
-function listen(path: string): Bun.UnixSocketListener<Connection> {
+function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {
   const before = process.umask(0o177) // never for others, not even for a moment
   try {
     return Bun.listen<Connection>({
@@ -67,7 +67,7 @@ function listen(path: string): Bun.UnixSocketListener<Connection> {
           socket.data = { received: [], bytes: 0, reply: undefined, open: true }
           socket.timeout(REQUEST_SECONDS)
         },
-        data: take,
+        data: (socket, bytes) => take(socket, bytes, log),
         drain: flush,
         timeout: socket => socket.terminate(),
         close: socket => {
@@ -81,7 +81,7 @@ function listen(path: string): Bun.UnixSocketListener<Connection> {
   }
 }
 
-function take(socket: Socket, bytes: Uint8Array): void {
+function take(socket: Socket, bytes: Uint8Array, log: Log): void {
   const connection = socket.data
   if (connection.reply !== undefined) return
   connection.bytes += bytes.length
@@ -96,7 +96,9 @@ function take(socket: Socket, bytes: Uint8Array): void {
   // a turn of the event loop between two requests; a caller that is gone by then wants nothing any more
   setImmediate(() => {
     if (!connection.open) return
-    connection.reply = Buffer.from(`${JSON.stringify(replyTo(line))}\n`)
+    const reply = replyTo(line)
+    log.debug({ state: STATES[reply.exitStatus ?? 'declined'] }, 'CNI request')
+    connection.reply = Buffer.from(`${JSON.stringify(reply)}\n`)
     flush(socket)
   })
 }
@@ -110,6 +112,7 @@ function flush(socket: Socket): void {
 }
 
 const DECLINED: ServedReply = {}
+const STATES = { 0: 'done', 1: 'refused', declined: 'declined' } as const
 
 /** Performs a request, or declines it. */
 export function replyTo(line: string): ServedReply {

@@ -110,7 +110,7 @@ function startNode(): void {
     config,
     JSON.stringify({ node: NODE, kubeconfig: server.kubeconfig, state, status, cni: { confDir, binDir } }),
   )
-  kubelet.spawn([executable(), 'node', '--config', config], 'terway-edge.log')
+  kubelet.spawn([executable(), 'node', '--config', config, '--log-level', 'debug'], 'terway-edge.log')
 }
 
 function installPlugins(): void {
@@ -193,6 +193,8 @@ testNode(
     const first = await runningPod('web-1')
     expect(covers(podCIDR, first)).toBe(true)
     expect(records()).toMatchObject([{ addresses: [first], pod: { name: 'web-1' } }])
+    const log = readFileSync(join(kubelet.folder, 'terway-edge.log'), 'utf8')
+    expect(log).toMatch(/"state":"done","msg":"CNI request"/) // by the node process
     // BGP told the router, and nothing else did
     await eventually('the router has the route', () => network.ip(router, 'route show proto bird').includes(podCIDR))
     expect(ping(outside, first)).toBe(true)
