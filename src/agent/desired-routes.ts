@@ -51,17 +51,13 @@ export interface Routing {
   readonly addresses: readonly string[]
 }
 
-/** The addresses of which `desiredRoutes` wants to know whether they are on-link, and this node's own. */
-export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): {
-  readonly addresses: readonly string[]
-  readonly own: readonly string[]
-} {
+/** The addresses of which `desiredRoutes` wants to know whether they are on-link. */
+export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): string[] {
   const own = view.entries.find(({ node }) => node === self)
-  if (own === undefined) return { addresses: [], own: [] }
+  if (own === undefined) return []
   const members = view.entries.filter(entry => entry.node !== self && inLan(own, entry))
   const devices = peersOf(own, view.peers).flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway ? [spec.gateway] : [])])
-  const addresses = [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
-  return { addresses, own: own.addresses }
+  return [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
 }
 
 /** Undefined while no entry names this node: then nothing is known about its LAN, and the last good routes stay. */

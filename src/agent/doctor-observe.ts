@@ -42,7 +42,7 @@ export async function observeNetwork({ self, view, mark, firewall, isPodLink }: 
   try {
     const observed = observe(netlink, mark)
     const network = {
-      onLink: view === undefined ? new Map() : askOnLink(netlink, observed, addressesToAsk({ self, view })),
+      onLink: view === undefined ? new Map() : askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
       defaultGateways: observed.defaultGateways,
       ownAddresses: ownAddresses(observed),
     }

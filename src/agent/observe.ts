@@ -2,7 +2,6 @@
  * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways, and who is on-link. Dumps
  * only; decides nothing.
  */
-import { covers } from '../lib/ip.ts'
 import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, NextHop, Route } from '../netlink/types.ts'
@@ -30,25 +29,15 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): Observed {
   }
 }
 
-const LINK_LOCAL_IPV6 = 'fe80::/10'
-
-/**
- * The interface index of each of `addresses` that is on-link: sent to directly, on an interface that is not loopback. An IPv6 link-local
- * address is on every link, those of pods too (which bear fe80::1): meant is the one with this node's `own` addresses.
- */
+/** The interface index of each address that is on-link: sent to directly, on an interface that is not loopback. */
 export function askOnLink(
   netlink: Rtnetlink,
-  observed: Observed,
-  { addresses, own }: { readonly addresses: readonly string[]; readonly own: readonly string[] },
+  addresses: readonly string[],
+  links: readonly Link[],
 ): ReadonlyMap<string, number> {
-  const usable = new Set(observed.links.filter(({ loopback }) => !loopback).map(({ index }) => index))
-  const uplink = uplinkOf(observed, own)
+  const usable = new Set(links.filter(({ loopback }) => !loopback).map(({ index }) => index))
   const onLink = new Map<string, number>()
   for (const address of addresses) {
-    if (covers(LINK_LOCAL_IPV6, address)) {
-      if (uplink !== undefined) onLink.set(address, uplink.index)
-      continue
-    }
     const { type, gateway, interface: index } = netlink.lookup(address)
     if (type === 'unicast' && gateway === undefined && index !== undefined && usable.has(index)) {
       onLink.set(address, index)

@@ -198,7 +198,7 @@ export class Agent {
     const { self } = this.#options
     const network: ObservedNetwork = {
       ownAddresses: ownAddresses(observed),
-      onLink: askOnLink(netlink, observed, addressesToAsk({ self, view })),
+      onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
       defaultGateways: FAMILIES.flatMap(family => this.#defaultGateways(family, observed)),
     }
     const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])

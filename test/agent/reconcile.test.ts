@@ -261,26 +261,6 @@ rooted('several gateways share the load', () =>
   }),
 )
 
-rooted('a link-local gateway is sought on the link of the node, not on that of a pod', () =>
-  withLans(async lans => {
-    const node = lans.node('a1')
-    // as the plugin wires a pod; after a flap of eth0 the kernel would look there first
-    lans.network.ip(node, 'link add pod5 type veth peer name inside')
-    lans.network.ip(node, '-6 addr add fe80::1/64 dev pod5 nodad')
-    for (const name of ['pod5', 'inside']) lans.network.ip(node, `link set ${name} up`)
-    const peers = [bgpPeer('lan-0', { peerIP: 'fe80::1' }), bgpPeer('x', { peerIP: '172.16.0.1', gateway: 'fe80::2' })]
-    const entries = [
-      entry('a1', ['172.16.0.11', 'fd16::11'], ['fd10:1::/64'], ['lan-0', 'x']),
-      entry('b1', ['fd16:1::13'], ['fd10:3::/64'], []),
-    ]
-    const { agent } = lans.start('a1', new PlainView(entries, peers))
-    await settled(agent)
-    const text = lans.network.ip(node, '-6 route show fd10:3::/64')
-    expect(text).toContain('nexthop via fe80::1 dev eth0')
-    expect(text).toContain('nexthop via fe80::2 dev eth0')
-  }),
-)
-
 rooted('a gateway out of reach: the route shows as failed with the reason of the kernel, the others are there', () =>
   withLans(async lans => {
     const far = [bgpPeer('lan-0', { peerIP: '172.16.0.254', gateway: '192.0.2.1' })]
