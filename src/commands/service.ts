@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environment } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
-import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { readFileIfPresent, removeFile, removeLeftovers, writeFileWhole } from '../lib/files.ts'
 import { AF, close, SOCK, sendTo, socket } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 
@@ -104,6 +104,7 @@ export function claimStateFolder(stateDir: string): () => void {
       join(stateDir, FILE),
       `${JSON.stringify({ pid: process.pid, startTicks: startTicksOf(process.pid) })}\n`,
     )
+    removeLeftovers(stateDir)
   } catch (cause) {
     throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
   }

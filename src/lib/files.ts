@@ -2,7 +2,17 @@
  * Files that are either the old ones or the new ones, never half of each, also after a power cut: written beside, synced, renamed,
  * and the folder synced (rename(2), fsync(2)).
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorCode } from './errors.ts'
 
@@ -12,14 +22,7 @@ export function writeFileWhole(path: string, text: string, options: { mode?: num
   mkdirSync(folder, { recursive: true, mode: 0o755 })
   const beside = join(folder, `.${process.pid}.${Date.now()}.part`)
   try {
-    const file = openSync(beside, 'wx', options.mode ?? 0o600)
-    try {
-      const bytes = Buffer.from(text)
-      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
+    writeSynced(openSync(beside, 'wx', options.mode ?? 0o600), text)
     renameSync(beside, path)
   } catch (error) {
     rmSync(beside, { force: true })
@@ -28,20 +31,19 @@ export function writeFileWhole(path: string, text: string, options: { mode?: num
   syncFolder(folder)
 }
 
+/** Removes what a process left in `folder` that was killed within `writeFileWhole`. Only for whom the folder belongs to alone. */
+export function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (/^\.\d+\.\d+\.part$/.test(name)) rmSync(join(folder, name), { force: true })
+}
+
 /**
  * As `writeFileWhole`, for one writer at a time who names the file `beside` (leftovers of a killed one are overwritten) and is content
  * with the old or the new file after a power cut: the folder is not synced.
  */
 export function replaceFile(path: string, beside: string, text: string): void {
   try {
-    const file = openSync(beside, 'w', 0o600)
-    try {
-      const bytes = Buffer.from(text)
-      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
+    writeSynced(openSync(beside, 'w', 0o600), text)
     renameSync(beside, path)
   } catch (error) {
     throw new Error(`cannot write ${path}`, { cause: error })
@@ -65,6 +67,17 @@ export function removeFile(path: string): void {
     syncFolder(dirname(path))
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Writes all of `text`, syncs and closes. */
+function writeSynced(file: number, text: string): void {
+  try {
+    const bytes = Buffer.from(text)
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
   }
 }
 

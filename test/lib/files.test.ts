@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { readFileIfPresent, removeFile, writeFileWhole } from '../../src/lib/files.ts'
+import { readFileIfPresent, removeFile, removeLeftovers, writeFileWhole } from '../../src/lib/files.ts'
 import { Secret } from '../../src/lib/secret.ts'
 
 test('a file is written whole, with its mode, and nothing is left beside it', () => {
@@ -31,4 +31,17 @@ test('a Secret never turns into its text by accident', () => {
   const texts = [`${secret}`, JSON.stringify({ secret }), inspect({ secret }), Bun.inspect(secret), String(secret)]
   for (const text of texts) expect(text).not.toContain('hunter2')
   expect(secret.reveal()).toBe('hunter2')
+})
+
+test('leftovers of a killed writer are removed, and nothing else', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'terway-edge-files-'))
+  try {
+    for (const name of ['.12.1700000000000.part', 'state.json', '.hidden', 'x.part', '.12.part']) {
+      writeFileWhole(join(folder, name), 'x')
+    }
+    removeLeftovers(folder)
+    expect(readdirSync(folder).sort()).toEqual(['.12.part', '.hidden', 'state.json', 'x.part'])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
