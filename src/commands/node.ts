@@ -8,7 +8,7 @@ import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
 import { freeLeaks } from '../cni/leaks.ts'
-import { writeReadiness } from '../cni/readiness.ts'
+import { type Readiness, writeReadiness } from '../cni/readiness.ts'
 import { startCniServer } from '../cni/server.ts'
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { createKubeApi } from '../kube/client.ts'
@@ -19,12 +19,13 @@ import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { removeFile, writeFileWhole } from '../lib/files.ts'
 import { createLog, type Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { startStatusServer } from '../status/server.ts'
 import { firewallConfig } from './firewall-config.ts'
-import { localAddresses } from './local-addresses.ts'
+import { localAddresses, watchLocalAddresses } from './local-addresses.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { claimStateFolder, notifyService, requireCapabilities, untilSignal } from './service.ts'
@@ -160,12 +161,12 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     parting.defer(() => firewall.close())
     agent = startAgent({ config, view, firewall, log })
     servePlugin(config.state, { log: log.child({ room: 'cni' }), parting })
-    const tellPlugin = readinessForPlugin(config.state, agent)
-    tellPlugin()
+    const telling = readinessForPlugin(config.state, { agent, log })
+    telling.wake()
+    parting.defer(() => telling.close())
     agent.onChange(() => {
-      tellPlugin()
+      telling.wake()
       changed()
-      speaker?.wake() // addresses may have moved
     })
     parting.defer(() => agent?.close({ removeRoutes: false }))
   }
@@ -190,6 +191,8 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     })
     speaker.onChange(changed)
     parting.defer(() => speaker?.close({ mode: 'restart' })) // after a drain: waits until that is done
+    const stopWatching = await watchLocalAddresses({ clock, log, onChange: () => speaker?.wake() })
+    parting.defer(stopWatching)
   }
   notifyService('READY=1', log)
 
@@ -198,10 +201,14 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     drained = true
     log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
     const forewarnMilliseconds = config.bgp.drainSeconds * 1000
-    void speaker.close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds }).then(() => {
-      writeFileWhole(drainedFile, '')
-      changed()
-    })
+    speaker
+      .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
+      .then(() => {
+        changed()
+        writeFileWhole(drainedFile, '')
+      })
+      // a process that ended over this would be started again, and announce again
+      .catch(error => log.error({ detail: errorText(error) }, 'drained, but nobody can be told'))
   })
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
@@ -220,15 +227,28 @@ function servePlugin(stateDir: string, { log, parting }: { log: Log; parting: As
   parting.defer(() => server?.close())
 }
 
-/** Says to the CNI plugin whether pods can be served; writes only what changed. */
-function readinessForPlugin(stateDir: string, agent: Agent): () => void {
-  let told: boolean | undefined
-  return () => {
-    if (agent.ready === told) return
-    told = agent.ready
-    const reason = agent.problems.join('; ')
-    writeReadiness(stateDir, told ? { state: 'ready' } : { state: 'unavailable', ...(reason !== '' && { reason }) })
-  }
+/** Says to the CNI plugin whether pods can be served; writes only what changed, and tries until it could. */
+function readinessForPlugin(stateDir: string, { agent, log }: { agent: Agent; log: Log }): Loop {
+  let told = ''
+  let failing = false
+  return new Loop({
+    clock: systemClock,
+    run: () => {
+      const reason = agent.problems.join('; ')
+      const readiness: Readiness = agent.ready
+        ? { state: 'ready' }
+        : { state: 'unavailable', ...(reason !== '' && { reason }) }
+      const text = JSON.stringify(readiness)
+      if (text === told) return
+      writeReadiness(stateDir, readiness)
+      told = text
+      failing = false
+    },
+    onError: error => {
+      if (!failing) log.error({ detail: errorText(error) }, 'the CNI plugin cannot be told whether pods can be served')
+      failing = true
+    },
+  })
 }
 
 function startAgent(from: {

@@ -1,0 +1,92 @@
+/** `terway-edge node` as a process in a namespace, from a state folder and with no API server: what its parts do together. */
+import { afterAll, expect } from 'bun:test'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { encodeClusterState } from '../../src/kube/cluster-state.ts'
+import type { Snapshot } from '../../src/status/snapshot.ts'
+import { bgpPeer, entry } from '../agent/cluster.ts'
+import { eventually, TestNetwork } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+
+const rooted = testNeeding('root', 'ip')
+const folder = mkdtempSync(join(tmpdir(), 'te-node-'))
+const state = join(folder, 'state')
+const network = new TestNetwork()
+afterAll(async () => {
+  await network.close()
+  rmSync(folder, { recursive: true })
+})
+
+function nodeIn(namespace: string): { child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>; lines: string[] } {
+  const config = join(folder, 'config.yaml')
+  writeFileSync(config, JSON.stringify({ cni: { confDir: join(folder, 'net.d'), binDir: join(folder, 'bin') } }))
+  const kubeconfig = join(folder, 'kubeconfig')
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
+      users: [{ name: 'u', user: {} }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  )
+  const words = ['node', '--config', config, '--kubeconfig', kubeconfig, '--state', state, '--node', 'edge-1']
+  const child = Bun.spawn(
+    ['ip', 'netns', 'exec', namespace, process.execPath, 'src/main.ts', ...words, '--status-listen', '127.0.0.1:9179'],
+    { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
+  )
+  const lines: string[] = []
+  void (async () => {
+    const decoder = new TextDecoder()
+    for await (const chunk of child.stderr) lines.push(...decoder.decode(chunk).split('\n'))
+  })()
+  return { child, lines }
+}
+
+function snapshot(namespace: string): Snapshot {
+  const words = [process.execPath, 'src/main.ts', 'status', '-o', 'json']
+  return JSON.parse(network.exec(namespace, words, { mayFail: true }).stdout)
+}
+
+rooted(
+  'it follows addresses that come later, tells the plugin until it could, and leaves files for root alone',
+  async () => {
+    const namespace = network.namespace('node')
+    network.ip(namespace, 'link add eth0 type veth peer name switch')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev eth0')
+    for (const name of ['eth0', 'switch']) network.ip(namespace, `link set ${name} up`)
+    mkdirSync(join(state, 'cni', 'readiness.json'), { recursive: true }) // where the file shall be: it cannot be written
+    writeFileSync(join(state, '.1.2.part'), 'of a process that was killed')
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    const peers = new Map([
+      ['lan', bgpPeer('lan', { peerIP: '172.16.0.1', sourceAddress: '172.16.0.99', localSpeakers: ['edge-1'] })],
+    ])
+    writeFileSync(join(state, 'cluster.json'), encodeClusterState({ slices, peers, passwords: new Map() }))
+    const { child, lines } = nodeIn(namespace)
+    try {
+      const problems = () => snapshot(namespace).problems.join('\n')
+      await eventually('the address is missed', () => problems().includes('172.16.0.99 is on no interface'))
+      await eventually('the plugin cannot be told', () =>
+        lines.some(line => line.includes('the CNI plugin cannot be told')),
+      )
+      network.ip(namespace, 'addr add 172.16.0.99/24 dev eth0')
+      await eventually('the address is seen', () => !problems().includes('172.16.0.99 is on no interface'))
+      expect(snapshot(namespace).sessions).toMatchObject([{ bgpPeer: 'lan', peerIP: '172.16.0.1' }])
+      rmSync(join(state, 'cni', 'readiness.json'), { recursive: true })
+      const readiness = () => JSON.parse(readFileSync(join(state, 'cni', 'readiness.json'), 'utf8'))
+      await eventually('the plugin is told', () => readiness().state === 'ready')
+      expect(readdirSync(state).filter(name => name.endsWith('.part'))).toEqual([])
+      const open = readdirSync(state, { recursive: true, withFileTypes: true })
+        .filter(file => file.isFile() && (statSync(join(file.parentPath, file.name)).mode & 0o077) !== 0)
+        .map(({ name }) => name)
+      expect(open).toEqual(['cluster.json']) // as this test wrote it
+    } finally {
+      child.kill('SIGTERM')
+    }
+    expect(await child.exited).toBe(0)
+  },
+  60_000,
+)
