@@ -72,6 +72,7 @@ rooted(
       await eventually('the plugin cannot be told', () =>
         lines.some(line => line.includes('the CNI plugin cannot be told')),
       )
+      await eventually('it is told as lasting', () => lines.some(line => line.includes('cannot be served in full')))
       network.ip(namespace, 'addr add 172.16.0.99/24 dev eth0')
       await eventually('the address is seen', () => !problems().includes('172.16.0.99 is on no interface'))
       expect(snapshot(namespace).sessions).toMatchObject([{ bgpPeer: 'lan', peerIP: '172.16.0.1' }])
