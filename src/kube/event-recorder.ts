@@ -12,7 +12,7 @@ import { ApiError, type EventRecorder, type KubeApi, type KubeEvent } from './ap
 import { EVENTS, type KubeObject } from './resources.ts'
 
 export interface EventRecorderOptions {
-  readonly api: KubeApi
+  readonly api: Pick<KubeApi, 'create' | 'mergePatch'>
   /** `terway-edge-controller`, `terway-edge-speaker`, …: source.component. */
   readonly component: string
   /** source.host: the node or pod this runs on. */
@@ -120,8 +120,7 @@ class Recorder implements EventRecorder {
       } catch (error) {
         if (!this.#failing) this.#options.log.warn({ reason: errorText(error) }, 'cannot write an Event')
         this.#failing = true
-        const lasting = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429
-        if (lasting) continue // it will not be taken later either
+        if (isLasting(error)) continue // it will not be taken later either
         this.#pending.add(series)
         if (this.#closing.signal.aborted) return
         await sleep(this.#options.clock, RETRY_MILLISECONDS, this.#closing.signal)
@@ -165,6 +164,12 @@ class Recorder implements EventRecorder {
     }
     return body
   }
+}
+
+/** A refusal of the Event itself: neither credentials that are renewed meanwhile (401) nor a busy server (429). */
+function isLasting(error: unknown): boolean {
+  if (!(error instanceof ApiError) || error.status === 401 || error.status === 429) return false
+  return error.status >= 400 && error.status < 500
 }
 
 function seriesKey({ regarding, type, reason, message }: KubeEvent): string {
