@@ -3,7 +3,7 @@
  */
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
-import { decodeRouteSlice, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+import { decodeRouteSlice, entriesByNode, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
 import { type EvaluatedPeer, evaluatePeers } from './bgp-peers.ts'
 import type { NodeFacts } from './nodes.ts'
 import { type Allocation, allocatePodCIDRs, type PodCIDRConfig } from './pod-cidr.ts'
@@ -51,7 +51,7 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
 }
 
 function publishedEntries(slices: readonly RouteSlice[]): ReadonlyMap<string, RouteEntry> {
-  return new Map(slices.flatMap(slice => decodeRouteSlice(slice).entries.map(entry => [entry.node, entry] as const)))
+  return entriesByNode(slices.map(slice => [slice.metadata.name, decodeRouteSlice(slice).entries]))
 }
 
 function nodesByPeer(published: ReadonlyMap<string, RouteEntry>): ReadonlyMap<string, readonly string[]> {

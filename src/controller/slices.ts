@@ -3,7 +3,7 @@
  * node, an empty slice is deleted, an unchanged one is not written. Pure.
  */
 import { BGP_PEERS } from '../kube/resources.ts'
-import { ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+import { compareSliceNames, ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
 
 export interface SliceChanges {
   readonly create: readonly RouteSlice[]
@@ -16,7 +16,7 @@ export interface SliceChanges {
 /** The least changes that make the slices carry exactly `wanted` (a node each). */
 export function planSlices(wanted: readonly RouteEntry[], existing: readonly RouteSlice[]): SliceChanges {
   const left = new Map(wanted.map(entry => [entry.node, entry]))
-  const slices = [...existing].sort(bySerial).map(slice => ({ slice, entries: keep(slice, left) }))
+  const slices = [...existing].sort(byName).map(slice => ({ slice, entries: keep(slice, left) }))
   const homeless = [...left.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
   for (const place of slices) {
     // an empty slice goes away rather than take new nodes, unless they need one anyway
@@ -86,8 +86,6 @@ function freeName(names: ReadonlySet<string>): string {
   return `routes-${serial}`
 }
 
-function bySerial(a: RouteSlice, b: RouteSlice): number {
-  const serial = (slice: RouteSlice) =>
-    Number(/^routes-(\d+)$/.exec(slice.metadata.name)?.[1] ?? Number.MAX_SAFE_INTEGER)
-  return serial(a) - serial(b) || (a.metadata.name < b.metadata.name ? -1 : 1)
+function byName(a: RouteSlice, b: RouteSlice): number {
+  return compareSliceNames(a.metadata.name, b.metadata.name)
 }

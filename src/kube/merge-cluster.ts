@@ -9,7 +9,7 @@ import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
 import type { KubeObject, KubeSecret } from './resources.ts'
-import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
+import { decodeRouteSlice, entriesByNode, type RouteEntry } from './route-slice.ts'
 
 /** What the caches hold. `secret` tells what is known of a Secret: undefined while nobody has answered yet. */
 export interface ClusterObjects {
@@ -77,18 +77,14 @@ function mergePeer(last: ClusterState, object: KubeObject, problems: string[]): 
   return before !== undefined && before.uid === uid ? before : undefined
 }
 
-/** The view of a state. Of a node that stands in two slices (while it moves) the first by name counts. */
+/** The view of a state. */
 export function viewOf(
   state: ClusterState,
   passwordProblems: ReadonlyMap<string, string>,
   source: ClusterView['source'],
 ): ClusterView {
-  const entries = new Map<string, RouteEntry>()
-  for (const [, slice] of [...state.slices].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    for (const entry of slice) if (!entries.has(entry.node)) entries.set(entry.node, entry)
-  }
   return {
-    entries: [...entries.values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
+    entries: [...entriesByNode(state.slices).values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
     peers: [...state.peers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     passwords: new Map([...state.passwords].map(([name, password]) => [name, new Secret(password)])),
     passwordProblems,

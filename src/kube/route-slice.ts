@@ -30,6 +30,23 @@ export interface DecodedRouteSlice {
   readonly problems: readonly (Problem & { readonly node?: string })[]
 }
 
+/** Orders the names of slices, `routes-2` before `routes-10`, others last. A node that stands in two slices counts where it stands first. */
+export function compareSliceNames(a: string, b: string): number {
+  const serial = (name: string) => Number(/^routes-(\d+)$/.exec(name)?.[1] ?? Number.MAX_SAFE_INTEGER)
+  return serial(a) - serial(b) || (a < b ? -1 : a > b ? 1 : 0)
+}
+
+/** The entry of each node in `slices`: of one that stands in two, that of the first slice. */
+export function entriesByNode(
+  slices: Iterable<readonly [name: string, entries: readonly RouteEntry[]]>,
+): ReadonlyMap<string, RouteEntry> {
+  const byNode = new Map<string, RouteEntry>()
+  for (const [, entries] of [...slices].sort(([a], [b]) => compareSliceNames(a, b))) {
+    for (const entry of entries) if (!byNode.has(entry.node)) byNode.set(entry.node, entry)
+  }
+  return byNode
+}
+
 /** The usable entries of what the API server sent, canonical. Never throws; one bad entry does not spoil the others. */
 export function decodeRouteSlice(object: unknown): DecodedRouteSlice {
   const list = isFields(object) ? object.entries : undefined

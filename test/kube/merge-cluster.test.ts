@@ -138,6 +138,16 @@ test('of a node in two slices the first by name counts', () => {
   expect(viewOf(state, new Map(), 'api').entries.map(({ podCIDRs }) => podCIDRs)).toEqual([['10.1.0.0/25']])
 })
 
+test('the first slice is the one in which the controller keeps the node: routes-2 comes before routes-10', () => {
+  const state = mergeCluster(EMPTY_STATE, {
+    node: 'n1',
+    slices: [slice('routes-10', [entry('a', '10.10.0.0/25')]), slice('routes-2', [entry('a', '10.2.0.0/25')])],
+    peers: [],
+    secret: () => undefined,
+  }).state
+  expect(viewOf(state, new Map(), 'api').entries.map(({ podCIDRs }) => podCIDRs)).toEqual([['10.2.0.0/25']])
+})
+
 test('the file gives back what was stored, mode 0600', () => {
   const folder = mkdtempSync(join(tmpdir(), 'te-state-'))
   try {
