@@ -1,6 +1,7 @@
 /**
  * `terway-edge controller`: pod CIDRs, BGPPeers, RouteSlices. Puts the rooms together, waits for a signal. No decisions here.
  */
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { type ConfigFlags, loadConfig } from '../config.ts'
 import { createController } from '../controller/reconcile.ts'
@@ -42,7 +43,8 @@ export function controllerCommand(args: string[]): Promise<number> {
     const log = createLog(config.logLevel)
     const startedAt = timestamp(clock.now())
     const { version } = versionInfo()
-    const identity = `${hostname()}_${process.pid}`
+    // in containers of one host both the host's name and the number of the process may be the same
+    const identity = `${hostname()}_${process.pid}_${randomUUID().slice(0, 8)}`
 
     await using parting = new AsyncDisposableStack()
     const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
