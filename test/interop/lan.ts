@@ -1,5 +1,5 @@
 /**
- * A LAN for interop tests: a node with our speaker, a switch with a real router, a wire between them. The speaker runs in the test's
+ * A LAN for interop tests: a node with our speaker, a switch with a real router, a wire between them, or a router. The speaker runs in the test's
  * process; only its sockets are opened inside the node's namespace.
  */
 import { createSpeaker } from '../../src/bgp/speaker.ts'
@@ -20,6 +20,9 @@ export const SWITCH_AS = 65001
 
 export const KEY = 'lan'
 
+/** The switch when a router is between it and the node. */
+export const FAR_SWITCH = '10.8.0.254'
+
 /** What differs from: eBGP over IPv4, IPv4 prefixes, the router waits, we dial. */
 export interface LanOptions {
   readonly over?: 'ipv4' | 'ipv6'
@@ -27,6 +30,10 @@ export interface LanOptions {
   readonly neighbour?: Partial<Neighbour>
   readonly switchAs?: number
   readonly peer?: Partial<PeerConfig>
+  /** A router between node and switch, which is then at FAR_SWITCH. */
+  readonly far?: boolean
+  /** Another node in the LAN, 10.9.0.11, with a pod at 10.0.1.1. */
+  readonly owner?: boolean
 }
 
 export class Lan {
@@ -46,10 +53,9 @@ export class Lan {
       const off = ['net.ipv6.conf.default.accept_dad=0', 'net.ipv6.conf.default.accept_ra=0']
       this.network.exec(namespace, ['sysctl', '-qw', ...off])
     }
-    this.network.connect(
-      { namespace: this.node, interface: 'eth0', addresses: [`${NODE.ipv4}/24`, `${NODE.ipv6}/64`] },
-      { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH.ipv4}/24`, `${SWITCH.ipv6}/64`] },
-    )
+    if (options.far === true) this.#wireFar()
+    else this.#wire()
+    if (options.owner === true) this.#addOwner()
     const over = options.over ?? 'ipv4'
     const families = options.families ?? [over]
     const switchAs = options.switchAs ?? SWITCH_AS
@@ -60,13 +66,14 @@ export class Lan {
       passive: true,
       ...options.neighbour,
     }
-    this.routerConfig = { asNumber: switchAs, routerId: SWITCH.ipv4, neighbour }
+    const address = options.far === true ? FAR_SWITCH : SWITCH[over]
+    this.routerConfig = { asNumber: switchAs, routerId: SWITCH.ipv4, address, neighbour }
     this.router = createRouter(kind, this.network, this.switch, this.routerConfig)
     this.config = {
       key: KEY,
       localAs: LOCAL_AS,
       peerAs: switchAs,
-      peerAddress: SWITCH[over],
+      peerAddress: address,
       peerPort: 179,
       routerId: NODE.ipv4,
       holdTimeSeconds: 90,
@@ -78,6 +85,70 @@ export class Lan {
       ...(neighbour.ttlSecurity !== undefined && { ttlSecurity: neighbour.ttlSecurity }),
       ...options.peer,
     }
+  }
+
+  #wire(): void {
+    this.network.connect(
+      { namespace: this.node, interface: 'eth0', addresses: [`${NODE.ipv4}/24`, `${NODE.ipv6}/64`] },
+      { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH.ipv4}/24`, `${SWITCH.ipv6}/64`] },
+    )
+  }
+
+  #wireFar(): void {
+    const between = this.network.namespace('between')
+    this.network.exec(between, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
+    this.network.connect(
+      { namespace: this.node, interface: 'eth0', addresses: [`${NODE.ipv4}/24`] },
+      { namespace: between, interface: 'eth0', addresses: ['10.9.0.2/24'] },
+    )
+    this.network.connect(
+      { namespace: between, interface: 'eth1', addresses: ['10.8.0.2/24'] },
+      { namespace: this.switch, interface: 'eth0', addresses: [`${FAR_SWITCH}/24`] },
+    )
+    this.network.ip(this.node, 'route add 10.8.0.0/24 via 10.9.0.2')
+    this.network.ip(this.switch, 'route add 10.9.0.0/24 via 10.8.0.2')
+  }
+
+  /** The switch gets a bridge with two ports. */
+  #addOwner(): void {
+    const owner = this.network.namespace('owner')
+    this.network.connect(
+      { namespace: owner, interface: 'eth0', addresses: ['10.9.0.11/24'] },
+      { namespace: this.switch, interface: 'eth1' },
+    )
+    this.network.ip(owner, 'addr add 10.0.1.1/32 dev lo')
+    this.network.ip(this.switch, 'link add br0 type bridge')
+    for (const port of ['eth0', 'eth1']) {
+      this.network.ip(this.switch, `addr flush dev ${port}`)
+      this.network.ip(this.switch, `link set ${port} master br0`)
+    }
+    this.network.ip(this.switch, `addr add ${SWITCH.ipv4}/24 dev br0`)
+    this.network.ip(this.switch, `addr add ${SWITCH.ipv6}/64 dev br0 nodad`)
+    this.network.ip(this.switch, 'link set br0 up')
+  }
+
+  /** Packets from the switch to the pod of the other node, 50 a second; the result ends that and counts them. */
+  async traffic(): Promise<() => Promise<{ sent: number; lost: number }>> {
+    const ping = this.network.spawn(this.switch, ['ping', '-n', '-i', '0.02', '10.0.1.1'])
+    let text = ''
+    void (async () => {
+      for await (const chunk of ping.stdout) text += new TextDecoder().decode(chunk)
+    })()
+    const answered = () => new Set([...text.matchAll(/icmp_seq=(\d+)/g)].map(([, sequence]) => Number(sequence)))
+    await eventually('the pod answers', () => answered().size > 5)
+    return async () => {
+      const before = answered().size
+      await eventually('the pod goes on to answer', () => answered().size > before + 5)
+      ping.kill('SIGINT')
+      await ping.exited
+      const sent = Math.max(...answered())
+      return { sent, lost: sent - answered().size }
+    }
+  }
+
+  /** What the switch has from us: in its kernel's table where the router installs routes, else as the router says. */
+  routes(): Record<string, string> {
+    return this.router.installs ? this.kernelRoutes() : this.router.routes()
   }
 
   /** A speaker on the node that announces and has its peer; it is closed with the LAN. */
@@ -127,23 +198,30 @@ export class Lan {
     )
   }
 
-  /** Waits until the router itself has exactly these routes from us: for those that do not install them. */
-  async learns(expected: Readonly<Record<string, string>>): Promise<void> {
-    const wanted = JSON.stringify(sorted(expected))
-    await eventually(`the router has ${wanted}`, () => {
-      const actual = JSON.stringify(sorted(this.router.routes()))
-      if (actual !== wanted) throw new Error(actual)
-      return true
-    })
+  /** Waits until the router itself has exactly these routes from us. */
+  async learns(expected: Readonly<Record<string, string>>, seconds = 15): Promise<void> {
+    await this.#become('the router has', { routes: () => this.router.routes(), expected, seconds })
   }
 
-  /** Waits until the switch's kernel has exactly these routes with gateways. */
+  /** Waits until the switch has exactly these routes (see `routes`). */
   async routesBecome(expected: Readonly<Record<string, string>>, seconds = 15): Promise<void> {
+    const what = this.router.installs ? "the switch's kernel has" : 'the router has'
+    await this.#become(what, { routes: () => this.routes(), expected, seconds })
+  }
+
+  async #become(
+    what: string,
+    {
+      routes,
+      expected,
+      seconds,
+    }: { routes: () => Record<string, string>; expected: Readonly<Record<string, string>>; seconds: number },
+  ): Promise<void> {
     const wanted = JSON.stringify(sorted(expected))
     await eventually(
-      `routes in the switch's kernel are ${wanted}`,
+      `${what} ${wanted}`,
       () => {
-        const actual = JSON.stringify(sorted(this.kernelRoutes()))
+        const actual = JSON.stringify(sorted(routes()))
         if (actual !== wanted) throw new Error(actual)
         return true
       },
@@ -151,8 +229,29 @@ export class Lan {
     )
   }
 
-  /** From now on notes every route via a gateway that the switch's kernel loses; the result gives their prefixes so far. */
-  async watchRemovedRoutes(): Promise<() => Promise<string[]>> {
+  /** From now on notes every route that the switch loses (see `routes`); the result gives their prefixes so far. */
+  watchRemovedRoutes(): Promise<() => Promise<string[]>> {
+    return this.router.installs ? this.#watchKernel() : this.#watchRouter()
+  }
+
+  /** Asks the router many times a second. */
+  async #watchRouter(): Promise<() => Promise<string[]>> {
+    const removed: string[] = []
+    let last = Object.keys(this.router.routes())
+    const look = () => {
+      const now = Object.keys(this.router.routes())
+      removed.push(...last.filter(prefix => !now.includes(prefix)))
+      last = now
+    }
+    const timer = setInterval(look, 100)
+    return async () => {
+      clearInterval(timer)
+      look()
+      return removed
+    }
+  }
+
+  async #watchKernel(): Promise<() => Promise<string[]>> {
     const monitor = this.network.spawn(this.switch, ['ip', 'monitor', 'route'])
     let text = ''
     void (async () => {

@@ -8,7 +8,18 @@ import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
 
+const BASE = [
+  'router id 10.9.0.254;',
+  'log stderr all;',
+  'protocol device {}',
+  'protocol direct { ipv4; ipv6; }', // iBGP next hops are looked up here
+  // What others put into the kernel's table leads to the next hops of a multihop session.
+  'protocol kernel { learn; graceful restart on; ipv4 { export where source = RTS_BGP; }; }',
+  'protocol kernel { learn; graceful restart on; ipv6 { export where source = RTS_BGP; }; }',
+]
+
 export class Bird implements Router {
+  readonly installs = true
   readonly #network: TestNetwork
   readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'bird-'))
@@ -20,10 +31,11 @@ export class Bird implements Router {
     this.#write(config)
   }
 
-  async start(): Promise<void> {
+  async start({ recovering } = { recovering: false }): Promise<void> {
     this.#process = this.#network.spawn(this.#namespace, [
       programPath('bird') ?? 'bird',
       '-f',
+      ...(recovering ? ['-R'] : []),
       ...['-c', `${this.#folder}/bird.conf`],
       ...['-s', `${this.#folder}/bird.ctl`],
     ])
@@ -35,6 +47,15 @@ export class Bird implements Router {
     this.#control('configure')
   }
 
+  deconfigure(): void {
+    writeFileSync(`${this.#folder}/bird.conf`, `${BASE.join('\n')}\n`)
+    this.#control('configure')
+  }
+
+  shutdown(text: string): void {
+    this.#control('disable', 'peer', `"${text}"`)
+  }
+
   established(): boolean {
     return this.show().includes('BGP state:          Established')
   }
@@ -43,6 +64,10 @@ export class Bird implements Router {
     const shown = this.#control('show', 'route', 'protocol', 'peer', 'all')
     const pairs = [...shown.matchAll(/^(\S+\/\d+)[\s\S]*?BGP\.next_hop: (\S+)/gm)]
     return Object.fromEntries(pairs.map(([, prefix = '', nextHop = '']) => [prefix, nextHop]))
+  }
+
+  route(prefix: string): string {
+    return this.#control('show', 'route', 'all', 'for', prefix)
   }
 
   refresh(): void {
@@ -57,6 +82,11 @@ export class Bird implements Router {
     this.#process?.kill(name)
   }
 
+  async stopForRestart(): Promise<void> {
+    this.#control('graceful', 'restart')
+    await this.#process?.exited
+  }
+
   close(): void {
     this.#process?.kill('SIGKILL')
     rmSync(this.#folder, { recursive: true, force: true })
@@ -66,17 +96,13 @@ export class Bird implements Router {
     return run(['birdc', '-s', `${this.#folder}/bird.ctl`, ...words], { mayFail: true }).stdout
   }
 
-  #write({ asNumber, routerId, neighbour }: RouterConfig): void {
+  #write({ asNumber, neighbour }: RouterConfig): void {
     const limit =
       neighbour.maximumPrefixes === undefined ? '' : `import limit ${neighbour.maximumPrefixes} action disable;`
     const extended = neighbour.extendedNextHop === true ? 'extended next hop on;' : ''
     const lines = [
-      `router id ${routerId};`,
-      'log stderr all;',
-      'protocol device {}',
-      'protocol direct { ipv4; ipv6; }', // iBGP next hops are looked up here
-      'protocol kernel { ipv4 { export where source = RTS_BGP; }; }',
-      'protocol kernel { ipv6 { export where source = RTS_BGP; }; }',
+      ...BASE,
+      ...(neighbour.bfd === true ? ['protocol bfd { interface "eth0" { interval 100 ms; multiplier 3; }; }'] : []),
       'protocol bgp peer {',
       `  local as ${asNumber};`,
       `  neighbor ${neighbour.address} as ${neighbour.asNumber};`,
@@ -88,6 +114,12 @@ export class Bird implements Router {
       ...(neighbour.password === undefined ? [] : [`  password "${neighbour.password}";`]),
       ...(neighbour.ttlSecurity === undefined ? [] : ['  ttl security on;']),
       ...(neighbour.fourOctetAs === false ? ['  enable as4 off;'] : []),
+      ...(neighbour.multihop === undefined ? [] : [`  multihop ${neighbour.multihop};`]),
+      ...(neighbour.role === undefined ? [] : [`  local role ${neighbour.role};`]),
+      ...(neighbour.bfd === true ? ['  bfd on;'] : []),
+      ...(neighbour.longLivedSeconds === undefined
+        ? []
+        : [`  long lived graceful restart on; long lived stale time ${neighbour.longLivedSeconds};`]),
       ...neighbour.families.map(family => `  ${family} { import all; export none; ${limit} ${extended} };`),
       '}',
     ]

@@ -1,8 +1,8 @@
 /**
  * ExaBGP as a peer: https://github.com/Exa-Networks/exabgp. It has no RIB: it prints what it receives as JSON lines, and from these
- * `routes` is computed. It keeps nothing over a restart, and refreshes nothing.
+ * `routes` is computed. It keeps nothing over a restart of its peer.
  */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, type TestNetwork } from '../support/namespaces.ts'
@@ -16,6 +16,7 @@ interface Line {
     readonly state?: string
     readonly message?: {
       readonly update?: {
+        readonly attribute?: object
         readonly announce?: Record<string, Record<string, { nlri: string }[]>>
         readonly withdraw?: Record<string, { nlri: string }[]>
       }
@@ -24,25 +25,34 @@ interface Line {
 }
 
 export class ExaBgp implements Router {
+  readonly installs = false
   readonly #network: TestNetwork
   readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'exabgp-'))
   readonly #address: string
+  readonly #neighbour: string
+  readonly #families: readonly string[]
   #process: Bun.Subprocess | undefined
 
   constructor(network: TestNetwork, namespace: string, config: RouterConfig) {
     this.#network = network
     this.#namespace = namespace
-    this.#address = config.neighbour.address.includes(':') ? 'fd00:9::254' : '10.9.0.254'
+    this.#neighbour = config.neighbour.address
+    this.#families = config.neighbour.families
+    this.#address = config.address
     // Keeps its output open: to ExaBGP, a helper that closed it is dead.
     const script = `#!/bin/sh\nwhile read -r line; do printf '%s\\n' "$line" >> ${this.#folder}/lines; done\n`
     writeFileSync(`${this.#folder}/log.sh`, script)
     chmodSync(`${this.#folder}/log.sh`, 0o755)
-    // Its helper runs as nobody.
+    // Its other helper hands on what is appended to a file.
+    writeFileSync(`${this.#folder}/ask.sh`, `#!/bin/sh\nexec tail -n +1 -f ${this.#folder}/commands\n`)
+    chmodSync(`${this.#folder}/ask.sh`, 0o755)
+    writeFileSync(`${this.#folder}/commands`, '')
+    // The helpers run as nobody.
     writeFileSync(`${this.#folder}/lines`, '')
     chmodSync(`${this.#folder}/lines`, 0o666)
     chmodSync(this.#folder, 0o755)
-    this.configure(config)
+    this.#write(config)
   }
 
   async start(): Promise<void> {
@@ -51,8 +61,6 @@ export class ExaBgp implements Router {
       exabgp_daemon_user: 'root',
       exabgp_api_cli: 'false',
       exabgp_log_destination: `${this.#folder}/log`,
-      exabgp_tcp_bind: this.#address,
-      exabgp_tcp_port: '179',
     }
     const command = [programPath('exabgp') ?? 'exabgp', `${this.#folder}/exabgp.conf`]
     this.#process = this.#network.spawn(this.#namespace, command, { env })
@@ -61,21 +69,48 @@ export class ExaBgp implements Router {
     })
   }
 
-  configure({ asNumber, routerId, neighbour }: RouterConfig): void {
+  configure(config: RouterConfig): void {
+    this.#write(config)
+    this.#process?.kill('SIGUSR1')
+  }
+
+  deconfigure(): void {
+    writeFileSync(`${this.#folder}/exabgp.conf`, `${this.#processes().join('\n')}\n`)
+    this.#process?.kill('SIGUSR1')
+  }
+
+  /** It has no words for us. */
+  shutdown(): void {
+    this.#ask('teardown 2')
+  }
+
+  #processes(): string[] {
+    return [
+      `process lines { run ${this.#folder}/log.sh; encoder json; }`,
+      `process ask { run ${this.#folder}/ask.sh; encoder text; }`,
+    ]
+  }
+
+  #ask(words: string): void {
+    appendFileSync(`${this.#folder}/commands`, `neighbor ${this.#neighbour} ${words}\n`)
+  }
+
+  #write({ asNumber, routerId, neighbour }: RouterConfig): void {
     const holdTime = neighbour.holdTimeSeconds ?? 90
     const lines = [
-      `process lines { run ${this.#folder}/log.sh; encoder json; }`,
+      ...this.#processes(),
       `neighbor ${neighbour.address} {`,
       `  router-id ${routerId}; local-address ${this.#address};`,
-      `  local-as ${asNumber}; peer-as ${neighbour.asNumber}; hold-time ${holdTime};`,
-      `  passive ${neighbour.passive === true};`,
+      `  local-as ${asNumber}; peer-as ${neighbour.fourOctetAs === false && neighbour.asNumber > 0xffff ? 23456 : neighbour.asNumber}; hold-time ${holdTime};`,
+      `  listen 179; passive ${neighbour.passive === true};`,
       ...(neighbour.password === undefined ? [] : [`  md5-password "${neighbour.password}";`]),
       ...(neighbour.ttlSecurity === undefined
         ? []
         : [`  incoming-ttl ${256 - neighbour.ttlSecurity}; outgoing-ttl 255;`]),
       `  family { ${neighbour.families.map(family => `${family} unicast;`).join(' ')} }`,
-      '  capability { graceful-restart 120; route-refresh enable; }',
-      '  api { processes [ lines ]; neighbor-changes; receive { parsed; update; } }',
+      `  capability { graceful-restart 120; route-refresh enable; asn4 ${neighbour.fourOctetAs === false ? 'disable' : 'enable'}; nexthop ${neighbour.extendedNextHop === true ? 'enable' : 'disable'}; }`,
+      ...(neighbour.extendedNextHop === true ? ['  nexthop { ipv4 unicast ipv6; }'] : []),
+      '  api { processes [ lines ask ]; neighbor-changes; receive { parsed; update; } }',
       '}',
     ]
     writeFileSync(`${this.#folder}/exabgp.conf`, `${lines.join('\n')}\n`)
@@ -102,8 +137,18 @@ export class ExaBgp implements Router {
     return routes
   }
 
-  /** It has no way to ask. */
-  refresh(): void {}
+  route(prefix: string): string {
+    const announcing = this.#lines().filter(({ neighbor }) =>
+      Object.values(neighbor.message?.update?.announce ?? {}).some(byNextHop =>
+        Object.values(byNextHop).some(prefixes => prefixes.some(({ nlri }) => nlri === prefix)),
+      ),
+    )
+    return JSON.stringify(announcing.at(-1)?.neighbor.message?.update?.attribute ?? {})
+  }
+
+  refresh(): void {
+    for (const family of this.#families) this.#ask(`announce route-refresh ${family} unicast`)
+  }
 
   show(): string {
     return readFileSync(`${this.#folder}/lines`, 'utf8')
@@ -111,6 +156,11 @@ export class ExaBgp implements Router {
 
   signal(name: NodeJS.Signals): void {
     this.#process?.kill(name)
+  }
+
+  async stopForRestart(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.exited
   }
 
   close(): void {

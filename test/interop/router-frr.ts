@@ -9,6 +9,7 @@ import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
 
 export class Frr implements Router {
+  readonly installs = true
   readonly #network: TestNetwork
   readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'frr-'))
@@ -22,15 +23,25 @@ export class Frr implements Router {
     chmodSync(this.#folder, 0o777)
     writeFileSync(`${this.#folder}/zebra.conf`, 'hostname zebra\n')
     writeFileSync(`${this.#folder}/bgpd.conf`, 'hostname bgpd\n')
+    writeFileSync(`${this.#folder}/bfdd.conf`, '')
     writeFileSync(`${this.#folder}/vtysh.conf`, '')
   }
 
-  async start(): Promise<void> {
+  async start({ recovering } = { recovering: false }): Promise<void> {
+    if (recovering) return await this.#startBgp()
     this.#spawn('zebra')
     await eventually(
       'zebra listens',
       () => run(['test', '-S', `${this.#folder}/zserv.api`], { mayFail: true }).status === 0,
     )
+    if (this.#config.neighbour.bfd === true) {
+      this.#spawn('bfdd')
+      await eventually('bfdd answers', () => this.#vtysh('show bfd peers').status === 0)
+    }
+    await this.#startBgp()
+  }
+
+  async #startBgp(): Promise<void> {
     this.#spawn('bgpd')
     await eventually('bgpd answers', () => this.#vtysh('show bgp summary').status === 0)
     this.configure(this.#config)
@@ -42,12 +53,30 @@ export class Frr implements Router {
     if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
   }
 
+  deconfigure(): void {
+    const { asNumber, neighbour } = this.#config
+    this.#vtysh('configure terminal', `router bgp ${asNumber}`, `no neighbor ${neighbour.address}`)
+  }
+
+  shutdown(text: string): void {
+    const { asNumber, neighbour } = this.#config
+    this.#vtysh(
+      'configure terminal',
+      `router bgp ${asNumber}`,
+      `neighbor ${neighbour.address} shutdown message ${text}`,
+    )
+  }
+
   established(): boolean {
     return this.show().includes('"bgpState":"Established"')
   }
 
   routes(): Record<string, string> {
     return Object.assign({}, ...this.#config.neighbour.families.map(family => this.#routesOf(family)))
+  }
+
+  route(prefix: string): string {
+    return this.#vtysh(`show bgp ${prefix.includes(':') ? 'ipv6' : 'ipv4'} unicast ${prefix}`).stdout
   }
 
   refresh(): void {
@@ -64,6 +93,13 @@ export class Frr implements Router {
     for (const process of this.#processes) process.kill(name)
   }
 
+  /** bgpd dies, zebra keeps its routes. */
+  async stopForRestart(): Promise<void> {
+    const bgpd = this.#processes.pop()
+    bgpd?.kill('SIGKILL')
+    await bgpd?.exited
+  }
+
   close(): void {
     this.signal('SIGKILL')
     rmSync(this.#folder, { recursive: true, force: true })
@@ -78,12 +114,13 @@ export class Frr implements Router {
     )
   }
 
-  #spawn(daemon: 'zebra' | 'bgpd'): void {
+  #spawn(daemon: 'zebra' | 'bgpd' | 'bfdd'): void {
     const folder = this.#folder
     const child = this.#network.spawn(this.#namespace, [
       // Beside zebra: OpenBGPD has a bgpd as well.
       join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
       ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
+      ...(daemon === 'bfdd' ? ['--bfdctl', `${folder}/bfdd.sock`] : []),
       ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
       ...['--log', `file:${folder}/${daemon}.log`],
     ])
@@ -112,6 +149,13 @@ function configuration({ asNumber, routerId, neighbour }: RouterConfig): string[
     `${off(neighbour.passive === true)}${peer} passive`,
     neighbour.password === undefined ? `no ${peer} password` : `${peer} password ${neighbour.password}`,
     ...(neighbour.ttlSecurity === undefined ? [] : [`${peer} ttl-security hops ${neighbour.ttlSecurity}`]),
+    ...(neighbour.fourOctetAs === false ? [`${peer} dont-capability-negotiate`] : []),
+    ...(neighbour.multihop === undefined ? [] : [`${peer} ebgp-multihop ${neighbour.multihop}`]),
+    ...(neighbour.role === undefined ? [] : [`${peer} local-role ${neighbour.role}`]),
+    ...(neighbour.bfd === true ? [`${peer} bfd 3 100 100`] : []),
+    ...(neighbour.longLivedSeconds === undefined
+      ? []
+      : [`bgp long-lived-graceful-restart stale-time ${neighbour.longLivedSeconds}`]),
     ...(neighbour.extendedNextHop === true ? [`${peer} capability extended-nexthop`] : []),
     ...neighbour.families.flatMap(family => [
       `address-family ${family} unicast`,

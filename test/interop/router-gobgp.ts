@@ -9,6 +9,7 @@ import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
 
 export class GoBgp implements Router {
+  readonly installs = false
   readonly #network: TestNetwork
   readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'gobgp-'))
@@ -22,9 +23,10 @@ export class GoBgp implements Router {
     this.#write()
   }
 
-  async start(): Promise<void> {
+  async start({ recovering } = { recovering: false }): Promise<void> {
     const file = `${this.#folder}/gobgp.json`
     const command = [programPath('gobgpd') ?? 'gobgpd', '-t', 'json', '-f', file, '--api-hosts', '127.0.0.1:50051']
+    if (recovering) command.push('-r')
     this.#process = this.#network.spawn(this.#namespace, command)
     await eventually('GoBGP answers', () => this.#gobgp('global').includes(this.#config.routerId))
   }
@@ -35,12 +37,24 @@ export class GoBgp implements Router {
     this.#process?.kill('SIGHUP')
   }
 
+  deconfigure(): void {
+    this.#gobgp('neighbor', 'del', this.#config.neighbour.address)
+  }
+
+  shutdown(text: string): void {
+    this.#gobgp('neighbor', this.#config.neighbour.address, 'shutdown', '--reason', text)
+  }
+
   established(): boolean {
     return this.show().includes('BGP state = ESTABLISHED')
   }
 
   routes(): Record<string, string> {
     return Object.assign({}, ...this.#config.neighbour.families.map(family => this.#routesOf(family)))
+  }
+
+  route(prefix: string): string {
+    return this.#gobgp('global', 'rib', prefix, '-a', prefix.includes(':') ? 'ipv6' : 'ipv4')
   }
 
   /** Looks at what it kept again; sends no ROUTE-REFRESH. */
@@ -54,6 +68,11 @@ export class GoBgp implements Router {
 
   signal(name: NodeJS.Signals): void {
     this.#process?.kill(name)
+  }
+
+  async stopForRestart(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.exited
   }
 
   close(): void {
@@ -92,13 +111,26 @@ export class GoBgp implements Router {
           timers: {
             config: { 'hold-time': holdTime, 'keepalive-interval': Math.floor(holdTime / 3), 'connect-retry': 2 },
           },
+          ...(neighbour.multihop !== undefined && {
+            'ebgp-multihop': { config: { enabled: true, 'multihop-ttl': neighbour.multihop } },
+          }),
           ...(neighbour.ttlSecurity !== undefined && {
             'ttl-security': { config: { enabled: true, 'ttl-min': 256 - neighbour.ttlSecurity } },
           }),
-          'graceful-restart': { config: { enabled: true, 'restart-time': 120, 'notification-enabled': true } },
+          'graceful-restart': {
+            config: {
+              enabled: true,
+              'restart-time': 120,
+              'notification-enabled': true,
+              'long-lived-enabled': neighbour.longLivedSeconds !== undefined,
+            },
+          },
           'afi-safis': neighbour.families.map(family => ({
             config: { 'afi-safi-name': `${family}-unicast` },
             'mp-graceful-restart': { config: { enabled: true } },
+            ...(neighbour.longLivedSeconds !== undefined && {
+              'long-lived-graceful-restart': { config: { enabled: true, 'restart-time': neighbour.longLivedSeconds } },
+            }),
             ...(neighbour.maximumPrefixes !== undefined && {
               'prefix-limit': { config: { 'max-prefixes': neighbour.maximumPrefixes } },
             }),
