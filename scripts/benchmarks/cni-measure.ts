@@ -23,15 +23,22 @@ export interface Measured {
   readonly add: readonly number[]
   readonly del: readonly number[]
   /** Milliseconds until all are done. */
-  readonly addAtOnce: number
-  readonly delAtOnce: number
+  readonly addAtOnce: readonly number[]
+  readonly delAtOnce: readonly number[]
   readonly megabytes: number
 }
 
 const UNMEASURED_ROUNDS = 3
+const ROUNDS_AT_ONCE = 3
 
 const task: Task = JSON.parse(process.argv[2] ?? '{}')
-const runs = task.plugins.map(plugin => ({ plugin, add: [] as number[], del: [] as number[] }))
+const runs = task.plugins.map(plugin => ({
+  plugin,
+  add: [] as number[],
+  del: [] as number[],
+  addAtOnce: [] as number[],
+  delAtOnce: [] as number[],
+}))
 const [pod = ''] = task.pods
 
 for (let round = -UNMEASURED_ROUNDS; round < task.rounds; round++) {
@@ -50,13 +57,17 @@ for (let round = -UNMEASURED_ROUNDS; round < task.rounds; round++) {
     }
   }
 }
-const measured: Measured[] = []
-for (const { plugin, add, del } of runs) {
-  const megabytes = Math.max(memory(plugin, 'ADD'), memory(plugin, 'DEL'))
-  const addAtOnce = await atOnce(plugin, 'ADD')
-  const delAtOnce = await atOnce(plugin, 'DEL')
-  measured.push({ name: plugin.name, add, del, addAtOnce, delAtOnce, megabytes })
+for (let round = 0; round < ROUNDS_AT_ONCE; round++) {
+  for (const { plugin, addAtOnce, delAtOnce } of runs) {
+    addAtOnce.push(await atOnce(plugin, 'ADD'))
+    delAtOnce.push(await atOnce(plugin, 'DEL'))
+  }
 }
+const measured: Measured[] = runs.map(({ plugin, ...times }) => ({
+  name: plugin.name,
+  ...times,
+  megabytes: Math.max(memory(plugin, 'ADD'), memory(plugin, 'DEL')),
+}))
 console.log(JSON.stringify(measured))
 
 /** In a call that is not timed. */

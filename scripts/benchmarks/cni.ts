@@ -139,9 +139,9 @@ function report(
     median(add).toFixed(1),
     ratio(median(add), reference && median(reference.add)),
     median(del).toFixed(1),
-    addAtOnce.toFixed(0),
-    ratio(addAtOnce, reference?.addAtOnce),
-    delAtOnce.toFixed(0),
+    median(addAtOnce).toFixed(0),
+    ratio(median(addAtOnce), reference && median(reference.addAtOnce)),
+    median(delAtOnce).toFixed(0),
     megabytes.toFixed(0),
   ])
   const heads = [
@@ -155,7 +155,7 @@ function report(
     'memory, MB',
   ]
   const table = markdownTable(heads, rows)
-  return `One pod after the other: medians of ${rounds}, start of the process and end included. Memory: the largest of the processes of a call; the node process, which does the work of the first row, has ${nodeMegabytes.toFixed(0)} MB.\n\n${table}`
+  return `One pod after the other: medians of ${rounds}, start of the process and end included. ${AT_ONCE} at once: medians of 3. Memory: the largest of the processes of a call; the node process, which does the work of the first row, has ${nodeMegabytes.toFixed(0)} MB.\n\n${table}`
 }
 
 function pluginsVersion(): string {
