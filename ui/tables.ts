@@ -59,7 +59,7 @@ function sessionName({ bgpPeer, node }: SessionRow): string {
 }
 
 /** A badge for a state of RFC 4271: Idle is down, Established is up, the others are on their way. */
-export function stateBadge(state: string): HTMLElement {
+function stateBadge(state: string): HTMLElement {
   return badge(state === 'Established' ? 'good' : state === 'Idle' ? 'bad' : 'wait', state)
 }
 

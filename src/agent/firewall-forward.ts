@@ -52,11 +52,6 @@ export function dropsForwarded(table: ForwardTable): boolean {
   return table.bases.some(base => placeIn(base, table) !== undefined)
 }
 
-/** Whether our rules stand where they should, with these prefixes. */
-export function acceptsForwarded(table: ForwardTable, prefixes: readonly string[]): boolean {
-  return forwardScript(table, prefixes) === undefined
-}
-
 /**
  * What to tell nft so that packets from and to `prefixes` pass the table; undefined when all is as it should be. No prefixes: our chain
  * and the jumps to it go.

@@ -88,7 +88,7 @@ function readFamily(family: Family): LegacyForward {
 }
 
 /** The FORWARD chain in the kernel's answers. */
-export function decodeForward(family: Family, info: Uint8Array, entries: Uint8Array): LegacyForward {
+function decodeForward(family: Family, info: Uint8Array, entries: Uint8Array): LegacyForward {
   const layout = LAYOUT[family]
   const infoView = new DataView(info.buffer, info.byteOffset, info.byteLength)
   const view = new DataView(entries.buffer, entries.byteOffset, entries.byteLength)

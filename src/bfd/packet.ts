@@ -37,7 +37,7 @@ export type Discard =
 
 export type DecodedPacket = { readonly packet: ControlPacket } | { readonly discard: Discard }
 
-export const PACKET_LENGTH = 24
+const PACKET_LENGTH = 24
 const LENGTH_WITH_AUTHENTICATION = 26
 
 const FLAG = {

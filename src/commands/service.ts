@@ -33,7 +33,7 @@ export function notifyService(state: string, log: Log): void {
   }
 }
 
-export type Stop = 'SIGTERM' | 'SIGINT'
+type Stop = 'SIGTERM' | 'SIGINT'
 
 /** Resolves at the first SIGTERM or SIGINT; `onDrain` is called at each SIGUSR2. A second stop signal ends the process at once. */
 export function untilSignal(onDrain?: () => void): Promise<Stop> {

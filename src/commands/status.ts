@@ -22,7 +22,7 @@ export function statusCommand(args: string[]): Promise<number> {
 }
 
 /** The text for people; `wide` adds the last events. Ages count from when the snapshot was taken. */
-export function formatStatus(snapshot: Snapshot, wide: boolean): string {
+function formatStatus(snapshot: Snapshot, wide: boolean): string {
   const now = Date.parse(snapshot.time)
   const lines = factsOf(snapshot, now)
   const width = Math.max(...lines.map(([name]) => name.length)) + 1

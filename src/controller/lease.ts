@@ -12,7 +12,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { within } from './writes.ts'
 
-export const LEASE_NAME = 'terway-edge-controller'
+const LEASE_NAME = 'terway-edge-controller'
 const LEASE_SECONDS = 15
 const RENEW_DEADLINE_MILLISECONDS = 10_000
 const RETRY_MILLISECONDS = 2_000

@@ -40,11 +40,6 @@ export function planSlices(wanted: readonly RouteEntry[], existing: readonly Rou
   }
 }
 
-/** Whether anything is to be written. */
-export function isUnchanged({ create, replace, remove }: SliceChanges): boolean {
-  return create.length + replace.length + remove.length === 0
-}
-
 /** The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in two slices stays in the first. */
 function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
   const kept: RouteEntry[] = []

@@ -10,7 +10,7 @@ import { isFields, SpecReader } from './spec-reader.ts'
 
 export type DecodedBGPPeer = { readonly peer: BGPPeer } | { readonly problems: readonly Problem[] }
 
-export const BGP_PEER_DEFAULTS = {
+const BGP_PEER_DEFAULTS = {
   peerPort: 179,
   holdTimeSeconds: 90,
   connectRetrySeconds: 30,

@@ -7,8 +7,8 @@
 import type { KubeObject } from '../kube/resources.ts'
 import { LAB_LABEL, type LabPlan, type LanPlan, NODE_POOL_LABEL, type NodePlan } from './plan.ts'
 
-export const SECRET_NAME = 'bgp-secret'
-export const SECRET_NAMESPACE = 'kube-system'
+const SECRET_NAME = 'bgp-secret'
+const SECRET_NAMESPACE = 'kube-system'
 const SECRET_KEY = 'password'
 
 /** A Node as a kubelet would register it. */

@@ -54,7 +54,7 @@ export function startProcess(book: LabBook, { name, namespace, command }: Proces
 }
 
 /** Field 22 of /proc/PID/stat; undefined when there is no such process or it is only waiting to be reaped. */
-export function startTimeOf(pid: number): string | undefined {
+function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ') // from field 3, the state

@@ -16,7 +16,6 @@ const SYMBOLS = {
   connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
   accept4: { args: ['i32', 'ptr', 'ptr', 'i32'], returns: 'i32' },
   getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
-  getpeername: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
   send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: FFIType.i64_fast },
   sendto: { args: ['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], returns: FFIType.i64_fast },
   recv: { args: ['i32', 'ptr', 'u64', 'i32'], returns: FFIType.i64_fast },
@@ -25,7 +24,6 @@ const SYMBOLS = {
   close: { args: ['i32'], returns: 'i32' },
   flock: { args: ['i32', 'i32'], returns: 'i32' },
   setns: { args: ['i32', 'i32'], returns: 'i32' },
-  unshare: { args: ['i32'], returns: 'i32' },
   prctl: { args: ['i32', 'u64', 'u64', 'u64', 'u64'], returns: 'i32' },
   getuid: { args: [], returns: 'u32' },
   if_nametoindex: { args: ['ptr'], returns: 'u32' },
@@ -165,7 +163,7 @@ export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const
 /** flock(2) operations. */
 export const LOCK = { SH: 1, EX: 2, NB: 4, UN: 8 } as const
-export const CLONE_NEWNET = 0x40000000
+const CLONE_NEWNET = 0x40000000
 
 export function socket(domain: number, type: number, protocol: number): number {
   return checked('socket', libc().socket(domain, type | SOCK.CLOEXEC, protocol))
@@ -249,19 +247,10 @@ export function connect(fd: number, address: Uint8Array): 0 | typeof ERRNO.EINPR
 
 /** The struct sockaddr that a socket is bound to. */
 export function getSocketName(fd: number): Uint8Array {
-  return nameOf('getsockname', fd)
-}
-
-/** The struct sockaddr that a socket is connected to. */
-export function getPeerName(fd: number): Uint8Array {
-  return nameOf('getpeername', fd)
-}
-
-function nameOf(call: 'getsockname' | 'getpeername', fd: number): Uint8Array {
   const name = pinned(new Uint8Array(128))
   const length = new Uint32Array([128])
   void length.buffer
-  checked(call, libc()[call](fd, ptr(name), ptr(length)))
+  checked('getsockname', libc().getsockname(fd, ptr(name), ptr(length)))
   return name.subarray(0, length[0] ?? 0)
 }
 
@@ -305,10 +294,6 @@ export function close(fd: number): void {
 /** Locks an open file; throws EAGAIN with `LOCK.NB` when another holds it. The lock dies with its holder. */
 export function flock(fd: number, operation: number): void {
   checked('flock', libc().flock(fd, operation))
-}
-
-export function unshareNetwork(): void {
-  checked('unshare', libc().unshare(CLONE_NEWNET))
 }
 
 /**

@@ -23,12 +23,13 @@ export interface AddressSpec {
 
 /** Adds an address; EEXIST when the interface has it. */
 export function addAddress(spec: AddressSpec): Request {
-  return writeAddress('add', RTM.NEWADDR, spec)
-}
-
-/** Deletes an address; EADDRNOTAVAIL when the interface does not have it. */
-export function deleteAddress(spec: AddressSpec): Request {
-  return writeAddress('delete', RTM.DELADDR, spec)
+  const text = `add address ${spec.address}/${spec.prefixLength} on interface ${spec.interface}`
+  return request({ text, type: RTM.NEWADDR, flags: NLM_F.CREATE | NLM_F.EXCL }, encoder => {
+    const bytes = addressBytes(spec.address)
+    encoder.u8(afOf(familyOf(spec.address)), spec.prefixLength, 0, spec.scope ?? RT_SCOPE.UNIVERSE).u32(spec.interface)
+    encoder.bytesAttribute(IFA.LOCAL, bytes).bytesAttribute(IFA.ADDRESS, bytes)
+    if (spec.flags !== undefined) encoder.u32Attribute(IFA.FLAGS, spec.flags)
+  })
 }
 
 export function dumpAddressesRequest(): Request {
@@ -56,15 +57,4 @@ export function decodeAddress(body: Uint8Array): InterfaceAddress | undefined {
     scope: header.getUint8(3),
     flags,
   }
-}
-
-function writeAddress(verb: 'add' | 'delete', type: number, spec: AddressSpec): Request {
-  const text = `${verb} address ${spec.address}/${spec.prefixLength} on interface ${spec.interface}`
-  const flags = verb === 'add' ? NLM_F.CREATE | NLM_F.EXCL : 0
-  return request({ text, type, flags }, encoder => {
-    const bytes = addressBytes(spec.address)
-    encoder.u8(afOf(familyOf(spec.address)), spec.prefixLength, 0, spec.scope ?? RT_SCOPE.UNIVERSE).u32(spec.interface)
-    encoder.bytesAttribute(IFA.LOCAL, bytes).bytesAttribute(IFA.ADDRESS, bytes)
-    if (spec.flags !== undefined) encoder.u32Attribute(IFA.FLAGS, spec.flags)
-  })
 }

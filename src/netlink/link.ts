@@ -9,8 +9,6 @@ import { checkDecoded, type Request, request, structure } from './message.ts'
 import type { Link } from './types.ts'
 
 const IFINFOMSG_LENGTH = 16
-/** IFNAMSIZ less the terminating zero. */
-export const INTERFACE_NAME_LENGTH = 15
 
 /** A link by its index, or by its name. */
 export type LinkReference = number | string

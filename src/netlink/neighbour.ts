@@ -21,17 +21,12 @@ export interface NeighbourSpec {
 
 /** Writes a permanent entry, in place of what is there. */
 export function replaceNeighbour(spec: NeighbourSpec & { readonly hardwareAddress: string }): Request {
-  return writeNeighbour('replace neighbour', RTM.NEWNEIGH, spec)
+  return writeNeighbour('replace neighbour', spec)
 }
 
 /** Makes this machine answer ARP or ND for an address on that interface. */
 export function addProxy(spec: Omit<NeighbourSpec, 'hardwareAddress'>): Request {
-  return writeNeighbour('add proxy', RTM.NEWNEIGH, spec)
-}
-
-/** Deletes an entry; without a hardware address the proxy entry. ENOENT when there is none. */
-export function deleteNeighbour(spec: NeighbourSpec): Request {
-  return writeNeighbour('delete neighbour', RTM.DELNEIGH, spec)
+  return writeNeighbour('add proxy', spec)
 }
 
 /** Dumps entries, not proxies. */
@@ -59,11 +54,10 @@ export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
   }
 }
 
-function writeNeighbour(verb: string, type: number, spec: NeighbourSpec): Request {
+function writeNeighbour(verb: string, spec: NeighbourSpec): Request {
   const text = `${verb} ${spec.address} on interface ${spec.interface}`
-  const flags = type === RTM.NEWNEIGH ? NLM_F.CREATE | NLM_F.REPLACE : 0
   const proxy = spec.hardwareAddress === undefined
-  return request({ text, type, flags }, encoder => {
+  return request({ text, type: RTM.NEWNEIGH, flags: NLM_F.CREATE | NLM_F.REPLACE }, encoder => {
     encoder
       .u8(afOf(familyOf(spec.address)), 0)
       .u16(0)

@@ -20,8 +20,8 @@ export interface FeedOptions extends SnapshotSource {
   readonly onError: (error: unknown) => void
 }
 
-export const HEARTBEAT_MILLISECONDS = 15_000
-export const COALESCE_MILLISECONDS = 250
+const HEARTBEAT_MILLISECONDS = 15_000
+const COALESCE_MILLISECONDS = 250
 /** Heartbeats that a client may leave unread before it is dropped. */
 const PATIENCE = 4
 
@@ -153,7 +153,7 @@ const encoder = new TextEncoder()
 const HEARTBEAT = encoder.encode(': heartbeat\n\n')
 
 /** One `snapshot` event. JSON has no raw line ends, so its text is one `data` line. */
-export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+function encodeSnapshot(snapshot: Snapshot): Uint8Array {
   return encoder.encode(`event: snapshot\ndata: ${JSON.stringify(snapshot)}\n\n`)
 }
 

@@ -56,7 +56,7 @@ export const CRD_RESOURCE: Resource = builtIn({
   columns: CRD_COLUMNS,
 })
 
-export const NAMESPACE_RESOURCE: Resource = builtIn({
+const NAMESPACE_RESOURCE: Resource = builtIn({
   kind: 'Namespace',
   plural: 'namespaces',
   shortNames: ['ns'],

@@ -18,10 +18,10 @@ function column(name: string, cell: Cell, options: Partial<Pick<Column, 'priorit
   return { name, type: 'string', priority: 0, description: '', cell, ...options }
 }
 
-export const NAME_COLUMN = column('Name', object => textAt(object, 'metadata', 'name'), { format: 'name' })
+const NAME_COLUMN = column('Name', object => textAt(object, 'metadata', 'name'), { format: 'name' })
 const wide = { priority: 1 } as const
 
-export const AGE_COLUMN = column('Age', (object, now) => age(textAt(object, 'metadata', 'creationTimestamp'), now))
+const AGE_COLUMN = column('Age', (object, now) => age(textAt(object, 'metadata', 'creationTimestamp'), now))
 
 export const DEFAULT_COLUMNS: readonly Column[] = [NAME_COLUMN, AGE_COLUMN]
 

@@ -32,7 +32,7 @@ interface WatchPorts {
 }
 
 /** What one store event is to a client that selects with `matches`; undefined when it is nothing. */
-export function watchEvent(event: StoreEvent, matches: Matches): { type: string; object: JsonObject } | undefined {
+function watchEvent(event: StoreEvent, matches: Matches): { type: string; object: JsonObject } | undefined {
   const was = event.previous !== undefined && matches(event.previous)
   const is = event.type !== 'DELETED' && matches(event.object)
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: event.object }
