@@ -152,6 +152,21 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   parting.defer(() => status.close())
   log.info({ address: status.url, node: self, version }, `terway-edge ${parts.command} started`)
   view.onChange(changed)
+  // from here on a signal finds parts that are to be ended in order
+  const stopped = untilSignal(() => {
+    if (drained || speaker === undefined) return
+    drained = true
+    log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
+    const forewarnMilliseconds = config.bgp.drainSeconds * 1000
+    speaker
+      .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
+      .then(() => {
+        changed()
+        writeFileWhole(drainedFile, '')
+      })
+      // a process that ended over this would be started again, and announce again
+      .catch(error => log.error({ detail: errorText(error) }, 'drained, but nobody can be told'))
+  })
   if (parts.agent) {
     const firewall = createFirewall({
       clock,
@@ -196,20 +211,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   }
   notifyService('READY=1', log)
 
-  const signal = await untilSignal(() => {
-    if (drained || speaker === undefined) return
-    drained = true
-    log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
-    const forewarnMilliseconds = config.bgp.drainSeconds * 1000
-    speaker
-      .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
-      .then(() => {
-        changed()
-        writeFileWhole(drainedFile, '')
-      })
-      // a process that ended over this would be started again, and announce again
-      .catch(error => log.error({ detail: errorText(error) }, 'drained, but nobody can be told'))
-  })
+  const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
 }
