@@ -3,7 +3,7 @@
  * sessions are. Pure. A BGPPeer with a problem disturbs no other one, and its own good parts go on.
  */
 import { decodePassword } from '../kube/bgp-password.ts'
-import type { BGPPeer, BGPPeerObject, SpeakerStatus } from '../kube/bgp-peer.ts'
+import { type BGPPeer, type BGPPeerObject, compareByAge, type SpeakerStatus } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import { parseNodeSelector, selects } from '../kube/node-selector.ts'
@@ -93,9 +93,9 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
     const message = `${unknown.join(', ')} ${subject} of this cluster; correct spec.localSpeakers (see kubectl get nodes)`
     return { status: 'False', reason: 'UnknownSpeaker', message }
   }
-  const twin = all.find(other => other.name < peer.name && sharesSession(other, peer))
+  const twin = all.find(other => compareByAge(other, peer) < 0 && sharesSession(other, peer))
   if (twin !== undefined) {
-    const message = `BGPPeer ${twin.name} opens the same sessions (same speaker, peerIP and peerPort); delete one of the two`
+    const message = `BGPPeer ${twin.name}, which was there first, opens the same sessions (same speaker, peerIP and peerPort); delete one of the two`
     return { status: 'False', reason: 'DuplicatePeer', message }
   }
   if (authPassword !== undefined) {

@@ -54,7 +54,16 @@ export interface BGPPeer {
   readonly name: string
   readonly uid: string
   readonly generation: number
+  /** RFC 3339. Of two that want the same session the older has it. */
+  readonly createdAt?: string
   readonly spec: BGPPeerSpec
+}
+
+/** Orders BGPPeers by age, those of one second by name: a new one never takes the session of one that works. */
+export function compareByAge(a: BGPPeer, b: BGPPeer): number {
+  const [x, y] = [a.createdAt ?? '', b.createdAt ?? '']
+  if (x !== y) return x < y ? -1 : 1
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
 }
 
 /** The state of one speaker's session, written by that speaker alone. States are spelled as in RFC 4271 section 8.2.2. */

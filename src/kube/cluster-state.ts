@@ -59,8 +59,8 @@ function sliceOf(name: string, entries: unknown): readonly RouteEntry[] {
 }
 
 function peerOf(name: string, peer: unknown): BGPPeer {
-  const { uid, generation, spec } = isFields(peer) ? peer : {}
-  const decoded = decodeBGPPeer({ metadata: { name, uid, generation }, spec })
+  const { uid, generation, createdAt, spec } = isFields(peer) ? peer : {}
+  const decoded = decodeBGPPeer({ metadata: { name, uid, generation, creationTimestamp: createdAt }, spec })
   if ('peer' in decoded) return decoded.peer
   throw new Error(`${name}: ${decoded.problems.map(({ path, message }) => `${path} ${message}`).join(', ')}`)
 }

@@ -36,12 +36,13 @@ export function decodeBGPPeer(object: unknown): DecodedBGPPeer {
   const reader = new SpecReader(object.spec, 'spec')
   const spec = readSpec(reader)
   if (reader.problems.length > 0 || spec === undefined) return { problems: reader.problems }
-  const { name, uid, generation } = object.metadata
+  const { name, uid, generation, creationTimestamp } = object.metadata
   return {
     peer: {
       name,
       uid: typeof uid === 'string' ? uid : '',
       generation: typeof generation === 'number' ? generation : 0,
+      ...(typeof creationTimestamp === 'string' ? { createdAt: creationTimestamp } : {}),
       spec,
     },
   }

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { Announcement, PeerConfig } from '../bgp/speaker-types.ts'
-import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { type BGPPeer, compareByAge } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
@@ -56,7 +56,7 @@ export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
   const peers: PeerConfig[] = []
   const announcements = new Map<string, readonly Announcement[]>()
   const taken = new Map<string, string>()
-  for (const peer of spokenTo(input.self, input.view)) {
+  for (const peer of [...spokenTo(input.self, input.view)].sort(compareByAge)) {
     const owner = taken.get(peer.spec.peerIP)
     if (owner !== undefined) {
       const message = `${peer.spec.peerIP} is already the peer of BGPPeer ${owner} on ${input.self}: one session per peer address; give this one another peerIP or remove one of them`
@@ -69,6 +69,7 @@ export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
     peers.push(config)
     announcements.set(peer.name, announcementsFor(peer, input, problems))
   }
+  peers.sort((a, b) => (a.key < b.key ? -1 : 1))
   const bfd = desiredBfd(peers, input.view.peers)
   return { peers, announcements, bfd: bfd.sessions, problems: [...problems, ...bfd.problems] }
 }

@@ -111,7 +111,24 @@ test.each([
   expect([accepted.status, accepted.reason]).toEqual([status as 'True' | 'False' | 'Unknown', reason])
 })
 
-test('two BGPPeers that would open the same session: the second by name is refused', () => {
+test('two BGPPeers that would open the same session: the younger is refused, whatever their names', () => {
+  const made = (name: string, creationTimestamp: string) => {
+    const object = peer(name)
+    return { ...object, metadata: { ...object.metadata, creationTimestamp } }
+  }
+  const results = evaluatePeers({
+    peers: [made('a', '2026-01-01T00:00:01Z'), made('b', '2026-01-01T00:00:00Z')],
+    nodes: NODES,
+    published: new Map([['b', ['node-1']]]),
+    secret: () => undefined,
+  })
+  expect(results.map(({ name, accepted, members }) => [name, accepted.reason, members.length])).toEqual([
+    ['a', 'DuplicatePeer', 0],
+    ['b', 'Accepted', 3],
+  ])
+})
+
+test('two BGPPeers that would open the same session, of one age: the second by name is refused', () => {
   const results = evaluatePeers({
     peers: [peer('b'), peer('a'), peer('c', { peerPort: 1179 }), peer('d', { localSpeakers: ['node-4'] })],
     nodes: NODES,

@@ -23,7 +23,8 @@ const SPEC = {
 }
 
 function peer(spec: object = SPEC, uid = 'u1'): KubeObject {
-  return { apiVersion: '', kind: 'BGPPeer', metadata: { name: 'peer', uid, generation: 1 }, spec } as KubeObject
+  const metadata = { name: 'peer', uid, generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' }
+  return { apiVersion: '', kind: 'BGPPeer', metadata, spec } as KubeObject
 }
 function slice(name: string, entries: unknown): KubeObject {
   return { apiVersion: '', kind: 'RouteSlice', metadata: { name }, entries } as KubeObject

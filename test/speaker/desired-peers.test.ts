@@ -164,6 +164,15 @@ test('of two BGPPeers with one peer address the first by name has the session', 
   expect(problems).toMatchObject([{ bgpPeer: 'b', kind: 'PeerTaken' }])
 })
 
+test('a new BGPPeer does not take the session of an older one, whatever their names', () => {
+  const older = { ...bgpPeer('b'), createdAt: '2026-01-01T00:00:00Z' }
+  const younger = { ...bgpPeer('a'), createdAt: '2026-01-01T00:00:01Z' }
+  const other = { ...bgpPeer('c', { peerIP: '172.16.0.3' }), createdAt: '2025-01-01T00:00:00Z' }
+  const { peers, problems } = desired(view({ peers: [younger, older, other] }))
+  expect(peers.map(({ key }) => key)).toEqual(['b', 'c'])
+  expect(problems).toMatchObject([{ bgpPeer: 'a', kind: 'PeerTaken' }])
+})
+
 test('a LAN of IPv6 alone: IPv4 prefixes have the IPv6 address of their node as next hop (RFC 8950)', () => {
   const entries = [
     { node: 'node-1', addresses: ['fe80::11', 'fd00::11'], podCIDRs: ['10.0.1.0/25', 'fd01:1::/64'], peers: ['peer'] },
