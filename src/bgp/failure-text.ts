@@ -3,6 +3,7 @@
  */
 import { describeNotification, hardResetReason } from './errors.ts'
 import type { Down } from './fsm-types.ts'
+import { OPERATOR } from './idle-hold.ts'
 import type { Notification } from './message-types.ts'
 import { Cease, ErrorCode, OpenError } from './registry.ts'
 import type { PeerConfig, SessionError, SessionErrorKind } from './speaker-types.ts'
@@ -155,7 +156,7 @@ function receivedText(message: Notification, config: PeerConfig): string {
   if (inner.code !== ErrorCode.Cease) return text
   switch (inner.subcode) {
     case Cease.MaximumPrefixesReached:
-      return `${text}: raise its limit of prefixes for this neighbour`
+      return `${text}: raise its limit of prefixes for this neighbour; this node waits ${OPERATOR.initialMilliseconds / 1000} s before it tries again, and longer each time`
     case Cease.AdministrativeShutdown:
       return `${text}: it was shut down there on purpose`
     case Cease.PeerDeconfigured:

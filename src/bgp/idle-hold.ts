@@ -26,7 +26,7 @@ function ofConnection(connectRetrySeconds: number): IdleHold {
 const DISAGREEMENT: IdleHold = { initialMilliseconds: 5000, maximumMilliseconds: 120_000, refusesIncoming: false }
 const OUR_REFUSAL: IdleHold = { ...DISAGREEMENT, refusesIncoming: true }
 /** An operator of the peer has to act first: maximum prefixes, shutdown, de-configured, resources. */
-const OPERATOR: IdleHold = { initialMilliseconds: 30_000, maximumMilliseconds: 600_000, refusesIncoming: false }
+export const OPERATOR: IdleHold = { initialMilliseconds: 30_000, maximumMilliseconds: 600_000, refusesIncoming: false }
 
 const OPERATOR_ACTS: readonly number[] = [
   Cease.MaximumPrefixesReached,

@@ -1,6 +1,6 @@
 /**
  * Strangers, and whoever sits at a peer's address, against the listening port: an established session does not notice, and what they
- * can make us hold is bounded.
+ * can make us hold is bounded: one connection that waits for its OPEN, with the octets of one message, for a minute.
  */
 import { expect } from 'bun:test'
 import { readdirSync } from 'node:fs'
@@ -15,6 +15,9 @@ import { ROUTER_NEEDS } from './routers.ts'
 
 const ROUTES = [{ prefix: '10.0.1.0/25', nextHop: '10.9.0.11' }]
 const CONNECTIONS = 300
+/** Ten times what all of them may make us keep. */
+const GARBAGE = new Uint8Array(64 * 1024).fill(0xff)
+const HEAP_OCTETS = 10 * 1024 * 1024
 
 testNeeding(...ROUTER_NEEDS.bird)(
   'connections, half messages and a byte at a time do not disturb an established session',
@@ -28,6 +31,7 @@ testNeeding(...ROUTER_NEEDS.bird)(
       await lan.routesBecome({ '10.0.1.0/25': '10.9.0.11' })
       const openFiles = () => readdirSync('/proc/self/fd').length
       const before = openFiles()
+      const held0 = heapOctets()
 
       const attacker = createTransport({
         clock: systemClock,
@@ -52,16 +56,43 @@ testNeeding(...ROUTER_NEEDS.bird)(
             },
           })
           result.write(new Uint8Array(count % 18).fill(0xff)) // less than a header
+          if (count % 3 === 0) result.write(GARBAGE) // a header that is none, and much behind it
         })
       }
       await eventually('every attempt has an answer', () => answers === CONNECTIONS)
       await eventually('all but one are closed', () => held.filter(({ alive }) => alive).length <= 1)
-      for (const { connection, alive } of held)
-        if (alive) for (let n = 0; n < 20; n++) connection.write(Uint8Array.of(0xff))
+      // A header of a KEEPALIVE, an octet a second: never done, and no harm.
+      const slow = await new Promise<Connection>(resolve => {
+        const to = {
+          address: NODE.ipv4,
+          port: 179,
+          ttl: 64,
+          timeoutMilliseconds: 5000,
+          sourceAddress: SWITCH.ipv4,
+        }
+        attacker.connect(to, result => {
+          if (isConnection(result)) resolve(result)
+        })
+      })
+      let slowEnded = false
+      slow.attach({
+        data: () => {},
+        drained: () => {},
+        ended: () => {
+          slowEnded = true
+        },
+      })
+      for (let second = 0; second < 5; second++) {
+        slow.write(Uint8Array.of(0xff))
+        await Bun.sleep(1000)
+      }
+      expect(slowEnded).toBe(false)
 
       expect(openFiles() - before).toBeLessThan(10)
+      expect(heapOctets() - held0).toBeLessThan(HEAP_OCTETS)
       expect(running.speaker.sessions()[0]).toMatchObject({ state: 'Established', flaps: 0 })
       expect(running.events.map(({ kind }) => kind)).toEqual(['established'])
+      slow.abort()
       for (const { connection } of held) connection.abort()
     } finally {
       await lan.close()
@@ -69,3 +100,9 @@ testNeeding(...ROUTER_NEEDS.bird)(
   },
   60_000,
 )
+
+/** What lives on the heap of this process, attackers included. */
+function heapOctets(): number {
+  Bun.gc(true)
+  return process.memoryUsage().heapUsed
+}

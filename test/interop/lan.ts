@@ -7,7 +7,7 @@ import type { Announcement, PeerConfig, SessionEvent, Speaker } from '../../src/
 import { createTransport } from '../../src/bgp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
-import { silentLog } from '../../src/lib/log.ts'
+import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import type { Neighbour, Router, RouterConfig } from './router-types.ts'
@@ -43,6 +43,8 @@ export class Lan {
   readonly switch: string
   readonly config: PeerConfig
   readonly routerConfig: RouterConfig
+  /** What the speakers have logged as a warning or an error. */
+  readonly logLines: (LogFields & { readonly msg: string })[] = []
   readonly #speakers: RunningSpeaker[] = []
 
   constructor(kind: RouterKind, options: LanOptions = {}) {
@@ -85,6 +87,14 @@ export class Lan {
       ...(neighbour.ttlSecurity !== undefined && { ttlSecurity: neighbour.ttlSecurity }),
       ...options.peer,
     }
+  }
+
+  #log(): Log {
+    const note = (fields: LogFields, msg: string) => {
+      this.logLines.push({ ...fields, msg })
+    }
+    const log: Log = { ...silentLog, warn: note, error: note, child: () => log }
+    return log
   }
 
   #wire(): void {
@@ -155,7 +165,7 @@ export class Lan {
   speaker(announcements: readonly Announcement[], options: { restarting?: boolean } = {}): RunningSpeaker {
     const speaker = createSpeaker({
       clock: systemClock,
-      log: silentLog,
+      log: this.#log(),
       listen: { port: 179 },
       restarting: options.restarting ?? false,
       transport: createTransport({
