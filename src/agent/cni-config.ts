@@ -1,6 +1,8 @@
 /**
  * The CNI configuration that tells the container runtime to use this node's plugin: a file that is there exactly while the node can wire
  * pods. The runtime takes the first of the folder in order of names, hence `10-`. Loopback is the runtime's own business.
+ *
+ * Says nothing about addresses but the podCIDRs: the plugin hands them out by itself (src/cni).
  */
 import { join } from 'node:path'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'

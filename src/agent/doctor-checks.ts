@@ -330,7 +330,7 @@ function peer(facts: PeerFacts): Check {
 function peerRemedy(kind: string, { password }: PeerFacts): string {
   switch (kind) {
     case 'refused':
-      return 'the peer does not take BGP from this address: add this node as neighbour there'
+      return 'the peer does not take BGP from this address: add this node as a peer there'
     case 'timed-out':
       return password
         ? 'the password differs (a wrong TCP MD5 key is met with silence), or something drops port 179 on the way'

@@ -1,4 +1,7 @@
-/** What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that the runtime would take instead. */
+/**
+ * What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that the runtime would take instead. Writes
+ * nothing and judges nothing (doctor-checks.ts does).
+ */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'

@@ -1,5 +1,5 @@
 /**
- * Addresses that no pod route may cover: a route over the gateway or a neighbour would cut this node off from it. Asked once per podCIDR,
+ * Addresses that no pod route may cover: a route over the gateway or another node would cut this node off from it. Asked once per podCIDR,
  * of which there may be thousands: by binary search. Pure.
  */
 import { addressBytes, type Family, familyOf, formatAddress } from '../lib/ip.ts'

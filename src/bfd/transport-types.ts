@@ -1,4 +1,4 @@
-/** What the sessions need of the network: packets out to one peer, packets in from all. transport.ts does it with UDP sockets. */
+/** What the sessions need of the network: packets out to one peer, packets in from all. transport.ts does it with UDP sockets. No state of a session is here. */
 
 /** One end-to-end path of RFC 5881. */
 export interface Endpoint {

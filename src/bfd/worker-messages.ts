@@ -1,4 +1,4 @@
-/** What the main thread and the worker say to each other (structured clones). */
+/** What the main thread and the worker say to each other (structured clones). No function and no class passes between them. */
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
 import type { EngineLogFields } from './engine.ts'
 

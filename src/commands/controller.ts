@@ -88,7 +88,7 @@ export function controllerCommand(args: string[]): Promise<number> {
       onChange: listener => controller.onChange(listener),
     })
     parting.defer(() => status.close())
-    log.info({ address: status.url, name: identity, version }, 'terway-edge controller started')
+    log.info({ address: status.url, command: 'controller', name: identity, version }, 'terway-edge started')
     notifyService('READY=1', log)
     const signal = await untilSignal()
     log.info({ reason: signal }, 'stopping')

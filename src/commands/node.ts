@@ -150,7 +150,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     },
   })
   parting.defer(() => status.close())
-  log.info({ address: status.url, node: self, version }, `terway-edge ${parts.command} started`)
+  log.info({ address: status.url, command: parts.command, node: self, version }, 'terway-edge started')
   view.onChange(changed)
   // from here on a signal finds parts that are to be ended in order
   const stopped = untilSignal(() => {

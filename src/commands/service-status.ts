@@ -1,5 +1,6 @@
 /**
- * What the snapshots of both roles have in common: the view of the API server, and the last events as this process recorded them.
+ * What the snapshots of both roles have in common: the view of the API server, and the last events as this process recorded them. What one
+ * role alone shows is in node-snapshot.ts and controller.ts.
  */
 
 import type { EventRecorder, KubeEvent } from '../kube/api.ts'

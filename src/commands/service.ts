@@ -1,6 +1,6 @@
 /**
  * What a long-running subcommand shares: the notification of systemd, waiting for a signal, the file that names the process, and the
- * checks before anything is touched.
+ * checks before anything is touched. Starts and ends no part by itself.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,7 @@
 /**
  * The format of `cluster.json` in the state folder: the last good inputs of a node, from which it starts when the API server is out of reach.
  * The file holds passwords in clear text (the kernel needs them so), hence mode 0600. It is untrusted when read: its objects go through
- * the same decoders as those of the API server.
+ * the same decoders as those of the API server. What goes into it is decided in merge-cluster.ts.
  */
 import { join } from 'node:path'
 import { errorText } from '../lib/errors.ts'

@@ -1,6 +1,6 @@
 /**
  * TCP across network namespaces from one process: a socket belongs for ever to the namespace it was made in. Sockets are made inside, by
- * system calls; Bun takes them over once they listen or are connected.
+ * system calls; Bun takes them over once they listen or are connected. Bytes are passed on in relay.ts, not here.
  */
 
 import { parseSocketAddress, socketAddress } from '../bgp/socket-address.ts'

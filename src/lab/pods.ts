@@ -1,6 +1,7 @@
 /**
  * The lab's pods: a namespace each, wired by calling the CNI plugin just as a container runtime does (CNI 1.1.0 section 2): the
  * configuration that the agent wrote on stdin, the parameters in the environment, inside the node's network namespace.
+ * Nothing is wired by hand: what the plugin does not do is not there.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'

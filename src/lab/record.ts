@@ -65,7 +65,7 @@ export function readRecord(directory: string): LabRecord | undefined {
   if (typeof value !== 'object' || value === null || !('phase' in value) || !('namespaces' in value)) {
     throw new UserError(`${recordFile(directory)} is not the record of a lab`)
   }
-  return value as LabRecord // written by `writeRecord` alone, whole, in a folder of mode 0700
+  return value as LabRecord // written by `LabBook` alone, whole, with mode 0600
 }
 
 /** A record that is written at each change. */

@@ -1,6 +1,7 @@
 /**
  * The files that protect the status interface, as the configuration names them: a bearer token, a certificate with its key, and the CA
- * of the clients. Read once, at start.
+ * of the clients. Read once, at start: a file that changes counts after a
+ * restart. Who is let in is decided in access.ts.
  */
 import { readFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'

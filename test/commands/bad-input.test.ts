@@ -185,7 +185,7 @@ testNeeding('root', 'unshare')(
       .trim()
       .split('\n')
       .map(line => JSON.parse(line) as { msg: string; reason?: string })
-    expect(lines[0]?.msg).toBe('terway-edge node started')
+    expect(lines[0]).toMatchObject({ msg: 'terway-edge started', command: 'node' })
     expect(lines.filter(({ reason }) => reason?.includes('does not answer')).length).toBeGreaterThan(0)
     expect(lines.length).toBeLessThan(12)
     expect(existsSync(join(state, 'process.json'))).toBe(false)

@@ -157,7 +157,7 @@ describe('a peer', () => {
   test('that cannot be reached, and why', () => {
     expect(peer({ onLink: false })).toContain('172.16.0.1 is not on-link')
     expect(peer({ onLink: false, multihop: true, tcp: 'connected' })).toBe('')
-    expect(peer({ tcp: { kind: 'refused', detail: 'connection refused' } })).toContain('add this node as neighbour')
+    expect(peer({ tcp: { kind: 'refused', detail: 'connection refused' } })).toContain('add this node as a peer')
     expect(peer({ tcp: { kind: 'timed-out', detail: 'timed out' } })).toContain('the peer asks for a password')
     expect(peer({ password: true, tcp: { kind: 'timed-out', detail: 'timed out' } })).toContain('the password differs')
     expect(peer({ tcp: { kind: 'unreachable', detail: 'host is unreachable' } })).toContain('check the cable')
