@@ -17,6 +17,8 @@ export const DEFAULT_CONFIG_FILE = '/etc/terway-edge/config.yaml'
 /** rtnetlink table numbers that have names (linux/rtnetlink.h). */
 const TABLES: Readonly<Record<string, number>> = { main: 254, default: 253 }
 
+const LOCAL_TABLE = 255
+
 const cidr = z.string().superRefine((text, context) => {
   if (parsePrefix(text) !== undefined) return
   const network = networkOf(text)
@@ -33,7 +35,7 @@ const network = z
     /** Pools for edge nodes, IPv4 and IPv6. May be appended to. */
     podCIDRs: cidrs.default([]),
     /** Gives the mask: the smallest block with room for so many pods. */
-    podsPerNode: z.int().min(1).max(65_536).default(128),
+    podsPerNode: z.int().min(2, 'a podCIDR of one address cannot be served').max(65_536).default(128),
     serviceCIDRs: cidrs.default([]),
     vpcCIDRs: cidrs.default([]),
     dataCenterCIDRs: cidrs.default([]),
@@ -89,7 +91,8 @@ const route = z.strictObject({
       z
         .int()
         .min(1)
-        .max(2 ** 32 - 1),
+        .max(2 ** 32 - 1)
+        .refine(table => table !== LOCAL_TABLE, "255 is the kernel's table of local addresses; leave it out for main"),
     ])
     .default('main')
     .transform(table => (typeof table === 'string' ? (TABLES[table] ?? 254) : table)),

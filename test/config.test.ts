@@ -55,6 +55,14 @@ test('all problems are listed at once, each with its path', () => {
   expect(message).toContain('cni.mtu: auto, or a number')
 })
 
+test('settings under which no pod could be served are refused', () => {
+  expect(refusal('network: {podsPerNode: 1}')).toContain(
+    'network.podsPerNode: a podCIDR of one address cannot be served',
+  )
+  expect(refusal('route: {table: 255}')).toContain('route.table')
+  expect(parseConfig('route: {table: 100}', 'f').route.table).toBe(100)
+})
+
 test('pools that overlap, or that nothing can come from, are refused', () => {
   expect(refusal('network: {podCIDRs: [10.0.0.0/8, 10.1.0.0/16]}')).toContain('no address may stand in two pools')
   expect(refusal('network: {podCIDRs: [10.1.0.0/16], vpcCIDRs: [10.0.0.0/8]}')).toContain('nothing can be allocated')
