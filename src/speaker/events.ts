@@ -25,6 +25,8 @@ export interface SpeakerEvent {
   readonly type: 'Normal' | 'Warning'
   readonly reason: SpeakerEventReason
   readonly message: string
+  /** A state, not a try: it is told again only so that the Event does not expire. */
+  readonly lasts?: true
 }
 
 /** When each text was last recorded, by BGPPeer, reason and text; and each reason. Clock.monotonic() milliseconds. */
@@ -36,7 +38,7 @@ const REPEAT_MILLISECONDS = 30_000
 const BETWEEN_FAILURES_MILLISECONDS = 5_000
 /** Kept this long to tell a repetition; then it is as good as new. */
 const FORGET_MILLISECONDS = 600_000
-/** A missing Secret is a state, not a try: it is said again so that the Event does not expire while it lasts. */
+/** Between two records of a problem that lasts. */
 const REPEAT_PROBLEM_MILLISECONDS = 600_000
 
 /** The Event of what happened to the session that `config` describes, on node `self`. */
@@ -81,11 +83,11 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
   const { bgpPeer, kind, message } = problem
   switch (kind) {
     case 'SecretNotFound':
-      return { bgpPeer, type: 'Warning', reason: 'SecretNotFound', message: `${self}: ${message}` }
+      return { bgpPeer, type: 'Warning', reason: 'SecretNotFound', message: `${self}: ${message}`, lasts: true }
     case 'PeerTaken':
     case 'NoInterface':
     case 'NoSourceAddress':
-      return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}` }
+      return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}`, lasts: true }
     case 'NoNextHop':
     case 'PrefixTaken':
     case 'BfdMultihop':
@@ -123,7 +125,7 @@ export function admit(memory: EventMemory, event: SpeakerEvent, now: number): { 
   const same = JSON.stringify([bgpPeer, reason, message])
   const kind = JSON.stringify([bgpPeer, reason])
   const since = (key: string) => now - (memory.get(key) ?? Number.NEGATIVE_INFINITY)
-  const repeat = reason === 'SecretNotFound' ? REPEAT_PROBLEM_MILLISECONDS : REPEAT_MILLISECONDS
+  const repeat = event.lasts ? REPEAT_PROBLEM_MILLISECONDS : REPEAT_MILLISECONDS
   const failing = event.type === 'Warning' && reason !== 'SessionLost'
   if (failing && (since(same) < repeat || since(kind) < BETWEEN_FAILURES_MILLISECONDS)) return { memory, record: false }
   const kept = [...memory].filter(([key, at]) => now - at < FORGET_MILLISECONDS && !endsFailure(event, key))

@@ -88,6 +88,12 @@ test('a session that fails each second is recorded each 30 s', () => {
   expect(recorded(Array.from({ length: 100 }, (_, second) => [second, event] as const))).toEqual([0, 30, 60, 90])
 })
 
+test.each(['SecretNotFound', 'PeerTaken'] as const)('a problem that lasts (%s) is recorded each 10 minutes', kind => {
+  const event = problemEvent('node-1', { bgpPeer: 'peer', kind, message: 'm' })
+  if (event === undefined) throw new Error('it is an Event')
+  expect(recorded(Array.from({ length: 1_300 }, (_, second) => [second, event] as const))).toEqual([0, 600, 1_200])
+})
+
 test('another reason is news, but not faster than each 5 s', () => {
   const refused = failed(failure('refused', 'refused'))
   const silent = failed(failure('timed-out', 'silent'))
