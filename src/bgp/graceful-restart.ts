@@ -62,6 +62,11 @@ export function bfdDown(reason: string): BfdDown {
   return { kind: 'bfd-down', notification: cease(Cease.BfdDown), reason }
 }
 
+/** For how long a peer may have kept our routes while we were away: the restart time, and what long-lived restart adds to it. */
+export function keptAtMostSeconds({ restartTimeSeconds, longLivedSeconds }: PeerConfig['gracefulRestart']): number {
+  return restartTimeSeconds + (longLivedSeconds ?? 0)
+}
+
 /** How long the peer keeps our routes after a session that ended with `reason`, in seconds; undefined: it does not. */
 export function keptSeconds(negotiated: Negotiated, reason: Down): number | undefined {
   const restart = negotiated.gracefulRestart

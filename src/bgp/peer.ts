@@ -10,7 +10,14 @@ import { loserOf } from './collision.ts'
 import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
 import { sessionError } from './failure-text.ts'
 import type { Down, MalformedUpdate } from './fsm-types.ts'
-import { bfdDown, type Closing, closingNotification, keptSeconds, takesOver } from './graceful-restart.ts'
+import {
+  bfdDown,
+  type Closing,
+  closingNotification,
+  keptAtMostSeconds,
+  keptSeconds,
+  takesOver,
+} from './graceful-restart.ts'
 import { type IdleHold, idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
 import type { Open, RouteRefresh, Update } from './message-types.ts'
 import { type Negotiated, negotiate } from './negotiation.ts'
@@ -254,7 +261,7 @@ export class Peer implements SessionHost {
   #restarting(): boolean {
     const { clock, restartedAt } = this.#options
     if (restartedAt === undefined || this.#synchronised) return false
-    return clock.monotonic() < restartedAt + this.#config.gracefulRestart.restartTimeSeconds * 1000
+    return clock.monotonic() < restartedAt + keptAtMostSeconds(this.#config.gracefulRestart) * 1000
   }
 
   #dial(): void {

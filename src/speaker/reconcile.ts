@@ -5,6 +5,7 @@
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
 import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
+import { keptAtMostSeconds } from '../bgp/graceful-restart.ts'
 import type { PeerConfig, SessionEvent, SessionView, Speaker, SpeakerClosing } from '../bgp/speaker-types.ts'
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
@@ -275,7 +276,7 @@ class Room implements SpeakerRoom {
   #markRunning(): void {
     const bgpPeers = this.#writer?.owned ?? [...this.#configs.keys()].sort()
     if (this.#configs.size === 0) this.#spoke = false
-    const restartTimes = this.#desired.peers.map(({ gracefulRestart }) => gracefulRestart.restartTimeSeconds)
+    const restartTimes = this.#desired.peers.map(({ gracefulRestart }) => keptAtMostSeconds(gracefulRestart))
     const restartTimeSeconds = Math.max(0, ...restartTimes)
     const spoke = this.#spoke
     this.#mark(marker =>

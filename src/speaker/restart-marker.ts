@@ -13,7 +13,7 @@ export interface Marker {
   readonly bgpPeers: readonly string[]
   /** Whether a session was established, so that a peer may hold routes of ours. */
   readonly spoke: boolean
-  /** The longest restart time offered to a peer. */
+  /** For how long a peer may keep our routes: the longest time that was offered to one. */
   readonly restartTimeSeconds: number
   /** When a planned restart ended the process; absent while it speaks, and so after a crash. */
   readonly endedAt?: number
