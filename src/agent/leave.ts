@@ -32,7 +32,7 @@ export async function leaveNetwork(
 }
 
 /** Deletes every route that bears our mark. */
-export function removeRoutes(mark: RouteMark, netns?: string): { removed: number; problems: string[] } {
+function removeRoutes(mark: RouteMark, netns?: string): { removed: number; problems: string[] } {
   const netlink = Rtnetlink.open(netns === undefined ? {} : { netns })
   try {
     const outcomes = netlink.execute(planRemoval(netlink.dumpRoutes(mark)).map(changeRequest))

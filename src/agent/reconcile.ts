@@ -16,11 +16,10 @@ import { Loop } from '../lib/loop.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
-import { podCIDRProblems, removeCniConfig, writeCniConfig } from './cni-config.ts'
+import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
 import type { NodeFirewall } from './firewall.ts'
-import { removeRoutes } from './leave.ts'
 import { askOnLink, type Observed, observe, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
@@ -117,20 +116,14 @@ export class Agent {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Stops. The routes stay, so that pods go on talking over an upgrade, unless `removeRoutes`: then the CNI configuration goes too. */
-  async close(options: { readonly removeRoutes: boolean }): Promise<void> {
+  /** Stops. The routes stay, so that pods go on talking over an upgrade; `leaveNetwork` takes them away. */
+  async close(): Promise<void> {
     for (const stop of this.#stopListening) stop()
     this.#cancelPause?.()
     this.#watch?.close()
     await this.#loop.close()
     this.#watch?.close()
     this.#netlink?.close()
-    if (!options.removeRoutes) return
-    const { config, netns, log } = this.#options
-    removeCniConfig(config.cni.confDir) // a node without routes cannot serve pods
-    const { removed, problems } = removeRoutes(config, netns)
-    log.info({ count: removed }, 'routes removed')
-    for (const problem of problems) log.warn({ detail: problem }, 'route not removed')
   }
 
   async #pass(): Promise<void> {

@@ -183,7 +183,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
       telling.wake()
       changed()
     })
-    parting.defer(() => agent?.close({ removeRoutes: false }))
+    parting.defer(() => agent?.close())
   }
   if (parts.speaker) {
     const marker = openRestartMarker(config.state, clock)

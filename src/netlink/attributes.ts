@@ -84,9 +84,6 @@ export class Encoder {
   setU16(offset: number, value: number): void {
     this.#view.setUint16(offset, value, true)
   }
-  setU32(offset: number, value: number): void {
-    this.#view.setUint32(offset, value, true)
-  }
   /** A copy of what was written. */
   bytes(): Uint8Array {
     return this.#bytes.slice(0, this.length)

@@ -219,7 +219,7 @@ rooted('a restart leaves the routes in place, and changes what changed meanwhile
   withLans(async lans => {
     const first = lans.start('a1')
     await routesToBe(lans, A1_ROUTES)
-    await first.agent.close({ removeRoutes: false })
+    await first.agent.close()
     expect(lans.routes('a1').toSorted()).toEqual(A1_ROUTES.toSorted())
     const changed = [
       ...ENTRIES.filter(({ node }) => node === 'a1' || node === 'b1'),
@@ -234,7 +234,10 @@ rooted('a restart leaves the routes in place, and changes what changed meanwhile
       'fd10:3::/64 via fd16::fe',
     ])
     await settled(second.agent)
-    await second.agent.close({ removeRoutes: true })
+    await second.agent.close()
+    const netns = lans.network.path(lans.node('a1'))
+    const mark = { protocol: 187, table: 254 }
+    await leaveNetwork({ mark, confDir: lans.confDir('a1'), stateDir: lans.stateDir('a1'), netns })
     expect(lans.routes('a1')).toEqual([])
   }),
 )
@@ -283,7 +286,7 @@ rooted('leaving takes away what is ours and nothing else', () =>
     lans.network.ip(node, 'route add 10.9.0.0/16 via 172.16.0.12 proto static')
     const { agent } = lans.start('a1')
     await settled(agent)
-    await agent.close({ removeRoutes: false })
+    await agent.close()
     const left = await leaveNetwork({
       mark: { protocol: 187, table: 254 },
       confDir: lans.confDir('a1'),

@@ -136,7 +136,7 @@ export class TwoLans {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#agents.map(agent => agent.close({ removeRoutes: false })))
+    await Promise.all(this.#agents.map(agent => agent.close()))
     await this.network.close()
     rmSync(this.folder, { recursive: true, force: true })
   }
