@@ -41,7 +41,7 @@ export class ExaBgp implements Router {
     this.#families = config.neighbour.families
     this.#address = config.address
     // Keeps its output open: to ExaBGP, a helper that closed it is dead.
-    const script = `#!/bin/sh\nwhile read -r line; do printf '%s\\n' "$line" >> ${this.#folder}/lines; done\n`
+    const script = `#!/bin/sh\ncat >> ${this.#folder}/lines\nexit\n`
     writeFileSync(`${this.#folder}/log.sh`, script)
     chmodSync(`${this.#folder}/log.sh`, 0o755)
     // Its other helper hands on what is appended to a file.

@@ -228,7 +228,7 @@ export const RESTART_ROWS = {
     },
   },
   removedByPeer: {
-    title: 'the peer is de-configured there: the error says so, and it is not hammered',
+    title: 'the peer is de-configured there: the error says so',
     async run(lan) {
       await lan.router.start()
       const running = lan.speaker(IPV4)

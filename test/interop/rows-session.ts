@@ -8,10 +8,13 @@ import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { eventually } from '../support/namespaces.ts'
 import { KEY, type Lan, type RunningSpeaker } from './lan.ts'
-import { ALL, ALL_ROUTES, FIRST, IPV4, IPV4_ROUTES, IPV6, IPV6_ROUTES } from './routes.ts'
+import { ALL, ALL_ROUTES, FIRST, IPV4, IPV4_ROUTES, IPV6, IPV6_ROUTES, SIXTH } from './routes.ts'
 import type { Row } from './rows.ts'
 
 const BOTH = ['ipv4', 'ipv6'] as const
+const SECOND_ADDRESS = '10.9.0.3'
+/** Pairs of numbers, none zero, so that addresses have one spelling. */
+const MANY = Array.from({ length: 1500 }, (_, index) => [100 + Math.floor(index / 250), 1 + (index % 250)] as const)
 
 /** Comes up and has the routes; most rows begin so. */
 async function learns(
@@ -93,6 +96,30 @@ export const SESSION_ROWS = {
         '10.0.1.0/25': '10.8.0.2',
         '10.0.2.0/25': '10.8.0.2',
       })
+    },
+  },
+  sourceAddress: {
+    title: 'a source address that is not the first of the interface',
+    options: { neighbour: { address: SECOND_ADDRESS }, peer: { sourceAddress: SECOND_ADDRESS } },
+    async run(lan) {
+      lan.network.ip(lan.node, `addr add ${SECOND_ADDRESS}/24 dev eth0`)
+      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      expect(running.speaker.sessions()[0]?.localAddress).toBe(SECOND_ADDRESS)
+    },
+  },
+  many: {
+    title: '1,500 IPv6 prefixes at once, in messages as large as agreed (RFC 8654)',
+    options: { families: BOTH },
+    async run(lan) {
+      const announcements = MANY.map(([byte, low]) => ({
+        prefix: `fd01:${byte}:${low}::/64`,
+        nextHop: SIXTH.nextHop,
+      }))
+      const routes = Object.fromEntries(announcements.map(({ prefix, nextHop }) => [prefix, nextHop]))
+      const running = await learns(lan, announcements, routes)
+      expect(running.speaker.sessions()[0]?.advertisedPrefixes).toBe(announcements.length)
+      const both = running.speaker.sessions()[0]?.negotiated?.capabilities ?? []
+      return both.includes('extended-message') ? 'messages of up to 65,535 octets' : undefined
     },
   },
   fourOctetAs: {
@@ -204,12 +231,13 @@ export const SESSION_ROWS = {
     },
   },
   role: {
-    title: 'roles (RFC 9234): customer and provider fit, two providers do not',
-    options: { neighbour: { role: 'provider' }, peer: { role: 'customer', connectRetrySeconds: 1 } },
+    title: 'roles (RFC 9234): provider and customer fit, and ONLY_TO_CUSTOMER goes along; two customers do not fit',
+    options: { neighbour: { role: 'customer' }, peer: { role: 'provider', connectRetrySeconds: 1 } },
     async run(lan) {
       const running = await learns(lan, IPV4, IPV4_ROUTES)
       expect(running.speaker.sessions()[0]?.negotiated?.capabilities).toContain('role')
-      running.speaker.setPeers([{ ...lan.config, role: 'provider' }])
+      expect(lan.router.route(FIRST.prefix)).toMatch(/otc:? ?65010/i)
+      running.speaker.setPeers([{ ...lan.config, role: 'customer' }])
       // Who speaks first says it: both sides check.
       const failed = await running.event('failed', ({ error }) => error.notification?.subcode === 11, 40)
       expect(failed.error.notification).toMatchObject({ code: 2 })
