@@ -3,6 +3,7 @@
  * real nodes, a real BIRD as the switch. The tests are one story and run in this order; each ends with sessions that work.
  */
 import { afterAll, expect } from 'bun:test'
+import { join } from 'node:path'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { BGPPEER_YAML, PASSWORD, SECRET_YAML, SpeakerLan, type SpeakerName } from './speaker-lan.ts'
@@ -193,11 +194,14 @@ story(
 )
 
 story(
-  'a speaker that is drained withdraws, ceases and takes its entry away; the other one keeps the routes up',
+  'terway-edge drain: GRACEFUL_SHUTDOWN, withdrawal, Cease, and the status entry goes; the other speaker keeps the routes up',
   async () => {
     const at = await lan()
     const watch = at.watchSwitchRoutes()
-    at.signal('node-1', 'SIGUSR2')
+    const command = [process.execPath, 'src/main.ts', 'drain', '--state', join(at.folder, 'node-1', 'state')]
+    const drain = Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe' })
+    await eventually('the community of RFC 8326', () => at.birdc('show route all').includes('(65535,0)'))
+    expect(await drain.exited).toBe(0)
     await eventually('the Cease', () => /node_1: Received: Administrative shutdown/.test(at.switchLog()), 30)
     await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-2', 30)
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
