@@ -1,6 +1,7 @@
 /**
  * Decides what a node takes over from what the API server shows: pure, from the last good state and the objects as they are now to the next
- * state and what there is to say about it. An object that cannot be used leaves its last good version in place; one that is gone is gone.
+ * state and what there is to say about it. An object that cannot be used leaves its last good version in place; one that is gone is gone, unless all
+ * RouteSlices are: then nothing is.
  */
 import { Secret } from '../lib/secret.ts'
 import { decodePassword } from './bgp-password.ts'
@@ -33,13 +34,7 @@ export const EMPTY_STATE: ClusterState = { slices: new Map(), peers: new Map(), 
 
 export function mergeCluster(last: ClusterState, objects: ClusterObjects): MergedCluster {
   const problems: string[] = []
-  const slices = new Map<string, readonly RouteEntry[]>()
-  for (const object of objects.slices) slices.set(object.metadata.name, mergeSlice(last, object, problems))
-  const peers = new Map<string, BGPPeer>()
-  for (const object of objects.peers) {
-    const peer = mergePeer(last, object, problems)
-    if (peer !== undefined) peers.set(peer.name, peer)
-  }
+  const { slices, peers } = mergeObjects(last, objects, problems)
   const passwords = new Map<string, string>()
   const passwordProblems = new Map<string, string>()
   for (const peer of peers.values()) {
@@ -53,6 +48,25 @@ export function mergeCluster(last: ClusterState, objects: ClusterObjects): Merge
     if (password !== undefined) passwords.set(peer.name, password)
   }
   return { state: { slices, peers, passwords }, passwordProblems, problems }
+}
+
+function mergeObjects(
+  last: ClusterState,
+  objects: ClusterObjects,
+  problems: string[],
+): Pick<ClusterState, 'slices' | 'peers'> {
+  const slices = new Map<string, readonly RouteEntry[]>()
+  for (const object of objects.slices) slices.set(object.metadata.name, mergeSlice(last, object, problems))
+  const peers = new Map<string, BGPPeer>()
+  const found = [...objects.peers]
+  for (const object of found) {
+    const peer = mergePeer(last, object, problems)
+    if (peer !== undefined) peers.set(peer.name, peer)
+  }
+  if (slices.size > 0 || last.slices.size === 0) return { slices, peers }
+  // This node runs, so a cluster without any node is no decision of anybody's: the API server has lost its memory, or a slip deleted all.
+  problems.push('RouteSlices: there are none any more; the network stays as it was until there is one')
+  return { slices: last.slices, peers: found.length > 0 ? peers : last.peers }
 }
 
 /** A broken entry is replaced by the last good one of the same node. */

@@ -76,8 +76,23 @@ test('a broken entry or slice keeps its last good version, and others are taken 
 })
 
 test('deleted objects go away', () => {
-  const merged = mergeCluster(first.state, { node: 'n1', slices: [], peers: [], secret: () => undefined })
-  expect(merged.state).toEqual(EMPTY_STATE)
+  const other = slice('routes-2', [])
+  const merged = mergeCluster(first.state, { node: 'n1', slices: [other], peers: [], secret: () => undefined })
+  expect([...merged.state.slices]).toEqual([['routes-2', []]])
+  expect(merged.state.peers.size).toBe(0)
+  expect(merged.state.passwords.size).toBe(0)
+})
+
+test('an API server that has lost its memory takes nothing away; a deleted BGPPeer beside it does go', () => {
+  const answer = () => secret('hush')
+  const lost = mergeCluster(first.state, { node: 'n1', slices: [], peers: [], secret: answer })
+  expect(lost.state).toEqual(first.state)
+  expect(lost.problems).toEqual([expect.stringContaining('RouteSlices: there are none any more')])
+  const kept = mergeCluster(first.state, { node: 'n1', slices: [], peers: [peer(SPEC, 'u2')], secret: answer })
+  expect(kept.state.slices).toEqual(first.state.slices)
+  expect(kept.state.peers.get('peer')?.uid).toBe('u2')
+  const never = mergeCluster(EMPTY_STATE, { node: 'n1', slices: [], peers: [], secret: answer })
+  expect(never).toMatchObject({ state: EMPTY_STATE, problems: [] })
 })
 
 test('a BGPPeer with a spec that cannot work keeps its last good one, unless it is another object', () => {
