@@ -122,15 +122,18 @@ withApi(
     await server.startApiServer()
     await eventually('both follow again', () => view.contact.connected && booted.current()?.source === 'api')
     await admin.delete(BGP_PEERS, 'peer')
-    await admin.delete(ROUTE_SLICES, 'routes-1')
-    await eventually(
-      'deleted is gone',
-      () => booted.current()?.peers.length === 0 && booted.current()?.entries.length === 0,
-    )
+    await eventually('a deleted BGPPeer is gone', () => booted.current()?.peers.length === 0)
+    expect(booted.current()?.entries).toHaveLength(1)
     await eventually(
       'from the disk too',
       () => !readFileSync(clusterStatePath(stateDir), 'utf8').includes('mySecretValue'),
     )
+
+    await admin.delete(ROUTE_SLICES, 'routes-1')
+    const other = { ...PEER, metadata: { name: 'another' } }
+    await admin.create(BGP_PEERS, other)
+    await eventually('the BGPPeer made after that', () => booted.current()?.peers[0]?.name === 'another')
+    expect(booted.current()?.entries).toHaveLength(1) // no slice at all: the last ones stay
   },
   60_000,
 )
