@@ -1,6 +1,7 @@
 /**
- * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway that is no machine's address but the
- * host's end by a permanent neighbour entry, and on the host a route and a permanent neighbour entry for the pod. No bridge, no ARP.
+ * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway, on the host a route for the pod, and at
+ * both ends a permanent neighbour entry for the other. No bridge, and nobody asks by ARP or ND; but where entries are lost (flushed, or the
+ * pod's MAC changes) the host end answers for the gateway, and no other interface does.
  *
  * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which may own any number from 5 on) never
  * takes them for its own. They go with the link. Forwarding and everything else between nodes is the agent's.
@@ -11,7 +12,7 @@ import { addAddress } from '../netlink/address.ts'
 import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
 import { NetlinkError, type Request } from '../netlink/message.ts'
-import { replaceNeighbour } from '../netlink/neighbour.ts'
+import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
 import { addRoute } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Attachment } from './protocol.ts'
@@ -23,8 +24,8 @@ export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.
 export const DEFAULT_DESTINATION: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
 /**
- * Settings of the host's end. No address of its own (addr_gen_mode 1: none): nobody needs one, and DAD would delay the pod; and no pod's
- * router advertisement makes it the host's router.
+ * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it has the gateway's; no DAD, which would delay
+ * the pod; and no pod's router advertisement makes it the host's router.
  */
 const HOST_IPV6 = { accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
 const WITHOUT_IPV6 = { disable_ipv6: 1 } as const
@@ -276,10 +277,24 @@ function addGatewayRoutes(pod: Rtnetlink, podIndex: number, family: Family): boo
 }
 
 function hostRequests(wire: PodWire, hostIndex: number): Request[] {
-  return wire.addresses.flatMap(address => [
-    replaceNeighbour({ address, interface: hostIndex, hardwareAddress: wire.podMac }),
-    addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }),
-  ])
+  const families = new Set(wire.addresses.map(familyOf))
+  return [
+    ...[...families].map(family => answerForGateway(family, hostIndex)),
+    ...wire.addresses.flatMap(address => [
+      replaceNeighbour({ address, interface: hostIndex, hardwareAddress: wire.podMac }),
+      addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }),
+    ]),
+  ]
+}
+
+/**
+ * Has the host's end answer who asks for the gateway. IPv4 by a proxy entry, because the kernel answers ARP for an address of one interface on
+ * all of them (arp_ignore 0), the uplink too. An IPv6 link-local address belongs to its link, and the host needs one to ask for the pod.
+ */
+function answerForGateway(family: Family, hostIndex: number): Request {
+  const address = POD_GATEWAY[family]
+  if (family === 'ipv4') return addProxy({ address, interface: hostIndex })
+  return addAddress({ address, prefixLength: 64, interface: hostIndex, flags: IFA_F.NODAD })
 }
 
 /** Whether `error` is the kernel's refusal for want of rights. */
