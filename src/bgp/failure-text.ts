@@ -105,7 +105,7 @@ function textOf(failed: FailedWith): string {
 
 const STOPPED = {
   'configuration-change':
-    'closed by this node to put a changed password, timer or address into force; it opens it again at once',
+    'closed by this node to put changed settings (a password, a timer, an address family) into force; it comes back by itself',
   'peer-restarted': 'closed by this node: the peer has restarted and opened a new connection',
   other: 'closed by this node',
 } as const
