@@ -287,8 +287,11 @@ export class Lan {
 
   async close(): Promise<void> {
     await Promise.all(this.#speakers.map(({ speaker }) => speaker.close({ mode: 'restart' })))
-    this.router.close()
-    await this.network.close()
+    try {
+      this.router.close()
+    } finally {
+      await this.network.close()
+    }
   }
 }
 
