@@ -105,7 +105,7 @@ export const CAPABILITIES: { readonly [Kind in KnownKind]: CapabilityRow<Kind> }
     decode: () => ({ kind: 'enhanced-route-refresh' }),
     encode: () => {},
   },
-  // RFC 9494 section 4.1
+  // RFC 9494 section 3.1
   'long-lived-graceful-restart': {
     fits: length => length % 7 === 0,
     decode: reader => ({

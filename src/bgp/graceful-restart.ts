@@ -15,7 +15,7 @@ import type { PeerConfig, State } from './speaker-types.ts'
 
 /** RFC 4724 section 3: 12 bits. */
 const MAX_RESTART_TIME_SECONDS = 4095
-/** RFC 9494 section 4.2: 24 bits. */
+/** RFC 9494 section 3.1: 24 bits. */
 const MAX_STALE_TIME_SECONDS = 0xffffff
 
 export interface RestartFacts {

@@ -7,7 +7,7 @@ import { WellKnownCommunity } from './registry.ts'
 import type { Announcement } from './speaker-types.ts'
 
 /**
- * Section 4.1: the same routes with the community GRACEFUL_SHUTDOWN, and to iBGP peers with LOCAL_PREF 0, as these need not know the community.
+ * Section 4: the same routes with the community GRACEFUL_SHUTDOWN; to iBGP peers with LOCAL_PREF 0 too, as these need not know the community.
  */
 export function onTheWayOut(announcements: readonly Announcement[]): readonly Announcement[] {
   // Announcements that share a list go on sharing one, by which the Adj-RIB-Out tells them alike.

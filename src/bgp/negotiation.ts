@@ -27,7 +27,7 @@ export interface LocalSide {
     readonly restarted: boolean
     /** F bits: forwarding went on without us. */
     readonly forwarding: boolean
-    /** RFC 9494 section 4.2: the stale time of each family; absent: the capability is not sent. */
+    /** RFC 9494 section 3.1: the stale time of each family; absent: the capability is not sent. */
     readonly longLivedSeconds?: number
   }
   /** Of the registry; towards eBGP peers only (RFC 9234 section 4.1). */

@@ -115,7 +115,7 @@ class BgpSpeaker implements Speaker {
     await Promise.all([...this.#leaving, ...[...this.#peers.values()].map(peer => peer.close(closing))])
   }
 
-  /** RFC 8326 section 4.1: announces everything as the last resort, and gives the peers time to find better. */
+  /** RFC 8326 section 4: announces everything as the last resort, and gives the peers time to find better. */
   async #forewarn(milliseconds: number): Promise<void> {
     if (milliseconds === 0 || !this.sessions().some(({ state }) => state === 'Established')) return
     for (const [key, peer] of this.#peers) {
