@@ -70,7 +70,7 @@ test('only kube and the lab import the Kubernetes client', () => {
 
 /** Files that decide: functions of values. */
 const DECIDING = [
-  'agent/{desired-routes,plan,merge-prefixes,gateways,rows,firewall-forward,firewall-masquerade,nftables-listing,doctor-checks}.ts',
+  'agent/{desired-routes,plan,merge-prefixes,gateways,rows,firewall-forward,firewall-masquerade,nftables-listing,doctor-checks,doctor-duplicates,arp}.ts',
   'bgp/{fsm,collision,graceful-restart,negotiation,rib,route-set,told-routes,route-attributes,idle-hold,errors,communities,nlri,capabilities,registry}.ts',
   'bgp/{message,attributes}*.ts',
   'cni/{address-pool,decode,decode-result,encode,protocol}.ts',

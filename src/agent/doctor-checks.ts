@@ -4,6 +4,7 @@
  * A problem is what keeps pods or sessions from working; a warning is what an operator should know. What cannot be judged is skipped and
  * says why, never passed over.
  */
+import { duplicateChecks } from './doctor-duplicates.ts'
 import type { CniFacts, DoctorFacts, FirewallFacts, NetworkFacts, PeerFacts } from './doctor-facts.ts'
 
 export interface Check {
@@ -132,6 +133,7 @@ function networkChecks(network: NetworkFacts, facts: DoctorFacts): Check[] {
     routes(network),
     settings(network),
     uplink(network, facts.cni?.mtu ?? 'auto'),
+    ...duplicateChecks(network.duplicates),
     ...firewall(network.firewall),
   ]
 }

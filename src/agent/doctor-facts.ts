@@ -49,6 +49,21 @@ export interface NetworkFacts {
   /** Interfaces of pods whose MTU is larger than the uplink's. */
   readonly largerLinks: readonly { readonly name: string; readonly mtu: number }[]
   readonly firewall: FirewallFacts
+  readonly duplicates: DuplicateFacts
+}
+
+export interface DuplicateFacts {
+  /** Who said that it has an address of this node, or of a peer or gateway on the uplink's LAN. */
+  readonly answers: readonly {
+    readonly address: string
+    readonly whose: 'node' | 'device'
+    readonly hardwareAddresses: readonly string[]
+  }[]
+  readonly ownHardwareAddresses: readonly string[]
+  /** Addresses that the kernel does not use since another machine has them (IPv6). */
+  readonly failed: readonly { readonly address: string; readonly interface: string }[]
+  /** Why the LAN could not be asked. */
+  readonly problem?: string
 }
 
 export interface FirewallFacts {

@@ -1,13 +1,15 @@
 /**
  * What `doctor` sees of the kernel: routes against those the last known state of the cluster wants, settings, MTU, firewall; and what is on this
- * machine because of us. Reads only, and decides nothing: `doctor-checks.ts` does.
+ * machine because of us. Changes nothing, and decides nothing: `doctor-checks.ts` does.
  */
 import type { ClusterView } from '../kube/cluster-view.ts'
+import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Route } from '../netlink/types.ts'
 import { addressesToAsk, desiredRoutes, type Routing } from './desired-routes.ts'
 import type { FirewallFacts, HostChange, NetworkFacts } from './doctor-facts.ts'
+import { observeDuplicates } from './doctor-lan.ts'
 import {
   acceptedPrefixes,
   type FirewallConfig,
@@ -24,6 +26,7 @@ import { plan, type RouteMark } from './plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from './sysctl.ts'
 
 export interface DoctorInput {
+  readonly clock: Clock
   /** The name of this node. */
   readonly self: string
   readonly view: Pick<ClusterView, 'entries' | 'peers'> | undefined
@@ -36,7 +39,8 @@ export interface DoctorInput {
 const NOTHING: Routing = { routes: [], problems: [], podCIDRs: [], addresses: [] }
 
 /** Throws when the kernel cannot be asked. */
-export async function observeNetwork({ self, view, mark, firewall, isPodLink }: DoctorInput): Promise<NetworkFacts> {
+export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> {
+  const { clock, self, view, mark, firewall, isPodLink } = input
   const known = view?.entries.some(({ node }) => node === self) ?? false
   const netlink = Rtnetlink.open()
   try {
@@ -63,6 +67,13 @@ export async function observeNetwork({ self, view, mark, firewall, isPodLink }: 
       largerLinks: observed.links
         .filter(link => isPodLink(link) && uplink !== undefined && link.mtu > uplink.mtu)
         .map(({ name, mtu }) => ({ name, mtu })),
+      duplicates: await observeDuplicates({
+        clock,
+        observed,
+        uplink,
+        peers: view?.peers ?? [],
+        onLink: network.onLink,
+      }),
       firewall: await observeFirewall(firewall, {
         podCIDRs: routing.podCIDRs,
         clusterPodCIDRs: view?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? [],

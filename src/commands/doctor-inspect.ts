@@ -50,6 +50,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
   const mark = config.route
   const [access, local] = await Promise.all([inspectApi(config.kubeconfig), inspectService(config)])
   const seen = await observeNetwork({
+    clock: systemClock,
     self: config.node,
     view,
     mark,

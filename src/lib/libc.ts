@@ -1,6 +1,6 @@
 /**
  * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces. THE ONLY FILE THAT IMPORTS
- * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, bfd/transport.ts, the namespace rooms and the service notification.
+ * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, bfd/transport.ts, agent/arp-probe.ts, the namespace rooms and the service notification.
  *
  * Every call returns a non-negative result or throws `SystemError` with the errno; all are synchronous. Pointers are taken right
  * before the call, because the first `.buffer` access of a small typed array moves its storage (`pinned` touches it first).
@@ -154,7 +154,7 @@ function pinned(bytes: Uint8Array): Uint8Array {
   return bytes
 }
 
-export const AF = { INET: 2, INET6: 10, NETLINK: 16, UNIX: 1 } as const
+export const AF = { INET: 2, INET6: 10, NETLINK: 16, PACKET: 17, UNIX: 1 } as const
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const
 export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as const
 /** poll(2) events. */

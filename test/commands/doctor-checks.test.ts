@@ -11,6 +11,7 @@ const NETWORK: NetworkFacts = {
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
   largerLinks: [],
   firewall: { nft: true, accept: true, dropping: [], legacyCommands: [] },
+  duplicates: { answers: [], ownHardwareAddresses: [], failed: [] },
 }
 
 const PEER: PeerFacts = {
@@ -110,6 +111,24 @@ describe('the network', () => {
     expect(network({ routes: { ...NETWORK.routes, conflicts: ['10.0.2.0/25: taken'], changes } })).toContain(
       'routes: problem: 10.0.2.0/25: taken |',
     )
+  })
+  test('an address on two machines', () => {
+    const [mine, first, second] = ['02:00:00:00:00:01', '02:00:00:00:00:02', '02:00:00:00:00:03']
+    const answered = (whose: 'node' | 'device', ...hardwareAddresses: string[]) =>
+      network({
+        duplicates: {
+          answers: [{ address: '172.16.0.11', whose, hardwareAddresses }],
+          ownHardwareAddresses: [mine],
+          failed: [],
+        },
+      })
+    expect(answered('node', mine)).toBe('')
+    expect(answered('node', first)).toContain(`duplicate address: problem: ${first} says that it has 172.16.0.11 of`)
+    expect(answered('device', first)).toBe('')
+    expect(answered('device', mine, first)).toBe('')
+    expect(answered('device', first, second)).toContain(`problem: ${first} and ${second} both say`)
+    const failed = [{ address: 'fd16::11', interface: 'eth0' }]
+    expect(network({ duplicates: { answers: [], ownHardwareAddresses: [], failed } })).toContain('fd16::11 of eth0')
   })
   test('settings and MTU', () => {
     const settings = [{ name: 'net/ipv4/conf/eth0.5/rp_filter', now: '1', value: '2' }]
