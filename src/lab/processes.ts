@@ -43,8 +43,9 @@ export function startProcess(book: LabBook, { name, namespace, command }: Proces
     child.on('error', () => {}) // it has no pid then, which is told below
     child.unref()
     const { pid } = child
-    const startTime = pid === undefined ? undefined : startTimeOf(pid)
-    if (pid === undefined || startTime === undefined) throw new UserError(`cannot start ${command.join(' ')}`)
+    if (pid === undefined) throw new UserError(`cannot start ${command.join(' ')}`)
+    const startTime = startTimeOf(pid)
+    if (startTime === undefined) throw new UserError(`${name} has ended at once: ${command.join(' ')}`)
     const started: ProcessRecord = { name, pid, startTime, logFile: file }
     book.update(({ processes }) => ({ processes: [...processes.filter(other => other.name !== name), started] }))
     return started
