@@ -9,7 +9,7 @@ import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { compareAddresses, covers, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { NextHop } from '../netlink/types.ts'
-import { type Gateways, gatewaysOf } from './gateways.ts'
+import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
 import { mergePrefixes } from './merge-prefixes.ts'
 import { ProtectedAddresses } from './protected-addresses.ts'
 
@@ -20,8 +20,8 @@ export const OWN_REASON = 'this node'
 export interface ObservedNetwork {
   /** Interface index by address, of those asked for that are on-link. */
   readonly onLink: ReadonlyMap<string, number>
-  /** The ways of the default routes of both families, made by others than this agent. */
-  readonly defaultGateways: readonly NextHop[]
+  /** The ways of the default routes, made by others than this agent. */
+  readonly defaultGateways: DefaultGateways
   /** Addresses of this machine's interfaces. */
   readonly ownAddresses: readonly string[]
 }
@@ -36,7 +36,7 @@ export interface RoutingInput {
 export interface DesiredRoute {
   readonly destination: string
   readonly type: 'unicast' | 'unreachable'
-  /** Sorted by gateway; none for unreachable. */
+  /** Sorted by gateway; none for unreachable. An IPv4 destination may have an IPv6 gateway. */
   readonly nextHops: readonly NextHop[]
   /** What it leads to, for people: a node's name, `gateway`, or `this node`. */
   readonly reason: string
@@ -79,7 +79,7 @@ export function desiredRoutes(input: RoutingInput): Routing | undefined {
     (destination): DesiredRoute => ({ destination, type: 'unreachable', nextHops: [], reason: OWN_REASON }),
   )
   const near = [...unreachable, ...direct]
-  const gateways = gatewaysOf({ peers: peersOf(own, view.peers), network })
+  const gateways = gatewaysOf({ peers: peersOf(own, view.peers), addresses: own.addresses, network })
   const viaGateway = FAMILIES.flatMap(family => {
     const podCIDRs = distant.filter(podCIDR => familyOf(podCIDR) === family)
     return gatewayRoutes({ family, podCIDRs, near, gateways: gateways[family], problems })
@@ -102,13 +102,13 @@ function peersOf(entry: RouteEntry, peers: readonly BGPPeer[]): BGPPeer[] {
   return peers.filter(({ name }) => entry.peers.includes(name))
 }
 
-/** The first address of that family that is on-link. */
+/** The first address of that family that is on-link; for IPv4 pods of a node that has none such, its first IPv6 one that is. */
 function nextHopTo(entry: RouteEntry, family: Family, network: ObservedNetwork): NextHop | undefined {
-  for (const gateway of entry.addresses) {
+  const hops = entry.addresses.flatMap(gateway => {
     const via = network.onLink.get(gateway)
-    if (familyOf(gateway) === family && via !== undefined) return { gateway, interface: via }
-  }
-  return undefined
+    return via === undefined ? [] : [{ gateway, interface: via }]
+  })
+  return hops.find(({ gateway }) => familyOf(gateway) === family) ?? (family === 'ipv4' ? hops[0] : undefined)
 }
 
 interface Routable {
@@ -128,7 +128,7 @@ function routableCIDRs(input: {
   const elsewhere = [
     ...input.others.flatMap(({ addresses }) => addresses),
     ...input.peers.flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])]),
-    ...network.defaultGateways.flatMap(hop => hop.gateway ?? []),
+    ...FAMILIES.flatMap(family => network.defaultGateways[family]).flatMap(hop => hop.gateway ?? []),
   ]
   const machines = new ProtectedAddresses(elsewhere)
   const machinesAndSelf = new ProtectedAddresses([...elsewhere, ...own.addresses, ...network.ownAddresses])

@@ -1,6 +1,9 @@
 /**
  * The way to pods outside of this node's LAN: the `gateway` of each BGPPeer that selects the node, else its peerIP where that is on-link
- * (the device that holds the container routes), else the node's default gateway. Several different ones share the load (ECMP). Pure.
+ * (the device that holds the container routes), else the node's default route, which on a point-to-point link names a device and no gateway.
+ * Several different ones share the load (ECMP). Pure.
+ *
+ * IPv4 pods may go by an IPv6 gateway (RFC 8950 networks) where there is no IPv4 one; IPv6 pods never by an IPv4 one.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { compareAddresses, type Family, familyOf } from '../lib/ip.ts'
@@ -12,40 +15,53 @@ export interface Gateways {
   readonly problems: readonly string[]
 }
 
+/** The ways of the default route for destinations of each family. */
+export type DefaultGateways = Readonly<Record<Family, readonly NextHop[]>>
+
 interface GatewayInput {
   /** The BGPPeers that select this node. */
   readonly peers: readonly BGPPeer[]
+  /** Of this node, as the cluster knows them. */
+  readonly addresses: readonly string[]
   readonly network: {
     readonly onLink: ReadonlyMap<string, number>
-    readonly defaultGateways: readonly NextHop[]
+    readonly defaultGateways: DefaultGateways
     readonly ownAddresses: readonly string[]
   }
 }
 
 export function gatewaysOf(input: GatewayInput): Readonly<Record<Family, Gateways>> {
-  return { ipv4: gatewaysOfFamily('ipv4', input), ipv6: gatewaysOfFamily('ipv6', input) }
+  const { ipv4, ipv6 } = { ipv4: waysOf('ipv4', input), ipv6: waysOf('ipv6', input) }
+  // the IPv4 default route of a node without an IPv4 address in the LAN leads elsewhere (a modem, a VPN)
+  const inOrder = input.addresses.some(address => familyOf(address) === 'ipv4')
+    ? [ipv4.named, ipv4.default, ipv6.named, ipv6.default]
+    : [ipv4.named, ipv6.named, ipv4.default, ipv6.default]
+  return { ipv4: firstOf(inOrder), ipv6: firstOf([ipv6.named, ipv6.default]) }
 }
 
-function gatewaysOfFamily(family: Family, { peers, network }: GatewayInput): Gateways {
+function firstOf(ways: readonly Gateways[]): Gateways {
+  return ways.find(({ nextHops }) => nextHops.length > 0) ?? { nextHops: [], problems: [] }
+}
+
+/** Gateways of one family that BGPPeers name, and the default route's. */
+function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gateways; default: Gateways } {
   const named = new Map<string, string>()
   for (const { name, spec } of peers) {
     const gateway = gatewayOf(spec, family, network.onLink)
     // a node that is itself the gateway has nobody to hand its packets to but its own default gateway
     if (gateway !== undefined && !network.ownAddresses.includes(gateway)) named.set(gateway, name)
   }
-  if (named.size === 0) {
-    return { nextHops: sorted(network.defaultGateways.filter(hop => ofFamily(hop, family))), problems: [] }
-  }
-  const all = [...named.keys()].map((gateway): NextHop => {
-    const via = network.onLink.get(gateway)
-    return via === undefined ? { gateway } : { gateway, interface: via }
-  })
-  const usable = all.filter(hop => hop.interface !== undefined)
+  const all = [...named.keys()].map(gateway => ({ gateway, interface: network.onLink.get(gateway) }))
+  const usable = all.flatMap(({ gateway, interface: via }) => (via === undefined ? [] : [{ gateway, interface: via }]))
   const problems = all
     .filter(hop => hop.interface === undefined)
-    .map(({ gateway = '' }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} is not on-link at this node`)
+    .map(({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} is not on-link at this node`)
   // when none is usable they stand all the same: the kernel will refuse, and the routes show as failed instead of vanishing
-  return { nextHops: sorted(usable.length > 0 ? usable : all), problems }
+  const nextHops = usable.length > 0 ? usable : all.map(({ gateway }) => ({ gateway }))
+  return {
+    named: { nextHops: sorted(nextHops), problems },
+    default: { nextHops: sorted(network.defaultGateways[family]), problems: [] },
+  }
 }
 
 function gatewayOf(spec: BGPPeer['spec'], family: Family, onLink: ReadonlyMap<string, number>): string | undefined {
@@ -53,10 +69,11 @@ function gatewayOf(spec: BGPPeer['spec'], family: Family, onLink: ReadonlyMap<st
   return familyOf(spec.peerIP) === family && onLink.has(spec.peerIP) ? spec.peerIP : undefined
 }
 
-function ofFamily(hop: NextHop, family: Family): boolean {
-  return hop.gateway !== undefined && familyOf(hop.gateway) === family
-}
-
+/** By gateway, those without one first; these by interface. */
 function sorted(hops: readonly NextHop[]): NextHop[] {
-  return [...hops].sort((a, b) => compareAddresses(a.gateway ?? '', b.gateway ?? ''))
+  const none = '0.0.0.0'
+  return hops.toSorted(
+    (a, b) =>
+      compareAddresses(a.gateway ?? none, b.gateway ?? none) || Number(a.interface ?? 0) - Number(b.interface ?? 0),
+  )
 }

@@ -2,17 +2,21 @@
  * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways, and who is on-link. Dumps
  * only; decides nothing.
  */
+import { FAMILIES, type Family } from '../lib/ip.ts'
 import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { InterfaceAddress, Link, NextHop, Route } from '../netlink/types.ts'
+import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
+import type { DefaultGateways } from './gateways.ts'
 import type { ObservedRoutes, RouteMark } from './plan.ts'
+
+const DEFAULT_DESTINATIONS: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
 export interface Observed {
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
   readonly routes: ObservedRoutes
-  /** Of the default routes with the lowest priority value, not made by us. */
-  readonly defaultGateways: readonly NextHop[]
+  /** The ways of the default route of each family with the lowest priority value, not made by us. */
+  readonly defaultGateways: DefaultGateways
 }
 
 export function observe(netlink: Rtnetlink, mark: RouteMark): Observed {
@@ -29,7 +33,7 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): Observed {
   }
 }
 
-/** The interface index of each address that is on-link: sent to directly, on an interface that is not loopback. */
+/** The interface index of each address that is on-link (see `onLinkInterface`), on an interface that is not loopback. */
 export function askOnLink(
   netlink: Rtnetlink,
   addresses: readonly string[],
@@ -38,12 +42,21 @@ export function askOnLink(
   const usable = new Set(links.filter(({ loopback }) => !loopback).map(({ index }) => index))
   const onLink = new Map<string, number>()
   for (const address of addresses) {
-    const { type, gateway, interface: index } = netlink.lookup(address)
-    if (type === 'unicast' && gateway === undefined && index !== undefined && usable.has(index)) {
-      onLink.set(address, index)
-    }
+    const index = onLinkInterface(netlink, address)
+    if (index !== undefined && usable.has(index)) onLink.set(address, index)
   }
   return onLink
+}
+
+/**
+ * The index of the interface on which packets to `address` go to itself; undefined where there is no such. What only a default route without
+ * a gateway leads to (`default dev ppp0`) may be anywhere behind that link.
+ */
+export function onLinkInterface(netlink: Rtnetlink, address: string): number | undefined {
+  const route = netlink.match(address)
+  const [hop, second] = route?.nextHops ?? []
+  if (route?.type !== 'unicast' || hop?.gateway !== undefined || second !== undefined) return undefined
+  return DEFAULT_DESTINATIONS[route.family] === route.destination ? undefined : hop?.interface
 }
 
 /** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
@@ -56,14 +69,15 @@ export function uplinkOf(observed: Observed, addresses: readonly string[]): Link
   const bearer = addresses.flatMap(
     address => observed.addresses.find(other => other.address === address)?.interface ?? [],
   )[0]
-  const index = bearer ?? observed.defaultGateways[0]?.interface
+  const index = bearer ?? FAMILIES.flatMap(family => observed.defaultGateways[family])[0]?.interface
   return observed.links.find(link => link.index === index)
 }
 
-function defaultGateways(routes: readonly Route[]): NextHop[] {
-  return ['0.0.0.0/0', '::/0'].flatMap(destination => {
+function defaultGateways(routes: readonly Route[]): DefaultGateways {
+  const of = (family: Family) => {
+    const destination = DEFAULT_DESTINATIONS[family]
     const candidates = routes.filter(route => route.destination === destination && route.type === 'unicast')
-    const best = candidates.toSorted((a, b) => a.priority - b.priority)[0]
-    return (best?.nextHops ?? []).filter(({ gateway }) => gateway !== undefined)
-  })
+    return candidates.toSorted((a, b) => a.priority - b.priority)[0]?.nextHops ?? []
+  }
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') }
 }

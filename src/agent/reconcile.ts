@@ -9,7 +9,7 @@
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
-import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import type { Family } from '../lib/ip.ts'
 import { ERRNO } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -192,7 +192,10 @@ export class Agent {
     const network: ObservedNetwork = {
       ownAddresses: ownAddresses(observed),
       onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
-      defaultGateways: FAMILIES.flatMap(family => this.#defaultGateways(family, observed)),
+      defaultGateways: {
+        ipv4: this.#defaultGateways('ipv4', observed),
+        ipv6: this.#defaultGateways('ipv6', observed),
+      },
     }
     const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])
     if (this.#memo?.view !== view || this.#memo.network !== key) {
@@ -203,7 +206,7 @@ export class Agent {
 
   /** While a family has no default route (a lease that is renewed, a link that is down) the last one counts. */
   #defaultGateways(family: Family, observed: Observed): readonly NextHop[] {
-    const now = observed.defaultGateways.filter(({ gateway = '' }) => familyOf(gateway) === family)
+    const now = observed.defaultGateways[family]
     if (now.length > 0) this.#lastGateways.set(family, now)
     return this.#lastGateways.get(family) ?? []
   }

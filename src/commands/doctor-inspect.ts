@@ -8,6 +8,7 @@ import { cniConfigFile } from '../agent/cni-config.ts'
 import { observeCni } from '../agent/doctor-cni.ts'
 import type { DoctorFacts, HostChange, NetworkFacts, PeerFacts } from '../agent/doctor-facts.ts'
 import { hostChanges, observeNetwork } from '../agent/doctor-observe.ts'
+import { onLinkInterface } from '../agent/observe.ts'
 import { createTransport, md5Problem } from '../bgp/transport.ts'
 import { isConnection } from '../bgp/transport-types.ts'
 import { isOurAlias } from '../cni/veth-names.ts'
@@ -180,8 +181,7 @@ function inspectPeers(self: string, view: ClusterView, sessions: readonly Sessio
 function isOnLink(address: string): boolean {
   const netlink = Rtnetlink.open()
   try {
-    const { type, gateway } = netlink.lookup(address)
-    return type === 'unicast' && gateway === undefined
+    return onLinkInterface(netlink, address) !== undefined
   } catch {
     return false
   } finally {

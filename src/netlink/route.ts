@@ -94,10 +94,19 @@ export function dumpRoutesRequest(family: Family, filter: RouteFilter): Request 
 
 /** Asks how a packet to `address` would go now. */
 export function lookupRequest(address: string): Request {
+  // IPv6 refuses RTM_F_LOOKUP_TABLE and names the table anyway
+  return routeTo(address, familyOf(address) === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0)
+}
+
+/** Asks for the route that a packet to `address` would take now, as it stands in its table. */
+export function matchRequest(address: string): Request {
+  return routeTo(address, RTM_F.FIB_MATCH)
+}
+
+function routeTo(address: string, flags: number): Request {
   const family = familyOf(address)
   return request({ text: `look up route to ${address}`, type: RTM.GETROUTE, flags: 0 }, encoder => {
-    // IPv6 refuses RTM_F_LOOKUP_TABLE and names the table anyway
-    encoder.u8(afOf(family), addressBits(family), 0, 0, 0, 0, 0, 0).u32(family === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0)
+    encoder.u8(afOf(family), addressBits(family), 0, 0, 0, 0, 0, 0).u32(flags)
     encoder.bytesAttribute(RTA.DST, addressBytes(address))
   })
 }

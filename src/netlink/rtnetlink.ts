@@ -11,7 +11,7 @@ import { NLM_F, NLMSG } from './constants.ts'
 import { decodeLink, dumpLinksRequest, getLinkRequest, type LinkReference } from './link.ts'
 import { decodeError, decodeMessages, encodeMessage, type Message, NetlinkError, type Request } from './message.ts'
 import { decodeNeighbour, dumpNeighboursRequest } from './neighbour.ts'
-import { decodeRoute, dumpRoutesRequest, lookupOf, lookupRequest, type RouteFilter } from './route.ts'
+import { decodeRoute, dumpRoutesRequest, lookupOf, lookupRequest, matchRequest, type RouteFilter } from './route.ts'
 import { decodeRule, dumpRulesRequest } from './rule.ts'
 import { type Kernel, type OpenOptions, RequestSocket } from './socket.ts'
 import type { InterfaceAddress, Link, Neighbour, Route, RouteLookup, RouteType, Rule } from './types.ts'
@@ -115,15 +115,25 @@ export class Rtnetlink {
 
   /** How the kernel would send a packet to `address` now. No route at all is type `unreachable` of table 0. */
   lookup(address: string): RouteLookup {
+    const answer = this.#routeTo(lookupRequest(address))
+    return typeof answer === 'string' ? { destination: address, type: answer, table: 0 } : lookupOf(address, answer)
+  }
+
+  /** The route that a packet to `address` would take now, with its own destination; undefined when there is no way. */
+  match(address: string): Route | undefined {
+    const answer = this.#routeTo(matchRequest(address))
+    return typeof answer === 'string' ? undefined : answer
+  }
+
+  /** The route that the kernel answers with, or why there is none. */
+  #routeTo(request: Request): Route | RouteType {
     try {
-      const route = this.#ask(lookupRequest(address)).map(message => decodeRoute(message.body))[0]
-      if (route !== undefined) return lookupOf(address, route)
-      return { destination: address, type: 'unreachable', table: 0 }
+      return this.#ask(request).map(message => decodeRoute(message.body))[0] ?? 'unreachable'
     } catch (error) {
       // with a text of its own it is the request that the kernel dislikes, not the destination
       const type = error instanceof NetlinkError && !error.extendedAck ? LOOKUP_FAILURES[error.errno] : undefined
       if (type === undefined) throw error
-      return { destination: address, type, table: 0 }
+      return type
     }
   }
 

@@ -7,21 +7,29 @@ import {
 } from '../../src/agent/desired-routes.ts'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
+import { type Family, familyOf } from '../../src/lib/ip.ts'
 import { bgpPeer, entry } from './cluster.ts'
 
 interface Case {
   readonly entries: readonly RouteEntry[]
   readonly peers?: readonly BGPPeer[]
   readonly onLink?: readonly string[]
+  /** `dev` for a default route without a gateway, by interface 7: of IPv4, `dev6` of IPv6. */
   readonly defaultGateways?: readonly string[]
   readonly ownAddresses?: readonly string[]
 }
 
 /** The routes as short texts: `10.0.1.0/25 > 172.16.0.12 (edge-2)`. */
 function decide(input: Case, self = 'edge-1') {
+  const ways = (family: Family) =>
+    (input.defaultGateways ?? [])
+      .filter(text =>
+        text.startsWith('dev') ? text === (family === 'ipv4' ? 'dev' : 'dev6') : familyOf(text) === family,
+      )
+      .map(text => (text.startsWith('dev') ? { interface: 7 } : { gateway: text, interface: 2 }))
   const network: ObservedNetwork = {
     onLink: new Map((input.onLink ?? []).map(address => [address, 2])),
-    defaultGateways: (input.defaultGateways ?? []).map(gateway => ({ gateway, interface: 2 })),
+    defaultGateways: { ipv4: ways('ipv4'), ipv6: ways('ipv6') },
     ownAddresses: input.ownAddresses ?? ['172.16.0.11', '127.0.0.1'],
   }
   const routing = desiredRoutes({ self, view: { entries: input.entries, peers: input.peers ?? [] }, network })
@@ -29,7 +37,7 @@ function decide(input: Case, self = 'edge-1') {
 }
 
 function routeLine({ destination, type, nextHops, reason }: DesiredRoute): string {
-  const way = type === 'unicast' ? nextHops.map(({ gateway }) => gateway).join('+') : type
+  const way = type === 'unicast' ? nextHops.map(hop => hop.gateway ?? `interface ${hop.interface}`).join('+') : type
   return `${destination} > ${way} (${reason})`
 }
 
@@ -190,6 +198,88 @@ describe('both families', () => {
     const single = [entries[0], entry('edge-2', ['172.16.0.12'], ['fd02::/64'], ['lan-a'])].flatMap(one => one ?? [])
     const { routes } = decide({ entries: single, onLink: ['172.16.0.12'], defaultGateways: ['fe80::1', '172.16.0.1'] })
     expect(routes).toContain('fd02::/64 > fe80::1 (gateway)')
+  })
+})
+
+describe('IPv4 pods by IPv6 next hops', () => {
+  const bare = (node: string, host: number, peers = ['lan-a']) =>
+    entry(node, [`fd16::${host}`], [`10.0.${host}.0/25`, `fd0${host}::/64`], peers)
+  const ipv6Only = [bare('edge-1', 1), bare('edge-2', 2), bare('edge-3', 3, ['lan-b'])]
+  const ipv4 = (input: Case) => decide(input).routes.filter(route => !route.startsWith('fd'))
+
+  test('in a LAN of IPv6 alone, by the peerIP, or by the default gateway', () => {
+    const routes = (gateway: string) => [
+      '10.0.1.0/25 > unreachable (this node)',
+      '10.0.2.0/25 > fd16::2 (edge-2)',
+      `10.0.3.0/25 > ${gateway} (gateway)`,
+      'fd01::/64 > unreachable (this node)',
+      'fd02::/64 > fd16::2 (edge-2)',
+      `fd03::/64 > ${gateway} (gateway)`,
+    ]
+    const named = {
+      entries: ipv6Only,
+      peers: [bgpPeer('lan-a', { peerIP: 'fd16::fe' })],
+      onLink: ['fd16::2', 'fd16::fe'],
+    }
+    expect(decide(named)).toMatchObject({ routes: routes('fd16::fe'), problems: [] })
+    const unnamed = { entries: ipv6Only, onLink: ['fd16::2'], defaultGateways: ['fe80::1'] }
+    expect(decide(unnamed)).toMatchObject({ routes: routes('fe80::1'), problems: [] })
+  })
+
+  test('the IPv4 default route of a node without an IPv4 address leads elsewhere than the peer does', () => {
+    const modem = { entries: ipv6Only, defaultGateways: ['192.0.2.1'] }
+    const named = { ...modem, peers: [bgpPeer('lan-a', { peerIP: 'fd16::fe' })], onLink: ['fd16::fe'] }
+    expect(ipv4(named)).toContain('10.0.3.0/25 > fd16::fe (gateway)')
+    expect(ipv4({ ...modem, defaultGateways: ['192.0.2.1', 'fe80::1'] })).toContain('10.0.3.0/25 > 192.0.2.1 (gateway)')
+  })
+
+  test('IPv4 comes first where node and gateway have it', () => {
+    const both = [
+      entry('edge-1', ['fd16::1', '172.16.0.11'], ['10.0.1.0/25'], ['lan-a']),
+      entry('edge-2', ['fd16::2', '172.16.0.12'], ['10.0.2.0/25'], ['lan-a']),
+      entry('edge-3', ['fd17::3'], ['10.0.3.0/25'], ['lan-b']),
+    ]
+    const input = { entries: both, peers: [bgpPeer('lan-a', { peerIP: 'fd16::fe' })] }
+    const onLink = ['fd16::2', '172.16.0.12', 'fd16::fe']
+    expect(ipv4({ ...input, onLink, defaultGateways: ['172.16.0.254', 'fe80::1'] }).slice(1)).toEqual([
+      '10.0.2.0/25 > 172.16.0.12 (edge-2)',
+      '10.0.3.0/25 > 172.16.0.254 (gateway)',
+    ])
+    expect(ipv4({ ...input, onLink }).at(-1)).toBe('10.0.3.0/25 > fd16::fe (gateway)')
+  })
+
+  test('nodes with and without IPv4 in one LAN reach each other', () => {
+    const mixed = [
+      entry('edge-1', ['172.16.0.11', 'fd16::1'], ['10.0.1.0/25'], ['lan-a']),
+      entry('edge-2', ['fd16::2'], ['10.0.2.0/25'], ['lan-a']),
+    ]
+    expect(decide({ entries: mixed, onLink: ['fd16::2'] }).routes).toContain('10.0.2.0/25 > fd16::2 (edge-2)')
+    expect(decide({ entries: mixed, onLink: ['fd16::1'] }, 'edge-2').routes).toContain('10.0.1.0/25 > fd16::1 (edge-1)')
+  })
+
+  test('IPv6 pods never go by an IPv4 one', () => {
+    const entries = [bare('edge-1', 1), entry('edge-2', ['172.16.0.12'], ['fd02::/64'], ['lan-a'])]
+    const input = { entries, peers: [peerA], onLink: ['172.16.0.12', '172.16.0.1'], defaultGateways: ['172.16.0.1'] }
+    expect(decide(input).routes.filter(route => route.startsWith('fd02'))).toEqual([])
+    expect(decide(input).problems).toEqual(['no ipv6 gateway: 1 podCIDRs outside of this LAN have no route'])
+  })
+})
+
+describe('a default route without a gateway', () => {
+  const far = [lanA[0], entry('edge-9', ['172.16.9.9'], ['10.0.9.0/25', 'fd09::/64'], ['z'])].flatMap(one => one ?? [])
+
+  test('is the way, each family by its own', () => {
+    const { routes, routing, problems } = decide({ entries: far, defaultGateways: ['dev', 'dev6'] })
+    expect(routes.slice(1)).toEqual(['10.0.9.0/25 > interface 7 (gateway)', 'fd09::/64 > interface 7 (gateway)'])
+    expect(routing?.routes.at(-1)?.nextHops).toEqual([{ interface: 7 }])
+    expect(problems).toEqual([])
+  })
+
+  test('comes after what BGPPeers name, and shares the load with a gateway beside it', () => {
+    const named = { entries: far, peers: [peerA], onLink: ['172.16.0.1'], defaultGateways: ['dev'] }
+    expect(decide(named).routes).toContain('10.0.9.0/25 > 172.16.0.1 (gateway)')
+    const two = decide({ entries: far, defaultGateways: ['172.16.0.254', 'dev'] }).routes
+    expect(two).toContain('10.0.9.0/25 > interface 7+172.16.0.254 (gateway)')
   })
 })
 

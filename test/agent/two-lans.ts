@@ -1,15 +1,19 @@
 /**
  * Two LANs of two nodes behind one router, in namespaces: bridges for the switches, static routes on the router in place of what BGP would
- * tell it. Nodes are `a1`, `a2` (172.16.0.x) and `b1`, `b2` (172.16.1.x); the router is .254 of each LAN and their default gateway.
+ * tell it. Nodes are `a1`, `a2` (172.16.0.x) and `b1`, `b2` (172.16.1.x); the router is .254 of each LAN and their default gateway. On
+ * request nobody but pods has an IPv4 address, as where a switch learned IPv4 prefixes by RFC 8950.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Agent, createAgent } from '../../src/agent/reconcile.ts'
+import { attachPod } from '../../src/cni/veth.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { canonicalAddress } from '../../src/lib/ip.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
 import { TestNetwork } from '../support/namespaces.ts'
 import { bgpPeer, entry, PlainView } from './cluster.ts'
 
@@ -22,12 +26,20 @@ export const NODES = {
 export type NodeName = keyof typeof NODES
 export const NODE_NAMES = ['a1', 'a2', 'b1', 'b2'] as const
 
+/** What nodes and switches have; pods have both. */
+export type LanFamilies = 'both' | 'ipv6'
+
 export const PEERS = [0, 1].map(lan => bgpPeer(`lan-${lan}`, { peerIP: `172.16.${lan}.254` }))
 export const ENTRIES: readonly RouteEntry[] = NODE_NAMES.map(name => {
   const { lan, host } = NODES[name]
-  const ipv6 = canonicalAddress(`fd16:${lan}::${host}`) ?? ''
-  return entry(name, [`172.16.${lan}.${host}`, ipv6], podCIDRs(name), [`lan-${lan}`])
+  return entry(name, [`172.16.${lan}.${host}`, ipv6Of(lan, host)], podCIDRs(name), [`lan-${lan}`])
 })
+export const IPV6_PEERS = [0, 1].map(lan => bgpPeer(`lan-${lan}`, { peerIP: ipv6Of(lan, 'fe') }))
+export const IPV6_ENTRIES = ENTRIES.map(one => ({ ...one, addresses: one.addresses.slice(1) }))
+
+function ipv6Of(lan: number, host: number | string): string {
+  return canonicalAddress(`fd16:${lan}::${host}`) ?? ''
+}
 
 function podCIDRs(name: NodeName): string[] {
   const { pods } = NODES[name]
@@ -40,9 +52,11 @@ export class TwoLans {
   readonly #router = this.network.namespace('router')
   readonly #nodes = new Map<NodeName, string>()
   readonly #agents: Agent[] = []
+  readonly #ipv4: boolean
 
-  constructor() {
+  constructor(families: LanFamilies = 'both') {
     const { network } = this
+    this.#ipv4 = families === 'both'
     network.exec(this.#router, [
       'sh',
       '-c',
@@ -50,7 +64,7 @@ export class TwoLans {
     ])
     for (const lan of [0, 1]) {
       network.ip(this.#router, `link add lan${lan} type bridge`)
-      network.ip(this.#router, `addr add 172.16.${lan}.254/24 dev lan${lan}`)
+      if (this.#ipv4) network.ip(this.#router, `addr add 172.16.${lan}.254/24 dev lan${lan}`)
       network.ip(this.#router, `addr add fd16:${lan}::fe/64 dev lan${lan} nodad`)
       network.ip(this.#router, `link set lan${lan} up`)
     }
@@ -63,12 +77,13 @@ export class TwoLans {
     const node = network.namespace(name)
     this.#nodes.set(name, node)
     const port = { namespace: this.#router, interface: `p-${name}` }
-    const addresses = [`172.16.${lan}.${host}/24`, `fd16:${lan}::${host}/64`]
+    const addresses = [...(this.#ipv4 ? [`172.16.${lan}.${host}/24`] : []), `fd16:${lan}::${host}/64`]
     network.connect({ namespace: node, interface: 'eth0', addresses }, port)
     network.ip(this.#router, `link set p-${name} master lan${lan}`)
-    network.ip(node, `route add default via 172.16.${lan}.254`)
+    if (this.#ipv4) network.ip(node, `route add default via 172.16.${lan}.254`)
     network.ip(node, `-6 route add default via fd16:${lan}::fe`)
-    network.ip(this.#router, `route add 10.0.${pods}.0/24 via 172.16.${lan}.${host}`)
+    const nextHop = this.#ipv4 ? `172.16.${lan}.${host}` : `inet6 fd16:${lan}::${host}`
+    network.ip(this.#router, `route add 10.0.${pods}.0/24 via ${nextHop}`)
     network.ip(this.#router, `-6 route add fd10:${pods}::/64 via fd16:${lan}::${host}`)
   }
 
@@ -119,19 +134,29 @@ export class TwoLans {
       .filter(line => line !== '')
   }
 
-  /** A pod wired as the CNI plugin does it: veth, host route. Returns its namespace. */
+  /** A pod of addresses .5 and ::5, wired by the CNI plugin's own code. Returns its namespace. */
   addPod(name: NodeName): string {
     const { network } = this
     const { pods } = NODES[name]
     const pod = network.namespace(`pod-${name}`)
-    const node = this.node(name)
-    const inside = { namespace: pod, interface: 'eth0', addresses: [`10.0.${pods}.5/32`, `fd10:${pods}::5/128`] }
-    network.connect(inside, { namespace: node, interface: 'veth5', addresses: ['169.254.1.1/32', 'fe80::1/64'] })
-    network.ip(pod, 'route add 169.254.1.1 dev eth0')
-    network.ip(pod, 'route add default via 169.254.1.1')
-    network.ip(pod, '-6 route add default via fe80::1 dev eth0')
-    network.ip(node, `route add 10.0.${pods}.5/32 dev veth5`)
-    network.ip(node, `-6 route add fd10:${pods}::5/128 dev veth5`)
+    const wire = {
+      hostInterface: 'veth5',
+      hostMac: '02:00:5e:10:05:01',
+      podMac: '02:00:5e:10:05:02',
+      alias: 'test',
+      namespacePath: network.path(pod),
+      interfaceName: 'eth0',
+      addresses: [`10.0.${pods}.5`, `fd10:${pods}::5`],
+      mtu: 1500,
+    }
+    inNetworkNamespace(network.path(this.node(name)), () => {
+      const host = Rtnetlink.open()
+      try {
+        attachPod(host, wire)
+      } finally {
+        host.close()
+      }
+    })
     return pod
   }
 
