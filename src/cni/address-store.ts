@@ -8,8 +8,8 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
+import { tryLock, waitForLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, replaceFile } from '../lib/files.ts'
-import { ERRNO, flock, LOCK, SystemError } from '../lib/libc.ts'
 import { type Attachments, formatAttachments, NO_ATTACHMENTS, parseAttachments } from './attachments.ts'
 
 /** The file cannot be read or written: the message says which and why. */
@@ -101,33 +101,4 @@ export class AddressStore {
       throw new StoreError(`cannot write ${this.#file}`, { cause: error })
     }
   }
-}
-
-function waitForLock(file: number): void {
-  for (;;) {
-    try {
-      flock(file, LOCK.EX)
-      return
-    } catch (error) {
-      if (!hasErrno(error, ERRNO.EINTR)) throw error
-    }
-  }
-}
-
-/** Whether the lock was had within `patience` milliseconds. */
-function tryLock(file: number, patience: number): boolean {
-  for (let waited = 0; ; waited++) {
-    try {
-      flock(file, LOCK.EX | LOCK.NB)
-      return true
-    } catch (error) {
-      if (!hasErrno(error, ERRNO.EAGAIN) && !hasErrno(error, ERRNO.EINTR)) throw error
-      if (waited >= patience) return false
-      Bun.sleepSync(1)
-    }
-  }
-}
-
-function hasErrno(error: unknown, errno: number): boolean {
-  return error instanceof SystemError && error.errno === errno
 }

@@ -2,10 +2,11 @@
  * What a long-running subcommand shares: the notification of systemd, waiting for a signal, the file that names the process, and the
  * checks before anything is touched. Starts and ends no part by itself.
  */
-import { readFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environment } from '../config.ts'
 import { errorText, UserError } from '../lib/errors.ts'
+import { tryLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, removeFile, removeLeftovers, writeFileWhole } from '../lib/files.ts'
 import { AF, close, SOCK, sendTo, socket } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
@@ -75,6 +76,11 @@ interface Running {
 }
 
 const FILE = 'process.json'
+/** Locked by the process that works with the folder, for as long as it lives. Who that is stands in the other file. */
+const LOCK_FILE = 'lock'
+/** How long the holder of the lock may take to say who it is, or to end. */
+const CLAIM_PATIENCE_MILLISECONDS = 1000
+const CLAIM_PAUSE_MILLISECONDS = 5
 
 /** The process that says in the state folder that it runs; undefined when it does not any more. */
 export function runningProcess(stateDir: string): Running | undefined {
@@ -93,22 +99,41 @@ export function runningProcess(stateDir: string): Running | undefined {
 
 /** Claims the state folder for this process; a second one on the same folder is refused. Returns how to give it back. */
 export function claimStateFolder(stateDir: string): () => void {
-  const other = runningProcess(stateDir)
-  if (other !== undefined && other.pid !== process.pid) {
-    throw new UserError(
-      `another terway-edge (process ${other.pid}) works with ${stateDir}: stop it first, or name another folder with --state`,
-    )
-  }
   try {
+    const lock = lockFolder(stateDir)
     writeFileWhole(
       join(stateDir, FILE),
       `${JSON.stringify({ pid: process.pid, startTicks: startTicksOf(process.pid) })}\n`,
     )
     removeLeftovers(stateDir)
+    return () => {
+      removeFile(join(stateDir, FILE))
+      closeSync(lock)
+    }
   } catch (cause) {
+    if (cause instanceof UserError) throw cause
     throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
   }
-  return () => removeFile(join(stateDir, FILE))
+}
+
+/** The open lock file; it is not handed on to programs that this process runs. Throws when another process has it. */
+function lockFolder(stateDir: string): number {
+  mkdirSync(stateDir, { recursive: true, mode: 0o755 })
+  const lock = openSync(join(stateDir, LOCK_FILE), 'a', 0o600)
+  try {
+    for (let waited = 0; !tryLock(lock, CLAIM_PAUSE_MILLISECONDS); waited += CLAIM_PAUSE_MILLISECONDS) {
+      const other = runningProcess(stateDir)
+      if (other === undefined && waited < CLAIM_PATIENCE_MILLISECONDS) continue
+      const who = other === undefined ? '' : ` (process ${other.pid})`
+      throw new UserError(
+        `another terway-edge${who} works with ${stateDir}: stop it first, or name another folder with --state`,
+      )
+    }
+    return lock
+  } catch (error) {
+    closeSync(lock)
+    throw error
+  }
 }
 
 function startTicksOf(pid: number): string | undefined {

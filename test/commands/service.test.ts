@@ -30,15 +30,59 @@ test('a state folder belongs to one living process', async () => {
 
 test('a process of the same number that started at another time is not ours', () => {
   const state = join(folder, 'stale')
-  claimStateFolder(state)
+  const release = claimStateFolder(state)
   const file = join(state, 'process.json')
   const claim: { pid: number; startTicks: string } = JSON.parse(readFileSync(file, 'utf8'))
   writeFileSync(file, JSON.stringify({ ...claim, startTicks: '1' }))
   expect(runningProcess(state)).toBeUndefined()
   writeFileSync(file, 'half a fi')
   expect(runningProcess(state)).toBeUndefined()
+  release()
   claimStateFolder(state)()
 })
+
+/** A process that claims `state` and says `mine`, or why it cannot; it then waits for the end of its input. */
+function claimant(state: string) {
+  const service = JSON.stringify(join(import.meta.dir, '../../src/commands/service.ts'))
+  const script = `
+    const { claimStateFolder } = await import(${service})
+    await Bun.stdin.stream().getReader().read() // the word to start
+    try { claimStateFolder(${JSON.stringify(state)}); console.log('mine') } catch (error) { console.log(error.message) }
+    Bun.spawn(['sleep', '5'], { stdio: ['ignore', 'ignore', 'ignore'] }) // inherits nothing
+    await new Promise(() => setInterval(() => {}, 1000))`
+  const child = Bun.spawn([process.execPath, '-e', script], { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' })
+  const said = child.stdout.getReader()
+  return {
+    pid: child.pid,
+    start: () => {
+      child.stdin.write('go\n')
+      child.stdin.flush()
+    },
+    answer: async () => new TextDecoder().decode((await said.read()).value).trim(),
+    kill: async () => {
+      child.kill('SIGKILL')
+      await child.exited
+    },
+  }
+}
+
+test('of processes that claim a folder at the same instant one has it, and the others name it; killed, it is free', async () => {
+  const state = join(folder, 'race')
+  for (let round = 0; round < 15; round++) {
+    const claimants = Array.from({ length: 4 }, () => claimant(state))
+    try {
+      await Bun.sleep(150) // all wait for the word
+      for (const one of claimants) one.start()
+      const answers = await Promise.all(claimants.map(one => one.answer()))
+      const winner = claimants[answers.indexOf('mine')]?.pid
+      const refusal = `another terway-edge (process ${winner}) works with ${state}: stop it first, or name another folder with --state`
+      expect(answers.toSorted()).toEqual([refusal, refusal, refusal, 'mine'])
+    } finally {
+      await Promise.all(claimants.map(one => one.kill()))
+    }
+    claimStateFolder(state)()
+  }
+}, 60_000)
 
 test('a state folder that cannot be written is named', () => {
   expect(() => claimStateFolder('/proc/nowhere')).toThrow('the state folder /proc/nowhere cannot be written')
