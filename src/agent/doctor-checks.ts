@@ -46,8 +46,10 @@ function rights({ lackingCapabilities: lacking }: DoctorFacts): Check {
 }
 
 function configuration({ config }: DoctorFacts): Check {
-  if (config.problem === undefined) return ok('configuration', config.file)
-  return problem('configuration', config.problem, `correct ${config.file}; terway-edge config checks it`)
+  if (config.problem !== undefined) {
+    return problem('configuration', config.problem, `correct ${config.file}; terway-edge config checks it`)
+  }
+  return ok('configuration', config.present ? config.file : `the defaults: there is no ${config.file}`)
 }
 
 function kubeconfig({ kubeconfig: { origin, problem: reason } }: DoctorFacts): Check {
@@ -130,6 +132,7 @@ function tcpMd5({ md5Problem, peers }: DoctorFacts): Check {
 function networkChecks(network: NetworkFacts, facts: DoctorFacts): Check[] {
   return [
     podCIDRs(network, facts.node),
+    ...hostAddress(network),
     routes(network),
     settings(network),
     uplink(network, facts.cni?.mtu ?? 'auto'),
@@ -148,6 +151,14 @@ function podCIDRs({ known, podCIDRs: own }: NetworkFacts, node: string): Check {
     `no RouteSlice names node ${node}`,
     'is this its name in Kubernetes (--node, kubectl get nodes), and does the controller run?',
   )
+}
+
+/** Pods need no IPv4 address of their host; what the host itself sends to them does. */
+function hostAddress({ lacksIPv4 }: NetworkFacts): Check[] {
+  if (!lacksIPv4) return []
+  const detail =
+    'this machine has no IPv4 address: what it sends itself to IPv4 pods (probes too) has the source 0.0.0.0'
+  return [warning('host address', detail, 'give it one, where the LAN has none on lo: ip addr add 192.0.0.8/32 dev lo')]
 }
 
 function routes({ known, routes: { wanted, changes, conflicts, problems } }: NetworkFacts): Check {

@@ -9,7 +9,8 @@ export interface DoctorFacts {
   readonly lackingCapabilities: readonly string[]
   /** Why the kernel cannot sign with TCP MD5. */
   readonly md5Problem?: string
-  readonly config: { readonly file: string; readonly problem?: string }
+  /** `present`: there is such a file; if not, the defaults stand. */
+  readonly config: { readonly file: string; readonly present: boolean; readonly problem?: string }
   readonly kubeconfig: { readonly origin: string; readonly problem?: string }
   /** Absent: not asked, for want of a kubeconfig. `status` is the HTTP code of a refusal, 0 without an answer. */
   readonly api?: { readonly server: string; readonly problem?: string; readonly status?: number }
@@ -36,6 +37,8 @@ export interface NetworkFacts {
   /** Whether the state folder names this node. */
   readonly known: boolean
   readonly podCIDRs: readonly string[]
+  /** Whether pods here have IPv4 and the machine itself has no address of it. */
+  readonly lacksIPv4: boolean
   readonly routes: {
     readonly wanted: number
     /** What the agent would do now, `add 10.0.2.0/25`. */

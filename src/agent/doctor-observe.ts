@@ -5,6 +5,7 @@
 import type { ClusterView } from '../kube/cluster-view.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { familyOf } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Route } from '../netlink/types.ts'
 import { addressesToAsk, desiredRoutes, type Routing } from './desired-routes.ts'
@@ -56,6 +57,7 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
     return {
       known,
       podCIDRs: routing.podCIDRs,
+      lacksIPv4: routing.podCIDRs.some(isIPv4) && !network.ownAddresses.some(isIPv4),
       routes: {
         wanted: routing.routes.length,
         changes: todo.changes.map(change => `${change.do} ${change.route.destination}`),
@@ -83,6 +85,10 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
   } finally {
     netlink.close()
   }
+}
+
+function isIPv4(text: string): boolean {
+  return familyOf(text) === 'ipv4'
 }
 
 async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Promise<FirewallFacts> {

@@ -68,7 +68,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       node: config.node,
       lackingCapabilities: lackingCapabilities(RIGHTS),
       ...(md5 !== undefined && { md5Problem: md5.detail }),
-      config: { file, ...(configProblem !== undefined && { problem: configProblem }) },
+      config: { file, present: existsSync(file), ...(configProblem !== undefined && { problem: configProblem }) },
       ...access,
       state: {
         folder: config.state,

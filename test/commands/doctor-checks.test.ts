@@ -6,6 +6,7 @@ import { formatDoctor } from '../../src/commands/doctor.ts'
 const NETWORK: NetworkFacts = {
   known: true,
   podCIDRs: ['10.0.1.0/25'],
+  lacksIPv4: false,
   routes: { wanted: 3, changes: [], conflicts: [], problems: [] },
   settings: [],
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
@@ -36,7 +37,7 @@ const CNI: CniFacts = {
 const WELL: DoctorFacts = {
   node: 'node-1',
   lackingCapabilities: [],
-  config: { file: '/etc/terway-edge/config.yaml' },
+  config: { file: '/etc/terway-edge/config.yaml', present: true },
   kubeconfig: { origin: '/etc/terway-edge/kubeconfig' },
   api: { server: 'https://api:6443' },
   state: { folder: '/var/lib/terway-edge' },
@@ -70,12 +71,18 @@ describe('the host', () => {
     expect(finding({ lackingCapabilities: ['CAP_NET_ADMIN'] })).toContain(
       'rights: problem: doctor runs without CAP_NET_ADMIN',
     )
-    expect(finding({ config: { file: '/f', problem: '/f has a problem' } })).toContain('configuration: problem')
+    const broken = { file: '/f', present: true, problem: '/f has a problem' }
+    expect(finding({ config: broken })).toContain('configuration: problem')
     expect(finding({ kubeconfig: { origin: '/k', problem: 'cannot read /k' } })).toContain(
       'kubeconfig: problem: cannot read /k',
     )
     expect(finding({ state: { folder: '/s', problem: 'EACCES' } })).toContain('state folder: problem: /s: EACCES')
     expect(finding({ state: { folder: '/s', clusterProblem: 'not JSON' } })).toContain('remove /s/cluster.json')
+  })
+  test('a configuration file that is not there is not said to be fine', () => {
+    const said = (present: boolean) => checksOf({ ...WELL, config: { file: '/f', present } })[1]
+    expect(said(true)).toEqual({ name: 'configuration', result: 'ok', detail: '/f' })
+    expect(said(false)).toEqual({ name: 'configuration', result: 'ok', detail: 'the defaults: there is no /f' })
   })
   test('the service', () => {
     expect(finding({ service: { problems: [] } })).toContain('service: problem: no terway-edge runs')
@@ -106,6 +113,7 @@ describe('the network', () => {
     const none = { wanted: 0, changes: [], conflicts: [], problems: [] }
     expect(network({ known: false, podCIDRs: [], routes: none })).toContain('no RouteSlice names node node-1')
     expect(network({ podCIDRs: [] })).toContain('node node-1 has none yet')
+    expect(network({ lacksIPv4: true })).toStartWith('host address: warning: this machine has no IPv4 address')
     const changes = ['add 10.0.2.0/25', 'add 10.0.3.0/25', 'add 10.0.4.0/25', 'add 10.0.5.0/25']
     expect(network({ routes: { ...NETWORK.routes, changes } })).toContain('add 10.0.4.0/25; and 1 more')
     expect(network({ routes: { ...NETWORK.routes, conflicts: ['10.0.2.0/25: taken'], changes } })).toContain(
