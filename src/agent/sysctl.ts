@@ -83,7 +83,10 @@ export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, 
   return settings
 }
 
-/** The kernel takes the larger of `all` and the interface's own (ip-sysctl, rp_filter). */
+/**
+ * The kernel takes the larger of `all` and the interface's own (ip-sysctl, rp_filter). On an interface that has no IPv4 address the loose filter,
+ * too, drops what would be answered over another interface; that is left to the operator, since 0 would have to be set for `all` as well.
+ */
 function effective(all = '0', own = '0'): string {
   return Number(all) > Number(own) ? all : own
 }

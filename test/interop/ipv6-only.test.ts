@@ -1,10 +1,18 @@
 /**
  * A LAN of IPv6 alone whose pods have IPv4 too: what the speaker room makes of its BGPPeer, with BIRD as the switch. IPv4 podCIDRs go out
- * over IPv6 next hops (RFC 8950); a switch that did not agree to that gets IPv6 alone, and the log says why.
+ * over IPv6 next hops (RFC 8950), and by the agent's routes packets find the way back; a switch that did not agree to that gets IPv6 alone,
+ * and the log says why.
  */
 import { expect } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createAgent } from '../../src/agent/reconcile.ts'
 import type { PeerConfig } from '../../src/bgp/speaker-types.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'
+import { PlainView } from '../agent/cluster.ts'
 import { bgpPeer, view } from '../speaker/fixtures.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
@@ -44,10 +52,39 @@ testNeeding(...ROUTER_NEEDS.bird)(
     await withSwitch(true, async lan => {
       await lan.routesBecome({ '10.0.1.0/25': NODE.ipv6, '10.0.2.0/25': 'fd00:9::12', ...IPV6_ROUTES })
       expect(lan.network.ip(lan.switch, '-4 route show 10.0.2.0/25')).toContain('via inet6 fd00:9::12')
+      await packetsBothWays(lan)
     })
   },
   60_000,
 )
+
+/** A pod's address on the node, with the agent's routes there, and one of another LAN on the switch: by BIRD's routes and ours they meet. */
+async function packetsBothWays(lan: Lan): Promise<void> {
+  lan.network.ip(lan.node, 'addr add 10.0.1.5/32 dev lo')
+  lan.network.ip(lan.switch, 'addr add 10.0.9.5/32 dev lo')
+  const elsewhere = { node: 'node-9', addresses: ['fd00:8::9'], podCIDRs: ['10.0.9.0/25'], peers: [] }
+  const folder = mkdtempSync(join(tmpdir(), 'te-ipv6-only-'))
+  const agent = createAgent({
+    clock: systemClock,
+    log: silentLog,
+    self: 'node-1',
+    view: new PlainView([...ENTRIES, elsewhere], [PEER]),
+    netns: lan.network.path(lan.node),
+    config: { protocol: 187, table: 254, stateDir: folder, cni: { confDir: folder, binDir: folder, mtu: 'auto' } },
+  })
+  try {
+    const pings = (from: string, source: string, to: string) =>
+      lan.network.exec(from, ['ping', '-c1', '-W1', '-I', source, to], { mayFail: true }).status === 0
+    await eventually('IPv4 packets both ways', () => {
+      return pings(lan.node, '10.0.1.5', '10.0.9.5') && pings(lan.switch, '10.0.9.5', '10.0.1.5')
+    })
+    expect(lan.network.ip(lan.node, '-4 route show 10.0.9.0/25')).toContain(`via inet6 ${SWITCH.ipv6}`)
+    expect(lan.network.ip(lan.node, '-4 route show 10.0.2.0/25')).toContain('via inet6 fd00:9::12')
+  } finally {
+    await agent.close()
+    rmSync(folder, { recursive: true })
+  }
+}
 
 testNeeding(...ROUTER_NEEDS.bird)(
   'a switch without the capability learns IPv6 alone, and the log says what to enable there',

@@ -35,6 +35,16 @@ describe('routes', () => {
     )
   })
 
+  // The same for `ip route add 10.0.2.0/24 via inet6 fd00::2 proto 187`: struct rtvia is AF_INET6 and the address.
+  test('vector: an IPv4 route via an IPv6 gateway', () => {
+    const { body, text } = addRoute({ destination: '10.0.2.0/24', protocol: 187, nextHops: [{ gateway: 'fd00::2' }] })
+    expect(text).toBe('add route 10.0.2.0/24 via fd00::2')
+    const via = ['16001200', '0a00', 'fd000000000000000000000000000002', '0000']
+    expect(toHex(body)).toBe(
+      ['02180000', 'febb0001', '00000000', '08000f00', 'fe000000', '08000100', '0a000200', ...via].join(''),
+    )
+  })
+
   const vectors: [string, RouteSpec, string][] = [
     ['one gateway', { destination: '10.0.1.0/25', protocol: 187, nextHops: [{ gateway: '172.16.0.12' }] }, 'ipv4'],
     [
@@ -66,6 +76,19 @@ describe('routes', () => {
     [
       'an IPv6 gateway of an IPv4 route',
       { destination: '10.0.2.0/24', protocol: 187, nextHops: [{ gateway: 'fe80::2', interface: 2 }] },
+      'ipv4',
+    ],
+    [
+      'gateways of both families and a device',
+      {
+        destination: '10.0.2.0/24',
+        protocol: 187,
+        nextHops: [
+          { gateway: 'fe80::2', interface: 2 },
+          { gateway: '172.16.0.1', interface: 2 },
+          { interface: 3, weight: 2 },
+        ],
+      },
       'ipv4',
     ],
   ]

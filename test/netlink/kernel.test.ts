@@ -9,6 +9,7 @@ import { replaceNeighbour } from '../../src/netlink/neighbour.ts'
 import { addRoute, deleteRoute, replaceRoute } from '../../src/netlink/route.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
 import { addRule, deleteRule } from '../../src/netlink/rule.ts'
+import type { NextHop } from '../../src/netlink/types.ts'
 import { TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
@@ -95,6 +96,26 @@ describe('routes', () => {
     )
   }
 
+  rooted(
+    'IPv4 by IPv6 gateways, alone and beside an IPv4 one and a device: add, replace by every other shape, delete',
+    () =>
+      withKernel(({ netlink, network, namespace, d0 }) => {
+        const route = (...nextHops: NextHop[]) => ({ destination: '10.0.1.0/25', protocol: PROTOCOL, nextHops })
+        const own = () => netlink.dumpRoutes({ protocol: PROTOCOL, table: 254 })
+        const [v6, linkLocal, v4] = ['fd16::11', 'fe80::11', '172.16.0.11'].map(gateway => ({ gateway, interface: d0 }))
+        if (v6 === undefined || linkLocal === undefined || v4 === undefined) throw new Error('three ways')
+        const device = { interface: d0 }
+        netlink.run(addRoute(route(v6)))
+        expect(network.ip(namespace, 'route show 10.0.1.0/25')).toStartWith('10.0.1.0/25 via inet6 fd16::11 dev d0')
+        for (const hops of [[linkLocal], [v4], [v6, linkLocal], [v6, v4], [device], [device, v6], [v6]]) {
+          netlink.run(replaceRoute(route(...hops)))
+          expect(own()).toMatchObject([route(...hops)])
+        }
+        netlink.run(deleteRoute({ destination: '10.0.1.0/25', protocol: PROTOCOL, type: 'unicast', priority: 0 }))
+        expect(own()).toEqual([])
+      }),
+  )
+
   rooted('the kernel says why it refuses, and the others of the batch are done', () =>
     withKernel(({ netlink }) => {
       const far = { destination: '10.0.1.0/25', protocol: PROTOCOL, nextHops: [{ gateway: '192.0.2.1' }] }
@@ -144,6 +165,27 @@ describe('routes', () => {
         expect(netlink.lookup(nowhere)).toEqual({ destination: nowhere, type: 'unreachable', table: 0 })
       }
       expect(netlink.lookup('10.0.3.1').type).toBe('blackhole')
+    }),
+  )
+
+  rooted('the route that matches an address: connected, by a gateway, the default, local, none', () =>
+    withKernel(({ netlink, d0 }) => {
+      for (const destination of ['0.0.0.0/0', '::/0']) {
+        netlink.run(addRoute({ destination, protocol: PROTOCOL, nextHops: [{ interface: d0 }] }))
+      }
+      netlink.run(addRoute({ destination: '10.0.1.0/25', protocol: PROTOCOL, nextHops: [{ gateway: 'fd16::9' }] }))
+      netlink.run(addRoute({ destination: '10.0.2.0/25', protocol: PROTOCOL, type: 'unreachable' }))
+      const matched = (address: string) => netlink.match(address)?.destination
+      expect(['172.16.0.2', 'fd16::2', '10.0.1.1', '192.0.2.1', '2001:db8::1', '10.0.2.1'].map(matched)).toEqual([
+        '172.16.0.0/24',
+        'fd16::/64',
+        '10.0.1.0/25',
+        '0.0.0.0/0',
+        '::/0',
+        undefined,
+      ])
+      expect(netlink.match('10.0.1.1')?.nextHops).toEqual([{ gateway: 'fd16::9', interface: d0 }])
+      expect([netlink.match('172.16.0.1')?.type, netlink.match('fd16::1')?.type]).toEqual(['local', 'local'])
     }),
   )
 })
