@@ -1,6 +1,7 @@
 /**
- * The CNI configuration that tells the container runtime to use this node's plugin: a file that is there exactly while the node can wire
- * pods. The runtime takes the first of the folder in order of names, hence `10-`. Loopback is the runtime's own business.
+ * The CNI configuration that tells the container runtime to use this node's plugin: a file that is written once the node can wire pods, and
+ * stays until it leaves; whether new pods can be served meanwhile, the plugin's STATUS says (src/cni/readiness.ts). The runtime takes the
+ * first of the folder in order of names, hence `10-`, and calls `loopback` by itself.
  *
  * Says nothing about addresses but the podCIDRs: the plugin hands them out by itself (src/cni).
  */

@@ -5,15 +5,9 @@
  * says why, never passed over.
  */
 import { duplicateChecks } from './doctor-duplicates.ts'
-import type { CniFacts, DoctorFacts, FirewallFacts, NetworkFacts, PeerFacts } from './doctor-facts.ts'
-
-export interface Check {
-  readonly name: string
-  readonly result: 'ok' | 'warning' | 'problem' | 'skipped'
-  readonly detail: string
-  /** What to do, for a problem or a warning. */
-  readonly remedy?: string
-}
+import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './doctor-facts.ts'
+import { firewallChecks } from './doctor-firewall.ts'
+import { type Check, ok, problem, skipped, warning } from './doctor-verdicts.ts'
 
 export function checksOf(facts: DoctorFacts): Check[] {
   const { network, networkProblem = '', cni, cniProblem = '' } = facts
@@ -137,7 +131,7 @@ function networkChecks(network: NetworkFacts, facts: DoctorFacts): Check[] {
     settings(network),
     uplink(network, facts.cni?.mtu ?? 'auto'),
     ...duplicateChecks(network.duplicates),
-    ...firewall(network.firewall),
+    ...firewallChecks(network.firewall),
   ]
 }
 
@@ -209,70 +203,6 @@ function uplink({ uplink: link, largerLinks }: NetworkFacts, mtu: number | 'auto
     )
   }
   return ok(name, `${link.mtu} of ${link.name}${mtu === 'auto' ? '' : `, pods have ${mtu}`}`)
-}
-
-function firewall({
-  nft,
-  problem: reason,
-  accept,
-  dropping,
-  legacyCommands,
-  masqueradeMissing,
-}: FirewallFacts): Check[] {
-  const name = 'FORWARD'
-  const checks: Check[] = []
-  const closed = dropping.filter(({ accepted }) => !accepted)
-  if (reason !== undefined) checks.push(problem(name, `the firewall cannot be read: ${reason}`, 'run it as root'))
-  else if (legacyCommands.length > 0)
-    checks.push(
-      problem(
-        name,
-        'legacy iptables drops the packets of pods, and nft cannot change that',
-        `run ${legacyCommands.join('; ')}`,
-      ),
-    )
-  else if (!nft)
-    checks.push(
-      warning(name, 'the program nft is missing: whether FORWARD drops cannot be seen', 'install the package nftables'),
-    )
-  else if (closed.length > 0 && accept) {
-    const advice = closed.map(table => table.advice).join('')
-    checks.push(
-      problem(
-        name,
-        `${closed.map(({ table }) => table).join(', ')} drops the packets of pods`,
-        `start the service, which lets them through${advice}`,
-      ),
-    )
-  } else if (closed.length > 0) {
-    checks.push(
-      warning(
-        name,
-        `${closed.map(({ table }) => table).join(', ')} drops what nothing accepts, and firewall.acceptPodTraffic is off`,
-        'accept the podCIDRs there, or turn it on',
-      ),
-    )
-  } else
-    checks.push(
-      ok(
-        name,
-        dropping.length === 0
-          ? 'nothing drops what is forwarded'
-          : `${dropping.map(({ table }) => table).join(', ')} drops, and our rules let pods through`,
-      ),
-    )
-  if (masqueradeMissing === undefined) return checks
-  if (!nft) checks.push(problem('masquerade', 'ipMasq needs the program nft', 'install the package nftables'))
-  else if (masqueradeMissing.length > 0)
-    checks.push(
-      problem(
-        'masquerade',
-        `the rules for ${masqueradeMissing.join(' and ')} are missing`,
-        'start the service, which makes them',
-      ),
-    )
-  else checks.push(ok('masquerade', 'pods leave the cluster with the address of this node'))
-  return checks
 }
 
 function cniChecks(facts: CniFacts, network: NetworkFacts | undefined): Check[] {
@@ -359,17 +289,4 @@ function peerRemedy(kind: string, { password }: PeerFacts): string {
 function some(list: readonly string[]): string {
   const shown = list.slice(0, 3).join('; ')
   return list.length > 3 ? `${shown}; and ${list.length - 3} more` : shown
-}
-
-function ok(name: string, detail: string): Check {
-  return { name, result: 'ok', detail }
-}
-function skipped(name: string, detail: string): Check {
-  return { name, result: 'skipped', detail }
-}
-function warning(name: string, detail: string, remedy: string): Check {
-  return { name, result: 'warning', detail, remedy }
-}
-function problem(name: string, detail: string, remedy: string): Check {
-  return { name, result: 'problem', detail, remedy }
 }

@@ -33,7 +33,7 @@ export interface DoctorInput {
   readonly view: Pick<ClusterView, 'entries' | 'peers'> | undefined
   readonly mark: RouteMark
   readonly firewall: FirewallConfig
-  /** Begins the names of the interfaces that the plugin makes. */
+  /** Whether an interface is the host's end of a pod's. */
   readonly isPodLink: (link: { readonly name: string; readonly alias?: string }) => boolean
 }
 

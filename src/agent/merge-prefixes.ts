@@ -3,25 +3,10 @@
  * Never covers an address that the input did not, and leaves alone what overlaps a prefix that leads elsewhere (the longest match decides
  * there). Pure.
  */
-import { addressBits, type Family, formatPrefix, prefixOf } from '../lib/ip.ts'
+import { addressBits, formatPrefix, type PrefixRange, prefixOf, prefixRange } from '../lib/ip.ts'
 
-/** The addresses of a prefix, first and last, as numbers. */
-export interface AddressRange {
+interface AddressRange extends PrefixRange {
   readonly prefix: string
-  readonly family: Family
-  readonly length: number
-  readonly first: bigint
-  readonly last: bigint
-}
-
-export function rangeOf(prefix: string): AddressRange {
-  const { family, bytes, length } = prefixOf(prefix)
-  const first = numberOf(bytes)
-  return { prefix, family, length, first, last: first + sizeOf(family, length) - 1n }
-}
-
-export function numberOf(address: Uint8Array): bigint {
-  return BigInt(`0x${Buffer.from(address).toString('hex')}`)
 }
 
 /**
@@ -30,8 +15,8 @@ export function numberOf(address: Uint8Array): bigint {
  */
 export function mergePrefixes(prefixes: readonly string[], others: readonly string[] = []): string[] {
   const all = [
-    ...prefixes.map(prefix => ({ ...rangeOf(prefix), ours: true })),
-    ...others.map(prefix => ({ ...rangeOf(prefix), ours: false })),
+    ...prefixes.map(prefix => ({ ...prefixRange(prefix), prefix, ours: true })),
+    ...others.map(prefix => ({ ...prefixRange(prefix), prefix, ours: false })),
   ].sort(byPlace)
   const entangled = findEntangled(all)
   const stack: AddressRange[] = []
@@ -86,12 +71,9 @@ function push(stack: AddressRange[], range: AddressRange): void {
 /** The prefix of which `a` and `b` are the lower and the upper half. */
 function join(a: AddressRange, b: AddressRange): AddressRange | undefined {
   if (a.family !== b.family || a.length !== b.length || a.length <= 1) return undefined
-  if (a.last + 1n !== b.first || a.first % sizeOf(a.family, a.length - 1) !== 0n) return undefined
+  const size = 1n << BigInt(addressBits(a.family) - a.length + 1)
+  if (a.last + 1n !== b.first || a.first % size !== 0n) return undefined
   const length = a.length - 1
   const bytes = prefixOf(a.prefix).bytes
   return { prefix: formatPrefix({ bytes, length }), family: a.family, length, first: a.first, last: b.last }
-}
-
-function sizeOf(family: Family, length: number): bigint {
-  return 1n << BigInt(addressBits(family) - length)
 }

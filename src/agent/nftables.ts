@@ -1,5 +1,5 @@
 /**
- * The program `nft` (nftables): the one program that the agent runs. Lists chains as JSON and carries out scripts, each as one transaction:
+ * The program `nft` (nftables): beside CNI plugins that are asked for their versions the one that the agent runs. Lists chains as JSON and carries out scripts, each as one transaction:
  * all of it or nothing. Decides nothing.
  *
  * Chains are listed one by one: a whole table can be very large where kube-proxy works in nftables mode.

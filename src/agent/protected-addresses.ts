@@ -2,8 +2,7 @@
  * Addresses that no pod route may cover: a route over the gateway or another node would cut this node off from it. Asked once per podCIDR,
  * of which there may be thousands: by binary search. Pure.
  */
-import { addressBytes, type Family, familyOf, formatAddress } from '../lib/ip.ts'
-import { numberOf, rangeOf } from './merge-prefixes.ts'
+import { addressBytes, addressNumber, type Family, familyOf, formatAddress, prefixRange } from '../lib/ip.ts'
 
 export class ProtectedAddresses {
   readonly #sorted: Readonly<Record<Family, readonly { readonly value: bigint; readonly address: string }[]>>
@@ -11,7 +10,7 @@ export class ProtectedAddresses {
   constructor(addresses: readonly string[]) {
     const entries = addresses.map(address => {
       const bytes = addressBytes(address)
-      return { value: numberOf(bytes), address: formatAddress(bytes) }
+      return { value: addressNumber(bytes), address: formatAddress(bytes) }
     })
     const of = (family: Family) =>
       entries
@@ -22,7 +21,7 @@ export class ProtectedAddresses {
 
   /** An address inside the prefix, the first one, if there is any. */
   within(prefix: string): string | undefined {
-    const { family, first, last } = rangeOf(prefix)
+    const { family, first, last } = prefixRange(prefix)
     const sorted = this.#sorted[family]
     let low = 0
     let high = sorted.length

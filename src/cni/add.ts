@@ -115,7 +115,7 @@ function releasing(store: AddressStore, record: AttachmentRecord, why: Failure):
   }
 }
 
-export function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, config: NetworkConfig): Result {
+function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, config: NetworkConfig): Result {
   const before: Result = config.prevResult ?? { interfaces: [], ips: [], routes: [] }
   const host: ResultInterface = { name: wire.hostInterface, mac: wire.hostMac, mtu: wire.mtu }
   const pod = { name: wire.interfaceName, mac: wire.podMac, mtu: wire.mtu, sandbox: wire.namespacePath }

@@ -12,13 +12,13 @@
  */
 import {
   addressBits,
+  addressBytes,
+  addressNumber,
   covers,
-  FAMILIES,
   type Family,
   familyOf,
   formatAddress,
-  parseAddress,
-  prefixOf,
+  prefixRange,
 } from '../lib/ip.ts'
 
 /** The last address given out, of each family. */
@@ -73,7 +73,7 @@ export function capacity(podCIDRs: readonly string[], family: Family): bigint {
 
 /** The families of the podCIDRs, that of the first one first. */
 export function familiesOf(podCIDRs: readonly string[]): Family[] {
-  return [...new Set(podCIDRs.map(familyOf))].filter(family => FAMILIES.includes(family))
+  return [...new Set(podCIDRs.map(familyOf))]
 }
 
 /** Usable addresses as numbers, both ends included. */
@@ -96,13 +96,11 @@ function rangesOf(podCIDRs: readonly string[], family: Family): Range[] {
 }
 
 function usableRange(podCIDR: string): Range {
-  const prefix = prefixOf(podCIDR)
-  const hostBits = addressBits(prefix.family) - prefix.length
-  const first = addressValue(formatAddress(prefix.bytes))
-  const last = first + (1n << BigInt(hostBits)) - 1n
+  const { family, length, first, last } = prefixRange(podCIDR)
+  const hostBits = addressBits(family) - length
   const skipFirst = hostBits > 1 ? 1n : 0n
-  const skipLast = hostBits > 1 && prefix.family === 'ipv4' ? 1n : 0n
-  return { family: prefix.family, first: first + skipFirst, last: last - skipLast }
+  const skipLast = hostBits > 1 && family === 'ipv4' ? 1n : 0n
+  return { family, first: first + skipFirst, last: last - skipLast }
 }
 
 function capacityOf(ranges: readonly Range[]): bigint {
@@ -142,8 +140,7 @@ function addressAt(ranges: readonly Range[], position: bigint): string {
 }
 
 function addressValue(address: string): bigint {
-  const bytes = parseAddress(address) ?? new Uint8Array(0)
-  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
+  return addressNumber(addressBytes(address))
 }
 
 function valueAddress(value: bigint, family: Family): string {

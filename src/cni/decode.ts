@@ -32,7 +32,7 @@ export interface Decoded {
   readonly request: Request | Failure
 }
 
-export const DEFAULT_STATE_DIR = '/var/lib/terway-edge'
+const DEFAULT_STATE_DIR = '/var/lib/terway-edge'
 
 /** The smallest MTU that IPv4 (RFC 791: 68) or IPv6 (RFC 8200 section 5: 1280) allows, and the largest of a veth. */
 const MTU_RANGE = { ipv4: 68, ipv6: 1280, maximum: 65535 } as const

@@ -89,6 +89,26 @@ export function hostPrefix(address: string): string {
   return `${address}/${addressBits(familyOf(address))}`
 }
 
+/** The addresses of a prefix, first and last, as numbers. */
+export interface PrefixRange {
+  readonly family: Family
+  readonly length: number
+  readonly first: bigint
+  readonly last: bigint
+}
+
+/** The range of a prefix that was checked before. Throws when it is not one. */
+export function prefixRange(prefix: string): PrefixRange {
+  const { family, bytes, length } = prefixOf(prefix)
+  const first = addressNumber(bytes)
+  return { family, length, first, last: first + (1n << BigInt(addressBits(family) - length)) - 1n }
+}
+
+/** The bytes of an address as one number. */
+export function addressNumber(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
+}
+
 /** Whether `outer` covers all of `inner`, each a prefix or (as a /32 or /128) an address. Of different families: false. */
 export function covers(outer: string, inner: string): boolean {
   const a = prefixOf(outer.includes('/') ? outer : hostPrefix(outer))

@@ -1,6 +1,6 @@
 /** `doctor` on LANs where two machines have one address, in network namespaces with a bridge for the switch. */
 import { afterEach, expect } from 'bun:test'
-import type { Check } from '../../src/agent/doctor-checks.ts'
+import type { Check } from '../../src/agent/doctor-verdicts.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { type AddressRange, mergePrefixes, rangeOf } from '../../src/agent/merge-prefixes.ts'
-import { formatPrefix, maskBytes } from '../../src/lib/ip.ts'
+import { mergePrefixes } from '../../src/agent/merge-prefixes.ts'
+import { formatPrefix, maskBytes, type PrefixRange, prefixRange } from '../../src/lib/ip.ts'
 
 describe('merging', () => {
   const cases: [string, string[], string[]][] = [
@@ -56,16 +56,16 @@ function randomPrefixes(random: () => number, family: 'ipv4' | 'ipv6', count: nu
 
 /** The 256 addresses of the block, as numbers. */
 function hosts(family: 'ipv4' | 'ipv6'): bigint[] {
-  const { first } = rangeOf(family === 'ipv4' ? '10.0.0.0/24' : 'fd00::/120')
+  const { first } = prefixRange(family === 'ipv4' ? '10.0.0.0/24' : 'fd00::/120')
   return Array.from({ length: 256 }, (_, last) => first + BigInt(last))
 }
 
-function holds(range: AddressRange, host: bigint): boolean {
+function holds(range: PrefixRange, host: bigint): boolean {
   return range.first <= host && host <= range.last
 }
 
 /** Where a packet goes: the longest prefix that holds the address. */
-function leadsTo(host: bigint, ways: readonly { range: AddressRange; way: string }[]): string | undefined {
+function leadsTo(host: bigint, ways: readonly { range: PrefixRange; way: string }[]): string | undefined {
   return ways.filter(({ range }) => holds(range, host)).sort((a, b) => b.range.length - a.range.length)[0]?.way
 }
 
@@ -78,9 +78,9 @@ describe('whatever comes in', () => {
         const merged = mergePrefixes(input)
         expect(merged.length).toBeLessThanOrEqual(new Set(input).size)
         expect(mergePrefixes(merged)).toEqual(merged)
-        const [before, after] = [input.map(rangeOf), merged.map(rangeOf)]
+        const [before, after] = [input.map(text => prefixRange(text)), merged.map(text => prefixRange(text))]
         for (const host of hosts(family)) {
-          const inside = (ranges: AddressRange[]) => ranges.some(range => holds(range, host))
+          const inside = (ranges: PrefixRange[]) => ranges.some(range => holds(range, host))
           if (inside(before) !== inside(after)) throw new Error(`${host}: ${input.join()} became ${merged.join()}`)
         }
       }
@@ -94,8 +94,8 @@ describe('whatever comes in', () => {
           prefix => !input.includes(prefix),
         )
         const ways = (ours: string[]) => [
-          ...ours.map(prefix => ({ range: rangeOf(prefix), way: 'gateway' })),
-          ...others.map(prefix => ({ range: rangeOf(prefix), way: 'node' })),
+          ...ours.map(prefix => ({ range: prefixRange(prefix), way: 'gateway' })),
+          ...others.map(prefix => ({ range: prefixRange(prefix), way: 'node' })),
         ]
         const merged = mergePrefixes(input, others)
         const [before, after] = [ways(input), ways(merged)]

@@ -40,11 +40,7 @@ const A1_ROUTES = [
 ]
 
 function routesToBe(lans: TwoLans, expected: readonly string[]): Promise<unknown> {
-  return eventually(`routes ${expected.join(', ')}`, () => {
-    const there = lans.routes('a1')
-    if (there.toSorted().join() === [...expected].sort().join()) return true
-    throw new Error(there.join(', '))
-  })
+  return lans.routesBecome('a1', expected)
 }
 
 function settled(agent: Agent): Promise<unknown> {

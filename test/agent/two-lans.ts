@@ -14,7 +14,7 @@ import { canonicalAddress } from '../../src/lib/ip.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
-import { TestNetwork } from '../support/namespaces.ts'
+import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { bgpPeer, entry, PlainView } from './cluster.ts'
 
 export const NODES = {
@@ -132,6 +132,15 @@ export class TwoLans {
           .trim(),
       )
       .filter(line => line !== '')
+  }
+
+  /** Waits until node `name` has exactly these (see `routes`). */
+  routesBecome(name: NodeName, expected: readonly string[]): Promise<unknown> {
+    return eventually(`routes ${expected.join(', ')}`, () => {
+      const there = this.routes(name)
+      if (there.toSorted().join() === expected.toSorted().join()) return true
+      throw new Error(there.join(', '))
+    })
   }
 
   /** A pod of addresses .5 and ::5, wired by the CNI plugin's own code. Returns its namespace. */
