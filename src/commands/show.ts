@@ -57,7 +57,7 @@ export function printJson(value: unknown): number {
 
 /** How long ago `time` (RFC 3339) was, as kubectl says it. */
 export function ageOf(time: string | undefined, now: number): string {
-  return time === undefined ? '' : formatAge(now - Date.parse(time))
+  return time === undefined || time === '' ? '' : formatAge(now - Date.parse(time))
 }
 
 function orDash(text: string): string {

@@ -9,6 +9,9 @@ import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import { parseNodeSelector, selects } from '../kube/node-selector.ts'
 import type { Condition } from '../kube/resources.ts'
 
+/** Said of a speaker without an entry in the status: it takes its own away when it is drained. */
+export const NO_REPORT = 'says nothing (not started yet, or drained)'
+
 /** A condition before it has times. */
 export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>
 
@@ -146,7 +149,7 @@ function establishment(
   const down = wanted.filter(name => !up.some(({ node }) => node === name))
   const reasons = down.map(name => {
     const entry = speakers.find(({ node }) => node === name)
-    return `${name}: ${entry === undefined ? 'has not reported yet' : (entry.lastError ?? 'no session')}`
+    return `${name}: ${entry === undefined ? NO_REPORT : (entry.lastError ?? 'no session')}`
   })
   return {
     status: 'False',

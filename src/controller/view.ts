@@ -1,9 +1,10 @@
 /**
  * What the controller shows on its status page: rows that fit those of src/status/snapshot.ts, a room of the same rank that this one may
- * not import (test/controller/view.test.ts holds that they fit). Pure.
+ * not import (test/controller/decide.test.ts holds that they fit). Pure.
  */
 
-import type { EvaluatedPeer } from './bgp-peers.ts'
+import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { type EvaluatedPeer, NO_REPORT } from './bgp-peers.ts'
 import type { Decision } from './decide.ts'
 import type { NodeFacts } from './nodes.ts'
 import type { PoolUse } from './pod-cidr.ts'
@@ -126,20 +127,33 @@ function readableSpec(spec: unknown) {
   }
 }
 
+const SILENT: Omit<SpeakerStatus, 'node'> = {
+  state: 'unknown',
+  since: '',
+  advertisedPrefixes: 0,
+  receivedPrefixes: 0,
+  flaps: 0,
+  lastError: NO_REPORT,
+}
+
+/** A row for every session that is wanted: a speaker that says nothing must not look like one that is not there. */
 function speakerRows({ name, peer, speakers }: EvaluatedPeer): readonly SpeakerRow[] {
   if (peer === undefined) return []
-  const { peerIP, peerAsNumber, localAsNumber } = peer.spec
-  return speakers.map(entry => ({
-    ...entry,
-    bgpPeer: name,
-    peerIP,
-    peerAsNumber,
-    localAsNumber,
-    state: entry.state ?? '',
-    since: entry.since ?? '',
-    advertisedPrefixes: entry.advertisedPrefixes ?? 0,
-    receivedPrefixes: entry.receivedPrefixes ?? 0,
-    flaps: entry.flaps ?? 0,
-    capabilities: entry.capabilities ?? [],
-  }))
+  const { peerIP, peerAsNumber, localAsNumber, localSpeakers } = peer.spec
+  return localSpeakers.map(node => {
+    const entry: SpeakerStatus = speakers.find(speaker => speaker.node === node) ?? { node, ...SILENT }
+    return {
+      ...entry,
+      bgpPeer: name,
+      peerIP,
+      peerAsNumber,
+      localAsNumber,
+      state: entry.state ?? '',
+      since: entry.since ?? '',
+      advertisedPrefixes: entry.advertisedPrefixes ?? 0,
+      receivedPrefixes: entry.receivedPrefixes ?? 0,
+      flaps: entry.flaps ?? 0,
+      capabilities: entry.capabilities ?? [],
+    }
+  })
 }

@@ -164,7 +164,7 @@ test('sessions and prefixes come from the speakers of the spec that exist', () =
   expect(none.established).toEqual({
     status: 'False',
     reason: 'NoneEstablished',
-    message: 'node-1: has not reported yet; node-2: has not reported yet',
+    message: 'node-1: says nothing (not started yet, or drained); node-2: says nothing (not started yet, or drained)',
   })
 })
 

@@ -174,9 +174,10 @@ test('rows for the status page', () => {
   const speakers = [
     { node: 'a', state: 'Established', since: 's', advertisedPrefixes: 1, receivedPrefixes: 0, flaps: 0 },
   ]
-  const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan }), node('b', { addresses: [] })]
+  const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan }), node('b', { addresses: [], labels: lan })]
   const bad = { ...PEER, metadata: { ...PEER.metadata, name: 'bad', uid: 'u2' }, spec: { localAsNumber: 7 } }
-  const decision = decide(CONFIG, false, observe(nodes, { peers: [{ ...PEER, status: { speakers } }, bad] }))
+  const twoSpeakers = { ...PEER, spec: { ...PEER.spec, localSpeakers: ['a', 'b'] }, status: { speakers } }
+  const decision = decide(CONFIG, false, observe(nodes, { peers: [twoSpeakers, bad] }))
   const rows = clusterRows(nodes.map(nodeFacts), decision)
   const fit: {
     nodes: readonly NodeView[]
@@ -186,14 +187,15 @@ test('rows for the status page', () => {
   } = rows
   expect(fit.nodes.map(({ name, peers, speakerOf, problem }) => ({ name, peers, speakerOf, problem }))).toEqual([
     { name: 'a', peers: ['lan'], speakerOf: ['lan'], problem: undefined },
-    { name: 'b', peers: [], speakerOf: [], problem: 'it has no InternalIP yet' },
+    { name: 'b', peers: ['lan'], speakerOf: ['lan'], problem: 'it has no InternalIP yet' },
   ])
   expect(fit.sessions).toMatchObject([
     { bgpPeer: 'lan', node: 'a', state: 'Established', peerIP: '172.16.0.1', capabilities: [] },
+    { bgpPeer: 'lan', node: 'b', state: 'unknown', since: '', advertisedPrefixes: 0 },
   ])
   expect(fit.lans.map(({ bgpPeer, localAsNumber, nodes }) => [bgpPeer, localAsNumber, nodes])).toEqual([
     ['bad', 7, []],
-    ['lan', 65010, ['a']],
+    ['lan', 65010, ['a', 'b']],
   ])
   expect(rows.problems).toHaveLength(1)
   expect(rows.problems[0]).toStartWith('BGPPeer bad: InvalidSpec: spec.localSpeakers: is required')
