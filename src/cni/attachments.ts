@@ -50,6 +50,11 @@ export function takenAddresses(attachments: Attachments): ReadonlySet<string> {
   return new Set(attachments.records.flatMap(record => record.addresses))
 }
 
+/** Of how many pods these are: one may have several interfaces. */
+export function podsOf(attachments: Attachments): number {
+  return new Set(attachments.records.map(({ containerId }) => containerId)).size
+}
+
 export function isSame(a: Attachment, b: Attachment): boolean {
   return a.containerId === b.containerId && a.interfaceName === b.interfaceName
 }

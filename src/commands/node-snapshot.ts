@@ -21,6 +21,8 @@ export interface NodeSnapshotInput {
   readonly sessions: readonly SessionRow[]
   readonly events: readonly EventRow[]
   readonly drained: boolean
+  /** How many pods have an address from here; undefined where that is not known. */
+  readonly pods: number | undefined
 }
 
 export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
@@ -47,6 +49,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
       addresses: own?.addresses ?? [],
       podCIDRs: own?.podCIDRs ?? [],
       viewSource: view?.source ?? 'none',
+      ...(input.pods !== undefined && { pods: input.pods }),
     },
   }
 }

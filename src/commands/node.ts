@@ -7,6 +7,8 @@ import { createFirewall, type NodeFirewall } from '../agent/firewall.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
+import { AddressStore } from '../cni/address-store.ts'
+import { podsOf } from '../cni/attachments.ts'
 import { freeLeaks } from '../cni/leaks.ts'
 import { type Readiness, writeReadiness } from '../cni/readiness.ts'
 import { startCniServer } from '../cni/server.ts'
@@ -62,7 +64,9 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
     ]),
   ).addHelpText(
     'after',
-    '\nSignals: SIGTERM ends it and keeps the routes, and by graceful restart the announcements too; SIGUSR2 drains (terway-edge drain).',
+    parts.speaker
+      ? '\nSignals: SIGTERM ends it and keeps the routes, and by graceful restart the announcements too;\nSIGUSR2 drains (terway-edge drain).'
+      : '\nSignals: SIGTERM ends it and keeps the routes.',
   )
   return runProgram<ConfigFlags>(program, args, async flags => {
     const config = loadConfig(flags)
@@ -143,6 +147,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
         sessions: speaker?.sessions() ?? [],
         events: events.rows,
         drained,
+        pods: parts.agent ? countPods(config.state) : undefined,
       }),
     onChange: listener => {
       listeners.add(listener)
@@ -154,6 +159,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   view.onChange(changed)
   // from here on a signal finds parts that are to be ended in order
   const stopped = untilSignal(() => {
+    if (!parts.speaker) return tellDrained(drainedFile, log) // it announces nothing
     if (drained || speaker === undefined) return
     drained = true
     log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
@@ -162,10 +168,9 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
       .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
       .then(() => {
         changed()
-        writeFileWhole(drainedFile, '')
+        tellDrained(drainedFile, log)
       })
-      // a process that ended over this would be started again, and announce again
-      .catch(error => log.error({ detail: errorText(error) }, 'drained, but nobody can be told'))
+      .catch(error => log.error({ detail: errorText(error) }, 'it could not be drained'))
   })
   if (parts.agent) {
     const firewall = createFirewall({
@@ -206,7 +211,11 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     })
     speaker.onChange(changed)
     parting.defer(() => speaker?.close({ mode: 'restart' })) // after a drain: waits until that is done
-    const stopWatching = await watchLocalAddresses({ clock, log, onChange: () => speaker?.wake() })
+    const onChange = () => {
+      speaker?.wake()
+      changed() // a pod may have come or gone
+    }
+    const stopWatching = await watchLocalAddresses({ clock, log, onChange })
     parting.defer(stopWatching)
   }
   notifyService('READY=1', log)
@@ -214,6 +223,24 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
+}
+
+/** Says to `terway-edge drain` that it is done. A process that ended over this would be started again, and announce again. */
+function tellDrained(file: string, log: Log): void {
+  try {
+    writeFileWhole(file, '')
+  } catch (error) {
+    log.error({ detail: errorText(error) }, 'drained, but nobody can be told')
+  }
+}
+
+/** Undefined where the file cannot be read: the plugin says so, and `doctor`. */
+function countPods(stateDir: string): number | undefined {
+  try {
+    return podsOf(new AddressStore(stateDir).read())
+  } catch {
+    return undefined
+  }
 }
 
 /** What nobody will give back is freed, and from now on this process does the plugin's work. */
