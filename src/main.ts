@@ -2,7 +2,7 @@
  * The one executable: picks the subcommand and loads only what that one needs. Called with CNI_COMMAND set and no subcommand it is
  * the CNI plugin. Decides nothing but that, and the exit status.
  */
-import { errorText, UserError } from './lib/errors.ts'
+import { errorCode, errorText, UserError } from './lib/errors.ts'
 
 type Run = (args: string[]) => Promise<number>
 
@@ -87,23 +87,41 @@ terway-edge COMMAND --help says more about each.
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args
+  const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [...args.slice(1), '--help'] : args
   if (name === undefined && process.env.CNI_COMMAND !== undefined) {
     const status = await (await import('./cni/command.ts')).cniCommand([])
     return process.exit(status) // a runtime waits: not even for a socket to close
   }
+  if (name !== 'cni') outliveStdout(name ?? '')
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     process.stdout.write(usage())
     return name === undefined ? 2 : 0
   }
-  if (name === '--version' || name === '-V') return (await import('./commands/version.ts')).versionCommand(rest)
+  if (name === '--version' || name === '-v' || name === '-V') {
+    return (await import('./commands/version.ts')).versionCommand(rest)
+  }
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (entry === undefined) {
-    process.stderr.write(`terway-edge: there is no command ${JSON.stringify(name)}; terway-edge --help lists them\n`)
+    const what = name.startsWith('-') ? 'option' : 'command'
+    process.stderr.write(`terway-edge: there is no ${what} ${JSON.stringify(name)}; terway-edge --help lists them\n`)
     return 2
   }
   const run = await entry.load()
   return run(rest)
+}
+
+let stdoutFailed = false
+
+/** A reader of stdout that went away (`| head`) is no failure and stops no work; a full disk is told, and the exit status is not 0. */
+function outliveStdout(command: string): void {
+  process.stdout.on('error', error => {
+    if (errorCode(error) === 'EPIPE' || stdoutFailed) return
+    stdoutFailed = true
+    process.stderr.write(
+      `terway-edge${command === '' ? '' : ` ${command}`}: cannot write to stdout: ${errorText(error)}\n`,
+    )
+    process.exitCode = Number(process.exitCode ?? 0) || 1
+  })
 }
 
 /** Prints an error for a person; a stack trace only for what is a bug of ours. */
@@ -120,7 +138,8 @@ function report(command: string, error: unknown): number {
 
 const args = process.argv.slice(2)
 try {
-  process.exitCode = await main(args)
+  const status = await main(args)
+  process.exitCode = stdoutFailed && status === 0 ? 1 : status
 } catch (error) {
   process.exitCode = report(args[0] ?? '', error)
 }

@@ -11,10 +11,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 /** The subcommand `cni`, and what runs when CNI_COMMAND is set. Takes no arguments. Returns the exit status. */
 export async function cniCommand(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
-    console.error(
-      'terway-edge cni takes no arguments: a container runtime calls it with CNI_COMMAND set and the configuration on stdin',
-    )
-    return 2
+    const asked = args[0] === '--help' || args[0] === '-h'
+    const text = 'a container runtime calls it with CNI_COMMAND set and the configuration on stdin'
+    if (asked) console.log(`Usage: terway-edge cni\n\nThe CNI plugin: ${text}.`)
+    else console.error(`terway-edge cni takes no arguments: ${text}`)
+    return asked ? 0 : 2
   }
   const reply = await answerProcess(process.env)
   if (reply.output !== undefined) await Bun.write(Bun.stdout, `${JSON.stringify(reply.output)}\n`)

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { reportCapture } from '../bgp/capture-report.ts'
 import { type Report, readHexLine, reportContext, reportMessage, reportNotHex } from '../bgp/decode-report.ts'
 import type { CodecContext } from '../bgp/message-types.ts'
-import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import { errorCode, UserError } from '../lib/errors.ts'
 import { FAMILIES, type Family } from '../lib/ip.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -30,7 +30,7 @@ export async function bgpCommand(args: string[]): Promise<number> {
   const [name, ...rest] = args
   if (name === 'decode') return decode(rest)
   const asked = name === undefined || name === '--help' || name === '-h' || name === 'help'
-  if (!asked) throw new UserError(`bgp: no such command: ${name} (there is: decode)`, { exitStatus: 2 })
+  if (!asked) throw new UserError(`there is no subcommand ${JSON.stringify(name)}; there is decode`, { exitStatus: 2 })
   process.stdout.write(USAGE)
   return name === undefined ? 2 : 0
 }
@@ -110,7 +110,7 @@ async function decodeCapture(file: string, context: CodecContext): Promise<numbe
   try {
     bytes = await readFile(file)
   } catch (cause) {
-    throw new UserError(`cannot read the capture ${file}: ${errorText(cause)}`, { cause })
+    throw new UserError(`cannot read the capture ${file}`, { cause })
   }
   const reports = reportCapture(bytes, context)
   if (reports === undefined) throw new UserError(`${file} is neither a pcap nor a pcapng file`)
@@ -139,6 +139,6 @@ async function print(reports: readonly Report[]): Promise<boolean> {
     return true
   } catch (error) {
     if (errorCode(error) === 'EPIPE') return false
-    throw error
+    throw new UserError('cannot write to stdout', { cause: error })
   }
 }

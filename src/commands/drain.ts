@@ -21,7 +21,7 @@ export function drainCommand(args: string[]): Promise<number> {
     .option(
       '--timeout <seconds>',
       'how long to wait for it (default: bgp.drainSeconds of the configuration and 15)',
-      Number,
+      readSeconds,
     )
   return runProgram<ConfigFlags & { timeout?: number }>(program, args, async options => {
     const config = loadConfig(options)
@@ -32,6 +32,12 @@ export function drainCommand(args: string[]): Promise<number> {
     )
     return 0
   })
+}
+
+function readSeconds(text: string): number {
+  const seconds = text.trim() === '' ? Number.NaN : Number(text)
+  if (Number.isFinite(seconds) && seconds > 0) return seconds
+  throw new UserError(`--timeout ${text}: write a number of seconds, such as 30`, { exitStatus: 2 })
 }
 
 /** How long a drain may take: its pause, then what BGP and the API server may need for the rest. */

@@ -43,6 +43,11 @@ export function kubeconfigCommand(args: string[]): Promise<number> {
     .option('--secret <name>', 'the Secret that holds the token', 'terway-edge-node-token')
     .option('--out <file>', 'write it here, mode 0600 (default: stdout)')
   return runProgram<Options>(program, args, async options => {
+    if (options.server !== undefined && !/^https?:$/.test(URL.parse(options.server)?.protocol ?? '')) {
+      throw new UserError(`--server ${options.server}: write a URL, such as https://api.example:6443`, {
+        exitStatus: 2,
+      })
+    }
     const text = await nodeKubeconfig(options)
     if (options.out === undefined) process.stdout.write(text)
     else writeFileWhole(options.out, text)

@@ -36,6 +36,7 @@ export function manifestsCommand(args: string[]): Promise<number> {
 /** The documents asked for, separated by `---`. */
 function manifests(options: Options): string {
   const image = options.image ?? `terway-edge:${versionInfo().version}`
+  if (!/^[^\s]+$/.test(image)) throw new UserError('--image: name the image of the controller', { exitStatus: 2 })
   const parts: Readonly<Record<string, readonly string[]>> = {
     crds: [bgpPeersCrd, routeSlicesCrd],
     rbac: [

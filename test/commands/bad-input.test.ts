@@ -102,6 +102,32 @@ const cases: { name: string; args: string[]; status: number; says: string[] }[] 
     says: ['no terway-edge works with'],
   },
   {
+    name: 'a time to wait that is none',
+    args: ['drain', '--state', state, '--timeout', 'soon'],
+    status: 2,
+    says: ['--timeout soon: write a number of seconds'],
+  },
+  {
+    name: 'an unknown option in place of a command',
+    args: ['--frob'],
+    status: 2,
+    says: ['there is no option "--frob"'],
+  },
+  { name: 'help about an unknown command', args: ['help', 'frob'], status: 2, says: ['there is no command "frob"'] },
+  {
+    name: 'a server that is no URL',
+    args: ['kubeconfig', '--kubeconfig', nowhere, '--server', 'api.example'],
+    status: 2,
+    says: ['--server api.example: write a URL'],
+  },
+  { name: 'an image without a name', args: ['manifests', '--image', ''], status: 2, says: ['--image: name the image'] },
+  {
+    name: 'a capture that is not there',
+    args: ['bgp', 'decode', '--pcap', join(folder, 'none.pcap')],
+    status: 1,
+    says: ['cannot read the capture'],
+  },
+  {
     name: 'an impossible Secret name',
     args: ['manifests', '--bgp-secret', 'A b'],
     status: 2,
@@ -119,6 +145,38 @@ for (const { name, args, status, says } of cases) {
     expect(existsSync(state)).toBe(false)
   })
 }
+
+test('help COMMAND is COMMAND --help, and -v is the version', async () => {
+  for (const words of [['drain'], ['bgp', 'decode'], ['cni']]) {
+    const asked = await terwayEdge(['help', ...words])
+    expect(asked).toEqual(await terwayEdge([...words, '--help']))
+    expect([asked.status, asked.stdout]).toEqual([0, expect.stringContaining(`Usage: terway-edge ${words.join(' ')}`)])
+  }
+  expect((await terwayEdge(['-v'])).stdout).toStartWith('terway-edge ')
+})
+
+/** Runs a shell's line in which `te` is the program; the exit statuses of its pipeline. */
+async function pipeline(line: string): Promise<{ statuses: string; stderr: string }> {
+  const script = `te() { ${process.execPath} src/main.ts "$@"; }; ${line}; echo "\${PIPESTATUS[@]}" >&3`
+  const child = Bun.spawn(['bash', '-c', `${script}`], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], timeout: 20_000 })
+  const [stderr, statuses] = await Promise.all([
+    child.stderr.text(),
+    Bun.file(child.stdio[3] ?? -1).text(),
+    child.exited,
+  ])
+  return { statuses: statuses.trim(), stderr }
+}
+
+test('a reader of stdout that goes away is no failure; a full disk is one, in a line', async () => {
+  expect(await pipeline('te manifests | true')).toEqual({ statuses: '0 0', stderr: '' })
+  for (const words of ['manifests', 'config', 'help']) {
+    const { statuses, stderr } = await pipeline(`te ${words} >/dev/full`)
+    expect([statuses, stderr]).toEqual([
+      '1',
+      expect.stringMatching(/^terway-edge \w+: cannot write to stdout: ENOSPC.*\n$/),
+    ])
+  }
+})
 
 test('a port in use is named', async () => {
   const server = createServer()
