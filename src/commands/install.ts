@@ -20,6 +20,7 @@ import unit from '../../config/terway-edge.service' with { type: 'text' }
 import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
@@ -53,9 +54,7 @@ export function installCommand(args: string[]): Promise<number> {
 
 function install(options: InstallOptions): void {
   const at = (path: string) => join(options.root, path)
-  if (options.kubeconfig !== undefined && !existsSync(options.kubeconfig)) {
-    throw new UserError(`--kubeconfig ${options.kubeconfig}: there is no such file`, { exitStatus: 2 })
-  }
+  if (options.kubeconfig !== undefined) loadKubeconfig(options.kubeconfig) // one that cannot work replaces none that does
   const self = compiledExecutable()
   const config = loadConfig(existsSync(at(CONFIG)) ? { config: at(CONFIG) } : {})
   done('executable', at(EXECUTABLE), copyWhole(self, at(EXECUTABLE), 0o755))
@@ -128,7 +127,10 @@ async function uninstall(options: UninstallOptions): Promise<void> {
     for (const line of lines) process.stdout.write(`${line}\n`)
     for (const problem of problems) process.stderr.write(`${problem}\n`)
     const pods = removePodLinks(config.state)
-    if (pods.removed > 0) process.stdout.write(`removed the interfaces of ${pods.removed} pods\n`)
+    if (pods.removed > 0)
+      process.stdout.write(
+        `removed the ${pods.removed === 1 ? 'interface of 1 pod' : `interfaces of ${pods.removed} pods`}\n`,
+      )
     for (const problem of pods.problems) process.stderr.write(`${problem}\n`)
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
@@ -137,7 +139,10 @@ async function uninstall(options: UninstallOptions): Promise<void> {
   if (options.purge) {
     remove(at(dirname(CONFIG)))
     remove(at(config.state))
-  } else process.stdout.write(`kept: ${at(CONFIG)} and ${at(config.state)} (remove them with --purge)\n`)
+  } else {
+    const kept = [at(CONFIG), at(KUBECONFIG), at(config.state)].filter(existsSync)
+    if (kept.length > 0) process.stdout.write(`kept: ${kept.join(', ')} (--purge removes them)\n`)
+  }
   remove(at(EXECUTABLE))
 }
 
@@ -158,9 +163,14 @@ function copyWhole(from: string, to: string, mode: number): Change {
   if (existsSync(to) && lstatSync(to).isFile() && sameFile(from, to)) return 'unchanged'
   mkdirSync(dirname(to), { recursive: true })
   const beside = `${to}.part` // the running executable cannot be written to, but it can be replaced
-  copyFileSync(from, beside)
-  chmodSync(beside, mode)
-  renameSync(beside, to)
+  try {
+    copyFileSync(from, beside)
+    chmodSync(beside, mode)
+    renameSync(beside, to)
+  } catch (cause) {
+    rmSync(beside, { force: true })
+    throw new UserError(`cannot write ${to}`, { cause })
+  }
   return 'written'
 }
 

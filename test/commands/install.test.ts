@@ -1,6 +1,6 @@
 /** `install` and `uninstall` of a compiled executable, below a folder that stands for a machine's file system. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { run } from '../support/namespaces.ts'
@@ -39,6 +39,28 @@ test('both names of the CNI plugin are links to the executable, and go with it',
   expect(
     [plugin('terway-edge'), plugin('loopback'), join(root, 'usr/local/bin/terway-edge')].filter(existsSync),
   ).toEqual([])
+})
+
+test('a kubeconfig that cannot work replaces none that does', () => {
+  const { root } = machine('kubeconfig')
+  const good = join(folder, 'good.kubeconfig')
+  const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:1' } }
+  const context = { name: 'x', context: { cluster: 'c' } }
+  writeFileSync(
+    good,
+    JSON.stringify({ kind: 'Config', clusters: [cluster], contexts: [context], 'current-context': 'x' }),
+  )
+  const bad = join(folder, 'bad.kubeconfig')
+  writeFileSync(bad, 'root:x:0:0:root:/root:/bin/bash')
+  run([executable, 'install', '--root', root, '--no-start', '--kubeconfig', good])
+  const refused = run([executable, 'install', '--root', root, '--no-start', '--kubeconfig', bad], { mayFail: true })
+  expect(refused).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('bad.kubeconfig: it is not a kubeconfig'),
+  })
+  expect(readFileSync(join(root, 'etc/terway-edge/kubeconfig'), 'utf8')).toBe(readFileSync(good, 'utf8'))
+  const gone = run([executable, 'uninstall', '--root', root]).stdout
+  expect(gone).toContain(`kept: ${root}/etc/terway-edge/config.yaml, ${root}/etc/terway-edge/kubeconfig (`)
 })
 
 test("the loopback of the CNI project's package stays", () => {
