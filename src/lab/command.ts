@@ -9,6 +9,7 @@ import { createProgram, runProgram } from '../lib/command-line.ts'
 import { UserError } from '../lib/errors.ts'
 import type { LabState } from './lab-state.ts'
 import { DEFAULT_DIRECTORY, decodeOptions } from './plan.ts'
+import { labCommandLine } from './run.ts'
 
 interface Subcommand {
   readonly summary: string
@@ -34,7 +35,7 @@ export async function labCommand(args: string[]): Promise<number> {
     process.stdout.write(help())
     return name === '' ? 2 : 0
   }
-  throw new UserError(`unknown subcommand ${JSON.stringify(name)} of lab: see terway-edge lab --help`, {
+  throw new UserError(`there is no subcommand ${JSON.stringify(name)}; terway-edge lab --help lists them`, {
     exitStatus: 2,
   })
 }
@@ -136,7 +137,7 @@ function upCommand(args: readonly string[]): Promise<number> {
       if (flags.check === true && flags.keep !== true) {
         say('taking the lab down')
         for (const message of (await down(lab.directory, systemClock)).messages) say(message)
-      } else say('it is running; remove it with "terway-edge lab down"')
+      } else say(`it is running; remove it with "${labCommandLine('down', lab.directory)}"`)
       return good ? 0 : 1
     })
   })

@@ -12,13 +12,15 @@ import { namespacesOf, planLab } from './plan.ts'
 import { insideKubeconfig } from './programs.ts'
 import { type LabRecord, readRecord } from './record.ts'
 import { routerShellFolder } from './routers.ts'
-import { findProgram, inside } from './run.ts'
+import { findProgram, inside, labCommandLine } from './run.ts'
 import { requireRoot } from './topology.ts'
 
 /** The record of a lab that is there. */
 function requireLab(directory: string): LabRecord {
   const record = readRecord(directory)
-  if (record === undefined) throw new UserError(`there is no lab in ${directory}: build one with "terway-edge lab up"`)
+  if (record === undefined) {
+    throw new UserError(`there is no lab in ${directory}: build one with "${labCommandLine('up', directory)}"`)
+  }
   return record
 }
 
@@ -28,7 +30,7 @@ export async function lookAt(directory: string, clock: Clock): Promise<LabState>
   const record = requireLab(directory)
   if (record.phase !== 'up') {
     throw new UserError(
-      `the lab in ${directory} is being built, or was killed while it was: "terway-edge lab down" removes it`,
+      `the lab in ${directory} is being built, or was killed while it was: "${labCommandLine('down', directory)}" removes it`,
     )
   }
   const api = openCluster(record.kubeconfig, clock)

@@ -4,6 +4,7 @@
  * Not for what stays in the background: see processes.ts.
  */
 import { UserError } from '../lib/errors.ts'
+import { DEFAULT_DIRECTORY } from './plan.ts'
 
 /** Where Debian keeps programs that are not on every user's PATH. */
 export const PROGRAM_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/frr:/usr/libexec/frr'
@@ -46,6 +47,13 @@ export async function run(command: readonly string[], options: { stdin?: string 
   const { status, stdout, stderr } = await attempt(command, options)
   if (status === 0) return stdout
   throw new UserError(`${command.join(' ')} ended with status ${status}: ${(stderr || stdout).trim()}`)
+}
+
+/** What a person types to reach the lab in `directory`: with the path of this executable where a shell does not find it. */
+export function labCommandLine(subcommand: 'up' | 'status' | 'down', directory: string): string {
+  const elsewhere = import.meta.path.startsWith('/$bunfs/') && Bun.which('terway-edge') !== process.execPath
+  const program = elsewhere ? process.execPath : 'terway-edge'
+  return `${program} lab ${subcommand}${directory === DEFAULT_DIRECTORY ? '' : ` --dir ${directory}`}`
 }
 
 /** `command` inside a network namespace. */

@@ -30,7 +30,7 @@ import {
 } from './programs.ts'
 import { LabBook, readRecord } from './record.ts'
 import { routerPrograms, startRouters } from './routers.ts'
-import { requirePrograms } from './run.ts'
+import { labCommandLine, requirePrograms } from './run.ts'
 import { makeLinks, makeNamespaces, requireFreeNames, requireRoot } from './topology.ts'
 
 export interface UpOptions {
@@ -58,7 +58,7 @@ export async function up(options: UpOptions): Promise<LabState> {
   const earlier = readRecord(lab.directory)
   if (earlier?.phase === 'up') {
     throw new UserError(
-      `a lab is up already in ${lab.directory}: look at it with "terway-edge lab status", or remove it with "terway-edge lab down"`,
+      `a lab is up already in ${lab.directory}: look at it with "${labCommandLine('status', lab.directory)}", or remove it with "${labCommandLine('down', lab.directory)}"`,
     )
   }
   if (earlier !== undefined) {
