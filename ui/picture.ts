@@ -35,7 +35,7 @@ export function drawNetwork(lans: readonly Lan[], words: readonly string[]): voi
     found.length === 0
       ? 'Nothing here matches the filter.'
       : more > 0
-        ? `… and ${more} more LANs: filter to see them.`
+        ? `… and ${more} more ${more === 1 ? 'LAN: filter to see it.' : 'LANs: filter to see them.'}`
         : ''
 }
 

@@ -8,7 +8,7 @@ export function showSummary(snapshot: Snapshot): void {
   document.title = `${ready ? '' : '(!) '}${name} · terway-edge`
   byId('title').textContent = name
   byId('subtitle').textContent = `terway-edge ${version}, ${role}`
-  byId('taken').textContent = `Last change ${localTime(time)}`
+  byId('taken').textContent = `As of ${localTime(time)}`
   showProblems(snapshot.problems)
   byId('summary').replaceChildren(...factsOf(snapshot).map(([title, ...parts]) => fact(title, parts)))
 }
@@ -56,7 +56,11 @@ function nodeFacts({ node, routes }: Snapshot): readonly Fact[] {
   if (node === undefined) return []
   const present = routes.filter(route => route.state === 'present').length
   return [
-    ['Pod CIDRs', node.podCIDRs.join(' ') || 'none', node.pods === undefined ? '' : `${node.pods} pods`],
+    [
+      'Pod CIDRs',
+      node.podCIDRs.join(' ') || 'none',
+      node.pods === undefined ? '' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`,
+    ],
     ['Addresses', node.addresses.join(' ') || 'none', VIEWS[node.viewSource]],
     [
       'Routes present',

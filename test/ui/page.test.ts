@@ -210,11 +210,8 @@ testInBrowser('among a thousand nodes the keyboard finds one', async () => {
   expect((await rows(visited, 'nodes')).length).toBe(1000)
   await page.keyboard.press('/')
   await page.keyboard.type('EDGE-77 10.3.')
-  expect((await rows(visited, 'nodes')).map(([name]) => name)).toEqual(
-    Array.from({ length: 10 }, (_, index) => `edge-${770 + index + (index > 7 ? 0 : 0)}`).filter(
-      name => Number(name.slice(5)) >= 768,
-    ),
-  )
+  const found = Array.from({ length: 10 }, (_, index) => `edge-${770 + index}`)
+  expect((await rows(visited, 'nodes')).map(([name]) => name)).toEqual(found)
   expect(await page.locator('#nodes caption').textContent()).toContain('of 1000')
   await page.keyboard.press('Escape')
   expect((await rows(visited, 'nodes')).length).toBe(1000)
