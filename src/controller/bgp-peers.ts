@@ -26,7 +26,7 @@ export interface EvaluatedPeer {
   readonly members: readonly string[]
   readonly accepted: Finding
   readonly established: Finding
-  /** Entries of speakers that are named in the spec and exist. */
+  /** Entries of speakers that exist and are named in the spec; of one that cannot work, of all that exist. */
   readonly speakers: readonly SpeakerStatus[]
   readonly sessions: string
   readonly prefixes: number
@@ -36,6 +36,8 @@ export interface PeerInputs {
   readonly peers: Iterable<BGPPeerObject>
   /** Labels by node name. */
   readonly nodes: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** Addresses by node name. */
+  readonly addresses: ReadonlyMap<string, readonly string[]>
   /** Nodes that were published with a BGPPeer, by its name. */
   readonly published: ReadonlyMap<string, readonly string[]>
   /** What is known of a Secret in kube-system; undefined while nobody has answered yet. */
@@ -61,10 +63,10 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
       peer === undefined
         ? { status: 'False', reason: 'InvalidSpec', message: invalid }
         : judge(peer, nodes, good, inputs)
-    const wanted = peer?.spec.localSpeakers ?? []
-    const speakers = (object.status?.speakers ?? []).filter(
-      ({ node }) => wanted.includes(node) && inputs.nodes.has(node),
-    )
+    const present = (object.status?.speakers ?? []).filter(({ node }) => inputs.nodes.has(node))
+    // nodes go on with the spec that worked last
+    const wanted = peer?.spec.localSpeakers ?? present.map(({ node }) => node)
+    const speakers = present.filter(({ node }) => wanted.includes(node))
     const up = speakers.filter(({ state }) => state === 'Established')
     return {
       name,
@@ -95,6 +97,11 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
     const subject = unknown.length === 1 ? 'is no node' : 'are no nodes'
     const message = `${unknown.join(', ')} ${subject} of this cluster; correct spec.localSpeakers (see kubectl get nodes)`
     return { status: 'False', reason: 'UnknownSpeaker', message }
+  }
+  const own = localSpeakers.find(name => inputs.addresses.get(name)?.includes(peer.spec.peerIP))
+  if (own !== undefined) {
+    const message = `spec.peerIP: ${peer.spec.peerIP} is the address of the speaker ${own} itself; name the address of the LAN's switch`
+    return { status: 'False', reason: 'InvalidSpec', message }
   }
   const twin = all.find(other => compareByAge(other, peer) < 0 && sharesSession(other, peer))
   if (twin !== undefined) {
@@ -154,6 +161,6 @@ function establishment(
   return {
     status: 'False',
     reason: up.length === 0 ? 'NoneEstablished' : 'PartlyEstablished',
-    message: reasons.join('; ') || 'there is no speaker',
+    message: reasons.join('; ') || 'no session was opened: the spec cannot work (see Accepted)',
   }
 }

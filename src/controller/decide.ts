@@ -37,6 +37,7 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
   const peers = evaluatePeers({
     peers: observed.peers,
     nodes: new Map(observed.nodes.map(({ name, labels }) => [name, labels])),
+    addresses: new Map(observed.nodes.map(({ name, addresses }) => [name, addresses])),
     published: nodesByPeer(published),
     secret: observed.secret,
   })

@@ -137,10 +137,10 @@ const SILENT: Omit<SpeakerStatus, 'node'> = {
 }
 
 /** A row for every session that is wanted: a speaker that says nothing must not look like one that is not there. */
-function speakerRows({ name, peer, speakers }: EvaluatedPeer): readonly SpeakerRow[] {
-  if (peer === undefined) return []
-  const { peerIP, peerAsNumber, localAsNumber, localSpeakers } = peer.spec
-  return localSpeakers.map(node => {
+function speakerRows({ name, object, peer, speakers }: EvaluatedPeer): readonly SpeakerRow[] {
+  const { peerIP, peerAsNumber, localAsNumber } = peer?.spec ?? readableSpec(object.spec)
+  const wanted = peer?.spec.localSpeakers ?? speakers.map(({ node }) => node)
+  return wanted.map(node => {
     const entry: SpeakerStatus = speakers.find(speaker => speaker.node === node) ?? { node, ...SILENT }
     return {
       ...entry,

@@ -20,6 +20,9 @@ const BGP_PEER_DEFAULTS = {
   multiplier: 3,
 } as const
 
+/** 127.0.0.0/8 (RFC 1122 section 3.2.1.3). */
+const LOOPBACK_NETWORK = 127
+
 /** AS numbers that no speaker may have, and why. */
 const RESERVED_AS: Readonly<Record<number, string>> = {
   0: 'AS 0 is reserved (RFC 7607)',
@@ -113,13 +116,13 @@ function readSpeakers(reader: SpecReader): readonly string[] | undefined {
 
 function readAs(reader: SpecReader, field: 'localAsNumber' | 'peerAsNumber'): number | undefined {
   if (!reader.required(field)) return undefined
-  const number = reader.integer(field, { minimum: 0, maximum: 4294967295 })
-  const reserved = number === undefined ? undefined : RESERVED_AS[number]
-  if (reserved === undefined) return number
+  const value = reader.value(field)
+  const reserved = typeof value === 'number' ? RESERVED_AS[value] : undefined
+  if (reserved === undefined) return reader.integer(field, { minimum: 1, maximum: 4294967294 })
   return reader.problem(field, `${reserved}; a LAN uses a private one, 64512 to 65534 or 4200000000 to 4294967294`)
 }
 
-/** An address that can be a host's: not unspecified, link-local (IPv6), multicast or limited broadcast. */
+/** An address that can be another host's: not unspecified, loopback, link-local (IPv6), multicast, limited broadcast, or IPv4 in disguise. */
 function readHost(reader: SpecReader, field: string): string | undefined {
   const address = reader.address(field)
   if (address === undefined) return undefined
@@ -127,8 +130,12 @@ function readHost(reader: SpecReader, field: string): string | undefined {
   if (first === undefined && /^fe[89ab]/.test(address)) {
     return reader.problem(field, `${address} is link-local and means nothing without an interface; use another address`)
   }
-  const unusable = first === undefined ? address === '::' || /^ff/.test(address) : first === 0 || first >= 224
-  return unusable ? reader.problem(field, `${address} is not the address of a host`) : address
+  if (address.startsWith('::ffff:')) {
+    return reader.problem(field, `${address} is an IPv4 address in the form of IPv6; write it as IPv4`)
+  }
+  const unusable =
+    first === undefined ? /^(::1?$|ff)/.test(address) : first === 0 || first === LOOPBACK_NETWORK || first >= 224
+  return unusable ? reader.problem(field, `${address} is not the address of another host`) : address
 }
 
 function sameFamily(

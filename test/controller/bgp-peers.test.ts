@@ -46,6 +46,7 @@ function evaluate(object: BGPPeerObject, inputs: Partial<PeerInputs> = {}) {
   const result = evaluatePeers({
     peers: [object],
     nodes: NODES,
+    addresses: new Map([['node-1', ['172.16.0.11']]]),
     published: new Map(),
     secret: () => undefined,
     ...inputs,
@@ -59,6 +60,28 @@ test('a good BGPPeer is accepted and selects its nodes', () => {
   expect(result.accepted).toEqual({ status: 'True', reason: 'Accepted', message: 'the spec can work' })
   expect(result.nodes).toEqual(['node-1', 'node-2', 'node-4'])
   expect(result.sessions).toBe('0/2')
+})
+
+test('a speaker that is its own peer: refused, and it has no say in where packets go', () => {
+  const result = evaluate(peer('p', { peerIP: '172.16.0.11' }))
+  expect(result.accepted).toMatchObject({ status: 'False', reason: 'InvalidSpec' })
+  expect(result.accepted.message).toContain('172.16.0.11 is the address of the speaker node-1 itself')
+  expect(result.members).toEqual([])
+  expect(evaluate(peer('p', { peerIP: '172.16.0.11', localSpeakers: ['node-2'] })).accepted.status).toBe('True')
+})
+
+test('a spec that became invalid hides no session of the one that worked', () => {
+  const speakers = [
+    speaker('node-1', 'Established', 3),
+    speaker('node-2', 'Active', 0, 'refused'),
+    speaker('gone', 'Idle'),
+  ]
+  const broken = evaluate(peer('p', { localAsNumber: 0 }, { speakers }))
+  expect([broken.accepted.reason, broken.sessions, broken.prefixes]).toEqual(['InvalidSpec', '1/2', 3])
+  expect(broken.established).toEqual({ status: 'False', reason: 'PartlyEstablished', message: 'node-2: refused' })
+  expect(evaluate(peer('p', { localAsNumber: 0 })).established.message).toBe(
+    'no session was opened: the spec cannot work (see Accepted)',
+  )
 })
 
 test('before it could work a BGPPeer has no members; after that, what goes missing takes none away', () => {
@@ -119,6 +142,7 @@ test('two BGPPeers that would open the same session: the younger is refused, wha
   const results = evaluatePeers({
     peers: [made('a', '2026-01-01T00:00:01Z'), made('b', '2026-01-01T00:00:00Z')],
     nodes: NODES,
+    addresses: new Map(),
     published: new Map([['b', ['node-1']]]),
     secret: () => undefined,
   })
@@ -132,6 +156,7 @@ test('two BGPPeers that would open the same session, of one age: the second by n
   const results = evaluatePeers({
     peers: [peer('b'), peer('a'), peer('c', { peerPort: 1179 }), peer('d', { localSpeakers: ['node-4'] })],
     nodes: NODES,
+    addresses: new Map(),
     published: new Map(),
     secret: () => undefined,
   })
