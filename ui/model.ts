@@ -18,6 +18,13 @@ export function formatAge(milliseconds: number): string {
   return `${days}d ${hours % 24}h`
 }
 
+/** A number of blocks: IPv6 pools have more of them than a number is read as, or than a double holds exactly. */
+export function formatBlocks(blocks: number): string {
+  if (blocks < 1e9) return String(blocks)
+  const power = Math.log2(blocks)
+  return Number.isInteger(power) ? `2^${power}` : `about 2^${Math.round(power)}`
+}
+
 /** The words of a filter: all must occur. */
 export function filterWords(text: string): readonly string[] {
   return text.toLowerCase().split(/\s+/).filter(Boolean)

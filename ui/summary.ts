@@ -1,6 +1,8 @@
 /** The head of the page: who this is, whether it does its job, what is in its way, and the numbers at a glance. */
-import type { Snapshot } from '../src/status/snapshot.ts'
+import type { PoolView, Snapshot } from '../src/status/snapshot.ts'
+import { lines } from './data-table.ts'
 import { ago, badge, byId, type Child, element, localTime } from './dom.ts'
+import { formatBlocks } from './model.ts'
 
 export function showSummary(snapshot: Snapshot): void {
   const { role, version, ready, node, time } = snapshot
@@ -58,10 +60,10 @@ function nodeFacts({ node, routes }: Snapshot): readonly Fact[] {
   return [
     [
       'Pod CIDRs',
-      node.podCIDRs.join(' ') || 'none',
+      addressLines(node.podCIDRs),
       node.pods === undefined ? '' : `${node.pods} ${node.pods === 1 ? 'pod' : 'pods'}`,
     ],
-    ['Addresses', node.addresses.join(' ') || 'none', VIEWS[node.viewSource]],
+    ['Addresses', addressLines(node.addresses), VIEWS[node.viewSource]],
     [
       'Routes present',
       ratio(present, routes.length),
@@ -72,16 +74,30 @@ function nodeFacts({ node, routes }: Snapshot): readonly Fact[] {
 
 function controllerFacts({ controller }: Snapshot): readonly Fact[] {
   if (controller === undefined) return []
-  const used = controller.pools.reduce((sum, pool) => sum + pool.used, 0)
-  const blocks = controller.pools.reduce((sum, pool) => sum + pool.blocks, 0)
+  const families = [
+    ['', controller.pools.filter(pool => !pool.podCIDR.includes(':'))],
+    ['IPv6 ', controller.pools.filter(pool => pool.podCIDR.includes(':'))],
+  ] as const
+  const uses = families.flatMap(([name, pools]) => (pools.length === 0 ? [] : [poolUse(name, pools)]))
   return [
     [
       'Leader',
       controller.isLeader ? badge('good', 'This one') : badge('plain', 'Standby'),
       controller.leader ?? 'no leader',
     ],
-    ...(blocks === 0 ? [] : [['Pod CIDR blocks used', ratio(used, blocks)] as const]),
+    ...(uses.length === 0 ? [] : [['Pod CIDR blocks used', ...uses] as const]),
   ]
+}
+
+/** Of the pools of one family: a node takes a block of each. */
+function poolUse(name: string, pools: readonly PoolView[]): HTMLElement {
+  const used = pools.reduce((sum, pool) => sum + pool.used, 0)
+  const blocks = pools.reduce((sum, pool) => sum + pool.blocks, 0)
+  return element('span', {}, `${name}${used}`, element('span', { class: 'of' }, ` / ${formatBlocks(blocks)}`))
+}
+
+function addressLines(addresses: readonly string[]): Child {
+  return addresses.length === 0 ? 'none' : element('span', { class: 'addresses' }, lines(addresses))
 }
 
 function ratio(part: number, whole: number): HTMLElement {

@@ -2,7 +2,7 @@
 import type { EventRow, LanView, NodeView, PoolView, RouteRow, SessionRow, Snapshot } from '../src/status/snapshot.ts'
 import { DataTable, lines, problemBadge } from './data-table.ts'
 import { ago, badge, element } from './dom.ts'
-import { sorted } from './model.ts'
+import { formatBlocks, sorted } from './model.ts'
 
 export interface Tables {
   /** Shows `snapshot`, filtered by `words`; gives how many rows are shown. */
@@ -172,7 +172,7 @@ function poolTable(): DataTable<PoolView> {
       { title: 'Pool', text: row => row.podCIDR, class: 'mono' },
       { title: 'Block per node', text: row => `/${row.blockLength}`, class: 'number' },
       { title: 'Used', text: row => String(row.used), class: 'number' },
-      { title: 'Blocks', text: row => String(row.blocks), class: 'number' },
+      { title: 'Blocks', text: row => formatBlocks(row.blocks), class: 'number' },
       {
         title: 'Full',
         text: row => `${row.blocks === 0 ? 0 : Math.round((row.used / row.blocks) * 100)} %`,
@@ -180,7 +180,7 @@ function poolTable(): DataTable<PoolView> {
           element(
             'meter',
             { min: 0, max: Math.max(1, row.blocks), high: row.blocks * 0.9, optimum: 0, value: row.used },
-            `${row.used} of ${row.blocks}`,
+            `${row.used} of ${formatBlocks(row.blocks)}`,
           ),
       },
     ],

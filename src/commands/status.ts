@@ -1,6 +1,6 @@
 /** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
 import { formatAge, printable } from '../lib/table.ts'
-import type { ApiContact, EventRow, PoolView, RouteRow, Snapshot } from '../status/snapshot.ts'
+import type { ApiContact, EventRow, PoolView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from './ask.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, printJson, tableOf } from './show.ts'
@@ -83,7 +83,14 @@ function controllerFacts({
 }
 
 function poolText({ used, blocks, blockLength }: PoolView): string {
-  return `${used} of ${blocks} blocks (/${blockLength}) used`
+  return `${used} of ${blocksText(blocks)} blocks (/${blockLength}) used`
+}
+
+/** As on the page (ui/model.ts, which imports nothing): a double does not hold so many exactly. */
+function blocksText(blocks: number): string {
+  if (blocks < 1e9) return String(blocks)
+  const power = Math.log2(blocks)
+  return Number.isInteger(power) ? `2^${power}` : `about 2^${Math.round(power)}`
 }
 
 function routesText(routes: readonly RouteRow[]): string {
@@ -91,9 +98,15 @@ function routesText(routes: readonly RouteRow[]): string {
   return `${count('present')} of ${routes.length} present, ${count('missing')} missing, ${count('failed')} failed`
 }
 
-function problemLines({ problems }: Snapshot): string[] {
-  if (problems.length === 0) return ['\nNo problems.\n']
-  return ['\nProblems:\n', ...problems.map(problem => `  ${printable(problem)}\n`)]
+function problemLines({ problems, sessions }: Snapshot): string[] {
+  const lines = [...problems, ...sessions.filter(({ state }) => state !== 'Established').map(sessionProblem)]
+  if (lines.length === 0) return ['\nNo problems.\n']
+  return ['\nProblems:\n', ...lines.map(problem => `  ${printable(problem)}\n`)]
+}
+
+function sessionProblem({ bgpPeer, node, peerIP, state, lastError }: SessionRow): string {
+  const why = lastError === undefined ? '' : `: ${lastError}`
+  return `BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`
 }
 
 const EVENT_FIELDS: readonly Field<EventRow>[] = [

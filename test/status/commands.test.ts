@@ -7,7 +7,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
 import type { Snapshot } from '../../src/status/snapshot.ts'
-import { controllerSnapshot, nodeSnapshot, SampleSource } from './sample.ts'
+import { controllerSnapshot, nodeSnapshot, SampleSource, SESSION } from './sample.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-commands-'))
 const open: { close(): Promise<void> }[] = []
@@ -90,7 +90,11 @@ Problems:
   const controller = await shown(controllerSnapshot(), 'status', '-o', 'wide')
   expect(controller).toContain('Leader:            controller-1 (this one)\n')
   expect(controller).toContain('Pool 10.0.0.0/16:  2 of 512 blocks (/25) used\n')
-  expect(controller).toContain('No problems.\n')
+  expect(controller).toContain(
+    'Problems:\n  BGPPeer lan-b: the session of edge-3 with 172.16.1.1 is Active: connection refused\n',
+  )
+  const wellSnapshot = controllerSnapshot({ sessions: [SESSION] })
+  expect(await shown(wellSnapshot, 'status')).toContain('\nNo problems.\n')
   expect(controller).toContain(
     '100s   Warning   FailedEstablish   BGPPeer/lan-b   edge-3: connection refused by 172.16.1.1\n',
   )

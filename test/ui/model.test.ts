@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import type { LanView, NodeView } from '../../src/status/snapshot.ts'
 import { EventStream } from '../../ui/event-stream.ts'
-import { filterWords, formatAge, lansOf, matches, shorten, sorted } from '../../ui/model.ts'
+import { filterWords, formatAge, formatBlocks, lansOf, matches, shorten, sorted } from '../../ui/model.ts'
 
 function lan(bgpPeer: string, nodes: string[], speakers: string[] = nodes.slice(0, 1)): LanView {
   return { bgpPeer, localAsNumber: 1, peerIP: '192.0.2.1', peerAsNumber: 2, nodeSelector: '', speakers, nodes }
@@ -83,4 +83,8 @@ test('the stream is read the same however it is cut', () => {
   const stream = new EventStream()
   expect([...text].flatMap(character => stream.push(character))).toEqual(expected)
   expect(stream.push('-done\n\n')).toEqual([{ type: 'snapshot', data: 'half-done' }])
+})
+
+test('numbers of blocks as people read them', () => {
+  expect([0, 131072, 2 ** 57, 3 * 2 ** 40].map(formatBlocks)).toEqual(['0', '131072', '2^57', 'about 2^42'])
 })
