@@ -17,6 +17,12 @@ export interface ConnectionOptions {
   readonly onState: (state: LinkState) => void
 }
 
+/** Browsers say no more of a failure of the network than "TypeError", each with words of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof TypeError) return 'it does not answer'
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** More than two heartbeats of the server: silence for so long means that the link is dead. */
 const SILENCE_MILLISECONDS = 40_000
 const PAUSE_MILLISECONDS = { first: 500, longest: 5000 }
@@ -39,7 +45,7 @@ export class Connection {
     const current = new AbortController()
     this.#current = current
     this.#listen(current).catch((error: unknown) => {
-      if (this.#current === current) this.#lost(error instanceof Error ? error.message : String(error))
+      if (this.#current === current) this.#lost(reasonOf(error))
     })
   }
 

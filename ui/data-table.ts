@@ -64,8 +64,9 @@ export class DataTable<Row> {
       'div',
       { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': options.caption },
       this.#table,
+      this.#note,
     )
-    this.#section.append(scroll, this.#note, this.#all)
+    this.#section.append(scroll, this.#all)
   }
 
   /** Shows `rows` that hold all of `words`; gives their number. */

@@ -84,5 +84,7 @@ document.addEventListener('keydown', event => {
 })
 addEventListener('online', () => connection.connect())
 
-setInterval(tick, 1000)
+setInterval(() => {
+  if (lostAt === undefined) tick() // what was true when the link broke does not grow older
+}, 1000)
 connection.connect()

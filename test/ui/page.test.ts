@@ -165,6 +165,11 @@ testInBrowser('when its server goes, the page says so, and it finds it again', a
   await server.close()
   await page.getByRole('alert').filter({ hasText: "connection to this page's server is lost" }).waitFor()
   expect(await page.locator('#link').textContent()).toBe('Connection lost')
+  await page.getByRole('alert').filter({ hasText: 'Trying again. (it does not answer)' }).waitFor()
+  const age = page.locator('#summary time').first()
+  const frozen = await age.textContent()
+  await Bun.sleep(2100) // two ticks
+  expect(await age.textContent()).toBe(frozen)
   expect((await rows(visited, 'nodes')).length).toBe(3)
   const again = startStatusServer({ ...source, listen: `127.0.0.1:${server.port}`, log: silentLog })
   servers.push(again)
