@@ -72,7 +72,11 @@ function poolProblem(
 
 const listen = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, 'write it as ADDRESS:PORT, such as 127.0.0.1:9179')
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):\d{1,5}$/, {
+    error: 'write it as ADDRESS:PORT, such as 127.0.0.1:9179',
+    abort: true,
+  })
+  .refine(text => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'a port is at most 65535')
 
 const status = z.strictObject({
   /** Where the page and the API listen; port 0 takes a free one. */
@@ -86,14 +90,20 @@ const route = z.strictObject({
   /** The rtnetlink protocol number that marks our routes. */
   protocol: z.int().min(5, '1 to 4 belong to the kernel and the administrator').max(255).default(187),
   table: z
-    .union([
-      z.enum(['main', 'default']),
-      z
-        .int()
-        .min(1)
-        .max(2 ** 32 - 1)
-        .refine(table => table !== LOCAL_TABLE, "255 is the kernel's table of local addresses; leave it out for main"),
-    ])
+    .union(
+      [
+        z.enum(['main', 'default']),
+        z
+          .int()
+          .min(1)
+          .max(2 ** 32 - 1)
+          .refine(
+            table => table !== LOCAL_TABLE,
+            "255 is the kernel's table of local addresses; leave it out for main",
+          ),
+      ],
+      'main, default, or a number from 1 to 4294967295',
+    )
     .default('main')
     .transform(table => (typeof table === 'string' ? (TABLES[table] ?? 254) : table)),
 })
@@ -131,8 +141,8 @@ const schema = z.strictObject({
     .string()
     .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a node name has lower-case letters, digits, - and .')
     .optional(),
-  kubeconfig: z.string().optional(),
-  state: z.string().default('/var/lib/terway-edge'),
+  kubeconfig: z.string().min(1).optional(),
+  state: z.string().min(1).default('/var/lib/terway-edge'),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   network: network.prefault({}),
   allocatePodCIDRs: z.boolean().default(true),
@@ -169,8 +179,12 @@ export function loadConfig(flags: ConfigFlags): Config {
 /** The pure part of `loadConfig`: the text of a file (YAML, of which JSON is a part) and flags to a configuration. */
 export function parseConfig(text: string, file: string, flags: ConfigFlags = {}, hostName = hostname()): Config {
   const document = override(parseYaml(text, file), flags)
-  const result = schema.safeParse(document)
-  if (!result.success) throw problemsError(file, result.error.issues.flatMap(toProblems))
+  const result = schema.safeParse(document, { error: plainMessage })
+  if (!result.success) {
+    const problems = result.error.issues.flatMap(toProblems).map(problem => ofFlag(problem, flags))
+    const fromFlags = problems.every(({ path }) => path.startsWith('--'))
+    throw problemsError(fromFlags ? 'the command line' : file, problems)
+  }
   return { ...result.data, node: result.data.node ?? hostName.toLowerCase() }
 }
 
@@ -187,7 +201,9 @@ function parseYaml(text: string, file: string): Record<string, unknown> {
   try {
     value = text.trim() === '' ? {} : Bun.YAML.parse(text)
   } catch (cause) {
-    throw new UserError(`${file} is not YAML`, { exitStatus: 2, cause })
+    const tab = text.split('\n').findIndex(line => /^ *\t/.test(line)) // the parser names no line
+    const hint = tab === -1 ? '' : ` (line ${tab + 1} begins with a tab: write spaces)`
+    throw new UserError(`${file} is not YAML${hint}`, { exitStatus: 2, cause })
   }
   if (value === null || value === undefined) return {} // only comments
   if (typeof value !== 'object' || Array.isArray(value)) {
@@ -209,6 +225,44 @@ function override(document: Record<string, unknown>, flags: ConfigFlags): Record
     ...(flags.node !== undefined && { node: flags.node }),
     ...(flags.statusListen !== undefined && { status: { ...status, listen: flags.statusListen } }),
   }
+}
+
+const FLAGS = {
+  kubeconfig: { path: 'kubeconfig', flag: '--kubeconfig' },
+  state: { path: 'state', flag: '--state' },
+  logLevel: { path: 'logLevel', flag: '--log-level' },
+  node: { path: 'node', flag: '--node' },
+  statusListen: { path: 'status.listen', flag: '--status-listen' },
+} as const
+
+/** The problem as one of the flag that gave the value, where a flag did. */
+function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
+  const entry = Object.entries(FLAGS).find(([, { path }]) => path === problem.path)
+  const given =
+    entry !== undefined && Object.entries(flags).some(([name, value]) => name === entry[0] && value !== undefined)
+  return given ? { ...problem, path: entry[1].flag } : problem
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  int: 'a whole number',
+  number: 'a number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'keys and values',
+}
+
+/** What the schema itself has no words for. Undefined: the library's words. */
+function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') {
+    if (issue.input === undefined) return 'is required'
+    if (issue.input === null) return 'has no value: give it one, or leave the key out'
+    return `must be ${KINDS[issue.expected] ?? issue.expected}, not ${JSON.stringify(issue.input)}`
+  }
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`
+  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`
+  if (issue.code === 'too_small') return issue.origin === 'string' ? 'is empty' : `must be at least ${issue.minimum}`
+  return undefined
 }
 
 function toProblems(issue: z.core.$ZodIssue): Problem[] {

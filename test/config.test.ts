@@ -55,6 +55,32 @@ test('all problems are listed at once, each with its path', () => {
   expect(message).toContain('cni.mtu: auto, or a number')
 })
 
+test('problems are told in plain words', () => {
+  const message = refusal(
+    'logLevel: loud\nnetwork: {podsPerNode: 1.5}\nbgp: {listenPort: 99999}\nroute: {table: foo}\nstatus: {listen: "[::1]:70000", tls: {key: k}}\nipMasq:\nfirewall: 5\nstate: ""',
+  )
+  expect(message.split('\n').slice(1).sort()).toEqual([
+    '  bgp.listenPort: must be at most 65535',
+    '  firewall: must be keys and values, not 5',
+    '  ipMasq: has no value: give it one, or leave the key out',
+    '  logLevel: must be one of debug, info, warn, error, silent',
+    '  network.podsPerNode: must be a whole number, not 1.5',
+    '  route.table: main, default, or a number from 1 to 4294967295',
+    '  state: is empty',
+    '  status.listen: a port is at most 65535',
+    '  status.tls.certificate: is required',
+  ])
+  expect(refusal('network:\n  podsPerNode: 2\n\tserviceCIDRs: []')).toContain('line 3 begins with a tab')
+})
+
+test('a problem of a flag is told as one of the flag', () => {
+  const given = { statusListen: '9179', logLevel: 'loud' }
+  expect(() => parseConfig('', '/etc/x.yaml', given)).toThrow(
+    /^the command line has 2 problems:\n {2}--log-level: .*\n {2}--status-listen: /,
+  )
+  expect(() => parseConfig('node: A_B', '/etc/x.yaml', given)).toThrow(/^\/etc\/x.yaml has 3 problems:\n {2}node: /)
+})
+
 test('settings under which no pod could be served are refused', () => {
   expect(refusal('network: {podsPerNode: 1}')).toContain(
     'network.podsPerNode: a podCIDR of one address cannot be served',

@@ -1,5 +1,6 @@
 /** `terway-edge config`: the effective configuration, as YAML that may be used as the file itself. */
 import { type ConfigFlags, loadConfig } from '../config.ts'
+import { UserError } from '../lib/errors.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 
 export function configCommand(args: string[]): Promise<number> {
@@ -9,11 +10,19 @@ export function configCommand(args: string[]): Promise<number> {
       'Prints the effective configuration: the file, overridden by flags, completed with defaults.',
       ['terway-edge config', 'terway-edge config --config ./site.yaml --node shop-7', 'terway-edge config -o json'],
     ),
-  ).option('-o, --output <format>', 'yaml or json', 'yaml')
+  ).option(
+    '-o, --output <format>',
+    'yaml or json',
+    text => {
+      if (text === 'yaml' || text === 'json') return text
+      throw new UserError(`-o ${text}: there is yaml and json`, { exitStatus: 2 })
+    },
+    'yaml',
+  )
   return runProgram<ConfigFlags & { output: string }>(program, args, async options => {
     const config = loadConfig(options)
     process.stdout.write(
-      options.output === 'json' ? `${JSON.stringify(config)}\n` : `${Bun.YAML.stringify(config, null, 2)}\n`,
+      options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : `${Bun.YAML.stringify(config, null, 2)}\n`,
     )
     return 0
   })

@@ -47,6 +47,7 @@ export function installCommand(args: string[]): Promise<number> {
     .option('--root <dir>', 'install below this folder instead of /', '/')
     .option('--no-start', 'do not enable and start the service')
   return runProgram<InstallOptions>(program, args, async options => {
+    requireRoot(options.root, 'install')
     install(options)
     return 0
   })
@@ -77,7 +78,7 @@ function install(options: InstallOptions): void {
   const change = writeIfDifferent(at(UNIT), unit, 0o644)
   done('unit', at(UNIT), change)
   if (options.root !== '/' || !options.start) return
-  if (Bun.which('systemctl') === null) {
+  if (!hasSystemd()) {
     process.stdout.write(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
     return
   }
@@ -101,6 +102,7 @@ export function uninstallCommand(args: string[]): Promise<number> {
     .option('--root <dir>', 'what was installed below this folder', '/')
     .option('--purge', 'remove the configuration, the kubeconfig and the state too', false)
   return runProgram<UninstallOptions>(program, args, async options => {
+    requireRoot(options.root, 'uninstall')
     await uninstall(options)
     return 0
   })
@@ -115,7 +117,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
         process.stderr.write(`could not withdraw first: ${errorText(error)}\n`),
       )
     }
-    if (Bun.which('systemctl') !== null && existsSync(UNIT)) {
+    if (hasSystemd() && existsSync(UNIT)) {
       systemctl('disable', '--now', 'terway-edge.service')
     }
     const { protocol, table } = config.route
@@ -135,7 +137,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
   remove(at(UNIT))
-  if (options.root === '/' && Bun.which('systemctl') !== null) systemctl('daemon-reload')
+  if (options.root === '/' && hasSystemd()) systemctl('daemon-reload')
   if (options.purge) {
     remove(at(dirname(CONFIG)))
     remove(at(config.state))
@@ -222,6 +224,15 @@ function remove(path: string): void {
 
 function done(what: string, path: string, change: Change): void {
   process.stdout.write(`${what.padEnd(14)} ${path} (${change})\n`)
+}
+
+/** Whether systemd runs this machine (sd_booted(3)): the program alone may be in a container too. */
+function hasSystemd(): boolean {
+  return Bun.which('systemctl') !== null && existsSync('/run/systemd/system')
+}
+
+function requireRoot(root: string, command: string): void {
+  if (root === '/' && process.getuid?.() !== 0) throw new UserError(`run it as root: sudo terway-edge ${command}`)
 }
 
 function systemctl(...words: string[]): void {

@@ -113,9 +113,12 @@ function upCommand(args: readonly string[]): Promise<number> {
     .option('--port <number>', "port of the controller's status page on 127.0.0.1 (0: a free one)", '0')
     .option('--check', 'exit status 1 unless every session and every path holds; takes the lab down afterwards')
     .option('--keep', 'with --check: leave the lab running')
-    .option('-o, --output <format>', 'json')
+    .option('-o, --output <format>', OUTPUT, readOutput)
   return runProgram<UpFlags>(program, args, async flags => {
     const lab = decodeOptions(flags)
+    const pagePort = port(flags.port)
+    const { requireRoot } = await import('./topology.ts')
+    requireRoot()
     const { up } = await import('./up.ts')
     const { ownCommand } = await import('./programs.ts')
     const { exclusively } = await import('./folders.ts')
@@ -127,7 +130,7 @@ function upCommand(args: readonly string[]): Promise<number> {
         lab,
         command: ownCommand(flags.executable),
         ...(flags.kubeconfig === undefined ? {} : { kubeconfig: flags.kubeconfig }),
-        pagePort: port(flags.port),
+        pagePort,
         clock: systemClock,
         signal: interruption.signal,
         say,
@@ -141,6 +144,13 @@ function upCommand(args: readonly string[]): Promise<number> {
       return good ? 0 : 1
     })
   })
+}
+
+const OUTPUT = 'json; leave it out for tables'
+
+function readOutput(text: string): 'json' {
+  if (text === 'json') return text
+  throw new UserError(`-o ${text}: there is json; leave it out for tables`, { exitStatus: 2 })
 }
 
 function port(text: string): number {
@@ -167,12 +177,16 @@ interface StatusFlags extends Directory {
 
 /** Looks at the lab; 0, or with `strict` 1 when something does not hold. */
 function look(program: Command, args: readonly string[], strict: boolean): Promise<number> {
-  return runProgram<StatusFlags>(withDirectory(program).option('-o, --output <format>', 'json'), args, async flags => {
-    const { lookAt } = await import('./look.ts')
-    const state = await lookAt(flags.dir, systemClock)
-    await show(state, flags.output)
-    return tell(state.problems) || !strict ? 0 : 1
-  })
+  return runProgram<StatusFlags>(
+    withDirectory(program).option('-o, --output <format>', OUTPUT, readOutput),
+    args,
+    async flags => {
+      const { lookAt } = await import('./look.ts')
+      const state = await lookAt(flags.dir, systemClock)
+      await show(state, flags.output)
+      return tell(state.problems) || !strict ? 0 : 1
+    },
+  )
 }
 
 function statusCommand(args: readonly string[]): Promise<number> {

@@ -101,7 +101,7 @@ function serve(
       fetch,
     })
   } catch (error) {
-    throw new UserError(listenFailure(listen, errorCode(error)), { cause: error })
+    throw listenFailure(listen, error)
   }
 }
 
@@ -110,13 +110,18 @@ function serverTls({ cert, key, clientCA }: StatusTls) {
   return clientCA === undefined ? own : { ...own, ca: clientCA, requestCert: true, rejectUnauthorized: true }
 }
 
-function listenFailure(listen: ListenAddress, code: string | undefined): string {
+function listenFailure(listen: ListenAddress, cause: unknown): UserError {
+  const code = errorCode(cause)
   const where = `the status interface cannot listen on ${formatListen(listen)}`
   const other = 'choose another with --status-listen ADDR:PORT (port 0 takes a free one)'
   if (code === 'EADDRINUSE') {
-    return `${where}: port ${listen.port} is in use by another process (ss -ltnp 'sport = :${listen.port}' shows which); stop that one, or ${other}`
+    return new UserError(
+      `${where}: port ${listen.port} is in use by another process (ss -ltnp 'sport = :${listen.port}' shows which); stop that one, or ${other}`,
+    )
   }
-  if (code === 'EADDRNOTAVAIL') return `${where}: this machine does not have the address ${listen.address}; ${other}`
-  if (code === 'EACCES') return `${where}: no right to open port ${listen.port}; ${other}`
-  return `${where}; ${other}`
+  if (code === 'EADDRNOTAVAIL') {
+    return new UserError(`${where}: this machine does not have the address ${listen.address}; ${other}`)
+  }
+  if (code === 'EACCES') return new UserError(`${where}: no right to open port ${listen.port}; ${other}`)
+  return new UserError(`${where}; ${other}`, { cause })
 }
