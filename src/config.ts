@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { type Problem, problemsError, UserError } from './lib/errors.ts'
 import { readFileIfPresent } from './lib/files.ts'
@@ -136,13 +137,24 @@ const ipMasq = z.strictObject({
   nonMasqueradeCIDRs: cidrs.default([]),
 })
 
+/** Folders of the machine that others keep things in (hier(7)). */
+const SHARED_FOLDERS: ReadonlySet<string> = new Set(
+  '/ /bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /usr/lib /usr/local /var /var/lib /var/log /var/tmp'.split(
+    ' ',
+  ),
+)
+
 const schema = z.strictObject({
   node: z
     .string()
     .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, 'a node name has lower-case letters, digits, - and .')
     .optional(),
   kubeconfig: z.string().min(1).optional(),
-  state: z.string().min(1).default('/var/lib/terway-edge'),
+  state: z
+    .string()
+    .min(1)
+    .refine(path => !SHARED_FOLDERS.has(resolve(path)), 'name a folder of its own: uninstall --purge removes it whole')
+    .default('/var/lib/terway-edge'),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   network: network.prefault({}),
   allocatePodCIDRs: z.boolean().default(true),

@@ -73,6 +73,13 @@ test('problems are told in plain words', () => {
   expect(refusal('network:\n  podsPerNode: 2\n\tserviceCIDRs: []')).toContain('line 3 begins with a tab')
 })
 
+test('a state folder that others share is refused: uninstall --purge would take all of it', () => {
+  for (const path of ['/', '/var/lib/', '/var/lib/x/..']) {
+    expect(refusal(`state: ${path}`)).toContain('state: name a folder of its own')
+  }
+  expect(parseConfig('state: /var/lib/x', 'f').state).toBe('/var/lib/x')
+})
+
 test('a problem of a flag is told as one of the flag', () => {
   const given = { statusListen: '9179', logLevel: 'loud' }
   expect(() => parseConfig('', '/etc/x.yaml', given)).toThrow(

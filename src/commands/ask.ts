@@ -17,7 +17,8 @@ export interface AskOptions {
   readonly output?: 'json' | 'wide'
 }
 
-const DEFAULT_ADDRESS = '127.0.0.1:9179'
+const DEFAULT_PORT = 9179
+const DEFAULT_ADDRESS = `127.0.0.1:${DEFAULT_PORT}`
 const TIMEOUT_MILLISECONDS = 10_000
 /** More than a snapshot of 10,000 nodes; anything larger is not ours. */
 const MAXIMUM_BYTES = 64 * 1024 * 1024
@@ -50,7 +51,9 @@ export async function askSnapshot({ address, tokenFile }: AskOptions): Promise<S
 }
 
 function snapshotUrl(address: string): URL {
-  const text = address.includes('://') ? address : `http://${address}`
+  const text = address.includes('://')
+    ? address
+    : `http://${/:\d+$/.test(address) ? address : `${address}:${DEFAULT_PORT}`}`
   const url = URL.canParse(text) ? new URL('/api/v1/snapshot', text) : undefined
   if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url
   throw new UserError(`--address ${address}: write ADDR:PORT or a URL, such as ${DEFAULT_ADDRESS}`, { exitStatus: 2 })
