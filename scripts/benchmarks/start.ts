@@ -52,5 +52,5 @@ export const start: Section = {
 /** The first line that a program prints of itself. */
 export function versionOf(program: string, words: readonly string[]): string {
   const { stdout, stderr } = Bun.spawnSync([program, ...words])
-  return `${stdout}${stderr}`.split('\n')[0]?.trim() ?? ''
+  return (`${stdout}${stderr}`.split('\n')[0] ?? '').replace(' :', '').trim() // "ExaBGP : 4.2"
 }
