@@ -215,7 +215,7 @@ function cniChecks(facts: CniFacts, network: NetworkFacts | undefined): Check[] 
       warning(
         'CNI chain',
         `${file} is missing: ${effect}`,
-        'install the CNI plugins (Debian: containernetworking-plugins)',
+        `copy it from the CNI plugins (Debian: apt-get install containernetworking-plugins; ln -s /usr/lib/cni/${file.split('/').at(-1)} ${file})`,
       ),
     ),
   ]

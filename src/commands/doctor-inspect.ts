@@ -22,7 +22,7 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { viewOf } from '../kube/merge-cluster.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
 import { systemClock } from '../lib/clock.ts'
-import { errorText } from '../lib/errors.ts'
+import { errorCode, errorText } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { SessionRow, Snapshot } from '../status/snapshot.ts'
@@ -92,7 +92,7 @@ function folderProblem(folder: string): { problem?: string } {
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
     return {}
   } catch (error) {
-    return { problem: errorText(error) }
+    return { problem: errorCode(error) === 'ENOENT' ? 'there is no such folder yet' : errorText(error) }
   }
 }
 
