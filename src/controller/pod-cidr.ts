@@ -4,16 +4,8 @@
  * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. A node without gets one block of each
  * family that has a pool, the lowest free one, or none at all when one family has no room: the other could not be added later.
  */
-import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
-import {
-  type AddressRange,
-  blockLengthFor,
-  blockSize,
-  freeBlocks,
-  mergeRanges,
-  prefixAt,
-  rangeOf,
-} from './address-range.ts'
+import { FAMILIES, type Family, familyOf, prefixRange } from '../lib/ip.ts'
+import { type AddressRange, blockLengthFor, blockSize, freeBlocks, mergeRanges, prefixAt } from './address-range.ts'
 
 export interface PodCIDRConfig {
   /** Pools, IPv4 and IPv6, that do not overlap. Used in this order. */
@@ -104,7 +96,7 @@ function openPool(podCIDR: string, podsPerNode: number, taken: ReturnType<typeof
   const family = familyOf(podCIDR)
   const blockLength = blockLengthFor(family, podsPerNode)
   const size = blockSize(family, blockLength)
-  const range = rangeOf(podCIDR)
+  const range = prefixRange(podCIDR)
   const busy = taken[family]
   return {
     podCIDR,
@@ -157,7 +149,7 @@ interface Named {
 }
 
 function named(cidrs: readonly string[], what: string): readonly Named[] {
-  return cidrs.map(cidr => ({ what: `${what} ${cidr}`, family: familyOf(cidr), range: rangeOf(cidr) }))
+  return cidrs.map(cidr => ({ what: `${what} ${cidr}`, family: familyOf(cidr), range: prefixRange(cidr) }))
 }
 
 function reservedOf(config: PodCIDRConfig): readonly Named[] {
@@ -223,7 +215,7 @@ function findOverlaps(owned: readonly Owned[]): { problems: NodeProblem[]; withh
 function ownedInOrder(nodes: readonly PodCIDRNode[]): readonly Owned[] {
   return nodes
     .flatMap(node =>
-      node.podCIDRs.map(podCIDR => ({ node, podCIDR, family: familyOf(podCIDR), range: rangeOf(podCIDR) })),
+      node.podCIDRs.map(podCIDR => ({ node, podCIDR, family: familyOf(podCIDR), range: prefixRange(podCIDR) })),
     )
     .sort((a, b) => {
       if (a.family !== b.family) return a.family < b.family ? -1 : 1

@@ -1,8 +1,8 @@
 /** Allocation of pod CIDRs: masks, order, what is in the way, exhaustion, overlaps, and that it is fast. */
 import { expect, test } from 'bun:test'
-import { blockLengthFor, freeBlocks, mergeRanges, prefixAt, rangeOf } from '../../src/controller/address-range.ts'
+import { blockLengthFor, freeBlocks, mergeRanges, prefixAt } from '../../src/controller/address-range.ts'
 import { allocatePodCIDRs, type PodCIDRConfig, type PodCIDRNode } from '../../src/controller/pod-cidr.ts'
-import { covers, overlaps } from '../../src/lib/ip.ts'
+import { covers, overlaps, prefixRange } from '../../src/lib/ip.ts'
 
 const CONFIG: PodCIDRConfig = {
   podCIDRs: ['10.0.0.0/8'],
@@ -33,19 +33,19 @@ test.each([
 })
 
 test('ranges are merged, and numbers become canonical prefixes', () => {
-  const merged = mergeRanges(['10.0.1.0/24', '10.0.0.0/24', '10.0.0.128/25', '10.0.3.0/24'].map(rangeOf))
+  const merged = mergeRanges(['10.0.1.0/24', '10.0.0.0/24', '10.0.0.128/25', '10.0.3.0/24'].map(prefixRange))
   expect(merged.map(({ first, last }) => [first, last])).toEqual([
-    [rangeOf('10.0.0.0/24').first, rangeOf('10.0.1.0/24').last],
-    [rangeOf('10.0.3.0/24').first, rangeOf('10.0.3.0/24').last],
+    [prefixRange('10.0.0.0/24').first, prefixRange('10.0.1.0/24').last],
+    [prefixRange('10.0.3.0/24').first, prefixRange('10.0.3.0/24').last],
   ])
-  expect(prefixAt('ipv6', rangeOf('fd00:0:0:1::/64').first, 64)).toBe('fd00:0:0:1::/64')
+  expect(prefixAt('ipv6', prefixRange('fd00:0:0:1::/64').first, 64)).toBe('fd00:0:0:1::/64')
 })
 
 test('free blocks are aligned and step around what is busy, whatever its size', () => {
-  const busy = mergeRanges(['10.0.0.0/26', '10.0.0.200/29', '10.0.2.0/23'].map(rangeOf))
-  const free = [...freeBlocks(rangeOf('10.0.0.0/22'), 128n, busy)].map(first => prefixAt('ipv4', first, 25))
+  const busy = mergeRanges(['10.0.0.0/26', '10.0.0.200/29', '10.0.2.0/23'].map(prefixRange))
+  const free = [...freeBlocks(prefixRange('10.0.0.0/22'), 128n, busy)].map(first => prefixAt('ipv4', first, 25))
   expect(free).toEqual(['10.0.1.0/25', '10.0.1.128/25'])
-  expect([...freeBlocks(rangeOf('10.0.0.0/26'), 128n, [])]).toEqual([])
+  expect([...freeBlocks(prefixRange('10.0.0.0/26'), 128n, [])]).toEqual([])
 })
 
 test('nodes without get the lowest free blocks in the order of their names; what nodes have stays', () => {
@@ -181,7 +181,7 @@ test('whatever nodes have, what is given overlaps nothing (1,000 random clusters
       const address = `10.0.${random(16)}.${random(256)}`
       const network = prefixAt(
         'ipv4',
-        (rangeOf(`${address}/32`).first >> BigInt(32 - length)) << BigInt(32 - length),
+        (prefixRange(`${address}/32`).first >> BigInt(32 - length)) << BigInt(32 - length),
         length,
       )
       return random(2) === 0 ? node(`n${index}`) : node(`n${index}`, network)
