@@ -88,4 +88,97 @@ describe('the service', () => {
     },
     MINUTE,
   )
+
+  testService(
+    'is restarted and updated without a route withdrawn or a pod cut off, and is started again when it is killed',
+    async () => {
+      const before = lan.property('MainPID')
+      lan.on('systemctl', 'restart', 'terway-edge')
+      await whole()
+      const restarted = lan.property('MainPID')
+      expect(restarted).not.toBe(before)
+      expect(lan.machine.exec([BROUGHT, 'install']).stdout).toContain(`${CONFIG} (kept)`)
+      await whole()
+      const updated = lan.property('MainPID')
+      expect(updated).not.toBe(restarted)
+      lan.on('kill', '-KILL', updated)
+      await eventually('systemd starts it again', () => lan.property('NRestarts') === '1' && isActive())
+      expect(lan.property('MainPID')).not.toBe(updated)
+      await whole()
+      expect(lan.pingsFromSwitch(first)).toBe(true)
+      expect(lan.withdrawals()).toEqual([])
+      await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
+    },
+    MINUTE,
+  )
+
+  testService(
+    'works after a power cut from its state alone, with the API server out of reach',
+    async () => {
+      await lan.loseCluster()
+      await lan.reboot()
+      await eventually('it is ready', isActive)
+      await whole()
+      expect(lan.pingsFromSwitch(first)).toBe(false) // no pod outlives a boot
+      const second = addPod('pod-2')
+      expect(second).not.toBe(first)
+      expect(lan.pingsFromSwitch(second)).toBe(true)
+      expect(lan.machine.journal('terway-edge')).toContain('address freed: its pod is gone')
+      expect(doctor().bad.map(text => text.split(':')[0])).toEqual(['API server'])
+    },
+    MINUTE,
+  )
+
+  testService(
+    'is drained: nothing is announced any more, until it is restarted',
+    async () => {
+      const config = JSON.stringify({ kubeconfig: '/etc/terway-edge/kubeconfig', bgp: { drainSeconds: 1 }, ipMasq: { enabled: true } })
+      writeFileSync(lan.machine.path(CONFIG), config)
+      lan.on('systemctl', 'restart', 'terway-edge')
+      await whole()
+      expect(lan.on('terway-edge', 'drain')).toContain('drained')
+      expect([lan.switchHasRoutes(), lan.isEstablished(), isActive()]).toEqual([false, false, true])
+      expect(lan.on('ip', 'route', 'show', 'proto', '187')).toContain(OTHER_POD_CIDR)
+      lan.on('systemctl', 'restart', 'terway-edge')
+      await whole()
+    },
+    MINUTE,
+  )
+
+  testService(
+    'is uninstalled, and with --purge nothing of it is left on the disk or in the kernel',
+    async () => {
+      await eventually('the masquerading table', () => lan.on('nft', 'list', 'tables').includes('table ip terway-edge'))
+      const kept = lan.on('terway-edge', 'uninstall')
+      expect(kept).toContain('kept: /etc/terway-edge')
+      expect([lan.switchHasRoutes(), lan.isEstablished()]).toEqual([false, false])
+      expect(traces().files.sort()).toEqual(['/etc/terway-edge', '/var/lib/terway-edge'])
+      expect(traces()).toMatchObject({ unit: 'LoadState=not-found', routes: '', tables: '', links: '', forwarding: '0' })
+
+      lan.machine.exec([BROUGHT, 'install'])
+      await whole()
+      addPod('pod-3')
+      lan.on('terway-edge', 'uninstall', '--purge')
+      expect(traces()).toEqual({ unit: 'LoadState=not-found', routes: '', tables: '', links: '', forwarding: '0', files: [] })
+      expect(lan.on('systemctl', 'is-system-running')).toBe('running\n')
+    },
+    MINUTE,
+  )
 })
+
+function isActive(): boolean {
+  return lan.property('ActiveState') === 'active'
+}
+
+/** What there is of ours on the node. */
+function traces() {
+  const shell = (command: string) => lan.on('sh', '-c', command).trim()
+  return {
+    unit: shell('systemctl show --property=LoadState terway-edge.service'),
+    routes: shell('ip route show proto 187; ip -6 route show proto 187'),
+    tables: shell('nft list tables'),
+    links: shell('ip -o link show type veth | grep -v eth0 || true'),
+    forwarding: shell('cat /proc/sys/net/ipv4/ip_forward'),
+    files: lan.machine.changedFiles().filter(path => /terway-edge|cni/.test(path) && path !== BROUGHT),
+  }
+}

@@ -59,13 +59,11 @@ init)
   mount --bind proc/sys/net proc/sys/net
   mount --rbind proc/sys proc/sys
   mount -o remount,bind,ro proc/sys
-  cat /proc/sys/kernel/random/uuid >"$disk/boot_id" # every boot has its own
-  mount --bind "$disk/boot_id" proc/sys/kernel/random/boot_id
   [ ! -e proc/sysrq-trigger ] || mount --bind /dev/null proc/sysrq-trigger
   mount -t sysfs -o ro,nosuid,nodev,noexec sysfs sys
   mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 sys/fs/cgroup
-  for place in run tmp dev; do mount -t tmpfs -o mode=755,nosuid tmpfs "$place"; done
-  chmod 1777 tmp
+  for place in run tmp var/tmp dev; do mount -t tmpfs -o mode=755,nosuid tmpfs "$place"; done
+  chmod 1777 tmp var/tmp
   for device in null zero full random urandom tty; do
     touch "dev/$device"
     mount --bind "/dev/$device" "dev/$device"

@@ -2,12 +2,12 @@
  * A machine for tests whose process 1 is a real systemd: Debian's, with its journal and D-Bus, on this machine's own files under an overlay, in a
  * network namespace given and in all other namespaces of its own. What is written there stays there, from one boot to the next.
  *
- * It has no hardware, no udev, no consoles and no kernel of its own: kernel settings outside of the network are read-only. All of it is
- * bound to one process here: mounts, processes and cgroups go when that or the test ends.
+ * It has no hardware, no udev, no consoles and no kernel of its own: kernel settings outside of the network are read-only,
+ * and the boot id stays when it boots again. All of it is bound to one process here: mounts, processes and cgroups go when that or the test ends.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type CommandResult, eventually, run } from './namespaces.ts'
 
 const SCRIPT = `${import.meta.dir}/systemd-machine.sh`
@@ -97,6 +97,17 @@ export class SystemdMachine {
   /** The path, on this machine, of a file of that one. */
   path(path: string): string {
     return `/proc/${this.#pid()}/root${path}`
+  }
+
+  /** Files and folders that were made on its disk, and are there; of a new folder nothing that is in it. */
+  changedFiles(): string[] {
+    const script = `cd ${this.#path('disk/upper')} && find . -mindepth 1 ! -type c`
+    const { stdout } = run(['nsenter', `--mount=/proc/${this.#holder.pid}/ns/mnt`, 'sh', '-c', script])
+    const paths = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map(path => path.slice(1))
+    return paths.filter(path => !existsSync(path)).filter((path, _, all) => !all.includes(dirname(path)))
   }
 
   /** What the journal holds of a unit since this boot. */
