@@ -7,13 +7,17 @@ import { writeFileSync } from 'node:fs'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
-import { BROUGHT, NODE_ADDRESS, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
+import { BROUGHT, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
+import { Probe } from './systemd-probe.ts'
 
 const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping']
 const testService = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const CONFLIST = '/etc/cni/net.d/10-terway-edge.conflist'
 const CONFIG = '/etc/terway-edge/config.yaml'
+
+/** The drop-in that the unit's comment names. */
+const MORE_RIGHTS = ['CapabilityBoundingSet=CAP_SYS_ADMIN', 'AmbientCapabilities=CAP_SYS_ADMIN']
 
 let lan: SystemdLan
 
@@ -113,6 +117,67 @@ describe('the service', () => {
   )
 
   testService(
+    'is never given up, however often it has to be started',
+    () => {
+      for (let round = 0; round < 6; round++) lan.on('systemctl', 'restart', 'terway-edge')
+      expect(isActive()).toBe(true)
+    },
+    MINUTE,
+  )
+
+  testService(
+    'is confined: nothing of the machine but its network can be changed',
+    async () => {
+      const probe = new Probe(lan.machine)
+      expect(probe.run([])).toEqual({
+        'write net.ipv4.ip_forward': 'done',
+        'write kernel.core_pattern': 'refused',
+        'start a unit': 'refused',
+        'ask D-Bus': 'refused',
+        'write /etc': 'refused',
+        'read the kernel log': 'refused',
+        'mount': 'refused',
+        'make a user namespace': 'refused',
+        'make a mount namespace': 'refused',
+        'enter a mount namespace': 'refused',
+        'enter a network namespace': 'refused',
+      })
+      // as the comment of the unit says
+      expect(probe.run(MORE_RIGHTS)).toMatchObject({
+        'mount': 'refused',
+        'make a user namespace': 'refused',
+        'make a mount namespace': 'refused',
+        'enter a mount namespace': 'refused',
+        'enter a network namespace': 'done',
+      })
+    },
+    MINUTE,
+  )
+
+  testService(
+    'serves the plugin from its own process where a drop-in gives it the right to, also for pods that come later',
+    async () => {
+      const dropIn = '/etc/systemd/system/terway-edge.service.d'
+      lan.on('mkdir', dropIn)
+      writeFileSync(lan.machine.path(`${dropIn}/pods.conf`), ['[Service]', ...MORE_RIGHTS, ''].join('\n'))
+      writeConfig({ logLevel: 'debug' })
+      lan.on('systemctl', 'daemon-reload')
+      lan.on('systemctl', 'restart', 'terway-edge')
+      await whole()
+      const served = addPod('pod-served')
+      expect(lan.pingsFromSwitch(served)).toBe(true)
+      expect(lan.machine.journal('terway-edge')).toContain('"state":"done","msg":"CNI request"')
+      expect(plugin('DEL', 'pod-served')).toMatchObject({ status: 0 })
+      lan.on('rm', '-r', dropIn)
+      lan.on('systemctl', 'daemon-reload')
+      lan.on('systemctl', 'restart', 'terway-edge')
+      await whole()
+      expect(lan.pingsFromSwitch(first)).toBe(true)
+    },
+    MINUTE,
+  )
+
+  testService(
     'works after a power cut from its state alone, with the API server out of reach',
     async () => {
       await lan.loseCluster()
@@ -132,8 +197,7 @@ describe('the service', () => {
   testService(
     'is drained: nothing is announced any more, until it is restarted',
     async () => {
-      const config = JSON.stringify({ kubeconfig: '/etc/terway-edge/kubeconfig', bgp: { drainSeconds: 1 }, ipMasq: { enabled: true } })
-      writeFileSync(lan.machine.path(CONFIG), config)
+      writeConfig({ bgp: { drainSeconds: 1 }, ipMasq: { enabled: true } })
       lan.on('systemctl', 'restart', 'terway-edge')
       await whole()
       expect(lan.on('terway-edge', 'drain')).toContain('drained')
@@ -165,6 +229,10 @@ describe('the service', () => {
     MINUTE,
   )
 })
+
+function writeConfig(config: object): void {
+  writeFileSync(lan.machine.path(CONFIG), JSON.stringify({ kubeconfig: '/etc/terway-edge/kubeconfig', ...config }))
+}
 
 function isActive(): boolean {
   return lan.property('ActiveState') === 'active'
