@@ -75,7 +75,7 @@ export interface FirewallFacts {
   readonly problem?: string
   /** Whether `firewall.acceptPodTraffic` is on. */
   readonly accept: boolean
-  /** Tables on the forward hook that drop what nobody accepts, and whether our rules let pods through. */
+  /** Tables on the forward hook that drop what nobody accepts, and whether pods are let through all the same. */
   readonly dropping: readonly { readonly table: string; readonly accepted: boolean; readonly advice: string }[]
   /** What must be run for legacy iptables. */
   readonly legacyCommands: readonly string[]

@@ -28,7 +28,7 @@ function forward({ nft, problem: reason, accept, dropping, legacyCommands }: Fir
     return warning(name, detail, 'accept the podCIDRs there, or turn it on')
   }
   const none = dropping.length === 0
-  return ok(name, none ? 'nothing drops what is forwarded' : `${tables} drops, and our rules let pods through`)
+  return ok(name, none ? 'nothing drops what is forwarded' : `${tables} drops, and pods are let through`)
 }
 
 function masquerade({ nft, masqueradeMissing: missing }: FirewallFacts): Check[] {

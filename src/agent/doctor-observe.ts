@@ -18,7 +18,7 @@ import {
   type KnownNetwork,
   readForwardTables,
 } from './firewall.ts'
-import { dropsForwarded, FORWARD_CHAIN, forwardScript, OWN_TABLE } from './firewall-forward.ts'
+import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from './firewall-forward.ts'
 import { legacyCommands, readLegacyForward } from './firewall-legacy.ts'
 import { masqueradedFamilies, NFT_FAMILY } from './firewall-masquerade.ts'
 import { Nft } from './nftables.ts'
@@ -107,7 +107,7 @@ async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Pro
       legacyCommands: commands,
       dropping: tables.filter(dropsForwarded).map(table => ({
         table: `${table.family} ${table.table}`,
-        accepted: forwardScript(table, prefixes) === undefined && table.rules.has(FORWARD_CHAIN),
+        accepted: letsThrough(table, prefixes),
         advice: forwardAdvice(table, prefixes),
       })),
       ...(config.masquerade && {

@@ -6,7 +6,7 @@
  *
  * The rules are of the kind that iptables-nft makes itself, one address match each; anything else would make iptables refuse the whole table. Pure.
  */
-import { familyOf } from '../lib/ip.ts'
+import { covers, familyOf } from '../lib/ip.ts'
 import type { NftChain, NftFamily, NftRule } from './nftables-listing.ts'
 
 /** Our chain in tables of others, named in the manner of theirs. */
@@ -52,6 +52,11 @@ export function dropsForwarded(table: ForwardTable): boolean {
   return table.bases.some(base => placeIn(base, table) !== undefined)
 }
 
+/** Whether packets from and to `prefixes` pass the table: by our rules or by those of others. */
+export function letsThrough(table: ForwardTable, prefixes: readonly string[]): boolean {
+  return prefixes.length > 0 && forwardScript(table, prefixes) === undefined
+}
+
 /**
  * What to tell nft so that packets from and to `prefixes` pass the table; undefined when all is as it should be. No prefixes: our chain
  * and the jumps to it go.
@@ -61,7 +66,7 @@ export function forwardScript(table: ForwardTable, prefixes: readonly string[]):
   const lines: string[] = []
   const jumps: string[] = []
   for (const base of table.bases) {
-    const place = wanted.length === 0 ? undefined : placeIn(base, table)
+    const place = wanted.length === 0 || othersAccept(base, table, wanted) ? undefined : placeIn(base, table)
     const rules = table.rules.get(base.name) ?? []
     const ours = rules.filter(isOurJump)
     const kept = place === undefined ? undefined : ours.find(rule => stands(rule, place, rules))
@@ -111,6 +116,33 @@ function placeIn(base: NftChain, { rules }: ForwardTable): NftRule | 'end' | und
     if (fate === 'return' || rule.verdict?.kind === 'goto') break
   }
   return base.policy === 'drop' ? 'end' : undefined
+}
+
+/** Whether rules of others accept all of `wanted` before whatever drops everything, on the way that every packet takes. */
+function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly string[]): boolean {
+  const accepted: string[] = []
+  const walk = (chain: string, path: readonly string[]): 'end' | undefined => {
+    for (const rule of rules.get(chain) ?? []) {
+      const { verdict, only, unconditional } = rule
+      if (only !== undefined && verdict?.kind === 'accept') accepted.push(only)
+      const target = targetOf(rule)
+      if (!unconditional || verdict === undefined || target === FORWARD_CHAIN) continue
+      if (verdict.kind === 'accept' || verdict.kind === 'block') return 'end'
+      if (verdict.kind === 'return') return undefined
+      const ended = target === undefined || path.includes(target) ? undefined : walk(target, [...path, target])
+      if (ended === 'end' || verdict.kind === 'goto') return ended
+    }
+    return undefined
+  }
+  walk(base.name, [base.name])
+  return wanted.every(text => accepted.some(other => coversMatch(other, text)))
+}
+
+/** `saddr 10.0.0.0/8` covers `saddr 10.0.1.0/24`. */
+function coversMatch(wide: string, narrow: string): boolean {
+  const [field, prefix = ''] = wide.split(' ')
+  const [otherField, otherPrefix = ''] = narrow.split(' ')
+  return field === otherField && covers(prefix, otherPrefix)
 }
 
 /** What becomes of every packet that meets an unconditional rule; undefined: it goes on to the next rule. */

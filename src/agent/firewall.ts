@@ -8,7 +8,7 @@
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
-import { FAMILIES, type Family } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { RulesetWatch } from '../netlink/ruleset-watch.ts'
@@ -250,11 +250,26 @@ function legacyProblems(network: KnownNetwork, config: FirewallConfig, netns: st
   ]
 }
 
-/** What helps where the table of firewalld may be changed by nobody else. */
+/** What helps where the table of firewalld may be changed by nobody else: a policy of its own, for what is forwarded. */
 export function forwardAdvice({ table }: ForwardTable, prefixes: readonly string[]): string {
   if (table !== 'firewalld' || prefixes.length === 0) return ''
-  const sources = prefixes.map(prefix => `--add-source=${prefix}`).join(' ')
-  return ` (run firewall-cmd --permanent --zone=trusted ${sources} and firewall-cmd --reload)`
+  return ` (if firewalld guards its table, run ${firewalldCommands(prefixes).join('; ')})`
+}
+
+function firewalldCommands(prefixes: readonly string[]): string[] {
+  const policy = 'firewall-cmd --permanent --policy=terway-edge'
+  const rules = prefixes.flatMap(prefix =>
+    ['source', 'destination'].map(
+      end => `--add-rich-rule='rule family=${familyOf(prefix)} ${end} address=${prefix} accept'`,
+    ),
+  )
+  return [
+    'firewall-cmd --permanent --new-policy=terway-edge',
+    `${policy} --add-ingress-zone=ANY`,
+    `${policy} --add-egress-zone=ANY`,
+    `${policy} ${rules.join(' ')}`,
+    'firewall-cmd --reload',
+  ]
 }
 
 /** Removes every rule, chain and table that is ours. Returns what went, a line each, and what could not be. */

@@ -7,6 +7,7 @@ import {
   type ForwardTable,
   forwardScript,
   forwardTables,
+  letsThrough,
 } from '../../src/agent/firewall-forward.ts'
 import { legacyCommands } from '../../src/agent/firewall-legacy.ts'
 import { masqueradeScript } from '../../src/agent/firewall-masquerade.ts'
@@ -106,6 +107,36 @@ describe('where FORWARD drops', () => {
   })
 })
 
+describe('where others let all pods through before they drop', () => {
+  const both = [accept('saddr', '10.0.0.0/16'), accept('daddr', '10.0.0.0/16')]
+  const through = (...chain: (readonly object[])[]) =>
+    tableOf({ chains: { FORWARD: [[jump('POLICY')], ...chain, REJECT], POLICY: both } })
+
+  test('nothing is made, and what was made goes', () => {
+    expect(letsThrough(through(), [POD])).toBe(true)
+    const table = tableOf({
+      chains: { FORWARD: [[jump('POLICY')], OUR_JUMP, REJECT], POLICY: both, [FORWARD_CHAIN]: OURS },
+    })
+    expect(forwardScript(table, [POD])).toContain('delete chain ip filter TERWAY-EDGE')
+  })
+
+  test('it takes both ways, all prefixes, every packet, and a place before the drop', () => {
+    const chains = (POLICY: (readonly object[])[]) => ({ FORWARD: [[jump('POLICY')], REJECT], POLICY })
+    for (const policy of [
+      both.slice(0, 1),
+      [DROP, ...both],
+      [[{ return: null }], ...both],
+      both.map(rule => rule.slice(0, 2)),
+    ])
+      expect(letsThrough(tableOf({ chains: chains(policy) }), [POD])).toBe(false)
+    expect(letsThrough(through(), [POD, '10.1.0.0/24'])).toBe(false)
+    const conditional = { FORWARD: [[...ON_DOCKER.slice(0, 1), jump('POLICY')], REJECT], POLICY: both }
+    expect(letsThrough(tableOf({ chains: conditional }), [POD])).toBe(false)
+    const ours = { FORWARD: [OUR_JUMP], [FORWARD_CHAIN]: both }
+    expect(forwardScript(tableOf({ policy: 'drop', chains: ours }), [POD])).toContain('add rule ip filter TERWAY-EDGE')
+  })
+})
+
 describe('where FORWARD drops nothing', () => {
   test('nothing is made, and what was made goes', () => {
     expect(
@@ -119,8 +150,10 @@ describe('where FORWARD drops nothing', () => {
     expect(forwardScript(tableOf({ policy: 'drop', chains: left }), [])).toBe(gone)
   })
 
-  test('a family without podCIDRs gets nothing, whatever it drops', () => {
-    expect(forwardScript(tableOf({ family: 'ip6', policy: 'drop', chains: { FORWARD: [] } }), [POD])).toBeUndefined()
+  test('a family without podCIDRs gets nothing, whatever it drops, and no pod is cut off by it', () => {
+    const table = tableOf({ family: 'ip6', policy: 'drop', chains: { FORWARD: [] } })
+    expect(forwardScript(table, [POD])).toBeUndefined()
+    expect([letsThrough(table, [POD]), letsThrough(table, [])]).toEqual([true, false])
   })
 
   test('a loop of chains, and rules that are not understood, are no drop', () => {

@@ -168,7 +168,7 @@ testNeeding(
       firewall.want(KNOWN)
       await eventually('the problem', () => firewall.problems.length > 0)
       expect(firewall.problems[0]).toContain('the firewall table inet firewalld cannot be changed')
-      expect(firewall.problems[0]).toContain('firewall-cmd --permanent --zone=trusted --add-source=10.0.1.0/24')
+      expect(firewall.problems[0]).toContain('firewall-cmd --permanent --new-policy=terway-edge; ')
       expect(lan.run('iptables-nft', '-S', 'FORWARD')).toContain('-j TERWAY-EDGE')
     }),
   TIMEOUT,

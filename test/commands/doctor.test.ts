@@ -129,7 +129,7 @@ testNeeding(
       )
       expect(well.bad).toEqual([])
       expect(well.checks.find(({ name }) => name === 'FORWARD')?.detail).toBe(
-        'ip filter drops, and our rules let pods through',
+        'ip filter drops, and pods are let through',
       )
       expect(well.checks.find(({ name }) => name === 'BGPPeer lan')?.detail).toBe('172.16.0.254 port 179 answers')
       expect(well.changes).toContainEqual({ kind: 'sysctl', what: 'net.ipv4.ip_forward', former: '0', now: '1' })

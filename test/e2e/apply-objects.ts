@@ -12,3 +12,5 @@ for (const { path, object, status } of objects) {
   await patch(`${path}?fieldManager=test&force=true`, 'apply-patch+yaml', object)
   if (status !== undefined) await patch(`${path}/status`, 'merge-patch+json', { status })
 }
+
+export {}

@@ -110,7 +110,7 @@ export class SystemdLan {
   }
 
   pingsFromSwitch(address: string): boolean {
-    return this.network.exec(this.#switch, ['ping', '-c1', '-W2', address], { mayFail: true }).status === 0
+    return this.network.exec(this.#switch, ['ping', '-c1', '-W1', address], { mayFail: true }).status === 0
   }
 
   /** The API server and the controller are gone, as in an uplink's outage. */
@@ -165,7 +165,12 @@ protocol bgp edge {
     }
     writeFileSync(this.#path('objects.json'), JSON.stringify(OBJECTS))
     const applied = () =>
-      this.network.exec(this.#switch, [process.execPath, `${import.meta.dir}/apply-objects.ts`, API, this.#path('objects.json')])
+      this.network.exec(this.#switch, [
+        process.execPath,
+        `${import.meta.dir}/apply-objects.ts`,
+        API,
+        this.#path('objects.json'),
+      ])
     await eventually('the objects are made', () => applied().status === 0)
   }
 

@@ -57,7 +57,17 @@ export class SystemdMachine {
   async boot(namespace: string): Promise<void> {
     const log = Bun.file(join(this.#folder, 'boot.log'))
     const inside = ['nsenter', `--mount=/proc/${this.#holder.pid}/ns/mnt`, `--net=/run/netns/${namespace}`]
-    const alone = ['unshare', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child', '--propagation', 'private']
+    const alone = [
+      'unshare',
+      '--mount',
+      '--uts',
+      '--ipc',
+      '--pid',
+      '--fork',
+      '--kill-child',
+      '--propagation',
+      'private',
+    ]
     this.#boot = Bun.spawn([...inside, ...alone, SCRIPT, 'boot', this.#folder], {
       stdin: 'ignore',
       stdout: log,
