@@ -49,7 +49,9 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
       },
     }
   } catch (error) {
-    log.warn(
+    // without the capability, as the unit leaves it, that is the plan
+    const level = errorCode(error) === 'EPERM' ? 'info' : 'warn'
+    log[level](
       { detail: errorText(error) },
       'the CNI plugin is not served: each call does its work in a process of its own',
     )

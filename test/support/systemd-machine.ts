@@ -14,7 +14,7 @@ const SCRIPT = `${import.meta.dir}/systemd-machine.sh`
 
 /** What a test must ask for (`testNeeding`) before it starts one. */
 export const SYSTEMD_NEEDS: readonly string[] = [
-  'root',
+  ...['root', 'mounts'],
   ...['ip', 'mount', 'unshare', 'nsenter', 'systemctl', 'journalctl', 'dbus-daemon', '/usr/lib/systemd/systemd'],
 ]
 
