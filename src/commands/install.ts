@@ -16,7 +16,6 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import configExample from '../../config/config.yaml' with { type: 'text' }
-import unit from '../../config/terway-edge.service' with { type: 'text' }
 import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
@@ -24,9 +23,10 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
-import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNIT } from './installed-files.ts'
+import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, STATE_DIRECTORY, UNIT } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
+import { foldersToOpen, unitFor } from './unit.ts'
 
 interface InstallOptions {
   readonly root: string
@@ -75,7 +75,9 @@ function install(options: InstallOptions): void {
     done('CNI plugin', path, name === 'loopback' && isOthers(path) ? 'kept' : link(EXECUTABLE, path))
   }
   mkdirSync(at(config.cni.confDir), { recursive: true }) // the unit may write below it only if it is there
-  const change = writeIfDifferent(at(UNIT), unit, 0o644)
+  for (const folder of foldersToOpen(config)) // and these
+    mkdirSync(at(folder), { recursive: true, mode: folder === config.state ? 0o700 : 0o755 })
+  const change = writeIfDifferent(at(UNIT), unitFor(config), 0o644)
   done('unit', at(UNIT), change)
   if (options.root !== '/' || !options.start) return
   if (!hasSystemd()) {
@@ -140,7 +142,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
   if (options.root === '/' && hasSystemd()) systemctl('daemon-reload')
   if (options.purge) {
     remove(at(dirname(CONFIG)))
-    remove(at(config.state))
+    for (const folder of new Set([config.state, STATE_DIRECTORY])) remove(at(folder))
   } else {
     const kept = [at(CONFIG), at(KUBECONFIG), at(config.state)].filter(existsSync)
     if (kept.length > 0) process.stdout.write(`kept: ${kept.join(', ')} (--purge removes them)\n`)

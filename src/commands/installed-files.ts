@@ -3,5 +3,7 @@ export const EXECUTABLE = '/usr/local/bin/terway-edge'
 export const UNIT = '/etc/systemd/system/terway-edge.service'
 export const CONFIG = '/etc/terway-edge/config.yaml'
 export const KUBECONFIG = '/etc/terway-edge/kubeconfig'
+/** What the unit has systemd make, whatever folder the configuration names. */
+export const STATE_DIRECTORY = '/var/lib/terway-edge'
 /** Names in the folder of CNI plugins, links to the executable. */
 export const CNI_NAMES = ['terway-edge', 'loopback'] as const

@@ -63,6 +63,19 @@ test('a kubeconfig that cannot work replaces none that does', () => {
   expect(gone).toContain(`kept: ${root}/etc/terway-edge/config.yaml, ${root}/etc/terway-edge/kubeconfig (`)
 })
 
+test('the unit lets the service write the folders that its configuration names', () => {
+  const { root } = machine('with-folders')
+  mkdirSync(join(root, 'etc/terway-edge'), { recursive: true })
+  writeFileSync(
+    join(root, 'etc/terway-edge/config.yaml'),
+    JSON.stringify({ state: '/srv/100% "state"', cni: { confDir: '/srv/net.d' } }),
+  )
+  run([executable, 'install', '--root', root, '--no-start'])
+  const unit = readFileSync(join(root, 'etc/systemd/system/terway-edge.service'), 'utf8')
+  expect(unit).toContain('\nReadWritePaths=-/etc/cni/net.d "-/srv/100%% \\"state\\"" "-/srv/net.d"\n')
+  expect([join(root, 'srv/100% "state"'), join(root, 'srv/net.d')].every(folder => existsSync(folder))).toBe(true)
+})
+
 test("the loopback of the CNI project's package stays", () => {
   const { root, plugin } = machine('with-plugins')
   mkdirSync(join(root, 'opt/cni/bin'), { recursive: true })

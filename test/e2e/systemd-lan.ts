@@ -13,7 +13,8 @@ export const NODE = 'edge-1'
 export const NODE_ADDRESS = '172.16.0.11'
 export const SWITCH_ADDRESS = '172.16.0.1'
 export const OTHER_POD_CIDR = '10.0.9.0/25'
-const API = `http://${SWITCH_ADDRESS}:6443`
+/** By a name, which the service has to look up. */
+const API = 'http://api.example:6443'
 /** Where the executable is on the machine before it is installed. */
 export const BROUGHT = '/root/terway-edge'
 
@@ -53,7 +54,8 @@ export class SystemdLan {
     await this.#startCluster()
     this.#machine = await SystemdMachine.start({ namespace: this.#plugIn(), name: NODE })
     run(['cp', this.#executable, this.machine.path(BROUGHT)])
-    writeFileSync(this.machine.path('/root/node.kubeconfig'), kubeconfig())
+    writeFileSync(this.machine.path('/root/node.kubeconfig'), kubeconfig(API))
+    writeFileSync(this.machine.path('/etc/hosts'), `127.0.0.1 localhost\n${SWITCH_ADDRESS} api.example\n`)
   }
 
   /** A network namespace for the machine, with nothing in it but its link: as after a boot. */
@@ -121,6 +123,11 @@ export class SystemdLan {
     }
   }
 
+  /** They are there again. */
+  async findCluster(): Promise<void> {
+    await this.#startCluster()
+  }
+
   async close(): Promise<void> {
     await this.#machine?.close()
     await this.network.close()
@@ -146,9 +153,10 @@ protocol bgp edge {
   }
 
   async #startCluster(): Promise<void> {
-    const listen = new URL(API).host
+    const listen = `${SWITCH_ADDRESS}:6443`
     const config = this.#path('controller.yaml')
-    writeFileSync(this.#path('kubeconfig'), kubeconfig())
+    const server = `http://${listen}`
+    writeFileSync(this.#path('kubeconfig'), kubeconfig(server))
     writeFileSync(
       config,
       JSON.stringify({
@@ -168,7 +176,7 @@ protocol bgp edge {
       this.network.exec(this.#switch, [
         process.execPath,
         `${import.meta.dir}/apply-objects.ts`,
-        API,
+        server,
         this.#path('objects.json'),
       ])
     await eventually('the objects are made', () => applied().status === 0)
@@ -211,11 +219,11 @@ const OBJECTS = [
   },
 ]
 
-function kubeconfig(): string {
+function kubeconfig(server: string): string {
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server: API } }],
+    clusters: [{ name: 'c', cluster: { server } }],
     users: [{ name: 'u', user: {} }],
     contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
     'current-context': 'x',

@@ -11,7 +11,8 @@ import { addPod as addPodOn, CONFLIST, doctor as doctorOn, plugin } from './syst
 import { BROUGHT, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
 import { Probe } from './systemd-probe.ts'
 
-const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping']
+const PORTMAP = '/usr/lib/cni/portmap'
+const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', PORTMAP]
 const testService = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const CONFIG = '/etc/terway-edge/config.yaml'
@@ -47,6 +48,7 @@ describe('the service', () => {
   testService(
     'is installed: enabled, ready, a session, routes, pods, and the doctor is content',
     async () => {
+      lan.on('install', '-D', '--target-directory=/opt/cni/bin', PORTMAP)
       const { stdout } = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig'])
       expect(stdout).toContain('the service runs')
       expect(lan.on('systemctl', 'is-enabled', 'terway-edge')).toBe('enabled\n')
@@ -57,6 +59,7 @@ describe('the service', () => {
       ])
       await whole()
       await eventually('the CNI configuration', () => lan.on('cat', CONFLIST) !== '')
+      expect(lan.on('cat', CONFLIST)).toContain('"portmap"') // a program that the agent has asked
       first = addPod('pod-1')
       expect(lan.pingsFromSwitch(first)).toBe(true)
       await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
@@ -186,7 +189,8 @@ describe('the service', () => {
       const kept = lan.on('terway-edge', 'uninstall')
       expect(kept).toContain('kept: /etc/terway-edge')
       expect([lan.switchHasRoutes(), lan.isEstablished()]).toEqual([false, false])
-      expect(traces().files.sort()).toEqual(['/etc/terway-edge', '/var/lib/terway-edge'])
+      expect(traces().files.filter(path => !/^\/(etc|var\/lib)\/terway-edge\//.test(path))).toEqual([])
+      expect(traces().files).toContain('/etc/terway-edge/kubeconfig')
       expect(traces()).toMatchObject({
         unit: 'LoadState=not-found',
         routes: '',
@@ -211,6 +215,27 @@ describe('the service', () => {
     },
     MINUTE,
   )
+
+  testService(
+    'works with folders of its own for the state and for CNI, and leaves nothing there',
+    async () => {
+      const folders = { state: '/srv/terway-edge', cni: { confDir: '/srv/cni/net.d', binDir: '/srv/cni/bin' } }
+      lan.on('mkdir', '-p', '/etc/terway-edge')
+      lan.on('cp', '/root/node.kubeconfig', '/etc/terway-edge/kubeconfig')
+      writeConfig({ bgp: { drainSeconds: 0 }, ...folders })
+      await lan.findCluster()
+      lan.machine.exec([BROUGHT, 'install'])
+      await whole()
+      await eventually('the CNI configuration', () =>
+        lan.machine.exec(['ls', '/srv/cni/net.d'], { mayFail: true }).stdout.includes('10-terway-edge.conflist'),
+      )
+      expect(lan.on('ls', '/srv/terway-edge')).toContain('cluster.json')
+      lan.on('terway-edge', 'uninstall', '--purge')
+      expect(traces().files).toEqual([])
+      expect(lan.on('sh', '-c', 'ls -d /srv/terway-edge /var/lib/terway-edge 2>/dev/null || true')).toBe('')
+    },
+    MINUTE,
+  )
 })
 
 function writeConfig(config: object): void {
@@ -230,6 +255,8 @@ function traces() {
     tables: shell('nft list tables'),
     links: shell('ip -o link show type veth | grep -v eth0 || true'),
     forwarding: shell('cat /proc/sys/net/ipv4/ip_forward'),
-    files: lan.machine.changedFiles().filter(path => /terway-edge|cni/.test(path) && path !== BROUGHT),
+    files: lan.machine
+      .changedFiles()
+      .filter(path => /terway-edge|cni/.test(path) && path !== BROUGHT && !path.endsWith('/portmap')),
   }
 }

@@ -7,7 +7,7 @@
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type CommandResult, eventually, run } from './namespaces.ts'
 
 const SCRIPT = `${import.meta.dir}/systemd-machine.sh`
@@ -109,15 +109,15 @@ export class SystemdMachine {
     return `/proc/${this.#pid()}/root${path}`
   }
 
-  /** Files and folders that were made on its disk, and are there; of a new folder nothing that is in it. */
+  /** Files and links that are on its disk other than on this machine's. */
   changedFiles(): string[] {
-    const script = `cd ${this.#path('disk/upper')} && find . -mindepth 1 ! -type c`
+    const script = `cd ${this.#path('disk/upper')} && find . -type f -o -type l`
     const { stdout } = run(['nsenter', `--mount=/proc/${this.#holder.pid}/ns/mnt`, 'sh', '-c', script])
-    const paths = stdout
+    return stdout
       .split('\n')
       .filter(Boolean)
       .map(path => path.slice(1))
-    return paths.filter(path => !existsSync(path)).filter((path, _, all) => !all.includes(dirname(path)))
+      .sort()
   }
 
   /** What the journal holds of a unit since this boot. */
