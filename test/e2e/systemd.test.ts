@@ -15,6 +15,7 @@ const PORTMAP = '/usr/lib/cni/portmap'
 const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', PORTMAP]
 const testService = testNeeding(...NEEDS)
 const MINUTE = 60_000
+const STATE = '/var/lib/terway-edge'
 const CONFIG = '/etc/terway-edge/config.yaml'
 
 /** The drop-in that the unit's comment names. */
@@ -93,10 +94,19 @@ describe('the service', () => {
   )
 
   testService(
-    'is never given up, however often it has to be started',
-    () => {
+    'is never given up, however often it has to be started, and works beside no other on its state folder',
+    async () => {
+      lan.on('systemctl', 'stop', 'terway-edge')
+      lan.on('sh', '-c', `terway-edge node --config ${CONFIG} >/dev/null 2>&1 & echo $! >/run/other`)
+      await eventually('the other works', () => lan.on('cat', `${STATE}/process.json`).includes('pid'))
+      const { status } = lan.machine.exec(['systemctl', 'start', 'terway-edge'], { mayFail: true })
+      expect(status).toBe(1)
+      expect(lan.machine.journal('terway-edge')).toContain(`works with ${STATE}: stop it first`)
+      lan.on('sh', '-c', 'kill $(cat /run/other)')
+      await eventually('it has its turn', isActive)
       for (let round = 0; round < 6; round++) lan.on('systemctl', 'restart', 'terway-edge')
       expect(isActive()).toBe(true)
+      await whole()
     },
     MINUTE,
   )
