@@ -34,7 +34,11 @@ function passes(): { in: boolean; out: boolean } {
 }
 
 function acceptPodTraffic(accept: boolean): void {
-  const config = { kubeconfig: '/etc/terway-edge/kubeconfig', firewall: { acceptPodTraffic: accept } }
+  const config = {
+    kubeconfig: '/etc/terway-edge/kubeconfig',
+    bgp: { drainSeconds: 0 },
+    firewall: { acceptPodTraffic: accept },
+  }
   writeFileSync(lan.machine.path('/etc/terway-edge/config.yaml'), JSON.stringify(config))
   lan.on('systemctl', 'restart', 'terway-edge')
 }
