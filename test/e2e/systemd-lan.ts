@@ -1,6 +1,6 @@
 /**
  * A LAN for tests of the installed service: a switch that runs BIRD, the lab's API server and the real controller beside it, and one node, a machine
- * with a systemd of its own (`support/systemd-machine.ts`). A second node is there as an object alone: its pod CIDR must be routed.
+ * with a systemd of its own (`support/systemd-machine.ts`). A second node is there as an object and an address: its pod CIDR must be routed.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,6 +12,7 @@ import { SystemdMachine } from '../support/systemd-machine.ts'
 export const NODE = 'edge-1'
 export const NODE_ADDRESS = '172.16.0.11'
 export const SWITCH_ADDRESS = '172.16.0.1'
+export const OTHER_ADDRESS = '172.16.0.12'
 export const OTHER_POD_CIDR = '10.0.9.0/25'
 /** By a name, which the service has to look up. */
 const API = 'http://api.example:6443'
@@ -49,6 +50,10 @@ export class SystemdLan {
     network.ip(this.#switch, 'link add lan type bridge')
     network.ip(this.#switch, `addr add ${SWITCH_ADDRESS}/24 dev lan`)
     network.ip(this.#switch, 'link set lan up')
+    // a LAN has other machines, and stays up when the node is off
+    const other = { namespace: network.namespace('edge-2'), interface: 'eth0', addresses: [`${OTHER_ADDRESS}/24`] }
+    network.connect(other, { namespace: this.#switch, interface: 'other' })
+    network.ip(this.#switch, 'link set other master lan')
     network.exec(this.#switch, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
     this.#startSwitch()
     await this.#startCluster()
@@ -200,7 +205,7 @@ const node = (name: string, address: string, podCIDR?: string) => ({
 
 const OBJECTS = [
   node(NODE, NODE_ADDRESS),
-  node('edge-2', '172.16.0.12', OTHER_POD_CIDR),
+  node('edge-2', OTHER_ADDRESS, OTHER_POD_CIDR),
   {
     path: '/apis/network.openyurt.io/v1alpha1/bgppeers/lan',
     object: {

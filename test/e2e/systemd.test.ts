@@ -8,11 +8,11 @@ import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
 import { addPod as addPodOn, CONFLIST, doctor as doctorOn, plugin } from './systemd-calls.ts'
-import { BROUGHT, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
+import { BROUGHT, OTHER_ADDRESS, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
 import { Probe } from './systemd-probe.ts'
 
 const PORTMAP = '/usr/lib/cni/portmap'
-const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', PORTMAP]
+const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', 'dbus-send', PORTMAP]
 const testService = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const STATE = '/var/lib/terway-edge'
@@ -36,7 +36,7 @@ if (missing(NEEDS).length === 0) {
 async function whole(): Promise<void> {
   await lan.established()
   await eventually('the route to the other node', () =>
-    lan.on('ip', 'route', 'show', 'proto', '187').includes(`${OTHER_POD_CIDR} via 172.16.0.12`),
+    lan.on('ip', 'route', 'show', 'proto', '187').includes(`${OTHER_POD_CIDR} via ${OTHER_ADDRESS}`),
   )
 }
 
@@ -164,9 +164,11 @@ describe('the service', () => {
     'works after a power cut from its state alone, with the API server out of reach',
     async () => {
       await lan.loseCluster()
+      const before = lan.withdrawals()
       await lan.reboot()
       await eventually('it is ready', isActive)
       await whole()
+      expect(lan.withdrawals()).toEqual(before)
       expect(lan.pingsFromSwitch(first)).toBe(false) // no pod outlives a boot
       const second = addPod('pod-2')
       expect(second).not.toBe(first)
@@ -185,6 +187,7 @@ describe('the service', () => {
       await whole()
       expect(lan.on('terway-edge', 'drain')).toContain('drained')
       expect([lan.switchHasRoutes(), lan.isEstablished(), isActive()]).toEqual([false, false, true])
+      expect(lan.withdrawals().length).toBeGreaterThan(0) // so this is seen where it happens
       expect(lan.on('ip', 'route', 'show', 'proto', '187')).toContain(OTHER_POD_CIDR)
       lan.on('systemctl', 'restart', 'terway-edge')
       await whole()
