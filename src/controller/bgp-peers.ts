@@ -3,19 +3,17 @@
  * sessions are. Pure. A BGPPeer with a problem disturbs no other one, and its own good parts go on.
  */
 import { decodePassword } from '../kube/bgp-password.ts'
-import { type BGPPeer, type BGPPeerObject, compareByAge, type SpeakerStatus } from '../kube/bgp-peer.ts'
+import { type BGPPeer, type BGPPeerObject, compareByAge } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import { parseNodeSelector, selects } from '../kube/node-selector.ts'
 import type { Condition } from '../kube/resources.ts'
-
-/** Said of a speaker without an entry in the status: it takes its own away when it is drained. */
-export const NO_REPORT = 'says nothing (not started yet, or drained)'
+import { type SessionFindings, sessionFindings } from './sessions.ts'
 
 /** A condition before it has times. */
 export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>
 
-export interface EvaluatedPeer {
+export interface EvaluatedPeer extends SessionFindings {
   readonly name: string
   readonly object: BGPPeerObject
   /** Undefined where the spec cannot work. */
@@ -25,11 +23,6 @@ export interface EvaluatedPeer {
   /** Of these, the nodes that are published as members of its LAN: none before it could work for the first time. */
   readonly members: readonly string[]
   readonly accepted: Finding
-  readonly established: Finding
-  /** Entries of speakers that exist and are named in the spec; of one that cannot work, of all that exist. */
-  readonly speakers: readonly SpeakerStatus[]
-  readonly sessions: string
-  readonly prefixes: number
 }
 
 export interface PeerInputs {
@@ -38,6 +31,8 @@ export interface PeerInputs {
   readonly nodes: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** Addresses by node name. */
   readonly addresses: ReadonlyMap<string, readonly string[]>
+  /** Names of nodes the kubelet of which is not heard. */
+  readonly unheard: ReadonlySet<string>
   /** Nodes that were published with a BGPPeer, by its name. */
   readonly published: ReadonlyMap<string, readonly string[]>
   /** What is known of a Secret in kube-system; undefined while nobody has answered yet. */
@@ -63,22 +58,15 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
       peer === undefined
         ? { status: 'False', reason: 'InvalidSpec', message: invalid }
         : judge(peer, nodes, good, inputs)
-    const present = (object.status?.speakers ?? []).filter(({ node }) => inputs.nodes.has(node))
-    // nodes go on with the spec that worked last
-    const wanted = peer?.spec.localSpeakers ?? present.map(({ node }) => node)
-    const speakers = present.filter(({ node }) => wanted.includes(node))
-    const up = speakers.filter(({ state }) => state === 'Established')
+    const sessions = sessionFindings(peer, object.status?.speakers ?? [], inputs)
     return {
       name,
       object,
       peer,
       nodes,
-      members: inputs.published.has(name) || canWork(accepted, wanted, inputs) ? nodes : [],
+      members: inputs.published.has(name) || canWork(accepted, sessions.wanted, inputs) ? nodes : [],
       accepted,
-      established: establishment(wanted, speakers, up),
-      speakers,
-      sessions: `${up.length}/${wanted.length}`,
-      prefixes: Math.max(0, ...up.map(({ advertisedPrefixes }) => advertisedPrefixes ?? 0)),
+      ...sessions,
     }
   })
 }
@@ -142,25 +130,4 @@ function canWork(accepted: Finding, speakers: readonly string[], { nodes }: Peer
 function sharesSession(a: BGPPeer, b: BGPPeer): boolean {
   const same = a.spec.peerIP === b.spec.peerIP && a.spec.peerPort === b.spec.peerPort
   return same && a.spec.localSpeakers.some(name => b.spec.localSpeakers.includes(name))
-}
-
-/** The Established condition: True when every speaker has its session. */
-function establishment(
-  wanted: readonly string[],
-  speakers: readonly SpeakerStatus[],
-  up: readonly SpeakerStatus[],
-): Finding {
-  if (wanted.length > 0 && up.length === wanted.length) {
-    return { status: 'True', reason: 'AllEstablished', message: 'every speaker has its session' }
-  }
-  const down = wanted.filter(name => !up.some(({ node }) => node === name))
-  const reasons = down.map(name => {
-    const entry = speakers.find(({ node }) => node === name)
-    return `${name}: ${entry === undefined ? NO_REPORT : (entry.lastError ?? 'no session')}`
-  })
-  return {
-    status: 'False',
-    reason: up.length === 0 ? 'NoneEstablished' : 'PartlyEstablished',
-    message: reasons.join('; ') || 'no session was opened: the spec cannot work (see Accepted)',
-  }
 }

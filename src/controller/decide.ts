@@ -38,6 +38,7 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     peers: observed.peers,
     nodes: new Map(observed.nodes.map(({ name, labels }) => [name, labels])),
     addresses: new Map(observed.nodes.map(({ name, addresses }) => [name, addresses])),
+    unheard: new Set(observed.nodes.flatMap(({ name, unheardSince }) => (unheardSince === undefined ? [] : [name]))),
     published: nodesByPeer(published),
     secret: observed.secret,
   })

@@ -18,6 +18,11 @@ export interface NodeFacts {
   /** What stands in spec.podCIDRs and is no prefix. */
   readonly unreadable: readonly string[]
   readonly ready: boolean
+  /**
+   * Since when its kubelet is not heard (RFC 3339, empty where nobody says): Ready is Unknown, as kube-controller-manager sets it. A node that
+   * is not Ready, or has no such condition, is heard.
+   */
+  readonly unheardSince?: string
 }
 
 /** The fields in use of a Node, for the cache. */
@@ -40,7 +45,10 @@ export function reduceNode(node: Node): Node {
       addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
       conditions: (node.status?.conditions ?? [])
         .filter(({ type }) => type === 'Ready')
-        .map(({ type, status }) => ({ type, status })), // not the time of the heartbeat
+        .map(({ type, status, lastTransitionTime }) =>
+          // not the time of the heartbeat
+          lastTransitionTime === undefined ? { type, status } : { type, status, lastTransitionTime },
+        ),
     },
   }
 }
@@ -50,6 +58,8 @@ export function nodeFacts(node: Node): NodeFacts {
   const written = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : [])
   const podCIDRs = written.map(networkOf)
   const addresses = (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP')
+  const readiness = (node.status?.conditions ?? []).filter(({ type }) => type === 'Ready')
+  const unheard = readiness.find(({ status }) => status === 'Unknown')
   return {
     name,
     uid: uid ?? '',
@@ -60,6 +70,7 @@ export function nodeFacts(node: Node): NodeFacts {
     ],
     podCIDRs: podCIDRs.filter(text => text !== undefined),
     unreadable: written.filter((_, index) => podCIDRs[index] === undefined),
-    ready: (node.status?.conditions ?? []).some(({ type, status }) => type === 'Ready' && status === 'True'),
+    ready: readiness.some(({ status }) => status === 'True'),
+    ...(unheard === undefined ? {} : { unheardSince: unheard.lastTransitionTime ?? '' }),
   }
 }

@@ -10,6 +10,7 @@ import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
+import { speakerFieldManager, speakerPatch } from '../kube/speaker-entry.ts'
 import { type Clock, timestamp } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -198,10 +199,12 @@ class Reconciler implements Controller {
   async #carryOut(nodes: readonly NodeFacts[], decision: Decision): Promise<void> {
     const { events } = this.#options
     for (const event of this.#announcements.peerEvents(decision.peers)) events.record(event)
+    for (const event of this.#announcements.unheardEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
     const writes = [
       ...this.#sliceWrites(decision),
       ...this.#statusWrites(decision),
+      ...this.#leftWrites(decision),
       ...this.#nodeWrites(nodes, decision),
     ]
     const failures = await inParallel(writes, () => this.#election.isLeader && !this.#closing)
@@ -253,6 +256,27 @@ class Reconciler implements Controller {
         },
       ]
     })
+  }
+
+  /** Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker again writes its own. */
+  #leftWrites({ peers }: Decision): (() => Promise<void>)[] {
+    const { api, log } = this.#options
+    return peers.flatMap(({ object, left }) =>
+      left.map(node => async () => {
+        const { name, uid, resourceVersion } = object.metadata
+        const seen = {
+          ...(uid === undefined ? {} : { uid }),
+          ...(resourceVersion === undefined ? {} : { resourceVersion }),
+        }
+        const options = { fieldManager: speakerFieldManager(node), force: true, subresource: 'status' } as const
+        try {
+          await api.apply(BGP_PEERS, speakerPatch({ name, ...seen }, undefined), options)
+          log.info({ bgpPeer: name, node }, 'took away the entry of a speaker that left')
+        } catch (error) {
+          if (!(error instanceof ApiError && error.status === 409)) throw error // what changed wakes the next pass
+        }
+      }),
+    )
   }
 
   #nodeWrites(nodes: readonly NodeFacts[], { allocation }: Decision): (() => Promise<void>)[] {

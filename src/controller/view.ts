@@ -2,12 +2,12 @@
  * What the controller shows on its status page: rows that fit those of src/status/snapshot.ts, a room of the same rank that this one may
  * not import (test/controller/decide.test.ts holds that they fit). Pure.
  */
-
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
-import { type EvaluatedPeer, NO_REPORT } from './bgp-peers.ts'
+import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { Decision } from './decide.ts'
 import type { NodeFacts } from './nodes.ts'
 import type { PoolUse } from './pod-cidr.ts'
+import { NO_REPORT, unheardText } from './sessions.ts'
 
 export interface NodeRow {
   readonly name: string
@@ -38,6 +38,7 @@ export interface SpeakerRow {
   readonly peerAsNumber: number
   readonly localAsNumber: number
   readonly localAddress?: string
+  /** As RFC 4271 spells it; `unknown` where the speaker says nothing or is not heard. */
   readonly state: string
   readonly since: string
   readonly advertisedPrefixes: number
@@ -60,10 +61,13 @@ export interface ClusterRows {
 export const NO_ROWS: ClusterRows = { nodes: [], lans: [], sessions: [], pools: [], problems: [] }
 
 export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): ClusterRows {
+  const unheardSince = new Map(
+    nodes.flatMap(node => (node.unheardSince === undefined ? [] : [[node.name, node.unheardSince]])),
+  )
   return {
     nodes: nodeRows(nodes, decision),
     lans: decision.peers.map(lanRow),
-    sessions: decision.peers.flatMap(speakerRows),
+    sessions: decision.peers.flatMap(peer => speakerRows(peer, unheardSince)),
     pools: decision.allocation.pools,
     problems: [
       ...decision.peers
@@ -127,33 +131,39 @@ function readableSpec(spec: unknown) {
   }
 }
 
-const SILENT: Omit<SpeakerStatus, 'node'> = {
-  state: 'unknown',
-  since: '',
-  advertisedPrefixes: 0,
-  receivedPrefixes: 0,
-  flaps: 0,
-  lastError: NO_REPORT,
-}
-
 /** A row for every session that is wanted: a speaker that says nothing must not look like one that is not there. */
-function speakerRows({ name, object, peer, speakers }: EvaluatedPeer): readonly SpeakerRow[] {
+function speakerRows(
+  { name, object, peer, wanted, speakers, unheard }: EvaluatedPeer,
+  unheardSince: ReadonlyMap<string, string>,
+): readonly SpeakerRow[] {
   const { peerIP, peerAsNumber, localAsNumber } = peer?.spec ?? readableSpec(object.spec)
-  const wanted = peer?.spec.localSpeakers ?? speakers.map(({ node }) => node)
+  const session = { bgpPeer: name, peerIP, peerAsNumber, localAsNumber }
   return wanted.map(node => {
-    const entry: SpeakerStatus = speakers.find(speaker => speaker.node === node) ?? { node, ...SILENT }
+    const entry = speakers.find(speaker => speaker.node === node)
+    if (unheard.includes(node)) return { ...session, ...unheardSession(node, entry, unheardSince.get(node) ?? '') }
     return {
-      ...entry,
-      bgpPeer: name,
-      peerIP,
-      peerAsNumber,
-      localAsNumber,
-      state: entry.state ?? '',
-      since: entry.since ?? '',
-      advertisedPrefixes: entry.advertisedPrefixes ?? 0,
-      receivedPrefixes: entry.receivedPrefixes ?? 0,
-      flaps: entry.flaps ?? 0,
-      capabilities: entry.capabilities ?? [],
+      ...session,
+      ...(entry === undefined ? { node, ...UNKNOWN, lastError: NO_REPORT } : reportedSession(entry)),
     }
   })
+}
+
+const UNKNOWN = { state: 'unknown', since: '', advertisedPrefixes: 0, receivedPrefixes: 0, flaps: 0, capabilities: [] }
+
+function reportedSession(entry: SpeakerStatus) {
+  return {
+    ...entry,
+    state: entry.state ?? '',
+    since: entry.since ?? '',
+    advertisedPrefixes: entry.advertisedPrefixes ?? 0,
+    receivedPrefixes: entry.receivedPrefixes ?? 0,
+    flaps: entry.flaps ?? 0,
+    capabilities: entry.capabilities ?? [],
+  }
+}
+
+/** Of a speaker that is not heard the last report is no more than that. */
+function unheardSession(node: string, entry: SpeakerStatus | undefined, since: string) {
+  const before = entry === undefined ? 'it has never reported' : `its last report was ${entry.state ?? 'empty'}`
+  return { node, ...UNKNOWN, since, flaps: entry?.flaps ?? 0, lastError: `${unheardText([node])}; ${before}` }
 }

@@ -34,6 +34,8 @@ export interface ClusterViewSource {
   /** The newest view; undefined until there is one (first boot, API out of reach). */
   current(): ClusterView | undefined
   onChange(listener: () => void): () => void
+  /** Whether the BGPPeer, as it was last seen, has this node's entry in status.speakers; undefined where nobody can say. */
+  hasEntry(bgpPeer: string): boolean | undefined
   /** Whether the API server answers: for status, never for decisions. */
   readonly contact: {
     readonly server: string
@@ -88,6 +90,11 @@ class Source implements ClusterViewSource {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+  hasEntry(bgpPeer: string): boolean | undefined {
+    if (this.#peers?.synced !== true || this.#peers.problem !== undefined) return undefined
+    const object = this.#peers.objects.get(bgpPeer)
+    return object && (object.status?.speakers ?? []).some(({ node }) => node === this.#options.node)
   }
   get contact(): ClusterViewSource['contact'] {
     const caches = [this.#slices, this.#peers].filter(cache => cache !== undefined)

@@ -69,7 +69,11 @@ export interface Node extends KubeObject {
   readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[] }
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[]
+    readonly conditions?: readonly {
+      readonly type: string
+      readonly status: string
+      readonly lastTransitionTime?: string
+    }[]
   }
 }
 

@@ -235,11 +235,18 @@ class Room implements SpeakerRoom {
       ...this.#former,
     ])
     this.#former = []
-    const uids = new Map(this.#view?.peers.map(({ name, uid }) => [name, uid]))
-    for (const name of names) this.#writer?.report(name, reports.get(name), uids.get(name))
+    for (const name of names) this.#writer?.report(name, reports.get(name), this.#seen(name))
     this.#reported.clear()
     for (const [name, status] of reports) this.#reported.set(name, status)
     this.#markRunning()
+  }
+
+  /** The controller takes the entry of a deleted Node away: one that is a node again writes it anew. */
+  #seen(bgpPeer: string): { uid?: string; lost: boolean } {
+    const { self, view } = this.#options
+    const uid = this.#view?.peers.find(({ name }) => name === bgpPeer)?.uid
+    const isNode = this.#view?.entries.some(({ node }) => node === self) ?? false
+    return { ...(uid === undefined ? {} : { uid }), lost: isNode && view.hasEntry(bgpPeer) === false }
   }
 
   /** BGPPeers that name this node and get no session, each as an Idle session with the problem. */

@@ -5,10 +5,10 @@
  * While the API server is out of reach the newest report of each BGPPeer is kept and written once it answers again. Nothing
  * here ever waits for or disturbs a session.
  */
-import { createHash } from 'node:crypto'
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
-import { BGP_PEERS, type KubeObject } from '../kube/resources.ts'
+import { BGP_PEERS } from '../kube/resources.ts'
+import { speakerFieldManager, speakerPatch } from '../kube/speaker-entry.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -23,6 +23,9 @@ interface Entry {
   written: Written | undefined
   dueAt: number | undefined
 }
+
+/** What is not seen of our own writes for longer than this was taken away by somebody. */
+const WATCH_LAG_MILLISECONDS = 30_000
 
 export interface StatusWriterOptions {
   readonly self: string
@@ -53,16 +56,23 @@ export class StatusWriter {
     return [...this.#entries.keys()].sort()
   }
 
-  /** The report that `bgpPeer` should show, or undefined for none. One that was made anew under its name (another `uid`) shows none yet. */
-  report(bgpPeer: string, wanted: SpeakerStatus | undefined, uid?: string): void {
+  /**
+   * The report that `bgpPeer` should show, or undefined for none. One that was made anew under its name (another `uid`) shows none yet, nor does
+   * one whose entry somebody took away (`lost`).
+   */
+  report(bgpPeer: string, wanted: SpeakerStatus | undefined, seen: { uid?: string; lost?: boolean } = {}): void {
+    const { uid, lost = false } = seen
     const entry = this.#entries.get(bgpPeer) ?? { uid, wanted, written: undefined, dueAt: undefined }
     this.#entries.set(bgpPeer, entry)
     if (uid !== undefined && uid !== entry.uid) {
       entry.uid = uid
       entry.written = undefined
     }
+    const now = this.#options.clock.monotonic()
+    if (lost && entry.written !== undefined && now - entry.written.at > WATCH_LAG_MILLISECONDS)
+      entry.written = undefined
     entry.wanted = wanted
-    const dueAt = writeDueAt(entry.written, wanted, this.#options.clock.monotonic())
+    const dueAt = writeDueAt(entry.written, wanted, now)
     // The settling time runs from the first change; a later change only brings it forward.
     entry.dueAt = dueAt === undefined ? undefined : Math.min(dueAt, entry.dueAt ?? dueAt)
     this.#schedule()
@@ -116,14 +126,10 @@ export class StatusWriter {
 
   async #apply(bgpPeer: string, status: SpeakerStatus | undefined): Promise<void> {
     const { api, self } = this.#options
-    const object: KubeObject & { status: object } = {
-      apiVersion: `${BGP_PEERS.group}/${BGP_PEERS.version}`,
-      kind: BGP_PEERS.kind,
-      metadata: { name: bgpPeer },
-      status: status === undefined ? {} : { speakers: [status] },
-    }
+    const object = speakerPatch({ name: bgpPeer }, status)
+    const fieldManager = speakerFieldManager(self)
     try {
-      await api.apply(BGP_PEERS, object, { fieldManager: fieldManager(self), subresource: 'status', force: true })
+      await api.apply(BGP_PEERS, object, { fieldManager, subresource: 'status', force: true })
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return // deleted: there is nothing to report to
       throw error
@@ -135,11 +141,4 @@ export class StatusWriter {
     this.#failing = true
     this.#options.log.warn({ detail: errorText(error) }, 'session status cannot be written and is kept for later')
   }
-}
-
-/** The field manager of a node's entries: unique, and at most 128 characters, as the API server demands. */
-export function fieldManager(node: string): string {
-  const whole = `terway-edge-speaker-${node}`
-  if (whole.length <= 128) return whole
-  return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
 }

@@ -110,9 +110,10 @@ function poolMetrics(pools: readonly PoolView[]): Metric[] {
 }
 
 function sessionMetrics(sessions: readonly SessionRow[]): Metric[] {
+  const heard = sessions.filter(({ state }) => state !== 'unknown')
   const labels = ({ bgpPeer, node, peerIP }: SessionRow): Labels => ({ bgp_peer: bgpPeer, node, peer_ip: peerIP })
-  const each = (value: (session: SessionRow) => number | undefined): Sample[] =>
-    sessions.flatMap(session => {
+  const each = (value: (session: SessionRow) => number | undefined, of: readonly SessionRow[] = heard): Sample[] =>
+    of.flatMap(session => {
       const number = value(session)
       return number === undefined ? [] : [{ labels: labels(session), value: number }]
     })
@@ -136,7 +137,7 @@ function sessionMetrics(sessions: readonly SessionRow[]): Metric[] {
       name: 'bgp_session_flaps_total',
       type: 'counter',
       help: 'How often a BGP session left Established.',
-      samples: each(({ flaps }) => flaps),
+      samples: each(({ flaps }) => flaps, sessions),
     },
     gauge(
       'bgp_session_advertised_prefixes',

@@ -77,7 +77,7 @@ export interface SessionRow {
   readonly peerAsNumber: number
   readonly localAsNumber: number
   readonly localAddress?: string
-  /** As RFC 4271 section 8.2.2 spells it; `unknown` on the controller where the speaker says nothing. */
+  /** As RFC 4271 section 8.2.2 spells it; `unknown` on the controller where the speaker says nothing or is not heard: its numbers are not known then. */
   readonly state: string
   readonly since: string
   readonly advertisedPrefixes: number

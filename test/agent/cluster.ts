@@ -46,6 +46,7 @@ export class PlainView implements ClusterViewSource {
   current(): ClusterView | undefined {
     return this.#view
   }
+  hasEntry(): undefined {}
   show(entries: readonly RouteEntry[], peers: readonly BGPPeer[] = []): void {
     this.#view = { entries, peers, passwords: new Map(), passwordProblems: new Map(), source: 'api' }
     this.#tell()

@@ -47,6 +47,7 @@ function evaluate(object: BGPPeerObject, inputs: Partial<PeerInputs> = {}) {
     peers: [object],
     nodes: NODES,
     addresses: new Map([['node-1', ['172.16.0.11']]]),
+    unheard: new Set(),
     published: new Map(),
     secret: () => undefined,
     ...inputs,
@@ -143,6 +144,7 @@ test('two BGPPeers that would open the same session: the younger is refused, wha
     peers: [made('a', '2026-01-01T00:00:01Z'), made('b', '2026-01-01T00:00:00Z')],
     nodes: NODES,
     addresses: new Map(),
+    unheard: new Set(),
     published: new Map([['b', ['node-1']]]),
     secret: () => undefined,
   })
@@ -157,6 +159,7 @@ test('two BGPPeers that would open the same session, of one age: the second by n
     peers: [peer('b'), peer('a'), peer('c', { peerPort: 1179 }), peer('d', { localSpeakers: ['node-4'] })],
     nodes: NODES,
     addresses: new Map(),
+    unheard: new Set(),
     published: new Map(),
     secret: () => undefined,
   })
@@ -191,6 +194,45 @@ test('sessions and prefixes come from the speakers of the spec that exist', () =
     reason: 'NoneEstablished',
     message: 'node-1: says nothing (not started yet, or drained); node-2: says nothing (not started yet, or drained)',
   })
+})
+
+const UP = ['node-1', 'node-2'].map(name => speaker(name, 'Established', 3))
+const ONE_DOWN = [speaker('node-1', 'Established', 3), speaker('node-2', 'Active', 0, 'refused')]
+const THREE = { localSpeakers: ['node-1', 'node-2', 'node-4'] }
+const silent = (...names: string[]) => ({ unheard: new Set(names) })
+
+test.each([
+  ['all are heard and up', {}, UP, [], 'True', 'AllEstablished', '2/2', 3],
+  ['one that was up is not heard', {}, UP, ['node-1'], 'Unknown', 'SpeakerNotHeard', '1/2', 3],
+  ['one that was down is not heard', {}, ONE_DOWN, ['node-2'], 'Unknown', 'SpeakerNotHeard', '1/2', 3],
+  ['one that never reported is not heard', {}, UP.slice(0, 1), ['node-2'], 'Unknown', 'SpeakerNotHeard', '1/2', 3],
+  ['nobody is heard', {}, UP, ['node-1', 'node-2'], 'Unknown', 'SpeakerNotHeard', '0/2', 0],
+  ['the one that is heard is down', {}, ONE_DOWN, ['node-1'], 'False', 'SpeakerNotHeard', '0/2', 0],
+  ['one is up, one down, one not heard', THREE, ONE_DOWN, ['node-4'], 'False', 'PartlyEstablished', '1/3', 3],
+  ['who is not heard is no speaker', {}, UP, ['node-4'], 'True', 'AllEstablished', '2/2', 3],
+] as const)('%s', (_, spec, speakers, unheard, status, reason, sessions, prefixes) => {
+  const result = evaluate(peer('p', spec, { speakers }), silent(...unheard))
+  expect(result.established).toMatchObject({ status, reason })
+  expect([result.sessions, result.prefixes]).toEqual([sessions, prefixes])
+  const named = unheard.filter(name => result.object.status?.speakers !== undefined && name !== 'node-4')
+  for (const name of named) expect(result.established.message).toContain(name)
+  expect(result.established.message.includes('may well be up')).toBe(reason !== 'AllEstablished')
+})
+
+test('who is not heard stays selected, a member and accepted: routing knows nothing of it', () => {
+  const published = new Map([['p', ['node-1', 'node-2']]])
+  const [heard, unheard] = [{}, silent('node-1', 'node-2', 'node-4')].map(inputs =>
+    evaluate(peer('p', {}, { speakers: UP }), { ...inputs, published }),
+  )
+  const routing = (of: typeof heard) => [of?.nodes, of?.members, of?.accepted]
+  expect(routing(unheard)).toEqual(routing(heard))
+})
+
+test('entries of nodes that are gone or no speakers any more are to be taken away; not those of a spec that cannot be read', () => {
+  const speakers = [...UP, speaker('gone', 'Established'), speaker('node-4', 'Active')]
+  const spec = { localSpeakers: ['node-1', 'gone'] }
+  expect(evaluate(peer('p', spec, { speakers }), silent('node-1')).left).toEqual(['node-2', 'gone', 'node-4'])
+  expect(evaluate(peer('p', { localSpeakers: 7 }, { speakers })).left).toEqual([])
 })
 
 test('entries that others left half empty harm nothing', () => {

@@ -94,6 +94,21 @@ async function makeNode(name: string, address: string, labels: Record<string, st
   const status = { addresses: [{ type: 'InternalIP', address }], conditions: [{ type: 'Ready', status: 'True' }] }
   await admin.mergePatch(NODES, name, { status }, { subresource: 'status' })
 }
+/** As kube-controller-manager does when a kubelet is no longer heard, and the kubelet when it is back. */
+async function setReady(name: string, status: 'True' | 'False' | 'Unknown'): Promise<void> {
+  const lastTransitionTime = new Date().toISOString()
+  const patch = { status: { conditions: [{ type: 'Ready', status, lastTransitionTime }] } }
+  await admin.mergePatch(NODES, name, patch, { subresource: 'status' })
+}
+/** SESSIONS and PREFIXES as `kubectl get bgppeer -o wide` prints them. */
+function wide(): string {
+  const { stdout } = server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide', '--no-headers'])
+  return stdout.trim().split(/\s+/).slice(-2).join(' ')
+}
+function established(): string {
+  const fields = ['status', 'reason', 'message'].map(field => `{.status.conditions[?(@.type=="Established")].${field}}`)
+  return server.kubectl(['get', 'bgppeer', 'peer', '-o', `jsonpath=${fields.join('|')}`]).stdout
+}
 async function entries() {
   return (await admin.list<RouteSlice>(ROUTE_SLICES)).flatMap(slice => slice.entries)
 }
@@ -197,7 +212,7 @@ withApi('pod CIDRs are allocated around what is reserved, and published in one s
 
 withApi('heartbeats and statuses of nodes write no slice', async () => {
   const before = (await admin.get<RouteSlice>(ROUTE_SLICES, 'routes-1'))?.metadata.generation ?? 0
-  for (let beat = 0; beat < 5; beat++) {
+  for (let beat = 0; beat < 6; beat++) {
     await admin.mergePatch(NODES, 'node-1', { metadata: { annotations: { beat: String(beat) } } })
     const conditions = [{ type: 'Ready', status: beat % 2 === 0 ? 'Unknown' : 'True' }]
     await admin.mergePatch(NODES, 'node-2', { status: { conditions } }, { subresource: 'status' })
@@ -283,6 +298,47 @@ withApi("the controller's fields and a speaker's entry live side by side", async
   const text = server.kubectl(['get', 'bgppeer', 'peer', '-o', 'yaml']).stdout
   expect(text.match(/state: Established/g)).toHaveLength(2)
 })
+
+withApi(
+  'a speaker whose node is not heard does not count, and no route changes; its entry goes when it is a speaker no more',
+  async () => {
+    const routing = async () =>
+      JSON.stringify(
+        (await admin.list<RouteSlice>(ROUTE_SLICES)).map(({ metadata, entries }) => [
+          metadata.resourceVersion,
+          entries,
+        ]),
+      )
+    const before = await routing()
+    const warnings = () => describe('peer').match(/Warning\s+SpeakerNotHeard\s.*node-1 is.*/g) ?? []
+    await setReady('node-2', 'False')
+    await setReady('node-1', 'Unknown')
+    await eventually('not counted', () => wide() === '1/2 2')
+    expect(established()).toMatch(
+      /^Unknown\|SpeakerNotHeard\|node-1 is not heard .* if only the uplink is down it may well be up$/,
+    )
+    await eventually('its Event', () => warnings().length === 1)
+    const page = open.find((part): part is Controller => 'view' in part)?.view().sessions
+    expect(page?.map(({ node, state }) => `${node} ${state}`)).toEqual(['node-1 unknown', 'node-2 Established'])
+    const entriesOf = () =>
+      server.kubectl(['get', 'bgppeer', 'peer', '-o', 'jsonpath={.status.speakers[*].node}']).stdout
+    expect(entriesOf()).toBe('node-1 node-2') // its own writer may only be out of reach
+    await setReady('node-1', 'True')
+    await setReady('node-2', 'True')
+    await eventually('counted again', () => wide() === '2/2 2')
+    expect(established()).toBe('True|AllEstablished|every speaker has its session')
+    expect(await routing()).toBe(before)
+    expect(warnings()).toHaveLength(1)
+    expect(warnings()[0]).not.toMatch(/\(x\d+ over/)
+
+    await admin.mergePatch(BGP_PEERS, 'peer', { spec: { localSpeakers: ['node-1'] } })
+    await eventually('the entry is taken away', () => entriesOf() === 'node-1')
+    expect(wide()).toBe('1/1 2')
+    await admin.mergePatch(BGP_PEERS, 'peer', { spec: { localSpeakers: ['node-1', 'node-2'] } })
+    await eventually('counted as not reported', () => wide() === '1/2 2')
+  },
+  60 * SECONDS,
+)
 
 withApi('a full pool is an Event on the Node; a deleted Node gives its block to it', async () => {
   for (const index of [3, 4, 5, 6]) await makeNode(`node-${index}`, `172.16.0.1${index}`)

@@ -155,6 +155,52 @@ test('Events: once when it begins, not again while it stays, not again after a c
   expect(new Announcements().peerEvents(inherited)).toEqual([])
 })
 
+test.each([
+  ['Ready', [{ type: 'Ready', status: 'True', lastTransitionTime: 't' }], undefined],
+  ['not Ready', [{ type: 'Ready', status: 'False', lastTransitionTime: 't' }], undefined],
+  ['without conditions', [], undefined],
+  ['of another condition that is Unknown', [{ type: 'DiskPressure', status: 'Unknown' }], undefined],
+  ['Unknown', [{ type: 'Ready', status: 'Unknown', lastTransitionTime: 't' }], 't'],
+  ['Unknown since nobody says when', [{ type: 'Ready', status: 'Unknown' }], ''],
+])('whether a node is heard: %s', (_, conditions, since) => {
+  const facts = nodeFacts(reduceNode({ ...node('a'), status: { conditions } }))
+  expect(facts.unheardSince).toBe(since)
+})
+
+test('a node that is not heard keeps its entry, its LAN and its pod CIDR', () => {
+  const made = (ready: string) => [
+    node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan, ready }),
+    node('b', { labels: lan, addresses: ['172.16.0.12'], ready }),
+  ]
+  const [heard, unheard] = ['True', 'Unknown'].map(ready => decide(CONFIG, true, observe(made(ready))))
+  expect(heard?.entries).toHaveLength(1)
+  const routing = (of: typeof heard) => [of?.entries, of?.slices, of?.allocation, of?.issues]
+  expect(routing(unheard)).toEqual(routing(heard))
+  expect([heard?.peers[0]?.unheard, unheard?.peers[0]?.unheard]).toEqual([[], ['a']])
+})
+
+test('Events of speakers that are not heard: one when it begins, none when fewer are, none after a change of leader', () => {
+  const both = { ...PEER, spec: { ...PEER.spec, localSpeakers: ['a', 'b'] } }
+  const peers = (a: string, b: string, status = {}) => {
+    const nodes = [node('a', { labels: lan, ready: a }), node('b', { labels: lan, ready: b })]
+    return decide(CONFIG, false, observe(nodes, { peers: [{ ...both, status }] })).peers
+  }
+  const told = new Announcements()
+  const messages = (a: string, b: string) =>
+    told.unheardEvents(peers(a, b)).map(({ reason, message }) => [reason, message])
+  expect(messages('True', 'False')).toEqual([])
+  expect(messages('Unknown', 'True')).toEqual([
+    ['SpeakerNotHeard', expect.stringContaining('a is not heard (Ready of the Node is Unknown)')],
+  ])
+  expect(messages('Unknown', 'True')).toEqual([])
+  expect(messages('Unknown', 'Unknown')).toEqual([['SpeakerNotHeard', expect.stringContaining('a, b are not heard')]])
+  expect([messages('True', 'Unknown'), messages('True', 'True')]).toEqual([[], []])
+  expect(messages('True', 'Unknown')).toHaveLength(1)
+  const conditions = [{ type: 'Established', ...peers('Unknown', 'True')[0]?.established, lastTransitionTime: '' }]
+  expect(new Announcements().unheardEvents(peers('Unknown', 'True', { conditions }))).toEqual([])
+  expect(new Announcements().unheardEvents(peers('Unknown', 'Unknown', { conditions }))).toHaveLength(1)
+})
+
 test('Events of nodes: once per issue, again when it comes back', () => {
   const nodes = [node('a', { podCIDRs: ['10.0.1.0/25'] }), node('b', { podCIDRs: ['10.0.1.0/25'] })]
   const facts = nodes.map(nodeFacts)
@@ -199,6 +245,43 @@ test('rows for the status page', () => {
   ])
   expect(rows.problems).toHaveLength(1)
   expect(rows.problems[0]).toStartWith('BGPPeer bad: InvalidSpec: spec.localSpeakers: is required')
+})
+
+test('a session row of a speaker that is not heard says what is not known', () => {
+  const speakers = [
+    {
+      node: 'a',
+      state: 'Established',
+      since: 's',
+      localAddress: '172.16.0.11',
+      advertisedPrefixes: 7,
+      receivedPrefixes: 1,
+      flaps: 2,
+      holdTimeSeconds: 90,
+      capabilities: ['route-refresh'],
+    },
+  ]
+  const made = {
+    ...node('a', { labels: lan }),
+    status: { conditions: [{ type: 'Ready', status: 'Unknown', lastTransitionTime: 't' }] },
+  }
+  const decision = decide(CONFIG, false, observe([made], { peers: [{ ...PEER, status: { speakers } }] }))
+  expect(clusterRows([nodeFacts(made)], decision).sessions).toEqual([
+    {
+      bgpPeer: 'lan',
+      node: 'a',
+      peerIP: '172.16.0.1',
+      peerAsNumber: 65001,
+      localAsNumber: 65010,
+      state: 'unknown',
+      since: 't',
+      advertisedPrefixes: 0,
+      receivedPrefixes: 0,
+      flaps: 2,
+      capabilities: [],
+      lastError: expect.stringMatching(/^a is not heard .* may well be up; its last report was Established$/),
+    },
+  ])
 })
 
 const held = (holderIdentity: string, leaseDurationSeconds = 15): Observed => ({

@@ -68,6 +68,7 @@ class Lan {
       view: {
         current: () => current,
         onChange: () => () => {},
+        hasEntry: () => undefined,
         contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
         close() {},
       },

@@ -94,6 +94,10 @@ withApi(
     await eventually('the password', () => view.current()?.passwords.get('peer')?.reveal() === 'mySecretValue')
     expect(view.current()?.passwordProblems.size).toBe(0)
 
+    expect([view.hasEntry('peer'), view.hasEntry('none')]).toEqual([false, undefined])
+    await admin.mergePatch(BGP_PEERS, 'peer', { status: { speakers: [{ node: 'node-1' }] } }, { subresource: 'status' })
+    await eventually('its entry', () => view.hasEntry('peer') === true)
+
     await admin.mergePatch(BGP_PEERS, 'peer', { spec: { peerAsNumber: 0 } })
     await admin.mergePatch(ROUTE_SLICES, 'routes-1', {
       entries: [

@@ -82,6 +82,7 @@ function setUp(current: ClusterView) {
     view: {
       current: () => current,
       onChange: () => () => {},
+      hasEntry: () => undefined,
       contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
       close() {},
     },

@@ -7,11 +7,11 @@ import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } fro
 import { ApiError, type ApplyOptions, type KubeEvent } from '../../src/kube/api.ts'
 import type { ClusterView, ClusterViewSource } from '../../src/kube/cluster-view.ts'
 import type { KubeObject, ResourceType } from '../../src/kube/resources.ts'
+import { speakerFieldManager } from '../../src/kube/speaker-entry.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { createSpeakerRoom, type SpeakerRoomOptions } from '../../src/speaker/reconcile.ts'
 import type { Marker } from '../../src/speaker/restart-marker.ts'
-import { fieldManager } from '../../src/speaker/status-writer.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { bgpPeer, established, failure, lan, localOfNode1, session, view } from './fixtures.ts'
 
@@ -80,12 +80,14 @@ function setUp(first: ClusterView | 'none' = view(), change: Partial<SpeakerRoom
   const recorded: KubeEvent[] = []
   const listeners = new Set<() => void>()
   let current = first === 'none' ? undefined : first
+  const entry: { seen: boolean | undefined } = { seen: undefined }
   const source: ClusterViewSource = {
     current: () => current,
     onChange(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    hasEntry: () => entry.seen,
     contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
     close() {},
   }
@@ -106,7 +108,7 @@ function setUp(first: ClusterView | 'none' = view(), change: Partial<SpeakerRoom
     for (const listener of listeners) listener()
     await clock.advance(1)
   }
-  return { clock, speaker, api, recorded, room, show }
+  return { clock, speaker, api, recorded, room, show, entry }
 }
 
 test('no view yet: the speaker is told nothing, not even that there are no peers', async () => {
@@ -284,6 +286,27 @@ test('the marker says that we speak once a session was up, and how the process e
   expect(noted.at(-1)).toBe('restart')
 })
 
+test('an entry that the controller took away, because the Node was deleted, is written anew when the node is one again', async () => {
+  const { clock, speaker, api, show, entry } = setUp()
+  await clock.advance(100)
+  speaker.become([established()])
+  await clock.advance(10_000)
+  expect(api.applied).toHaveLength(1)
+  entry.seen = true
+  await clock.advance(400_000)
+  expect(api.applied).toHaveLength(1)
+  await show(view({ entries: lan.slice(1) })) // the Node is gone, and the controller would take the entry away again
+  entry.seen = false
+  await clock.advance(400_000)
+  expect(api.applied).toHaveLength(1)
+  await show(view())
+  await clock.advance(10_000)
+  expect(api.applied.slice(1)).toMatchObject([{ status: { speakers: [{ node: 'node-1', state: 'Established' }] } }])
+  entry.seen = undefined // out of reach: nobody can say
+  await clock.advance(400_000)
+  expect(api.applied).toHaveLength(2)
+})
+
 test('a change of the LAN goes to the speaker, and the page is told', async () => {
   const { clock, speaker, room, show } = setUp()
   await clock.advance(10)
@@ -296,6 +319,6 @@ test('a change of the LAN goes to the speaker, and the page is told', async () =
 
 test('a field manager fits the 128 characters that the API server allows and is unique', () => {
   const long = 'n'.repeat(200)
-  expect(fieldManager(`${long}a`).length).toBeLessThanOrEqual(128)
-  expect(fieldManager(`${long}a`)).not.toBe(fieldManager(`${long}b`))
+  expect(speakerFieldManager(`${long}a`).length).toBeLessThanOrEqual(128)
+  expect(speakerFieldManager(`${long}a`)).not.toBe(speakerFieldManager(`${long}b`))
 })

@@ -165,6 +165,12 @@ test('what is not known is left out, never zero', () => {
   expect(families.get('terway_edge_bgp_session_established')?.samples[0]?.value).toBe(0)
 })
 
+test('of a session whose speaker is not heard only the past is known', () => {
+  const families = parseExposition(renderMetrics(nodeSnapshot({ sessions: [{ ...SESSION, state: 'unknown' }] })))
+  const found = [...families.keys()].filter(name => name.startsWith('terway_edge_bgp_session_'))
+  expect(found).toEqual(['terway_edge_bgp_session_flaps_total'])
+})
+
 test('a name with quotes, backslashes and line ends stays one label', () => {
   const node = 'a"b\\c\nterway_edge_ready 0\\n'
   const families = parseExposition(renderMetrics(controllerSnapshot({ sessions: [{ ...SESSION, node }] })))
