@@ -42,7 +42,7 @@ export function drawNetwork(lans: readonly Lan[], words: readonly string[]): voi
 function needsLook({ peers, nodes, sessions }: Lan): boolean {
   return (
     peers.some(peer => peer.problem !== undefined) ||
-    sessions.some(session => !isEstablished(session)) ||
+    sessions.some(session => !isEstablished(session) || session.lastError !== undefined) ||
     nodes.some(isNodeTroubled)
   )
 }

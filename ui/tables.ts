@@ -20,7 +20,7 @@ export function createTables(): Tables {
     update(snapshot, words) {
       return [
         sessions.update(
-          sorted(snapshot.sessions, row => row.state !== 'Established', sessionName),
+          sorted(snapshot.sessions, row => row.state !== 'Established' || row.lastError !== undefined, sessionName),
           words,
         ),
         nodes.update(

@@ -252,7 +252,11 @@ function peer(facts: PeerFacts): Check {
   const { bgpPeer, peerIP, port, onLink, multihop, tcp } = facts
   const name = `BGPPeer ${bgpPeer}`
   const who = `${peerIP} port ${port}`
-  if (facts.sessionState === 'Established') return ok(name, `the session with ${peerIP} is Established`)
+  if (facts.sessionState === 'Established') {
+    const detail = `the session with ${peerIP} is Established`
+    if (facts.sessionError === undefined) return ok(name, detail)
+    return problem(name, `${detail}, but ${facts.sessionError}`, 'see terway-edge peers')
+  }
   if (!onLink && !multihop)
     return problem(
       name,

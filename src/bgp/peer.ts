@@ -67,6 +67,7 @@ export class Peer implements SessionHost {
   #flaps = 0
   #lastError: SessionError | undefined
   #messages = { sent: 0, received: 0 }
+  #toldNotAnnounced: SessionView['notAnnounced'] = []
 
   constructor(config: PeerConfig, options: PeerOptions) {
     this.#config = config
@@ -150,6 +151,7 @@ export class Peer implements SessionHost {
       since: this.#since,
       session: this.#sessions.find(({ state }) => state === this.#state),
       advertisedPrefixes: this.#rib.advertised,
+      notAnnounced: this.#rib.notAnnounced,
       receivedPrefixes: this.#received.count,
       flaps: this.#flaps,
       lastError: this.#lastError,
@@ -195,7 +197,6 @@ export class Peer implements SessionHost {
     this.#touch()
     log.info({ address: this.#config.peerAddress }, 'BGP session established')
     emit({ kind: 'established', key: this.#config.key, session: this.view() })
-    this.#tellUnusable(negotiated)
     // Some set the bit on their first start too, when nothing of it concerns us.
     if (again && negotiated.gracefulRestart?.peerRestarted) this.#emitRestart('the peer has restarted')
     this.#pump()
@@ -288,26 +289,23 @@ export class Peer implements SessionHost {
     }
   }
 
-  #tellUnusable({ context }: Negotiated): void {
-    const count = context.extendedNextHop ? 0 : this.#rib.needExtendedNextHop
-    if (count === 0) return
-    const reason =
-      'these IPv4 prefixes have IPv6 next hops, and the peer did not agree to that (RFC 8950): enable it there'
-    this.#options.log.error({ address: this.#config.peerAddress, count, reason }, 'cannot announce')
-  }
-
   #pump(): void {
-    const before = this.#rib.unsendable
     this.#established?.session.pump(() => this.#rib.next())
-    if (this.#rib.unsendable > before) {
-      const reason = 'the path attributes leave no room for a prefix: fewer communities are needed'
-      this.#options.log.error(
-        { address: this.#config.peerAddress, count: this.#rib.unsendable, reason },
-        'cannot announce',
-      )
-    }
+    this.#tellNotAnnounced()
     if (this.#rib.complete) this.#synchronised = true
     this.#options.changed()
+  }
+
+  /** Once when it begins to be so, also across sessions. */
+  #tellNotAnnounced(): void {
+    if (this.#established === undefined) return
+    const told = this.#toldNotAnnounced
+    this.#toldNotAnnounced = this.#rib.notAnnounced
+    for (const { family, prefixes, reason, message } of this.#toldNotAnnounced) {
+      if (told.some(before => before.family === family && before.reason === reason)) continue
+      const fields = { address: this.#config.peerAddress, count: prefixes, reason: message }
+      this.#options.log.error(fields, 'cannot announce')
+    }
   }
 
   #lost(reason: Down, was: Negotiated): void {

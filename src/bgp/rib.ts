@@ -13,10 +13,11 @@ import { endOfRib, packUpdates, packWithdrawals } from './message-pack.ts'
 import type { CodecContext, Nlri, PathAttributes } from './message-types.ts'
 import type { Negotiated } from './negotiation.ts'
 import { addressFamilyOf, nlriOf } from './nlri.ts'
+import { countNotAnnounced } from './not-announced.ts'
 import { RefreshSubtype } from './registry.ts'
 import { routeAttributes, usableNextHop } from './route-attributes.ts'
 import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf, sameAttributes } from './route-set.ts'
-import type { Announcement } from './speaker-types.ts'
+import type { Announcement, NotAnnounced, NotAnnouncedReason } from './speaker-types.ts'
 import { ToldRoutes } from './told-routes.ts'
 
 /** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */
@@ -42,22 +43,18 @@ export class AdjRibOut {
   readonly #oversized = new Set<string>()
   #markers: Marker[] = []
   #ended = false
-  #unsendable = 0
+  /** Undefined when it is to be counted again. */
+  #notAnnounced: readonly NotAnnounced[] | undefined
   #stream: Generator<Uint8Array> | undefined
 
   /** Prefixes that the peer has from us. */
   get advertised(): number {
     return this.#told.size
   }
-  /** Prefixes whose attributes alone fill a message, so that they cannot be announced. */
-  get unsendable(): number {
-    return this.#unsendable
-  }
-  /** IPv4 prefixes that are wanted with an IPv6 next hop (RFC 8950). */
-  get needExtendedNextHop(): number {
-    const blocks = this.#desired?.blocks ?? []
-    const needing = blocks.filter(({ family, announcement }) => !usableNextHop(family, announcement.nextHop, false))
-    return needing.reduce((sum, { family, nlri }) => sum + (family === 'ipv4' ? nlri.count : 0), 0)
+  /** What of the desired set cannot be announced in this session. */
+  get notAnnounced(): readonly NotAnnounced[] {
+    this.#notAnnounced ??= this.#countNotAnnounced()
+    return this.#notAnnounced
   }
   /** Whether the peer has the whole first set and End-of-RIB. */
   get complete(): boolean {
@@ -92,7 +89,7 @@ export class AdjRibOut {
     this.#oversized.clear()
     this.#markers = []
     this.#ended = false
-    this.#unsendable = 0
+    this.#notAnnounced = undefined
     this.#stream = undefined
   }
 
@@ -141,6 +138,7 @@ export class AdjRibOut {
 
   /** Makes what waits the difference between what is desired and what the peer was told. */
   #difference(): void {
+    this.#notAnnounced = undefined
     const desired = this.#desired
     const session = this.#session
     if (desired === undefined || session === undefined) return
@@ -171,11 +169,30 @@ export class AdjRibOut {
     )
   }
 
-  #sendable({ key, family, announcement }: RouteBlock, { families, context }: Negotiated): boolean {
-    return (
-      families.includes(family) &&
-      usableNextHop(family, announcement.nextHop, context.extendedNextHop) &&
-      !this.#oversized.has(key)
+  #sendable(block: RouteBlock, session: Negotiated): boolean {
+    return this.#whyNot(block, session) === undefined
+  }
+
+  #whyNot(
+    { key, family, announcement }: RouteBlock,
+    { families, context }: Negotiated,
+  ): NotAnnouncedReason | undefined {
+    if (!families.includes(family)) return 'family-not-negotiated'
+    if (!usableNextHop(family, announcement.nextHop, context.extendedNextHop)) {
+      return usableNextHop(family, announcement.nextHop, true) ? 'extended-next-hop-not-negotiated' : 'no-next-hop'
+    }
+    return this.#oversized.has(key) ? 'attributes-too-long' : undefined
+  }
+
+  #countNotAnnounced(): readonly NotAnnounced[] {
+    const session = this.#session
+    if (session === undefined) return []
+    const blocks = this.#desired?.blocks ?? []
+    return countNotAnnounced(
+      blocks.flatMap(block => {
+        const reason = this.#whyNot(block, session)
+        return reason === undefined ? [] : [{ family: block.family, reason, prefixes: block.nlri.count }]
+      }),
     )
   }
 
@@ -221,7 +238,7 @@ export class AdjRibOut {
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       this.#oversized.add(block.key)
-      this.#unsendable += nlri.count
+      this.#notAnnounced = undefined
     }
   }
 

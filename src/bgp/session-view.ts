@@ -21,6 +21,7 @@ export function sessionView(peer: {
     | { readonly localAddress: string | undefined; readonly negotiated: Negotiated | undefined }
     | undefined
   readonly advertisedPrefixes: number
+  readonly notAnnounced: SessionView['notAnnounced']
   readonly receivedPrefixes: number
   readonly flaps: number
   readonly lastError: SessionView['lastError'] | undefined
@@ -36,6 +37,7 @@ export function sessionView(peer: {
     localAs: config.localAs,
     peerAs: config.peerAs,
     advertisedPrefixes: peer.advertisedPrefixes,
+    notAnnounced: peer.notAnnounced,
     receivedPrefixes: peer.receivedPrefixes,
     flaps: peer.flaps,
     messages: peer.messages,

@@ -76,10 +76,27 @@ export interface SessionView {
     readonly gracefulRestartSeconds?: number
   }
   readonly advertisedPrefixes: number
+  /** What was given to announce and cannot be in this session; empty while none is established. */
+  readonly notAnnounced: readonly NotAnnounced[]
   readonly receivedPrefixes: number
   readonly flaps: number
   readonly lastError?: SessionError
   readonly messages: { readonly sent: number; readonly received: number }
+}
+
+export type NotAnnouncedReason =
+  | 'family-not-negotiated'
+  | 'extended-next-hop-not-negotiated' // IPv4 over IPv6 next hops
+  | 'no-next-hop'
+  | 'attributes-too-long'
+
+/** Prefixes of one family that cannot be announced for one reason. */
+export interface NotAnnounced {
+  readonly family: Family
+  readonly reason: NotAnnouncedReason
+  readonly prefixes: number
+  /** For people: why, and what to change. */
+  readonly message: string
 }
 
 /** Why a session did not come up or went down. */

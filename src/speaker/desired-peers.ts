@@ -32,6 +32,8 @@ export interface SpeakerProblem {
     | 'PrefixTaken'
     | 'BfdMultihop'
   readonly message: string
+  /** Of a prefix (NoNextHop). */
+  readonly family?: Family
 }
 
 export interface DesiredPeers {
@@ -167,7 +169,7 @@ function announcementsFor(
         problems.push({ bgpPeer: name, kind: 'PrefixTaken', message })
       } else if (nextHop === undefined) {
         const message = `${prefix} is not announced: node ${entry.node} has no ${familyName(familyOf(prefix))} address of its own to be the next hop`
-        problems.push({ bgpPeer: name, kind: 'NoNextHop', message })
+        problems.push({ bgpPeer: name, kind: 'NoNextHop', message, family: familyOf(prefix) })
       } else {
         owners.set(prefix, { node: entry.node, nextHop })
       }

@@ -17,6 +17,7 @@ export type SpeakerEventReason =
   | 'FailedEstablish'
   | 'SessionLost'
   | 'GracefulRestart'
+  | 'NotAnnounced'
   | 'SecretNotFound'
 
 /** What happened, before the rate is looked at. */
@@ -76,6 +77,12 @@ export function sessionEvent(self: string, event: SessionEvent, config: PeerConf
     default:
       return assertNever(event)
   }
+}
+
+/** The Event of prefixes that an established session does not announce. */
+export function notAnnouncedEvent(self: string, text: string, config: PeerConfig): SpeakerEvent {
+  const message = `${self} to ${endpoint(config)} AS ${config.peerAs}: ${text}`
+  return { bgpPeer: config.key, type: 'Warning', reason: 'NotAnnounced', message }
 }
 
 /** The Event of a problem that keeps a session from being opened, or undefined for one that only the log and the page tell. */

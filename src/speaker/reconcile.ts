@@ -6,7 +6,14 @@
  */
 import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
 import { keptAtMostSeconds } from '../bgp/graceful-restart.ts'
-import type { PeerConfig, SessionEvent, SessionView, Speaker, SpeakerClosing } from '../bgp/speaker-types.ts'
+import type {
+  NotAnnounced,
+  PeerConfig,
+  SessionEvent,
+  SessionView,
+  Speaker,
+  SpeakerClosing,
+} from '../bgp/speaker-types.ts'
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
@@ -20,12 +27,14 @@ import {
   type EventMemory,
   kubeEvent,
   lastingProblems,
+  notAnnouncedEvent,
   PROBLEM_LASTS_MILLISECONDS,
   type ProblemMemory,
   problemEvent,
   type SpeakerEvent,
   sessionEvent,
 } from './events.ts'
+import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
 import type { RestartMarker } from './restart-marker.ts'
 import { idleStatus, type SpeakerSession, sessionRow, speakerStatus } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -82,6 +91,8 @@ class Room implements SpeakerRoom {
   #desired: DesiredPeers = { peers: [], announcements: new Map(), bfd: [], problems: [] }
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
   #memory: EventMemory = new Map()
+  /** What Events said of prefixes that are not announced, by BGPPeer. */
+  readonly #toldMissing = new Map<string, readonly NotAnnounced[]>()
   #problems: ProblemMemory = new Map()
   #cancelWait: Cancel = () => {}
   #spoke: boolean
@@ -113,7 +124,10 @@ class Room implements SpeakerRoom {
 
   sessions(): readonly SpeakerSession[] {
     const { self, speaker } = this.#options
-    return [...speaker.sessions().map(session => sessionRow(self, session)), ...this.#unopened()]
+    return [
+      ...speaker.sessions().map(session => sessionRow(self, session, this.#missing(session))),
+      ...this.#unopened(),
+    ]
   }
 
   problems(): readonly string[] {
@@ -161,6 +175,7 @@ class Room implements SpeakerRoom {
     this.#view = current
     this.#desired = desiredPeers({ self, view: current, local: localAddresses() })
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
+    for (const key of this.#toldMissing.keys()) if (!this.#configs.has(key)) this.#toldMissing.delete(key)
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
     this.#options.bfd?.setSessions(this.#desired.bfd)
@@ -203,13 +218,15 @@ class Room implements SpeakerRoom {
     this.#changed()
   }
 
-  #record(event: SpeakerEvent): void {
+  /** Whether it was recorded. */
+  #record(event: SpeakerEvent): boolean {
     const { events, clock } = this.#options
     const peer = this.#view?.peers.find(({ name }) => name === event.bgpPeer)
-    if (peer === undefined || events === undefined) return
+    if (peer === undefined || events === undefined) return false
     const { memory, record } = admit(this.#memory, event, clock.monotonic())
     this.#memory = memory
     if (record) events.record(kubeEvent(event, peer))
+    return record
   }
 
   /** Brings the reports up to what is so now. */
@@ -225,8 +242,11 @@ class Room implements SpeakerRoom {
       reports.set(row.bgpPeer, idleStatus(row, this.#reported.get(row.bgpPeer)))
     }
     for (const session of sessions) {
-      if (!this.#configs.has(session.key)) continue
-      reports.set(session.key, speakerStatus(self, session, this.#reported.get(session.key)))
+      const config = this.#configs.get(session.key)
+      if (config === undefined) continue
+      const [previous, missing] = [this.#reported.get(session.key), this.#missing(session)]
+      reports.set(session.key, speakerStatus(self, session, { previous, missing }))
+      this.#tellMissing(session, missing, config)
     }
     const names = new Set([
       ...reports.keys(),
@@ -239,6 +259,19 @@ class Room implements SpeakerRoom {
     this.#reported.clear()
     for (const [name, status] of reports) this.#reported.set(name, status)
     this.#markRunning()
+  }
+
+  #missing(session: SessionView): readonly NotAnnounced[] {
+    return notAnnounced(session, this.#desired.problems)
+  }
+
+  /** One Event when it begins, not with each session and each node more. */
+  #tellMissing({ key, state }: SessionView, missing: readonly NotAnnounced[], config: PeerConfig): void {
+    if (state !== 'Established') return
+    const text = notAnnouncedText(missing)
+    const news = text !== undefined && isNews(this.#toldMissing.get(key) ?? [], missing)
+    if (news && !this.#record(notAnnouncedEvent(this.#options.self, text, config))) return
+    this.#toldMissing.set(key, missing)
   }
 
   /** The controller takes the entry of a deleted Node away: one that is a node again writes it anew. */

@@ -5,9 +5,10 @@
  * 4271 states it passes through (Connect, Active, OpenSent, OpenConfirm, Idle) are one state, Active, with the reason of the last
  * failure. The status page shows the states as they are (`sessionRow`).
  */
-import type { SessionView } from '../bgp/speaker-types.ts'
+import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import { timestamp } from '../lib/clock.ts'
+import { notAnnouncedText } from './not-announced.ts'
 
 /** A session for the status page: compatible with `SessionRow` of src/status/snapshot.ts, which this room may not import. */
 export interface SpeakerSession {
@@ -20,6 +21,8 @@ export interface SpeakerSession {
   readonly state: string
   readonly since: string
   readonly advertisedPrefixes: number
+  /** Of a session that is up. */
+  readonly notAnnouncedPrefixes?: number
   readonly receivedPrefixes: number
   readonly flaps: number
   readonly holdTimeSeconds?: number
@@ -27,8 +30,14 @@ export interface SpeakerSession {
   readonly lastError?: string
 }
 
-/** The report that follows `previous`. */
-export function speakerStatus(node: string, session: SessionView, previous: SpeakerStatus | undefined): SpeakerStatus {
+/** The report that follows `previous`. What a session that is up cannot announce (`missing`) is its error. */
+export function speakerStatus(
+  node: string,
+  session: SessionView,
+  from: { previous: SpeakerStatus | undefined; missing: readonly NotAnnounced[] },
+): SpeakerStatus {
+  const { previous } = from
+  const lastError = errorOf(session, from.missing)
   const established = session.state === 'Established'
   const stillDown = !established && previous !== undefined && previous.state === 'Active'
   return {
@@ -38,7 +47,7 @@ export function speakerStatus(node: string, session: SessionView, previous: Spea
     ...(established && session.localAddress !== undefined ? { localAddress: session.localAddress } : {}),
     advertisedPrefixes: established ? session.advertisedPrefixes : 0,
     receivedPrefixes: established ? session.receivedPrefixes : 0,
-    ...(established || session.lastError === undefined ? {} : { lastError: session.lastError.message }),
+    ...(lastError === undefined ? {} : { lastError }),
     flaps: session.flaps,
     ...(established && session.negotiated !== undefined
       ? { holdTimeSeconds: session.negotiated.holdTimeSeconds, capabilities: session.negotiated.capabilities }
@@ -59,10 +68,11 @@ export function idleStatus(row: SpeakerSession, previous: SpeakerStatus | undefi
   }
 }
 
-/** A session as it is this moment. Why it once was not up is told by Events, not by a session that is. */
-export function sessionRow(node: string, session: SessionView): SpeakerSession {
+/** A session as it is this moment. */
+export function sessionRow(node: string, session: SessionView, missing: readonly NotAnnounced[]): SpeakerSession {
   const { negotiated } = session
-  const lastError = session.state === 'Established' ? undefined : session.lastError
+  const lastError = errorOf(session, missing)
+  const established = session.state === 'Established'
   return {
     bgpPeer: session.key,
     node,
@@ -73,12 +83,18 @@ export function sessionRow(node: string, session: SessionView): SpeakerSession {
     state: session.state,
     since: timestamp(session.since),
     advertisedPrefixes: session.advertisedPrefixes,
+    ...(established ? { notAnnouncedPrefixes: missing.reduce((sum, { prefixes }) => sum + prefixes, 0) } : {}),
     receivedPrefixes: session.receivedPrefixes,
     flaps: session.flaps,
     ...(negotiated === undefined ? {} : { holdTimeSeconds: negotiated.holdTimeSeconds }),
     capabilities: negotiated?.capabilities ?? [],
-    ...(lastError === undefined ? {} : { lastError: lastError.message }),
+    ...(lastError === undefined ? {} : { lastError }),
   }
+}
+
+/** Why a session once was not up is told by Events, not by a session that is. */
+function errorOf({ state, lastError }: SessionView, missing: readonly NotAnnounced[]): string | undefined {
+  return state === 'Established' ? notAnnouncedText(missing) : lastError?.message
 }
 
 /** What was last written, and when (Clock.monotonic() milliseconds); `status` undefined: the entry was removed. */

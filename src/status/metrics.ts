@@ -145,6 +145,11 @@ function sessionMetrics(sessions: readonly SessionRow[]): Metric[] {
       each(({ advertisedPrefixes }) => advertisedPrefixes),
     ),
     gauge(
+      'bgp_session_not_announced_prefixes',
+      'Prefixes that an established session cannot announce, such as those of a family that the peer did not agree to.',
+      each(({ notAnnouncedPrefixes }) => notAnnouncedPrefixes),
+    ),
+    gauge(
       'bgp_session_received_prefixes',
       'Prefixes that the peer advertises now; none of them is imported.',
       each(({ receivedPrefixes }) => receivedPrefixes),

@@ -81,6 +81,8 @@ export interface SessionRow {
   readonly state: string
   readonly since: string
   readonly advertisedPrefixes: number
+  /** Prefixes that the peer does not take or that have no next hop; only a node knows it, of a session that is up. lastError says why. */
+  readonly notAnnouncedPrefixes?: number
   readonly receivedPrefixes: number
   readonly flaps: number
   readonly holdTimeSeconds?: number

@@ -45,6 +45,10 @@ function updateTexts({ withdrawn, nlri, attributes }: Update): string[] {
   return [`EoR ${unreach?.family ?? 'ipv4'}`]
 }
 
+function whyNot({ notAnnounced }: AdjRibOut): string[] {
+  return notAnnounced.map(({ family, reason, prefixes }) => `${prefixes} ${family} ${reason}`)
+}
+
 function establishedWith(...announcements: Announcement[]): AdjRibOut {
   const rib = new AdjRibOut()
   rib.setDesired(announcements)
@@ -246,8 +250,11 @@ describe('attributes', () => {
     rib.setDesired([{ ...A, communities }, B])
     rib.established(session, 65010)
     expect(take(rib, session)).toEqual(['+10.0.2.0/24 10.9.0.12', 'EoR ipv4', 'EoR ipv6'])
-    expect(rib.unsendable).toBe(1)
+    expect(whyNot(rib)).toEqual(['1 ipv4 attributes-too-long'])
     expect(rib.advertised).toBe(1)
+    rib.setDesired([A, B])
+    expect(take(rib, session)).toEqual(['+10.0.1.0/24 10.9.0.11'])
+    expect(whyNot(rib)).toEqual([])
   })
   test('IPv4 over an IPv6 next hop only when negotiated (RFC 8950)', () => {
     const over = { ...A, nextHop: 'fd00:9::11' }
@@ -257,5 +264,23 @@ describe('attributes', () => {
     rib.setDesired([over])
     rib.established(session, 65010)
     expect(take(rib, session)).toEqual(['EoR ipv4', 'EoR ipv6'])
+    expect(whyNot(rib)).toEqual(['1 ipv4 extended-next-hop-not-negotiated'])
+  })
+  test('what cannot be announced is counted by family and reason, while there is a session', () => {
+    const session = negotiated({ families: ['ipv4'], context: { ...SESSION.context, extendedNextHop: false } })
+    const rib = new AdjRibOut()
+    const ipv6 = ['fd01:1::/64', 'fd01:2::/64'].map(prefix => ({ prefix, nextHop: 'fd00:9::11' }))
+    rib.setDesired([A, { ...B, nextHop: 'fd00:9::12' }, ...ipv6])
+    expect(whyNot(rib)).toEqual([])
+    rib.established(session, 65010)
+    expect(whyNot(rib)).toEqual(['1 ipv4 extended-next-hop-not-negotiated', '2 ipv6 family-not-negotiated'])
+    expect(take(rib, session)).toEqual(['+10.0.1.0/24 10.9.0.11', 'EoR ipv4'])
+    rib.setDesired([A, ...ipv6.slice(1)])
+    expect(whyNot(rib)).toEqual(['1 ipv6 family-not-negotiated'])
+    rib.lost()
+    expect(whyNot(rib)).toEqual([])
+    rib.established(negotiated(), 65010)
+    rib.setDesired([{ prefix: 'fd01:1::/64', nextHop: '10.9.0.11' }])
+    expect(whyNot(rib)).toEqual(['1 ipv6 no-next-hop'])
   })
 })

@@ -195,6 +195,11 @@ describe('a peer', () => {
       'the session is Active: wrong AS',
     )
   })
+  test('whose session is up but does not announce all', () => {
+    const checks = checksOf({ ...WELL, peers: [{ ...PEER, sessionError: 'not announced: 2 IPv4 prefixes: why' }] })
+    const detail = expect.stringMatching(/is Established, but not announced: 2 IPv4 prefixes: why$/)
+    expect(checks.at(-1)).toMatchObject({ result: 'problem', detail })
+  })
   test('that is waited for is skipped', () => {
     const checks = checksOf({ ...WELL, peers: [{ ...PEER, sessionState: 'Active' }] })
     expect(checks.at(-1)).toMatchObject({ name: 'BGPPeer peer', result: 'skipped' })

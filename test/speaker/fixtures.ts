@@ -79,6 +79,7 @@ export function session(change: Partial<SessionView> = {}): SessionView {
     localAs: 65010,
     peerAs: 65001,
     advertisedPrefixes: 0,
+    notAnnounced: [],
     receivedPrefixes: 0,
     flaps: 0,
     messages: { sent: 0, received: 0 },

@@ -307,6 +307,46 @@ test('an entry that the controller took away, because the Node was deleted, is w
   expect(api.applied).toHaveLength(2)
 })
 
+test('prefixes that a session does not announce: one Event when it begins, whatever their count and however often the session flaps', async () => {
+  const { clock, speaker, api, recorded, room } = setUp()
+  await clock.advance(100)
+  const lacking = (...counts: number[]) =>
+    counts.map((prefixes, index) => ({
+      family: index === 0 ? ('ipv4' as const) : ('ipv6' as const),
+      reason: 'family-not-negotiated' as const,
+      prefixes,
+      message: '',
+    }))
+  const events = () => recorded.filter(({ reason }) => reason === 'NotAnnounced').map(({ message }) => message)
+  speaker.become([established({ notAnnounced: lacking(2) })])
+  const text =
+    'not announced: 2 IPv4 prefixes: the peer did not agree to IPv4 unicast (RFC 4760): enable that address family for this session there'
+  const first = `node-1 to 172.16.0.1 AS 65001: ${text}`
+  expect(events()).toEqual([first])
+  expect(room.sessions()[0]?.lastError).toBe(text)
+  await clock.advance(10_000)
+  expect(api.applied.at(-1)?.status).toMatchObject({
+    speakers: [{ state: 'Established', lastError: text }],
+  })
+  speaker.become([established({ notAnnounced: lacking(3) })])
+  speaker.become([session({ state: 'Idle' })])
+  await clock.advance(60_000)
+  speaker.become([established({ notAnnounced: lacking(3) })])
+  expect(events()).toEqual([first])
+  await clock.advance(60_000)
+  speaker.become([established({ notAnnounced: lacking(3, 1) })])
+  expect(events()).toHaveLength(2)
+  speaker.become([established()])
+  await clock.advance(60_000)
+  expect(api.applied.at(-1)?.status).not.toMatchObject({ speakers: [{ lastError: expect.anything() }] })
+  speaker.become([established({ notAnnounced: lacking(2) })])
+  expect(events()).toEqual([
+    first,
+    expect.stringContaining('1 IPv6 prefix: the peer did not agree to IPv6 unicast'),
+    first,
+  ])
+})
+
 test('a change of the LAN goes to the speaker, and the page is told', async () => {
   const { clock, speaker, room, show } = setUp()
   await clock.advance(10)

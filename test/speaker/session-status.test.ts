@@ -1,9 +1,10 @@
 import { expect, test } from 'bun:test'
 import type { SpeakerStatus } from '../../src/kube/bgp-peer.ts'
+import { notAnnounced } from '../../src/speaker/not-announced.ts'
 import { sessionRow, speakerStatus, writeDueAt } from '../../src/speaker/session-status.ts'
 import { established, failure, START, session } from './fixtures.ts'
 
-const up = speakerStatus('node-1', established(), undefined)
+const up = speakerStatus('node-1', established(), { previous: undefined, missing: [] })
 
 test('an established session is reported with what was negotiated', () => {
   expect(up).toEqual({
@@ -23,7 +24,10 @@ test('a failing session is one state with one time, whatever states it passes th
   const lastError = failure('refused', 'connection refused')
   let report: SpeakerStatus | undefined
   const reports = (['Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Idle', 'Connect'] as const).map((state, index) => {
-    report = speakerStatus('node-1', session({ state, since: START + index * 5000, lastError }), report)
+    report = speakerStatus('node-1', session({ state, since: START + index * 5000, lastError }), {
+      previous: report,
+      missing: [],
+    })
     return report
   })
   for (const each of reports) expect(each).toEqual(reports[0] as SpeakerStatus)
@@ -32,12 +36,16 @@ test('a failing session is one state with one time, whatever states it passes th
 
 test('a session that is up no longer shows why it once was not', () => {
   expect(
-    speakerStatus('node-1', established({ lastError: failure('refused', 'no') }), undefined).lastError,
+    speakerStatus('node-1', established({ lastError: failure('refused', 'no') }), { previous: undefined, missing: [] })
+      .lastError,
   ).toBeUndefined()
 })
 
 test('a session that went down has the time of its fall, no counts and its flaps', () => {
-  const down = speakerStatus('node-1', session({ state: 'Idle', since: START + 60_000, flaps: 1 }), up)
+  const down = speakerStatus('node-1', session({ state: 'Idle', since: START + 60_000, flaps: 1 }), {
+    previous: up,
+    missing: [],
+  })
   expect(down).toEqual({
     node: 'node-1',
     state: 'Active',
@@ -49,7 +57,7 @@ test('a session that went down has the time of its fall, no counts and its flaps
 })
 
 test('the page shows the state as RFC 4271 has it', () => {
-  const row = sessionRow('node-1', session({ state: 'OpenSent', lastError: failure('wrong-as', 'AS 65002') }))
+  const row = sessionRow('node-1', session({ state: 'OpenSent', lastError: failure('wrong-as', 'AS 65002') }), [])
   expect(row).toMatchObject({
     bgpPeer: 'peer',
     node: 'node-1',
@@ -60,11 +68,11 @@ test('the page shows the state as RFC 4271 has it', () => {
 })
 
 test('the page shows no error of a session that is up', () => {
-  expect(sessionRow('node-1', established({ lastError: failure('refused', 'no') })).lastError).toBeUndefined()
+  expect(sessionRow('node-1', established({ lastError: failure('refused', 'no') }), []).lastError).toBeUndefined()
 })
 
 test('the first report, a transition and a removal are written after they settle', () => {
-  const down = speakerStatus('node-1', session({ flaps: 1, since: START + 60_000 }), up)
+  const down = speakerStatus('node-1', session({ flaps: 1, since: START + 60_000 }), { previous: up, missing: [] })
   expect(writeDueAt(undefined, up, 1_000)).toBe(3_000)
   expect(writeDueAt({ status: up, at: 0 }, down, 100_000)).toBe(102_000)
   expect(writeDueAt({ status: up, at: 0 }, undefined, 100_000)).toBe(102_000)
@@ -83,4 +91,36 @@ test('a session that flaps, counts that grow and texts that change are written a
   expect(writeDueAt({ status: trying, at: 100_000 }, { ...trying, lastError: 'refused' }, 100_500)).toBe(105_000)
   const down = { ...up, state: 'Active', lastError: 'refused' }
   expect(writeDueAt({ status: down, at: 100_000 }, { ...down, lastError: 'timed out' }, 100_500)).toBe(130_000)
+})
+
+test('a session that is up says what it cannot announce, in status and on the page; one that is down says why it is down', () => {
+  const missing = [
+    { family: 'ipv4', reason: 'extended-next-hop-not-negotiated', prefixes: 2, message: 'why' },
+    { family: 'ipv6', reason: 'family-not-negotiated', prefixes: 1, message: 'why not' },
+  ] as const
+  const lastError = 'not announced: 2 IPv4 prefixes: why; 1 IPv6 prefix: why not'
+  const report = speakerStatus('node-1', established(), { previous: undefined, missing })
+  expect(report).toMatchObject({ state: 'Established', lastError })
+  expect(sessionRow('node-1', established(), missing)).toMatchObject({ lastError, notAnnouncedPrefixes: 3 })
+  expect(sessionRow('node-1', established(), [])).toMatchObject({ notAnnouncedPrefixes: 0 })
+  const down = session({ lastError: failure('refused', 'connection refused') })
+  expect(sessionRow('node-1', down, missing)).not.toHaveProperty('notAnnouncedPrefixes')
+  expect(sessionRow('node-1', down, missing).lastError).toBe('connection refused')
+})
+
+test('prefixes without a next hop count with those that the peer does not take, but only in a session that is up', () => {
+  const view = {
+    key: 'peer',
+    state: 'Established',
+    notAnnounced: [{ family: 'ipv6', reason: 'no-next-hop', prefixes: 1, message: 'm' }],
+  } as const
+  const problem = { bgpPeer: 'peer', kind: 'NoNextHop', message: 'x', family: 'ipv4' } as const
+  const problems = [problem, problem, { ...problem, bgpPeer: 'other' }, { ...problem, kind: 'PrefixTaken' } as const]
+  const found = notAnnounced(view, problems)
+  expect(found.map(({ family, reason, prefixes }) => [family, reason, prefixes])).toEqual([
+    ['ipv6', 'no-next-hop', 1],
+    ['ipv4', 'no-next-hop', 2],
+  ])
+  expect(found[1]?.message).toBe('their nodes have no IPv4 address of their own to be the next hop')
+  expect(notAnnounced({ ...view, state: 'Active' }, problems)).toEqual([])
 })

@@ -56,6 +56,15 @@ lan-b     edge-3   172.16.1.1          65002   Active         100s            0 
   expect(wide).toContain('172.16.0.11            65010        90s   4-octet-as,graceful-restart')
 })
 
+test('peers says of a session that is up what it does not announce', async () => {
+  const snapshot = nodeSnapshot()
+  const [session] = controllerSnapshot().sessions
+  if (session === undefined) throw new Error('no session')
+  const lastError = 'not announced: 2 IPv4 prefixes: enable it'
+  const text = await shown({ ...snapshot, sessions: [{ ...session, lastError, notAnnouncedPrefixes: 2 }] }, 'peers')
+  expect(text).toMatch(/ Established .* not announced: 2 IPv4 prefixes: enable it$/m)
+})
+
 test('nodes and routes', async () => {
   expect(await shown(controllerSnapshot(), 'nodes')).toBe(`\
 NAME     READY   ADDRESSES     PODCIDRS                     BGPPEERS   SPEAKEROF   PROBLEM
