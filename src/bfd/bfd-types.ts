@@ -11,8 +11,6 @@ export interface BfdSessionConfig {
   readonly peerAddress: string
   /** The source of our packets, canonical; absent: what the route to the peer says. */
   readonly localAddress?: string
-  /** Packets leave by this interface, and from the peer only those that came in there count; needed for a link-local peer. */
-  readonly interface?: string
   /** Of sending and of receiving: Desired Min TX Interval and Required Min RX Interval. */
   readonly minimumIntervalMilliseconds: number
   /** Detect Mult, 1 to 255. */

@@ -204,7 +204,7 @@ export class BfdEngine {
 
 /** A session cannot be moved to another path. */
 function samePath(a: BfdSessionConfig, b: BfdSessionConfig): boolean {
-  return a.localAddress === b.localAddress && a.interface === b.interface
+  return a.localAddress === b.localAddress
 }
 
 function sameConfig(a: BfdSessionConfig, b: BfdSessionConfig): boolean {

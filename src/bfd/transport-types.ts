@@ -4,7 +4,6 @@
 export interface Endpoint {
   readonly peerAddress: string
   readonly localAddress?: string
-  readonly interface?: string
 }
 
 export interface Sender {

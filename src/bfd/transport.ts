@@ -11,8 +11,7 @@ import { BFD_PORT, BFD_TTL, SOURCE_PORTS } from './registry.ts'
 import type { Endpoint, Sender, Transport, TransportEvents } from './transport-types.ts'
 
 /** Socket options: asm-generic/socket.h, linux/in.h, linux/in6.h. */
-const SOL = { IP: 0, SOCKET: 1, IPV6: 41 } as const
-const SO = { BINDTODEVICE: 25 } as const
+const SOL = { IP: 0, IPV6: 41 } as const
 const IP = { TOS: 1, TTL: 2 } as const
 const IPV6 = { UNICAST_HOPS: 16, V6ONLY: 26, TCLASS: 67 } as const
 
@@ -34,22 +33,18 @@ export function createUdpTransport(options: UdpTransportOptions): Transport {
     networkNamespace === undefined ? action() : libc.inNetworkNamespace(networkNamespace, action)
   const receivers = new Map<Family, Receiver>()
   const ports = new Set<number>()
-  const reopened = () => {
-    for (const receiver of receivers.values()) receiver.refresh()
-  }
   return {
-    sender: endpoint => new UdpSender(endpoint, { clock: options.clock, within, ports, reopened }),
+    sender: endpoint => new UdpSender(endpoint, { clock: options.clock, within, ports }),
     listen(endpoints) {
       for (const family of FAMILIES) {
-        const wanted = endpoints.filter(({ peerAddress }) => familyOf(peerAddress) === family)
-        if (wanted.length === 0) {
+        if (!endpoints.some(({ peerAddress }) => familyOf(peerAddress) === family)) {
           receivers.get(family)?.close()
           receivers.delete(family)
           continue
         }
         const receiver = receivers.get(family) ?? new Receiver(family, options, within)
         receivers.set(family, receiver)
-        receiver.listen(wanted)
+        receiver.listen()
       }
     },
     close() {
@@ -66,8 +61,6 @@ interface SenderOptions {
   readonly within: Within
   /** The source ports of all sessions. */
   readonly ports: Set<number>
-  /** The interface was looked up anew. */
-  readonly reopened: () => void
 }
 
 /** Opens its socket when there is something to send, and again after an error: addresses and interfaces come and go. */
@@ -114,7 +107,6 @@ class UdpSender implements Sender {
       libc.close(fd)
       throw error
     }
-    if (this.#endpoint.interface !== undefined) this.#options.reopened()
     return fd
   }
 
@@ -150,7 +142,7 @@ class UdpSender implements Sender {
   }
 }
 
-function openSender({ peerAddress, interface: device }: Endpoint): number {
+function openSender({ peerAddress }: Endpoint): number {
   const family = familyOf(peerAddress)
   const fd = libc.socket(family === 'ipv4' ? libc.AF.INET : libc.AF.INET6, libc.SOCK.DGRAM, 0)
   try {
@@ -163,7 +155,6 @@ function openSender({ peerAddress, interface: device }: Endpoint): number {
       libc.setSocketOptionInt(fd, SOL.IPV6, IPV6.TCLASS, TOS_NETWORK_CONTROL)
       libc.setSocketOptionInt(fd, SOL.IPV6, IPV6.V6ONLY, 1)
     }
-    if (device !== undefined) libc.setSocketOption(fd, SOL.SOCKET, SO.BINDTODEVICE, Buffer.from(`${device}\0`))
     return fd
   } catch (error) {
     libc.close(fd)
@@ -181,7 +172,6 @@ class Receiver {
   readonly #family: Family
   readonly #options: UdpTransportOptions
   readonly #within: Within
-  #endpoints: readonly Endpoint[] = []
   #socket: ReceivingSocket | undefined
   #opening = false
   #cancelRetry: Cancel = () => {}
@@ -193,20 +183,8 @@ class Receiver {
     this.#within = within
   }
 
-  listen(endpoints: readonly Endpoint[]): void {
-    this.#endpoints = endpoints
+  listen(): void {
     if (this.#socket === undefined && !this.#opening) void this.#open()
-    else this.refresh()
-  }
-
-  /** Brings the filter in line with the peers and interfaces there are. */
-  refresh(): void {
-    if (this.#socket === undefined) return
-    try {
-      this.#filter(this.#socket)
-    } catch (error) {
-      this.#options.problem(errorText(error))
-    }
   }
 
   close(): void {
@@ -252,7 +230,7 @@ class Receiver {
     if (this.#family === 'ipv6' && libc.getSocketOptionInt(fd, SOL.IPV6, IPV6.V6ONLY) !== 1) {
       throw new Error('the socket for IPv6 is one for IPv4 too')
     }
-    this.#filter(socket)
+    libc.attachFilter(fd, receiveFilter(this.#family))
     const buffer = new Uint8Array(64)
     for (;;) {
       try {
@@ -262,15 +240,6 @@ class Receiver {
         throw error
       }
     }
-  }
-
-  #filter(socket: ReceivingSocket): void {
-    const tied = this.#endpoints.flatMap(({ peerAddress, interface: device }) => {
-      if (device === undefined) return []
-      // 0 is no interface: until there is one of that name, nothing of this peer counts
-      return [{ peerAddress, interfaceIndex: this.#within(() => libc.interfaceIndex(device)) ?? 0 }]
-    })
-    libc.attachFilter(descriptor(socket), receiveFilter(this.#family, tied))
   }
 
   #data(bytes: Uint8Array, address: string): void {
@@ -284,7 +253,7 @@ function descriptor(socket: ReceivingSocket): number {
   throw new Error('the UDP socket does not tell its file descriptor')
 }
 
-/** struct sockaddr_in or sockaddr_in6; without scope, which an interface binding supplies. */
+/** struct sockaddr_in or sockaddr_in6, without scope: a link-local address is no peer. */
 function socketAddress(address: string, port: number): Uint8Array {
   const bytes = addressBytes(address)
   const result = new Uint8Array(bytes.length === 4 ? 16 : 28)

@@ -139,12 +139,8 @@ function hopsHint({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerConfig): s
   return oneHop ? '; if it is more than one hop away, set ebgpMultihop' : ''
 }
 
-function localHint(config: PeerConfig): string {
-  const parts = [
-    config.sourceAddress === undefined ? [] : [`sourceAddress ${config.sourceAddress}`],
-    config.interface === undefined ? [] : [`interface ${config.interface}`],
-  ].flat()
-  return parts.length === 0 ? '' : `: does this node have ${parts.join(' and ')}?`
+function localHint({ sourceAddress }: PeerConfig): string {
+  return sourceAddress === undefined ? '' : `: does this node have sourceAddress ${sourceAddress}?`
 }
 
 function receivedText(message: Notification, config: PeerConfig): string {

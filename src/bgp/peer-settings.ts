@@ -35,7 +35,6 @@ export function endpointOf(config: PeerConfig): Endpoint {
     port: config.peerPort,
     timeoutMilliseconds: Math.min(CONNECT_SECONDS, config.connectRetrySeconds) * 1000,
     ...(config.sourceAddress !== undefined && { sourceAddress: config.sourceAddress }),
-    ...(config.interface !== undefined && { interface: config.interface }),
     ...(config.password !== undefined && { password: config.password }),
   }
 }
@@ -74,8 +73,8 @@ export function disturbance(before: PeerConfig, after: PeerConfig): Disturbance 
   return agreed(before) === agreed(after) && samePassword(before, after) ? 'none' : 'reopen'
 }
 
-function identity({ peerAddress, interface: device, localAs, peerAs }: PeerConfig): string {
-  return JSON.stringify([peerAddress, device, localAs, peerAs])
+function identity({ peerAddress, localAs, peerAs }: PeerConfig): string {
+  return JSON.stringify([peerAddress, localAs, peerAs])
 }
 
 /** What a running session was opened with. The connect retry time and `passive` count at the next attempt only. */

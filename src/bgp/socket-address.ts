@@ -6,7 +6,7 @@ import { addressBytes, formatAddress } from '../lib/ip.ts'
 import { AF } from '../lib/libc.ts'
 import type { Secret } from '../lib/secret.ts'
 
-/** The struct sockaddr of an address; IPv6 without scope, which an interface binding supplies. */
+/** The struct sockaddr of an address, IPv6 without scope: a link-local address is no peer. */
 export function socketAddress(address: string, port: number): Uint8Array {
   const bytes = addressBytes(address)
   const result = new Uint8Array(bytes.length === 4 ? 16 : 28)

@@ -21,8 +21,6 @@ export interface PeerConfig {
   /** The BGP Identifier, dotted. */
   readonly routerId: string
   readonly sourceAddress?: string
-  /** Interface to bind to: for a link-local peer address. */
-  readonly interface?: string
   /** TCP MD5 key (RFC 2385). */
   readonly password?: Secret
   readonly holdTimeSeconds: number

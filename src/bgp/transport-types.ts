@@ -25,7 +25,6 @@ export interface Endpoint extends HopLimits {
   readonly address: string
   readonly port: number
   readonly sourceAddress?: string
-  readonly interface?: string
   /** RFC 2385. */
   readonly password?: Secret
   readonly timeoutMilliseconds: number

@@ -1,5 +1,5 @@
 /**
- * TCP for BGP: connections with TCP MD5 (RFC 2385), TTL security (RFC 5082), a source and an interface, and the listening sockets.
+ * TCP for BGP: connections with TCP MD5 (RFC 2385), TTL security (RFC 5082), a source, and the listening sockets.
  *
  * Sockets are opened and configured by system calls and handed to Bun when they are connected. From then on Bun owns the file
  * descriptor: it is used for socket options, never closed here. Knows no messages: bytes in, bytes out, back-pressure as events.
@@ -22,7 +22,7 @@ import type {
 
 /** Socket options: asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h. */
 const SOL = { IP: 0, SOCKET: 1, TCP: 6, IPV6: 41 } as const
-const SO = { REUSEADDR: 2, ERROR: 4, BINDTODEVICE: 25 } as const
+const SO = { REUSEADDR: 2, ERROR: 4 } as const
 const IP = { TOS: 1, TTL: 2, MINTTL: 21 } as const
 const IPV6 = { UNICAST_HOPS: 16, V6ONLY: 26, TCLASS: 67, MINHOPCOUNT: 73 } as const
 const TCP = { NODELAY: 1, MD5SIG: 14 } as const
@@ -116,9 +116,6 @@ function startConnecting(to: Endpoint): number {
   try {
     const ipv6 = familyOf(to.address) === 'ipv6'
     limitHops(fd, ipv6, to)
-    if (to.interface !== undefined) {
-      libc.setSocketOption(fd, SOL.SOCKET, SO.BINDTODEVICE, Buffer.from(`${to.interface}\0`))
-    }
     if (to.password !== undefined) setKey(fd, to.address, to.password)
     if (to.sourceAddress !== undefined) libc.bind(fd, socketAddress(to.sourceAddress, 0))
     libc.connect(fd, socketAddress(to.address, to.port))

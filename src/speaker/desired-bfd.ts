@@ -16,7 +16,7 @@ export interface DesiredBfd {
 export function desiredBfd(peers: readonly PeerConfig[], bgpPeers: readonly BGPPeer[]): DesiredBfd {
   const sessions: BfdSessionConfig[] = []
   const problems: SpeakerProblem[] = []
-  for (const { key, peerAddress, sourceAddress, interface: device } of peers) {
+  for (const { key, peerAddress, sourceAddress } of peers) {
     const spec = bgpPeers.find(({ name }) => name === key)?.spec
     if (spec?.bfd === undefined || !spec.bfd.enabled) continue
     if ((spec.ebgpMultihop ?? 1) > 1 || (spec.ttlSecurity ?? 1) > 1) {
@@ -29,7 +29,6 @@ export function desiredBfd(peers: readonly PeerConfig[], bgpPeers: readonly BGPP
       key,
       peerAddress,
       ...(sourceAddress === undefined ? {} : { localAddress: sourceAddress }),
-      ...(device === undefined ? {} : { interface: device }),
       minimumIntervalMilliseconds: spec.bfd.minimumIntervalMilliseconds,
       multiplier: spec.bfd.multiplier,
     })

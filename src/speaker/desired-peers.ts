@@ -23,14 +23,7 @@ export interface LocalAddress {
 /** Why something that a BGPPeer asks for is not done. `message` says what to change and never holds a secret. */
 export interface SpeakerProblem {
   readonly bgpPeer: string
-  readonly kind:
-    | 'SecretNotFound'
-    | 'PeerTaken'
-    | 'NoInterface'
-    | 'NoSourceAddress'
-    | 'NoNextHop'
-    | 'PrefixTaken'
-    | 'BfdMultihop'
+  readonly kind: 'SecretNotFound' | 'PeerTaken' | 'NoSourceAddress' | 'NoNextHop' | 'PrefixTaken' | 'BfdMultihop'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family
@@ -87,13 +80,6 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
   const { name, spec } = peer
   const password = passwordOf(peer, input, problems)
   if (spec.authPassword !== undefined && password === undefined) return undefined
-  const linkLocal = isLinkLocal(spec.peerIP)
-  const linkInterface = linkLocal ? interfaceForLinkLocal(input) : undefined
-  if (linkLocal && linkInterface === undefined) {
-    const message = `${spec.peerIP} is a link-local address and no interface of ${input.self} has one: use a global peerIP`
-    problems.push({ bgpPeer: name, kind: 'NoInterface', message })
-    return undefined
-  }
   if (spec.sourceAddress !== undefined && !input.local.some(({ address }) => address === spec.sourceAddress)) {
     const message = `sourceAddress ${spec.sourceAddress} is on no interface of ${input.self}: add it there or leave sourceAddress out`
     problems.push({ bgpPeer: name, kind: 'NoSourceAddress', message })
@@ -106,7 +92,6 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
     peerPort: spec.peerPort,
     routerId: routerId(input),
     ...(spec.sourceAddress === undefined ? {} : { sourceAddress: spec.sourceAddress }),
-    ...(linkInterface === undefined ? {} : { interface: linkInterface }),
     ...(password === undefined ? {} : { password }),
     holdTimeSeconds: spec.holdTimeSeconds,
     connectRetrySeconds: spec.connectRetrySeconds,
@@ -206,14 +191,6 @@ function routerId(input: DesiredPeersInput): string {
 export function routerIdOfName(node: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = createHash('sha256').update(node).digest()
   return `${1 + (a % 126)}.${b}.${c}.${d}`
-}
-
-/** The interface for a link-local peer: the one with this node's own address, else the first that has a link-local one. */
-function interfaceForLinkLocal(input: DesiredPeersInput): string | undefined {
-  const own = input.view.entries.find(entry => entry.node === input.self)?.addresses ?? []
-  const withLinkLocal = new Set(input.local.filter(({ address }) => isLinkLocal(address)).map(local => local.interface))
-  const preferred = input.local.find(local => own.includes(local.address) && withLinkLocal.has(local.interface))
-  return preferred?.interface ?? [...withLinkLocal][0]
 }
 
 function isLinkLocal(address: string): boolean {

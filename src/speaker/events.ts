@@ -92,7 +92,6 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
     case 'SecretNotFound':
       return { bgpPeer, type: 'Warning', reason: 'SecretNotFound', message: `${self}: ${message}`, lasts: true }
     case 'PeerTaken':
-    case 'NoInterface':
     case 'NoSourceAddress':
       return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}`, lasts: true }
     case 'NoNextHop':

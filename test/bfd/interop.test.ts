@@ -194,22 +194,3 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     })
   }
 }
-
-testNeeding(...BFD_ROUTER_NEEDS.bird)(
-  'a session that is tied to an interface hears its peer there alone',
-  async () => {
-    const wire = new Wire('bird')
-    try {
-      await wire.router.start()
-      wire.network.ip(wire.node, 'link add other type veth peer name another')
-      wire.want({ interface: 'other' })
-      await Bun.sleep(1500)
-      expect(wire.states()).toEqual(['Down', 'Down'])
-      wire.want({ interface: 'eth0' })
-      await wire.become('Up')
-    } finally {
-      await wire.close()
-    }
-  },
-  60_000,
-)

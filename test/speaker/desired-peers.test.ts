@@ -195,19 +195,6 @@ test('an IPv6 session negotiates IPv6 even before there are prefixes', () => {
   expect(peers[0]?.families).toEqual(['ipv6'])
 })
 
-test('a link-local peer is spoken to on the interface of the node address', () => {
-  const peers = [bgpPeer('peer', { peerIP: 'fe80::1' })]
-  const local = [
-    { interface: 'eth9', address: 'fe80::9' },
-    { interface: 'eth0', address: '172.16.0.11' },
-    { interface: 'eth0', address: 'fe80::11' },
-  ]
-  expect(desired(view({ peers }), { local }).peers[0]?.interface).toBe('eth0')
-  const none = desired(view({ peers }))
-  expect(none.peers).toEqual([])
-  expect(none.problems).toMatchObject([{ kind: 'NoInterface' }])
-})
-
 test('a node with IPv6 alone has a router ID from its name, the same each time and a valid address', () => {
   const local = [{ interface: 'eth0', address: 'fd00::11' }]
   const { peers } = desired(view({ entries: [] }), { local })
