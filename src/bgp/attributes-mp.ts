@@ -46,7 +46,7 @@ export function encodeMpUnreach(writer: Writer, nlri: Nlri): void {
   writer.u16(afi).u8(safi).put(nlri.bytes)
 }
 
-/** RFC 2545 section 3: a global address, or that and a link-local one. RFC 8950 section 4: the same for IPv4 prefixes. */
+/** RFC 2545 section 3: a global address, or that and a link-local one. RFC 8950 section 3: the same for IPv4 prefixes. */
 function nextHopLengths(family: 'ipv4' | 'ipv6', context: CodecContext): readonly number[] {
   if (family === 'ipv6') return [16, 32]
   return context.extendedNextHop ? [4, 16, 32] : [4]

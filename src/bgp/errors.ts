@@ -9,8 +9,8 @@ import type { Notification, Outcome } from './message-types.ts'
 import { Cease, ERROR_NAMES, ErrorCode, UpdateError } from './registry.ts'
 
 const NO_DATA = new Uint8Array(0)
-/** RFC 9003 section 2: the octets of UTF-8 that the length octet can name. */
-const MAX_SHUTDOWN_OCTETS = 255
+/** RFC 9003 section 3: no longer towards a peer of which nobody knows that it knows more than RFC 8203. */
+const MAX_SHUTDOWN_OCTETS = 128
 
 export function notification(code: number, subcode = 0, data: Uint8Array = NO_DATA): Notification {
   return { type: 'NOTIFICATION', code, subcode, data }
@@ -133,8 +133,6 @@ export interface Finding {
   readonly outcome: Exclude<Outcome, 'ok'>
   readonly reason: string
   readonly notification: Notification
-  /** The type of the attribute that it is about. */
-  readonly attribute?: number
 }
 
 /** An UPDATE Message Error with the octets that RFC 4271 section 6.3 wants in its data: for most the whole attribute. */

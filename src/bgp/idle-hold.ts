@@ -1,6 +1,9 @@
 /**
  * How long a peer rests after a failure before it tries again: the damping that RFC 4271 section 8.1 leaves to the implementation
  * (DampPeerOscillations, IdleHoldTimer), with the advice of RFC 4486 section 4 not to hammer a peer that refuses. Pure.
+ *
+ * Deviation: tries have no last one (RFC 4486 section 4), also after Unsupported Capability (RFC 5492 section 3), because nobody at an edge site starts a
+ * session by hand; they get rarer, and what the peer dials is taken at once where it was the one that refused.
  */
 import type { Backoff } from '../lib/loop.ts'
 import type { Down } from './fsm-types.ts'

@@ -241,7 +241,7 @@ function capabilitiesOf<K extends Capability['kind']>(open: Open, kind: K): Extr
   )
 }
 
-/** The multiprotocol capabilities as the data of Unsupported Capability (RFC 5492 section 3: code, length, AFI, reserved, SAFI). */
+/** The multiprotocol capabilities as the data of Unsupported Capability (RFC 5492 section 5: as in an OPEN). */
 function multiprotocolBytes(families: readonly Family[]): Uint8Array {
   return Uint8Array.from(
     families.flatMap(family => [CapabilityCode.multiprotocol, 4, 0, addressFamilyOf(family).afi, 0, Safi.unicast]),

@@ -21,7 +21,7 @@ export interface Marker {
 
 /**
  * Whether peers may still keep our routes. After a crash the end is not known and the answer is yes: a peer that has given up has
- * nothing to keep, and the R bit then only tells it not to wait for our End-of-RIB (RFC 4724 section 4.2).
+ * nothing to keep, and the R bit then only tells it not to wait for our End-of-RIB (RFC 4724 section 3).
  */
 export function isRestarting(marker: Marker | undefined, now: number): boolean {
   if (marker === undefined || !marker.spoke) return false

@@ -64,12 +64,14 @@ describe('shutdown communication (RFC 9003)', () => {
     expect(shutdownText(message)).toBe('maintenance at 22:00')
   })
   test('is cut at a character', () => {
-    const message = cease(Cease.AdministrativeReset, 'é'.repeat(200))
-    expect(message.data.length).toBe(255)
-    expect(shutdownText(message)).toBe('é'.repeat(127))
+    const message = cease(Cease.AdministrativeReset, `x${'é'.repeat(200)}`)
+    expect(message.data.length).toBe(128)
+    expect(shutdownText(message)).toBe(`x${'é'.repeat(63)}`)
   })
-  test('255 octets fit', () =>
-    expect(shutdownText(cease(Cease.AdministrativeShutdown, 'x'.repeat(300)))).toBe('x'.repeat(255)))
+  test('128 octets are sent, 255 are read', () => {
+    expect(shutdownText(cease(Cease.AdministrativeShutdown, 'x'.repeat(300)))).toBe('x'.repeat(128))
+    expect(shutdownText(notification(6, 2, bytes(`ff${'78'.repeat(255)}`)))).toBe('x'.repeat(255))
+  })
   test('only where the RFC has it', () => {
     expect(cease(Cease.PeerDeconfigured, 'text').data.length).toBe(0)
     expect(shutdownText(notification(6, 3, bytes('02 6f6b')))).toBeUndefined()
