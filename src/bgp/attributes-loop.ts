@@ -104,7 +104,7 @@ function collectUnknown({ flags, type, value, whole }: RawAttribute, { unknown, 
   if ((flags & AttributeFlag.optional) === 0) {
     const reason = `RFC 4271 section 6.3: well-known attribute ${type} is not recognized`
     const notification = updateError(UpdateError.UnrecognizedWellKnownAttribute, whole)
-    findings.push({ outcome: 'session-reset', reason, notification, attribute: type })
+    findings.push({ outcome: 'session-reset', reason, notification })
     return
   }
   // The unused bits and that of the length's size say nothing about the value.
@@ -119,9 +119,10 @@ function collectKnown<Name extends AttributeName>(
 ): void {
   const row: AttributeRow<AttributeValues[Name]> = ATTRIBUTES[name]
   const flagsProblem = discardUnread(name, row, context) ?? wrongFlags(name, row, raw)
-  if (flagsProblem !== undefined) addFinding(flagsProblem, row, raw, collected)
-  // With wrong flags the prefixes may still be sound: they are what is to be withdrawn.
-  if (flagsProblem !== undefined && !isMultiprotocol(raw.type)) return
+  if (flagsProblem !== undefined) {
+    addFinding(flagsProblem, row, raw, collected)
+    return
+  }
   const value = wrongLength(name, row, raw, context) ?? row.decode(raw.value, context)
   if (value instanceof Malformed) addFinding(value, row, raw, collected)
   else collected.values[name] = value
@@ -130,7 +131,7 @@ function collectKnown<Name extends AttributeName>(
 function addFinding(problem: Malformed, row: AnyRow, raw: RawAttribute, { findings }: Collected): void {
   const outcome = problem.outcome ?? row.whenMalformed
   const notification = updateError(problem.subcode, raw.whole)
-  findings.push({ outcome, reason: problem.reason, notification, attribute: raw.type })
+  findings.push({ outcome, reason: problem.reason, notification })
 }
 
 type AnyRow = Omit<AttributeRow<never>, 'decode' | 'encode'>
@@ -144,18 +145,18 @@ function discardUnread(name: AttributeName, row: AnyRow, context: CodecContext):
     )
   }
   if (row.twoOctetAsOnly && context.fourOctetAs) {
-    const reason = `RFC 6793 section 3: ${name} from a speaker of 4-octet AS numbers`
+    const reason = `RFC 6793 section 4.1: ${name} from a speaker of 4-octet AS numbers`
     return new Malformed(UpdateError.OptionalAttributeError, reason, 'attribute-discard')
   }
   return undefined
 }
 
-/** RFC 7606 section 3 c); f) for the attributes of aggregates. */
+/** RFC 7606 section 3 c); f) for the attributes of aggregates, section 5.3 for those that hold prefixes. */
 function wrongFlags(name: AttributeName, row: AnyRow, { flags }: RawAttribute): Malformed | undefined {
   if ((flags & OPTIONAL_AND_TRANSITIVE) === row.flags) return undefined
-  const section = row.whenFlagsWrong === undefined ? 'c' : 'f'
+  const section = row.whenFlagsWrong === undefined ? '3 c' : row.whenFlagsWrong === 'session-reset' ? '5.3' : '3 f'
   const shown = `0x${flags.toString(16).padStart(2, '0')}`
-  const reason = `RFC 7606 section 3 ${section}: ${name} with the flags ${shown}`
+  const reason = `RFC 7606 section ${section}: ${name} with the flags ${shown}`
   return new Malformed(UpdateError.AttributeFlagsError, reason, row.whenFlagsWrong ?? 'treat-as-withdraw')
 }
 

@@ -25,11 +25,11 @@ export interface AttributeRow<Value> {
   /** The section of RFC 7606 (or a later RFC) that says what to do when it is malformed. */
   readonly section: string
   readonly whenMalformed: Exclude<Outcome, 'ok'>
-  /** For wrong flags, where that is not treat-as-withdraw (RFC 7606 section 3 c, f). */
+  /** For wrong flags, where that is not treat-as-withdraw (RFC 7606 sections 3 c, f and 5.3). */
   readonly whenFlagsWrong?: Exclude<Outcome, 'ok'>
   /** From an external peer it is discarded unread. */
   readonly internalOnly?: true
-  /** Between speakers of 4-octet AS numbers it is discarded unread (RFC 6793 section 3). */
+  /** Between speakers of 4-octet AS numbers it is discarded unread (RFC 6793 section 4.1). */
   readonly twoOctetAsOnly?: true
   /** Octets: one of these, or a multiple of `multiple` and not 0. Both absent: `decode` knows. */
   readonly lengths?: (context: CodecContext) => readonly number[]
@@ -162,6 +162,7 @@ export const ATTRIBUTES: AttributeTable = {
     flags: OPTIONAL,
     section: 'RFC 7606 section 7.11',
     whenMalformed: 'session-reset',
+    whenFlagsWrong: 'session-reset',
     decode: decodeMpReach,
     encode: encodeMpReach,
   },
@@ -170,6 +171,7 @@ export const ATTRIBUTES: AttributeTable = {
     flags: OPTIONAL,
     section: 'RFC 7606 section 7.12',
     whenMalformed: 'session-reset',
+    whenFlagsWrong: 'session-reset',
     decode: decodeMpUnreach,
     encode: encodeMpUnreach,
   },

@@ -79,15 +79,9 @@ export type Event =
   | { readonly kind: 'OpenCollisionDump' }
   | { readonly kind: 'NotifMsgVerErr' | 'NotifMsg'; readonly notification: Notification }
   | { readonly kind: 'KeepAliveMsg' }
-  | { readonly kind: 'UpdateMsg'; readonly update: Update; readonly malformed?: MalformedUpdate }
+  | { readonly kind: 'UpdateMsg'; readonly update: Update }
   | { readonly kind: 'RouteRefreshMsg'; readonly refresh: RouteRefresh }
   | { readonly kind: 'MessagesSent' }
-
-/** What RFC 7606 made harmless in an UPDATE, and why. */
-export interface MalformedUpdate {
-  readonly outcome: 'attribute-discard' | 'treat-as-withdraw'
-  readonly reason: string
-}
 
 /** RFC 9384: what another protocol found out about the path. */
 export interface BfdDown {
@@ -125,7 +119,7 @@ export type Action =
   | { readonly do: 'close' }
   | { readonly do: 'abort' }
   | { readonly do: 'up'; readonly negotiated: Negotiated }
-  | { readonly do: 'update'; readonly update: Update; readonly malformed?: MalformedUpdate }
+  | { readonly do: 'update'; readonly update: Update }
   | { readonly do: 'refresh'; readonly refresh: RouteRefresh }
   | { readonly do: 'down'; readonly reason: Down }
 

@@ -167,7 +167,7 @@ function established(session: WithNegotiated, event: Event): Step {
     case 'MessagesSent':
       return [session, [...startKeepalive(negotiated), ...startSendHold(negotiated)]]
     case 'SendHoldTimer_Expires': {
-      // RFC 9687 section 3.2: the NOTIFICATION is tried; with a peer that does not read it will not leave.
+      // RFC 9687 section 4.3: the NOTIFICATION is tried; with a peer that does not read it will not leave.
       const reason: Down = {
         kind: 'send-hold-timer-expired',
         notification: notification(ErrorCode.SendHoldTimerExpired),
@@ -177,16 +177,12 @@ function established(session: WithNegotiated, event: Event): Step {
     case 'KeepAliveMsg':
       return [session, startHold(negotiated)]
     case 'UpdateMsg':
-      return [session, [...startHold(negotiated), updateAction(event)]]
+      return [session, [...startHold(negotiated), { do: 'update', update: event.update }]]
     case 'RouteRefreshMsg':
       return [session, [...startHold(negotiated), { do: 'refresh', refresh: event.refresh }]]
     default:
       return withConnection(session, event)
   }
-}
-
-function updateAction({ update, malformed }: Extract<Event, { kind: 'UpdateMsg' }>): Action {
-  return { do: 'update', update, ...(malformed && { malformed }) }
 }
 
 /** What OpenSent, OpenConfirm and Established have in common; the last case is the machine's error (section 6.6). */
@@ -327,7 +323,7 @@ function startKeepalive({ keepaliveSeconds }: Negotiated): Action[] {
   return keepaliveSeconds === 0 ? [] : [{ do: 'startTimer', timer: 'KeepaliveTimer', seconds: keepaliveSeconds }]
 }
 
-/** RFC 9687 section 3.1: the larger of 8 minutes and twice the hold time; none without a hold time. */
+/** RFC 9687 section 6: the larger of 8 minutes and twice the hold time; none without a hold time (section 4.3). */
 function startSendHold({ holdTimeSeconds }: Negotiated): Action[] {
   if (holdTimeSeconds === 0) return []
   return [{ do: 'startTimer', timer: 'SendHoldTimer', seconds: Math.max(480, 2 * holdTimeSeconds) }]

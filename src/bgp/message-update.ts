@@ -102,13 +102,12 @@ function withNegotiatedFamilies(update: Update, context: CodecContext): Update {
 
 /**
  * RFC 7606 section 5.2: with attributes but no reachable prefix in sight, the prefixes may be where the error is, so what would
- * be treat-as-withdraw has to be a reset. A lone MP_UNREACH_NLRI with wrong flags has its prefixes in sight.
+ * be treat-as-withdraw has to be a reset.
  */
 function escalated(findings: readonly Finding[], reachable: boolean): readonly Finding[] {
   if (reachable) return findings
   return findings.map(finding => {
-    const aboutUnreach = finding.attribute === AttributeType.MP_UNREACH_NLRI
-    if (finding.outcome !== 'treat-as-withdraw' || aboutUnreach) return finding
+    if (finding.outcome !== 'treat-as-withdraw') return finding
     const reason = `RFC 7606 section 5.2: no reachable prefix beside this: ${finding.reason}`
     return { ...finding, outcome: 'session-reset', reason }
   })

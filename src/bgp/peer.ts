@@ -3,13 +3,14 @@
  * is told. The only place that knows that two connections exist (RFC 4271 section 6.8). Owns the peer's Adj-RIB-Out, which outlives
  * its sessions. Decisions are in pure files: collision, graceful-restart, idle-hold, failure-text, peer-settings.
  */
+import { toHex } from '../lib/bytes.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { backoffMilliseconds } from '../lib/loop.ts'
 import { loserOf } from './collision.ts'
 import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
 import { sessionError } from './failure-text.ts'
-import type { Down, MalformedUpdate } from './fsm-types.ts'
+import type { Down } from './fsm-types.ts'
 import {
   bfdDown,
   type Closing,
@@ -26,7 +27,7 @@ import { endpointOf, hopLimits, settingsOf } from './peer-settings.ts'
 import { ReceivedPrefixes } from './received-prefixes.ts'
 import { RefreshSubtype } from './registry.ts'
 import { AdjRibOut } from './rib.ts'
-import { PeerSession, type SessionHost } from './session.ts'
+import { type Malformation, PeerSession, type SessionHost } from './session.ts'
 import { sessionView, visibleState } from './session-view.ts'
 import type { Announcement, PeerConfig, SessionError, SessionEvent, SessionView, State } from './speaker-types.ts'
 import type { Connection, Transport } from './transport-types.ts'
@@ -43,6 +44,8 @@ export interface PeerOptions {
 
 /** How long the last withdrawals may take to leave before the session is closed for good. */
 const FLUSH_MILLISECONDS = 3000
+/** Reasons why UPDATEs were malformed that are told of in one session: the words hold what the peer sent. */
+const MAX_MALFORMED_TOLD = 16
 
 export class Peer implements SessionHost {
   readonly #options: PeerOptions
@@ -67,6 +70,7 @@ export class Peer implements SessionHost {
   #flaps = 0
   #lastError: SessionError | undefined
   #messages = { sent: 0, received: 0 }
+  readonly #malformed = new Set<string>()
   #toldNotAnnounced: SessionView['notAnnounced'] = []
 
   constructor(config: PeerConfig, options: PeerOptions) {
@@ -190,6 +194,7 @@ export class Peer implements SessionHost {
     this.#capabilities = true
     this.#cancelRetry()
     this.#received.clear()
+    this.#malformed.clear()
     this.#rib.established(negotiated, this.#config.localAs)
     for (const other of this.#sessions) {
       if (other.state === 'Connect' || other.state === 'Active') other.handle({ kind: 'AutomaticStop' })
@@ -220,11 +225,15 @@ export class Peer implements SessionHost {
     this.#touch()
   }
 
-  update(update: Update, malformed: MalformedUpdate | undefined): void {
-    if (malformed !== undefined) {
-      const address = this.#config.peerAddress
-      this.#options.log.warn({ address, reason: malformed.reason, change: malformed.outcome }, 'malformed UPDATE')
-    }
+  /** RFC 7606 section 6 wants the whole message in the log; `terway-edge bgp decode` reads it. Once a session for each reason. */
+  malformed(bytes: Uint8Array, { outcome, reason }: Malformation): void {
+    if (this.#malformed.has(reason) || this.#malformed.size === MAX_MALFORMED_TOLD) return
+    this.#malformed.add(reason)
+    const fields = { address: this.#config.peerAddress, reason, change: outcome, detail: toHex(bytes) }
+    this.#options.log.warn(fields, 'malformed UPDATE')
+  }
+
+  update(update: Update): void {
     this.#received.apply(update)
     this.#options.changed()
   }

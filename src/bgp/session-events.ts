@@ -14,11 +14,9 @@ export function messageEvent(bytes: Uint8Array, decoded: Decoded): Event {
     case 'session-reset':
       return errorEvent(bytes, decoded)
     case 'attribute-discard':
-    case 'treat-as-withdraw': {
-      const malformed = { outcome: decoded.outcome, reason: decoded.reason }
-      const harmless = decoded.outcome === 'treat-as-withdraw' ? asWithdrawal(decoded.message) : decoded.message
-      return { kind: 'UpdateMsg', update: harmless, malformed }
-    }
+      return { kind: 'UpdateMsg', update: decoded.message }
+    case 'treat-as-withdraw':
+      return { kind: 'UpdateMsg', update: asWithdrawal(decoded.message) }
     case 'ok':
       return goodEvent(decoded.message)
   }

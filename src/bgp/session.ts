@@ -5,11 +5,12 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Direction } from './collision.ts'
 import { idleSession, step } from './fsm.ts'
-import type { Action, Down, Event, MalformedUpdate, Session, Settings, Timer } from './fsm-types.ts'
-import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from './message.ts'
+import type { Action, Down, Event, Session, Settings, Timer } from './fsm-types.ts'
+import { decodeMessage, encodeMessage, HEADER_LENGTH, INITIAL_CONTEXT } from './message.ts'
 import { MessageFramer } from './message-framer.ts'
-import type { CodecContext, Message, Open, RouteRefresh, Update } from './message-types.ts'
+import type { CodecContext, Decoded, Message, Open, RouteRefresh, Update } from './message-types.ts'
 import type { Negotiated } from './negotiation.ts'
+import { MessageTypeCode } from './registry.ts'
 import { messageEvent } from './session-events.ts'
 import { SessionTimers } from './session-timers.ts'
 import type { State } from './speaker-types.ts'
@@ -29,10 +30,14 @@ export interface SessionHost {
   /** `was` is set when the session was established. */
   down(session: PeerSession, reason: Down, was: Negotiated | undefined): void
   moved(session: PeerSession): void
-  update(update: Update, malformed: MalformedUpdate | undefined): void
+  update(update: Update): void
+  /** An UPDATE that is not as it should be, whole, and what RFC 7606 makes of it. */
+  malformed(bytes: Uint8Array, problem: Malformation): void
   refresh(refresh: RouteRefresh): void
   counted(what: 'sent' | 'received'): void
 }
+
+export type Malformation = Pick<Exclude<Decoded, { outcome: 'ok' }>, 'outcome' | 'reason'>
 
 /** Where UPDATEs come from: one encoded message after the other while there are any. */
 export type MessageSource = () => Uint8Array | undefined
@@ -156,7 +161,7 @@ export class PeerSession {
         this.#options.host.up(this, action.negotiated)
         break
       case 'update':
-        this.#options.host.update(action.update, action.malformed)
+        this.#options.host.update(action.update)
         break
       case 'refresh':
         this.#options.host.refresh(action.refresh)
@@ -276,7 +281,10 @@ export class PeerSession {
   }
 
   #message(bytes: Uint8Array): void {
-    const event = messageEvent(bytes, decodeMessage(bytes, this.#context()))
+    const decoded = decodeMessage(bytes, this.#context())
+    const event = messageEvent(bytes, decoded)
+    const isUpdate = bytes[HEADER_LENGTH - 1] === MessageTypeCode.UPDATE
+    if (isUpdate && decoded.outcome !== 'ok') this.#options.host.malformed(bytes, decoded)
     if (event.kind === 'BGPOpen') this.#options.host.opening(this, event.open)
     this.handle(event)
   }

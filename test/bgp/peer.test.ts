@@ -7,9 +7,10 @@ import type { Open } from '../../src/bgp/message-types.ts'
 import { localOpen } from '../../src/bgp/negotiation.ts'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
-import { silentLog } from '../../src/lib/log.ts'
+import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { hex, MANDATORY, NLRI, update } from './codec-support.ts'
 import { SETTINGS } from './fsm-fixtures.ts'
 import { type FakeConnection, FakeTransport, peerConfig } from './peer-fixtures.ts'
 
@@ -29,11 +30,13 @@ class World {
   readonly transport = new FakeTransport()
   readonly events: SessionEvent[] = []
   readonly speaker: Speaker
+  readonly warnings: (LogFields & { readonly msg: string })[] = []
 
   constructor(config: Partial<PeerConfig> = {}, options: { restarting?: boolean; announce?: boolean } = {}) {
+    const warn: Log['warn'] = (fields, msg) => this.warnings.push({ ...fields, msg })
     this.speaker = createSpeaker({
       clock: this.clock,
-      log: silentLog,
+      log: { ...silentLog, warn, child: () => ({ ...silentLog, warn }) },
       listen: { port: 179 },
       restarting: options.restarting ?? false,
       transport: this.transport,
@@ -85,6 +88,19 @@ describe('a session', () => {
     expect(connection.sent.at(-1)).toBe('4/0')
     expect(connection.ended).toBe('close')
     expect(world.kinds).toEqual(['established', 'lost hold-timer-expired', 'graceful-restart'])
+  })
+  test('a malformed UPDATE is logged whole, once a session for each reason (RFC 7606 section 6), also one that ends it', () => {
+    world = new World()
+    const connection = world.up()
+    const malformed = () => world.warnings.filter(({ msg }) => msg === 'malformed UPDATE')
+    const withdrawn = update({ attributes: `${MANDATORY} c00802 fde9`, nlri: NLRI })
+    const reset = update({ attributes: `${MANDATORY} 40c800`, nlri: NLRI })
+    connection.sendBytes(withdrawn)
+    connection.sendBytes(withdrawn)
+    expect(malformed()).toMatchObject([{ change: 'treat-as-withdraw', address: '10.0.0.2', detail: hex(withdrawn) }])
+    connection.sendBytes(reset)
+    expect(malformed().slice(1)).toMatchObject([{ change: 'session-reset', detail: hex(reset) }])
+    expect(connection.sent.at(-1)).toBe('3/2')
   })
   test('stays up while the peer sends keepalives', async () => {
     world = new World({ holdTimeSeconds: 9 })
