@@ -99,9 +99,14 @@ function routesText(routes: readonly RouteRow[]): string {
 }
 
 function problemLines({ problems, sessions }: Snapshot): string[] {
-  const lines = [...problems, ...sessions.filter(({ state }) => state !== 'Established').map(sessionProblem)]
+  const lines = [...problems, ...sessions.filter(needsLook).map(sessionProblem)]
   if (lines.length === 0) return ['\nNo problems.\n']
   return ['\nProblems:\n', ...lines.map(problem => `  ${printable(problem)}\n`)]
+}
+
+/** Not up, or up and not announcing everything. */
+function needsLook({ state, lastError }: SessionRow): boolean {
+  return state !== 'Established' || lastError !== undefined
 }
 
 function sessionProblem({ bgpPeer, node, peerIP, state, lastError }: SessionRow): string {

@@ -61,7 +61,9 @@ test('peers says of a session that is up what it does not announce', async () =>
   const [session] = controllerSnapshot().sessions
   if (session === undefined) throw new Error('no session')
   const lastError = 'not announced: 2 IPv4 prefixes: enable it'
-  const text = await shown({ ...snapshot, sessions: [{ ...session, lastError, notAnnouncedPrefixes: 2 }] }, 'peers')
+  const lacking = { ...snapshot, sessions: [{ ...session, lastError, notAnnouncedPrefixes: 2 }] }
+  const text = await shown(lacking, 'peers')
+  expect(await shown(lacking, 'status')).toContain(`is Established: ${lastError}`)
   expect(text).toMatch(/ Established .* not announced: 2 IPv4 prefixes: enable it$/m)
 })
 
