@@ -32,12 +32,12 @@ export function freeLeaks(stateDir: string): readonly AttachmentRecord[] {
 }
 
 /**
- * Pure. A namespace takes its links along, so a host end that is there means a pod that lives, even where its path cannot be seen
- * (from inside a container, say).
+ * Pure. A namespace takes its links along, so a host end that is there means a pod that lives, even where its path cannot be seen or the
+ * boot goes by another name (from inside a container, say).
  */
 export function leaksOf(attachments: Attachments, present: Present): AttachmentRecord[] {
   return attachments.records.filter(
     ({ bootId, namespacePath, hostInterface }) =>
-      bootId !== present.bootId || !(present.path(namespacePath) || present.link(hostInterface)),
+      !present.link(hostInterface) && (bootId !== present.bootId || !present.path(namespacePath)),
   )
 }

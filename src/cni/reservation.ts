@@ -27,17 +27,17 @@ export function reserve(
     const before = findRecord(attachments, request.record)
     if (before !== undefined && isAlive(before)) return { result: attachedAlready(before) }
     const free = before === undefined ? attachments : withoutAttempt(attachments, before.attempt)
-    const ofThisBoot = {
-      ...free,
-      records: free.records.filter(record => record.bootId === request.record.bootId),
-    }
     const { podCIDRs, requestedAddresses } = request
     const input = { podCIDRs, requested: requestedAddresses, last: attachments.last }
     let kept = free
     let allocation = allocate({ ...input, taken: takenAddresses(free) })
-    if (allocation.kind !== 'allocated' && ofThisBoot.records.length < free.records.length) {
-      kept = ofThisBoot // no pod outlived the reboot: their addresses are free, whoever forgot to say so
-      allocation = allocate({ ...input, taken: takenAddresses(ofThisBoot) })
+    if (allocation.kind !== 'allocated') {
+      // no pod outlived a reboot: their addresses are free, whoever forgot to say so
+      kept = {
+        ...free,
+        records: free.records.filter(record => record.bootId === request.record.bootId || isAlive(record)),
+      }
+      if (kept.records.length < free.records.length) allocation = allocate({ ...input, taken: takenAddresses(kept) })
     }
     switch (allocation.kind) {
       case 'full':

@@ -87,6 +87,14 @@ test('addresses of a former boot are taken only when there are no others', () =>
   expect(store.read().records.map(({ containerId }) => containerId)).toEqual(['b', 'c'])
 })
 
+test('an address of a pod that lives is not taken, whatever its boot was called', () => {
+  const store = new AddressStore(stateDir())
+  reserving(store, 'a', { hostInterface: 'alive' })
+  reserving(store, 'b', { bootId: 'boot-2' })
+  expect(reserving(store, 'c', { bootId: 'boot-2' })).toMatchObject({ code: 100 })
+  expect(store.read().records.map(({ containerId }) => containerId)).toEqual(['a', 'b'])
+})
+
 test('a release does not undo a later attempt for the same interface', () => {
   const store = new AddressStore(stateDir())
   reserving(store, 'a')
@@ -98,13 +106,14 @@ test('a release does not undo a later attempt for the same interface', () => {
 test('leaks are what is of a former boot or has lost its namespace', () => {
   const store = new AddressStore(stateDir())
   reserving(store, 'former', { bootId: 'boot-0' }, '10.0.1.0/24')
+  reserving(store, 'alive', { bootId: 'boot-0', hostInterface: 'te0' }, '10.0.1.0/24')
   reserving(store, 'gone', { namespacePath: '/run/netns/gone' }, '10.0.1.0/24')
   reserving(store, 'unseen', { namespacePath: '/run/netns/unseen', hostInterface: 'te1' }, '10.0.1.0/24')
   reserving(store, 'starting', {}, '10.0.1.0/24')
   const present = {
     bootId: 'boot-1',
     path: (path: string) => path === '/run/netns/x',
-    link: (name: string) => name === 'te1',
+    link: (name: string) => ['te0', 'te1'].includes(name),
   }
   expect(leaksOf(store.read(), present).map(({ containerId }) => containerId)).toEqual(['former', 'gone'])
 })
