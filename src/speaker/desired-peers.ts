@@ -96,7 +96,7 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
     holdTimeSeconds: spec.holdTimeSeconds,
     connectRetrySeconds: spec.connectRetrySeconds,
     gracefulRestart: spec.gracefulRestart,
-    families: families(peer, input.view),
+    families: families(peer, input),
     ...(spec.role === undefined ? {} : { role: spec.role }),
     ...(spec.ebgpMultihop === undefined ? {} : { ebgpMultihop: spec.ebgpMultihop }),
     ...(spec.ttlSecurity === undefined ? {} : { ttlSecurity: spec.ttlSecurity }),
@@ -122,12 +122,14 @@ function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
   return password
 }
 
-/** The families to negotiate: that of the session's own addresses, and those of the LAN's podCIDRs. */
-function families(peer: BGPPeer, view: ClusterView): readonly Family[] {
-  const wanted = new Set<Family>([familyOf(peer.spec.peerIP)])
-  for (const entry of view.entries) {
-    if (entry.peers.includes(peer.name)) for (const podCIDR of entry.podCIDRs) wanted.add(familyOf(podCIDR))
-  }
+/**
+ * The families to negotiate: that of the session's own addresses, and those of the LAN's podCIDRs. Of a BGPPeer so new that no node is known
+ * to be its LAN's, those of this node's own, so that the session need not be opened again when the LAN is known.
+ */
+function families(peer: BGPPeer, { self, view }: DesiredPeersInput): readonly Family[] {
+  const lan = view.entries.filter(entry => entry.peers.includes(peer.name))
+  const known = lan.length > 0 ? lan : view.entries.filter(entry => entry.node === self)
+  const wanted = new Set([peer.spec.peerIP, ...known.flatMap(({ podCIDRs }) => podCIDRs)].map(familyOf))
   return FAMILIES.filter(family => wanted.has(family))
 }
 

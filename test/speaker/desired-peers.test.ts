@@ -190,6 +190,14 @@ test('a LAN of IPv6 alone: IPv4 prefixes have the IPv6 address of their node as 
   ])
 })
 
+test('a session of a BGPPeer whose LAN is not known yet negotiates the families of its own node', () => {
+  const own = { node: 'node-1', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25', 'fd10::/80'], peers: [] }
+  const other = { node: 'node-9', addresses: ['172.16.0.19'], podCIDRs: ['10.0.9.0/25'], peers: ['peer'] }
+  const familiesWith = (entries: ClusterView['entries']) => desired(view({ entries })).peers[0]?.families
+  expect(familiesWith([own])).toEqual(['ipv4', 'ipv6'])
+  expect(familiesWith([own, other])).toEqual(['ipv4'])
+})
+
 test('an IPv6 session negotiates IPv6 even before there are prefixes', () => {
   const { peers } = desired(view({ peers: [bgpPeer('peer', { peerIP: 'fd00::1' })], entries: [] }))
   expect(peers[0]?.families).toEqual(['ipv6'])
