@@ -23,7 +23,14 @@ export interface LocalAddress {
 /** Why something that a BGPPeer asks for is not done. `message` says what to change and never holds a secret. */
 export interface SpeakerProblem {
   readonly bgpPeer: string
-  readonly kind: 'SecretNotFound' | 'PeerTaken' | 'NoSourceAddress' | 'NoNextHop' | 'PrefixTaken' | 'BfdMultihop'
+  readonly kind:
+    | 'SecretNotFound'
+    | 'PeerTaken'
+    | 'OwnAddress'
+    | 'NoSourceAddress'
+    | 'NoNextHop'
+    | 'PrefixTaken'
+    | 'BfdMultihop'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family
@@ -56,6 +63,11 @@ export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
     if (owner !== undefined) {
       const message = `${peer.spec.peerIP} is already the peer of BGPPeer ${owner} on ${input.self}: one session per peer address; give this one another peerIP or remove one of them`
       problems.push({ bgpPeer: peer.name, kind: 'PeerTaken', message })
+      continue
+    }
+    if (input.local.some(({ address }) => address === peer.spec.peerIP)) {
+      const message = `peerIP ${peer.spec.peerIP} is an address of ${input.self} itself: name the address of the LAN's switch`
+      problems.push({ bgpPeer: peer.name, kind: 'OwnAddress', message })
       continue
     }
     const config = peerConfig(peer, input, problems)

@@ -92,6 +92,7 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
     case 'SecretNotFound':
       return { bgpPeer, type: 'Warning', reason: 'SecretNotFound', message: `${self}: ${message}`, lasts: true }
     case 'PeerTaken':
+    case 'OwnAddress':
     case 'NoSourceAddress':
       return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}`, lasts: true }
     case 'NoNextHop':

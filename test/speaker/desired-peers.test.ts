@@ -164,6 +164,12 @@ test('of two BGPPeers with one peer address the first by name has the session', 
   expect(problems).toMatchObject([{ bgpPeer: 'b', kind: 'PeerTaken' }])
 })
 
+test('no session is opened with an address of this node', () => {
+  const { peers, problems } = desired(view({ peers: [bgpPeer('peer', { peerIP: '172.16.0.11' })] }))
+  expect(peers).toEqual([])
+  expect(problems).toMatchObject([{ bgpPeer: 'peer', kind: 'OwnAddress', message: expect.stringContaining('node-1') }])
+})
+
 test('a new BGPPeer does not take the session of an older one, whatever their names', () => {
   const older = { ...bgpPeer('b'), createdAt: '2026-01-01T00:00:00Z' }
   const younger = { ...bgpPeer('a'), createdAt: '2026-01-01T00:00:01Z' }
