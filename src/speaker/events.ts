@@ -17,6 +17,7 @@ export type SpeakerEventReason =
   | 'FailedEstablish'
   | 'SessionLost'
   | 'GracefulRestart'
+  | 'Drained'
   | 'NotAnnounced'
   | 'SecretNotFound'
 
@@ -83,6 +84,12 @@ export function sessionEvent(self: string, event: SessionEvent, config: PeerConf
 export function notAnnouncedEvent(self: string, text: string, config: PeerConfig): SpeakerEvent {
   const message = `${self} to ${endpoint(config)} AS ${config.peerAs}: ${text}`
   return { bgpPeer: config.key, type: 'Warning', reason: 'NotAnnounced', message }
+}
+
+/** The Event of a session that the operator ends. */
+export function drainEvent(self: string, reason: string, config: PeerConfig): SpeakerEvent {
+  const message = `${self} to ${endpoint(config)} AS ${config.peerAs}: ${printable(reason)}; its announcements are withdrawn`
+  return { bgpPeer: config.key, type: 'Normal', reason: 'Drained', message }
 }
 
 /** The Event of a problem that keeps a session from being opened, or undefined for one that only the log and the page tell. */

@@ -24,6 +24,7 @@ import { Loop } from '../lib/loop.ts'
 import { type DesiredPeers, desiredPeers, type LocalAddress, spokenTo } from './desired-peers.ts'
 import {
   admit,
+  drainEvent,
   type EventMemory,
   kubeEvent,
   lastingProblems,
@@ -154,9 +155,15 @@ class Room implements SpeakerRoom {
     this.#cancelWait()
     await this.#loop.close()
     if (how.mode === 'restart') this.#mark(marker => marker.restart())
-    else for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
+    else this.#leave(how.reason)
     await Promise.all([this.#closeSessions(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
     if (how.mode === 'shutdown') this.#mark(marker => marker.shutdown())
+  }
+
+  /** Tells of the drain and takes the status entries away, while BGP forewarns the peers. */
+  #leave(reason: string): void {
+    for (const config of this.#configs.values()) this.#record(drainEvent(this.#options.self, reason, config))
+    for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
   }
 
   /**

@@ -204,6 +204,7 @@ story(
     expect(await drain.exited).toBe(0)
     await eventually('the Cease', () => /node_1: Received: Administrative shutdown/.test(at.switchLog()), 30)
     await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-2', 30)
+    await eventually('the Event', () => at.events('Drained').some(({ message }) => message.startsWith('node-1 ')), 10)
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
     expect(watch.deletions()).toEqual([])
     await watch.stop()

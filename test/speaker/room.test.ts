@@ -264,6 +264,8 @@ test('a restart leaves status and routes; a shutdown takes the entry away', asyn
   await drained.room.close({ mode: 'shutdown', reason: 'drained' })
   expect(drained.speaker.closed).toEqual({ mode: 'shutdown', reason: 'drained' })
   expect(drained.api.applied.at(-1)?.status).toEqual({})
+  expect(drained.recorded.at(-1)).toMatchObject({ reason: 'Drained', type: 'Normal' })
+  expect(restarted.recorded.map(({ reason }) => reason)).not.toContain('Drained')
 })
 
 test('the marker says that we speak once a session was up, and how the process ended', async () => {
