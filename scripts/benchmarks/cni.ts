@@ -1,6 +1,6 @@
 /**
  * Whole calls of CNI plugins, process start included, as a runtime makes them: ours beside those of the CNI project, in a network namespace
- * that stands for a node. Ours is called twice: served by a real `terway-edge node` process that has no API server, and while none runs.
+ * that stands for a node. Ours is called twice: alone, as installed, and served by a real `terway-edge node` process that has no API server.
  *
  * Sets up namespaces; `cni-measure.ts` measures inside.
  */
@@ -119,8 +119,8 @@ function plugins(folder: string, served: string): Plugin[] {
     }
   }
   return [
-    own('`terway-edge`', served),
-    own('`terway-edge` without its node process', join(folder, 'alone')),
+    own('`terway-edge`, as installed', join(folder, 'alone')),
+    own('`terway-edge`, served by its node process', served),
     theirs('ptp', false),
     theirs('bridge', false),
     theirs('ptp', true),
@@ -155,7 +155,7 @@ function report(
     'memory, MB',
   ]
   const table = markdownTable(heads, rows)
-  return `One pod after the other: medians of ${rounds}, start of the process and end included. ${AT_ONCE} at once: medians of 3. Memory: the largest of the processes of a call; the node process, which does the work of the first row, has ${nodeMegabytes.toFixed(0)} MB.\n\n${table}`
+  return `One pod after the other: medians of ${rounds}, start of the process and end included. ${AT_ONCE} at once: medians of 3. Memory: the largest of the processes of a call; the node process, which does the work of the second row, has ${nodeMegabytes.toFixed(0)} MB. It serves where a drop-in gives it CAP_SYS_ADMIN; the unit's comment says why that is left to the operator.\n\n${table}`
 }
 
 function pluginsVersion(): string {
