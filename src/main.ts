@@ -26,6 +26,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the CNI plugin, run by the container runtime',
     load: async () => (await import('./cni/command.ts')).cniCommand,
   },
+  'cni-server': {
+    summary: "does the plugin's work from a process that is warm: what the second service runs",
+    load: async () => (await import('./commands/cni-server.ts')).cniServerCommand,
+  },
   status: {
     summary: 'what the local process does',
     load: async () => (await import('./commands/status.ts')).statusCommand,

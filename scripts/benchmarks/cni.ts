@@ -1,6 +1,6 @@
 /**
  * Whole calls of CNI plugins, process start included, as a runtime makes them: ours beside those of the CNI project, in a network namespace
- * that stands for a node. Ours is called twice: alone, as installed, and served by a real `terway-edge node` process that has no API server.
+ * that stands for a node. Ours is called twice: with its server, as installed, and without.
  *
  * Sets up namespaces; `cni-measure.ts` measures inside.
  */
@@ -44,7 +44,7 @@ async function measure(at: { network: TestNetwork; folder: string; rounds: numbe
   network.exec(node, ['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
   const pods = Array.from({ length: AT_ONCE }, (_, index) => network.path(network.namespace(`pod${index}`)))
   const served = join(folder, 'served')
-  const process = await startNode(network, node, served)
+  const process = await startServer(network, node, served)
   const task = { plugins: plugins(folder, served), pods, rounds, cniPath: PLUGINS }
   const child = network.spawn(node, [
     globalThis.process.execPath,
@@ -59,40 +59,16 @@ async function measure(at: { network: TestNetwork; folder: string; rounds: numbe
   if (status !== 0) throw new Error(`measuring failed: ${errors}`)
   const measured: Measured[] = JSON.parse(output)
   const memory = /VmRSS:\s+(\d+)/.exec(await Bun.file(`/proc/${process}/status`).text())?.[1] ?? 'NaN'
-  return report(measured, { rounds, nodeMegabytes: Number(memory) / 1024 })
+  return report(measured, { rounds, serverMegabytes: Number(memory) / 1024 })
 }
 
-/** Starts the node process without an API server, and waits until it serves. Returns its process id. */
-async function startNode(network: TestNetwork, node: string, state: string): Promise<number> {
-  mkdirSync(join(state, 'conf'), { recursive: true })
-  const kubeconfig = join(state, 'kubeconfig')
-  const cluster = { name: 'none', cluster: { server: 'http://127.0.0.1:1' } }
-  const context = { name: 'none', context: { cluster: 'none', user: 'none' } }
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [cluster],
-      users: [{ name: 'none', user: {} }],
-      contexts: [context],
-      'current-context': 'none',
-    }),
-  )
+/** Starts the server of the plugin, and waits until it serves. Returns its process id. */
+async function startServer(network: TestNetwork, node: string, state: string): Promise<number> {
+  mkdirSync(state, { recursive: true })
   const config = join(state, 'config.yaml')
-  writeFileSync(
-    config,
-    JSON.stringify({
-      kubeconfig,
-      state,
-      node: 'bench',
-      status: { listen: '127.0.0.1:0' },
-      bgp: { listenPort: 0 },
-      cni: { confDir: join(state, 'conf'), binDir: PLUGINS },
-    }),
-  )
-  const child = network.spawn(node, [EXECUTABLE, 'node', '--config', config, '--log-level', 'error'])
-  await eventually('the node process serves', () => existsSync(join(state, 'cni/cni.sock')))
+  writeFileSync(config, JSON.stringify({ state }))
+  const child = network.spawn(node, [EXECUTABLE, 'cni-server', '--config', config, '--log-level', 'error'])
+  await eventually('the server serves', () => existsSync(join(state, 'cni/cni.sock')))
   return child.pid
 }
 
@@ -119,8 +95,8 @@ function plugins(folder: string, served: string): Plugin[] {
     }
   }
   return [
-    own('`terway-edge`, as installed', join(folder, 'alone')),
-    own('`terway-edge`, served by its node process', served),
+    own('`terway-edge`', served),
+    own('`terway-edge` without its server', join(folder, 'alone')),
     theirs('ptp', false),
     theirs('bridge', false),
     theirs('ptp', true),
@@ -130,7 +106,7 @@ function plugins(folder: string, served: string): Plugin[] {
 
 function report(
   measured: readonly Measured[],
-  { rounds, nodeMegabytes }: { rounds: number; nodeMegabytes: number },
+  { rounds, serverMegabytes }: { rounds: number; serverMegabytes: number },
 ): string {
   const reference = measured.find(({ name }) => name === '`ptp` + `host-local`')
   const ratio = (value: number, of: number | undefined) => (value / (of ?? Number.NaN)).toFixed(2)
@@ -155,7 +131,7 @@ function report(
     'memory, MB',
   ]
   const table = markdownTable(heads, rows)
-  return `One pod after the other: medians of ${rounds}, start of the process and end included. ${AT_ONCE} at once: medians of 3. Memory: the largest of the processes of a call; the node process, which does the work of the second row, has ${nodeMegabytes.toFixed(0)} MB. It serves where a drop-in gives it CAP_SYS_ADMIN; the unit's comment says why that is left to the operator.\n\n${table}`
+  return `One pod after the other: medians of ${rounds}, start of the process and end included. ${AT_ONCE} at once: medians of 3. Memory: the largest of the processes of a call; the server (terway-edge-cni.service), which does the work of the first row, has ${serverMegabytes.toFixed(0)} MB.\n\n${table}`
 }
 
 function pluginsVersion(): string {

@@ -25,6 +25,7 @@ export function checksOf(facts: DoctorFacts): Check[] {
     ...(cni === undefined
       ? [problem('CNI', `its files cannot be read: ${cniProblem}`, 'run it as root')]
       : cniChecks(cni, network)),
+    cniServer(facts),
     ...facts.peers.map(peer),
   ]
 }
@@ -219,6 +220,13 @@ function cniChecks(facts: CniFacts, network: NetworkFacts | undefined): Check[] 
       ),
     ),
   ]
+}
+
+function cniServer({ cniServed }: DoctorFacts): Check {
+  const name = 'CNI server'
+  if (cniServed) return ok(name, 'it does the work of the plugin')
+  const alone = 'none runs, so each call of the plugin does its work itself, some milliseconds slower'
+  return skipped(name, `${alone}; to start it: systemctl enable --now terway-edge-cni`)
 }
 
 function executable(name: string, { file, state }: CniFacts['plugin'], remedy: string): Check {

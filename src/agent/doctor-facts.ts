@@ -23,6 +23,8 @@ export interface DoctorFacts {
     readonly ready?: boolean
     readonly problems: readonly string[]
   }
+  /** Whether the server of the CNI plugin answers. */
+  readonly cniServed: boolean
   /** Absent: the kernel could not be asked, see `networkProblem`. */
   readonly network?: NetworkFacts
   readonly networkProblem?: string

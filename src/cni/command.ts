@@ -1,6 +1,6 @@
 /**
  * The plugin as a process: environment and stdin in, one JSON object on stdout and the exit status out (CNI 1.1.0 section 2). It has the
- * node process do the work where that answers, and does it itself where not; the code for that is loaded only then.
+ * server (server.ts) do the work where that answers, and does it itself where not; the code for that is loaded only then.
  *
  * A runtime waits for this on every start of a pod: it loads none of Node's modules, of which the smallest takes a fifth of the whole.
  */
@@ -43,13 +43,13 @@ async function answerProcess(environment: Environment): Promise<Answered> {
   const [ownNamespace, podNamespace] = (await namespaces) ?? []
   const served =
     ownNamespace !== undefined
-      ? await askNode({ environment, stdin, ownNamespace, ...(podNamespace !== undefined && { podNamespace }) })
+      ? await askServer({ environment, stdin, ownNamespace, ...(podNamespace !== undefined && { podNamespace }) })
       : undefined
   return served ?? (await (own ?? import('./plugin.ts'))).answer(environment, stdin)
 }
 
-/** The node's answer; undefined when it gives none, for whatever reason. */
-async function askNode(asked: Asked): Promise<Answered | undefined> {
+/** The server's answer; undefined when it gives none, for whatever reason. */
+async function askServer(asked: Asked): Promise<Answered | undefined> {
   const folder = stateFolder(asked.stdin)
   if (folder === undefined) return undefined
   try {
@@ -59,7 +59,7 @@ async function askNode(asked: Asked): Promise<Answered | undefined> {
     const { exitStatus } = reply
     return exitStatus === undefined ? undefined : { ...reply, exitStatus }
   } catch {
-    return undefined // no node process, or one that ended meanwhile
+    return undefined // no server, or one that ended meanwhile
   }
 }
 

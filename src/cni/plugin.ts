@@ -1,6 +1,6 @@
 /**
  * The CNI plugin as a function: environment and stdin in, JSON and an exit status out (CNI 1.1.0 section 2). Called by `command.ts` in a
- * process of its own and by `server.ts` in the node process. What the operations do is in their own files; nothing heavy is loaded here.
+ * process of its own and by `server.ts` in one that stays. What the operations do is in their own files; nothing heavy is loaded here.
  */
 import { errorText } from '../lib/errors.ts'
 import { add } from './add.ts'

@@ -1,13 +1,14 @@
 /**
- * Serves CNI requests in the node process, over a socket in the state folder that only root reaches: the same operations as in a plugin
- * process, without its start. What it cannot do as the plugin would (another network or mount namespace, a lock that somebody holds, a
- * request that is late) it declines, and the plugin does it itself.
+ * Serves CNI requests over a socket in the state folder that only root reaches: the same operations as in a plugin process, without its
+ * start. What it cannot do as the plugin would (another network or mount namespace, a lock that somebody holds, a request that is late) it
+ * declines, and the plugin does it itself.
  *
  * One request after the other, each synchronous as everything that changes namespaces must be; between two the event loop has its turn.
  */
-import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { errorCode, errorText } from '../lib/errors.ts'
+import { errorCode, UserError } from '../lib/errors.ts'
+import { tryLock } from '../lib/file-lock.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
@@ -20,6 +21,10 @@ export interface CniServer {
 
 /** Milliseconds for which this process stands still when a plugin process holds the lock. */
 const LOCK_PATIENCE_MILLISECONDS = 50
+/** Locked by the process that serves, beside its socket. */
+const LOCK_FILE = 'cni/server.lock'
+/** How long a server that is being stopped may take. */
+const CLAIM_PATIENCE_MILLISECONDS = 1000
 /** Within which a request must have come whole. */
 const REQUEST_SECONDS = 5
 
@@ -33,30 +38,62 @@ interface Connection {
 
 type Socket = Bun.Socket<Connection>
 
-/** Starts to serve; undefined where that cannot be, which is logged and no harm. Only the holder of the state folder may call it. */
-export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer | undefined {
+/** Starts to serve. Throws `UserError` where that cannot be: no right to enter pods' namespaces, another server, no such folder. */
+export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer {
   const path = join(stateDir, SOCKET_FILE)
+  if (Buffer.byteLength(path) > LIMITS.pathBytes) {
+    throw new UserError(`${path} is too long for the name of a socket: name a shorter state folder`)
+  }
+  mayEnterNamespaces()
+  const lock = claim(stateDir)
   try {
-    inNetworkNamespace('/proc/self/ns/net', () => {}) // whether it may enter that of a pod (CAP_SYS_ADMIN)
-    if (Buffer.byteLength(path) > LIMITS.pathBytes) throw new Error(`${path} is too long for a socket`)
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 })
     rmSync(path, { force: true }) // of a process that was killed
     const listener = listen(path, log)
     return {
       close: () => {
         listener.stop(true)
         rmSync(path, { force: true })
+        closeSync(lock)
       },
     }
-  } catch (error) {
-    // without the capability, as the unit leaves it, that is the plan
-    const level = errorCode(error) === 'EPERM' ? 'info' : 'warn'
-    log[level](
-      { detail: errorText(error) },
-      'the CNI plugin is not served: each call does its work in a process of its own',
-    )
-    return undefined
+  } catch (cause) {
+    closeSync(lock)
+    throw new UserError(`cannot listen at ${path}`, { cause })
   }
+}
+
+/** Whether a server listens in the state folder. */
+export async function isServed(stateDir: string): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ unix: join(stateDir, SOCKET_FILE), socket: { data() {} } })
+    socket.end()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function mayEnterNamespaces(): void {
+  try {
+    inNetworkNamespace('/proc/self/ns/net', () => {})
+  } catch (cause) {
+    throw new UserError('network namespaces cannot be entered: it needs CAP_SYS_ADMIN', { cause })
+  }
+}
+
+/** The open lock file: no two processes take each other's socket away. */
+function claim(stateDir: string): number {
+  const file = join(stateDir, LOCK_FILE)
+  let lock: number
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
+    lock = openSync(file, 'a', 0o600)
+  } catch (cause) {
+    throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
+  }
+  if (tryLock(lock, CLAIM_PATIENCE_MILLISECONDS)) return lock
+  closeSync(lock)
+  throw new UserError(`another process serves the CNI plugin for ${stateDir}: stop it first`)
 }
 
 function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {

@@ -11,6 +11,7 @@ import { hostChanges, observeNetwork } from '../agent/doctor-observe.ts'
 import { onLinkInterface } from '../agent/observe.ts'
 import { createTransport, md5Problem } from '../bgp/transport.ts'
 import { isConnection } from '../bgp/transport-types.ts'
+import { isServed } from '../cni/server.ts'
 import { isOurAlias } from '../cni/veth-names.ts'
 import type { Config } from '../config.ts'
 import { ApiError } from '../kube/api.ts'
@@ -28,7 +29,7 @@ import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { SessionRow, Snapshot } from '../status/snapshot.ts'
 import { askSnapshot } from './ask.ts'
 import { firewallConfig } from './firewall-config.ts'
-import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNIT } from './installed-files.ts'
+import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNITS } from './installed-files.ts'
 import { lackingCapabilities, runningProcess } from './service.ts'
 
 const API_TIMEOUT_MILLISECONDS = 5000
@@ -78,6 +79,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       service: local.facts,
       ...seen,
       ...cniFacts(config, network),
+      cniServed: await isServed(config.state),
       peers: view === undefined ? [] : await inspectPeers(config.node, view, local.snapshot?.sessions ?? []),
     },
     changes: await hostChanges({ mark, stateDir: config.state, isPodLink }).then(
@@ -217,6 +219,6 @@ function isLinkToUs(path: string): boolean {
 
 function filesOf({ cni, state }: Config): HostChange[] {
   const plugins = CNI_NAMES.map(name => join(cni.binDir, name)).filter(isLinkToUs)
-  const files = [EXECUTABLE, UNIT, CONFIG, KUBECONFIG, ...plugins, cniConfigFile(cni.confDir), state]
+  const files = [EXECUTABLE, ...UNITS, CONFIG, KUBECONFIG, ...plugins, cniConfigFile(cni.confDir), state]
   return files.filter(file => existsSync(file)).map(what => ({ kind: 'file', what }))
 }

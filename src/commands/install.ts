@@ -14,7 +14,7 @@ import {
   rmSync,
   symlinkSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import configExample from '../../config/config.yaml' with { type: 'text' }
 import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
@@ -23,10 +23,10 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
-import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, STATE_DIRECTORY, UNIT } from './installed-files.ts'
+import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, NODE_UNIT, STATE_DIRECTORY, UNITS } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
-import { foldersToOpen, unitFor } from './unit.ts'
+import { foldersToOpen, unitsFor } from './unit.ts'
 
 interface InstallOptions {
   readonly root: string
@@ -77,16 +77,21 @@ function install(options: InstallOptions): void {
   mkdirSync(at(config.cni.confDir), { recursive: true }) // the unit may write below it only if it is there
   for (const folder of foldersToOpen(config)) // and these
     mkdirSync(at(folder), { recursive: true, mode: folder === config.state ? 0o700 : 0o755 })
-  const change = writeIfDifferent(at(UNIT), unitFor(config), 0o644)
-  done('unit', at(UNIT), change)
+  const units = unitsFor(config)
+  const known = units.map(({ path }) => path).filter(path => existsSync(at(path)))
+  for (const { path, text } of units) done('unit', at(path), writeIfDifferent(at(path), text, 0o644))
   if (options.root !== '/' || !options.start) return
   if (!hasSystemd()) {
     process.stdout.write(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
     return
   }
   systemctl('daemon-reload')
-  systemctl('enable', 'terway-edge.service')
-  systemctl('restart', 'terway-edge.service')
+  for (const { path } of units) {
+    const optional = path !== NODE_UNIT
+    if (optional && known.includes(path) && isDisabled(basename(path))) continue // as the operator wants it
+    systemctl('enable', basename(path))
+    systemctl('restart', basename(path))
+  }
   process.stdout.write('the service runs; see terway-edge status\n')
 }
 
@@ -119,8 +124,8 @@ async function uninstall(options: UninstallOptions): Promise<void> {
         process.stderr.write(`could not withdraw first: ${errorText(error)}\n`),
       )
     }
-    if (hasSystemd() && existsSync(UNIT)) {
-      systemctl('disable', '--now', 'terway-edge.service')
+    if (hasSystemd()) {
+      for (const unit of UNITS.filter(existsSync)) systemctl('disable', '--now', basename(unit))
     }
     const { protocol, table } = config.route
     const { done: lines, problems } = await leaveNetwork({
@@ -138,7 +143,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
     for (const problem of pods.problems) process.stderr.write(`${problem}\n`)
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
-  remove(at(UNIT))
+  for (const unit of UNITS) remove(at(unit))
   if (options.root === '/' && hasSystemd()) systemctl('daemon-reload')
   if (options.purge) {
     remove(at(dirname(CONFIG)))
@@ -235,6 +240,12 @@ function hasSystemd(): boolean {
 
 function requireRoot(root: string, command: string): void {
   if (root === '/' && process.getuid?.() !== 0) throw new UserError(`run it as root: sudo terway-edge ${command}`)
+}
+
+/** Whether an operator took a unit out of the boot (systemctl(1), is-enabled). */
+function isDisabled(unit: string): boolean {
+  const { stdout } = Bun.spawnSync(['systemctl', 'is-enabled', unit], { stdout: 'pipe', stderr: 'ignore' })
+  return ['disabled', 'masked'].includes(stdout.toString().trim())
 }
 
 function systemctl(...words: string[]): void {

@@ -11,7 +11,6 @@ import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { freeLeaks } from '../cni/leaks.ts'
 import { type Readiness, writeReadiness } from '../cni/readiness.ts'
-import { startCniServer } from '../cni/server.ts'
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
@@ -180,7 +179,7 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
     })
     parting.defer(() => firewall.close())
     agent = startAgent({ config, view, firewall, log })
-    servePlugin(config.state, { log: log.child({ room: 'cni' }), parting })
+    freeAddresses(config.state, log.child({ room: 'cni' }))
     const telling = readinessForPlugin(config.state, { agent, log })
     telling.wake()
     parting.defer(() => telling.close())
@@ -243,8 +242,8 @@ function countPods(stateDir: string): number | undefined {
   }
 }
 
-/** What nobody will give back is freed, and from now on this process does the plugin's work. */
-function servePlugin(stateDir: string, { log, parting }: { log: Log; parting: AsyncDisposableStack }): void {
+/** Frees the addresses that no runtime will give back. */
+function freeAddresses(stateDir: string, log: Log): void {
   try {
     for (const { containerId, addresses } of freeLeaks(stateDir)) {
       log.info({ name: containerId, address: addresses.join(' ') }, 'address freed: its pod is gone')
@@ -252,8 +251,6 @@ function servePlugin(stateDir: string, { log, parting }: { log: Log; parting: As
   } catch (error) {
     log.warn({ detail: errorText(error) }, 'the addresses of pods cannot be read')
   }
-  const server = startCniServer({ stateDir, log })
-  parting.defer(() => server?.close())
 }
 
 /** Says to the CNI plugin whether pods can be served; writes only what changed, and tries until it could. */

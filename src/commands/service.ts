@@ -12,7 +12,7 @@ import { AF, close, SOCK, sendTo, socket } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 
 /** Linux capabilities (linux/capability.h). */
-const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12 } as const
+const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const
 
 /** Tells systemd a state such as `READY=1` (sd_notify(3)); nothing happens outside of systemd. */
 export function notifyService(state: string, log: Log): void {

@@ -1,25 +1,48 @@
 /**
- * The systemd unit as it is installed: config/terway-edge.service, and where the configuration names other folders than the unit knows, these
- * too, for everything else is read-only to the service. Pure.
+ * The systemd units as they are installed: those of config/, and where the configuration names other folders than they know, these too, for
+ * everything else is read-only to the services. Pure.
  */
-import shipped from '../../config/terway-edge.service' with { type: 'text' }
+
+import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
+import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
 import type { Config } from '../config.ts'
-import { STATE_DIRECTORY } from './installed-files.ts'
+import { CNI_UNIT, NODE_UNIT, STATE_DIRECTORY } from './installed-files.ts'
 
-/** What the shipped unit lets the service write: a line of its own, and its StateDirectory. */
-const WRITABLE = 'ReadWritePaths=-/etc/cni/net.d'
-const CONF_DIR = '/etc/cni/net.d'
-
-/** The folders that the service writes and the shipped unit does not name. */
-export function foldersToOpen({ state, cni }: Pick<Config, 'state' | 'cni'>): string[] {
-  return [...new Set([state, cni.confDir])].filter(folder => folder !== STATE_DIRECTORY && folder !== CONF_DIR)
+export interface Unit {
+  /** Where it is installed. */
+  readonly path: string
+  readonly text: string
 }
 
-/** The text of the unit for a configuration. */
-export function unitFor(config: Pick<Config, 'state' | 'cni'>): string {
-  const folders = foldersToOpen(config)
-  if (folders.length === 0) return shipped
-  return shipped.replace(`${WRITABLE}\n`, `${[WRITABLE, ...folders.map(quoted)].join(' ')}\n`)
+/** What both shipped units let their service write, beside their StateDirectory. */
+const WRITABLE = 'ReadWritePaths=/proc/sys/net'
+const CONF_DIR = '/etc/cni/net.d'
+
+type Folders = Pick<Config, 'state' | 'cni'>
+
+/** The folders that the services write and the shipped units do not name. */
+export function foldersToOpen(config: Folders): string[] {
+  return [...new Set([...stateToOpen(config), ...confDirToOpen(config)])]
+}
+
+/** The units for a configuration. */
+export function unitsFor(config: Folders): readonly Unit[] {
+  return [
+    { path: NODE_UNIT, text: opening(nodeUnit, foldersToOpen(config)) },
+    { path: CNI_UNIT, text: opening(cniUnit, stateToOpen(config)) },
+  ]
+}
+
+function stateToOpen({ state }: Folders): string[] {
+  return state === STATE_DIRECTORY ? [] : [state]
+}
+
+function confDirToOpen({ cni }: Folders): string[] {
+  return cni.confDir === CONF_DIR ? [] : [cni.confDir]
+}
+
+function opening(unit: string, folders: readonly string[]): string {
+  return unit.replace(`${WRITABLE}\n`, `${[WRITABLE, ...folders.map(quoted)].join(' ')}\n`)
 }
 
 /** A path as systemd.syntax(7) and the specifiers of systemd.unit(5) want it; `-`: it may be missing. */

@@ -1,5 +1,5 @@
 /**
- * The plugin served by the node process. Its own process is bereft of all capabilities in these tests, so that what works was done by the
+ * The plugin and its server. The plugin's own process is bereft of all capabilities in these tests, so that what works was done by the
  * other; where that declines, it gets them back.
  */
 import { afterEach, describe, expect } from 'bun:test'
@@ -71,7 +71,7 @@ describe('served', () => {
   })
 
   testRoot(
-    'a node process that is killed leaves its socket, and the plugin goes on by itself; the next one serves again',
+    'a server that is killed leaves its socket, and the plugin goes on by itself; the next one serves again',
     async () => {
       await start(['10.0.1.0/25'])
       const pod = node.pod('a')
@@ -90,7 +90,7 @@ describe('served', () => {
   )
 
   testRoot(
-    'the node process killed at any instruction: the plugin ends right',
+    'the server killed at any instruction: the plugin ends right',
     async () => {
       node = new CniNode(['10.0.1.0/25'])
       const pod = node.pod('a')
@@ -112,6 +112,15 @@ describe('served', () => {
     },
     60_000,
   )
+
+  testRoot('no second server takes the socket of one that runs', async () => {
+    await start(['10.0.1.0/25'])
+    const command = [process.execPath, `${import.meta.dir}/serve-plugin.ts`, node.stateDir]
+    const second = node.network.exec(node.namespace, command, { mayFail: true })
+    expect(second.stderr).toContain(`another process serves the CNI plugin for ${node.stateDir}`)
+    const pod = node.pod('a')
+    expect(await served({ command: 'ADD', containerId: 'a', netns: pod.path })).toMatchObject({ status: 0 })
+  })
 
   testRoot(
     'a plugin in another network namespace is not served: the pod must be wired where the plugin is',

@@ -44,6 +44,7 @@ const WELL: DoctorFacts = {
   service: { pid: 7, ready: true, problems: [] },
   network: NETWORK,
   cni: CNI,
+  cniServed: true,
   peers: [PEER],
 }
 
@@ -167,8 +168,19 @@ describe('the network', () => {
 
 test('what only root may read is a finding, never a failure or a lie', () => {
   const { cni: _, ...rest } = WELL
-  expect(checksOf({ ...rest, cniProblem: 'EACCES' }).at(-2)).toMatchObject({ name: 'CNI', result: 'problem' })
+  const checks = checksOf({ ...rest, cniProblem: 'EACCES' })
+  expect(checks.find(({ name }) => name === 'CNI')).toMatchObject({ result: 'problem' })
   expect(formatDoctor(checksOf(WELL), undefined)).toContain('cannot be read: run it as root')
+})
+
+test('a server of the plugin that does not run is told, and no problem', () => {
+  const checks = checksOf({ ...WELL, cniServed: false })
+  const remedy = 'systemctl enable --now terway-edge-cni'
+  expect(checks.find(({ name }) => name === 'CNI server')).toMatchObject({
+    result: 'skipped',
+    detail: expect.stringContaining(remedy),
+  })
+  expect(isHealthy(checks)).toBe(true)
 })
 
 test('CNI: the files, and the configuration of another that comes first', () => {

@@ -71,8 +71,10 @@ test('the unit lets the service write the folders that its configuration names',
     JSON.stringify({ state: '/srv/100% "state"', cni: { confDir: '/srv/net.d' } }),
   )
   run([executable, 'install', '--root', root, '--no-start'])
-  const unit = readFileSync(join(root, 'etc/systemd/system/terway-edge.service'), 'utf8')
-  expect(unit).toContain('\nReadWritePaths=-/etc/cni/net.d "-/srv/100%% \\"state\\"" "-/srv/net.d"\n')
+  const unit = (name: string) => readFileSync(join(root, 'etc/systemd/system', name), 'utf8')
+  const state = '\nReadWritePaths=/proc/sys/net "-/srv/100%% \\"state\\""'
+  expect(unit('terway-edge.service')).toContain(`${state} "-/srv/net.d"\n`)
+  expect(unit('terway-edge-cni.service')).toContain(`${state}\n`)
   expect([join(root, 'srv/100% "state"'), join(root, 'srv/net.d')].every(folder => existsSync(folder))).toBe(true)
 })
 

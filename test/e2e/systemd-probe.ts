@@ -1,11 +1,13 @@
 /**
- * What a process under the shipped unit can do: a unit with the same settings that tries a list of things with ordinary programs, in place of
+ * What a process under a shipped unit can do: a unit with the same settings that tries a list of things with ordinary programs, in place of
  * the service. Only for machines of `support/systemd-machine.ts`; what it tries changes nothing where it is let.
  */
 import { writeFileSync } from 'node:fs'
-import unit from '../../config/terway-edge.service' with { type: 'text' }
+import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
+import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
 import type { SystemdMachine } from '../support/systemd-machine.ts'
 
+const UNITS = { node: nodeUnit, cni: cniUnit } as const
 const NETNS = '/run/netns/probe'
 const write = (file: string) => `value=$(cat ${file}) && echo "$value" >${file}`
 const TRIES: Readonly<Record<string, string>> = {
@@ -18,6 +20,7 @@ const TRIES: Readonly<Record<string, string>> = {
   'make a user namespace': 'unshare --user true',
   'make a mount namespace': 'unshare --mount true',
   'enter a network namespace': `nsenter --net=${NETNS} true`,
+  'open a socket of the network': 'exec 3<>/dev/udp/127.0.0.1/9',
 }
 
 export class Probe {
@@ -30,13 +33,12 @@ export class Probe {
     writeFileSync(machine.path('/usr/local/bin/probe.sh'), script)
   }
 
-  /** Each thing tried, `done` or `refused`; `settings` are added to those of the unit. */
-  run(settings: readonly string[]): Record<string, string> {
-    const own = unit
+  /** Each thing tried, `done` or `refused`. */
+  run(unit: keyof typeof UNITS): Record<string, string> {
+    const own = UNITS[unit]
       .replace(/^Type=.*$/m, 'Type=oneshot')
       .replace(/^ExecStart=.*$/m, 'ExecStart=/bin/bash /usr/local/bin/probe.sh')
       .replace(/^Restart=.*$/m, 'Restart=no')
-      .replace('[Install]', `${settings.join('\n')}\n[Install]`)
     writeFileSync(this.#machine.path('/run/systemd/system/probe.service'), own)
     const before = this.#output().length
     this.#machine.exec(['sh', '-c', `[ -e ${NETNS} ] || ip netns add probe`])

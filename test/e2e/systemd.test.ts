@@ -18,9 +18,6 @@ const MINUTE = 60_000
 const STATE = '/var/lib/terway-edge'
 const CONFIG = '/etc/terway-edge/config.yaml'
 
-/** The drop-in that the unit's comment names. */
-const MORE_RIGHTS = ['CapabilityBoundingSet=CAP_SYS_ADMIN', 'AmbientCapabilities=CAP_SYS_ADMIN']
-
 let lan: SystemdLan
 
 if (missing(NEEDS).length === 0) {
@@ -52,7 +49,8 @@ describe('the service', () => {
       lan.on('install', '-D', '--target-directory=/opt/cni/bin', PORTMAP)
       const { stdout } = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig'])
       expect(stdout).toContain('the service runs')
-      expect(lan.on('systemctl', 'is-enabled', 'terway-edge')).toBe('enabled\n')
+      expect(lan.on('systemctl', 'is-enabled', 'terway-edge', 'terway-edge-cni')).toBe('enabled\nenabled\n')
+      expect(lan.on('systemctl', 'is-active', 'terway-edge-cni')).toBe('active\n')
       expect([lan.property('ActiveState'), lan.property('SubState'), lan.property('Type')]).toEqual([
         'active',
         'running',
@@ -112,10 +110,10 @@ describe('the service', () => {
   )
 
   testService(
-    'is confined: nothing of the machine but its network can be changed',
+    'is confined, and so is the one of the plugin: nothing of the machine but its network can be changed',
     async () => {
       const probe = new Probe(lan.machine)
-      expect(probe.run([])).toEqual({
+      const common = {
         'write net.ipv4.ip_forward': 'done',
         'write kernel.core_pattern': 'refused',
         'start a unit': 'refused',
@@ -124,36 +122,41 @@ describe('the service', () => {
         mount: 'refused',
         'make a user namespace': 'refused',
         'make a mount namespace': 'refused',
+      }
+      expect(probe.run('node')).toEqual({
+        ...common,
         'enter a network namespace': 'refused',
+        'open a socket of the network': 'done',
       })
-      // as the comment of the unit says
-      expect(probe.run(MORE_RIGHTS)).toMatchObject({
-        mount: 'refused',
-        'make a user namespace': 'refused',
-        'make a mount namespace': 'refused',
+      expect(probe.run('cni')).toEqual({
+        ...common,
         'enter a network namespace': 'done',
+        'open a socket of the network': 'refused',
       })
     },
     MINUTE,
   )
 
   testService(
-    'serves the plugin from its own process where a drop-in gives it the right to, also for pods that come later',
+    "does the plugin's work in a second service, also for pods that come later; without it the plugin does it itself",
     async () => {
-      const dropIn = '/etc/systemd/system/terway-edge.service.d'
-      lan.on('mkdir', dropIn)
-      writeFileSync(lan.machine.path(`${dropIn}/pods.conf`), ['[Service]', ...MORE_RIGHTS, ''].join('\n'))
       writeConfig({ logLevel: 'debug' })
-      lan.on('systemctl', 'daemon-reload')
-      lan.on('systemctl', 'restart', 'terway-edge')
-      await whole()
+      lan.on('systemctl', 'restart', 'terway-edge-cni')
       const served = addPod('pod-served')
       expect(lan.pingsFromSwitch(served)).toBe(true)
-      expect(lan.machine.journal('terway-edge')).toContain('"state":"done","msg":"CNI request"')
+      expect(lan.machine.journal('terway-edge-cni')).toContain('"state":"done","msg":"CNI request"')
+      expect(doctor().checks.find(({ name }) => name === 'CNI server')).toMatchObject({ result: 'ok' })
       expect(plugin(lan.machine, 'DEL', 'pod-served')).toMatchObject({ status: 0 })
-      lan.on('rm', '-r', dropIn)
-      lan.on('systemctl', 'daemon-reload')
-      lan.on('systemctl', 'restart', 'terway-edge')
+
+      lan.on('systemctl', 'disable', '--now', 'terway-edge-cni')
+      const alone = addPod('pod-alone')
+      expect(lan.pingsFromSwitch(alone)).toBe(true)
+      expect(plugin(lan.machine, 'DEL', 'pod-alone')).toMatchObject({ status: 0 })
+      lan.machine.exec([BROUGHT, 'install']) // an operator's choice outlives an update
+      expect(lan.machine.exec(['systemctl', 'is-active', 'terway-edge-cni'], { mayFail: true }).stdout).toBe(
+        'inactive\n',
+      )
+      lan.on('systemctl', 'enable', '--now', 'terway-edge-cni')
       await whole()
       expect(lan.pingsFromSwitch(first)).toBe(true)
     },
@@ -263,7 +266,7 @@ function isActive(): boolean {
 function traces() {
   const shell = (command: string) => lan.on('sh', '-c', command).trim()
   return {
-    unit: shell('systemctl show --property=LoadState terway-edge.service'),
+    unit: shell('systemctl show --property=LoadState terway-edge.service terway-edge-cni.service | sort -u'),
     routes: shell('ip route show proto 187; ip -6 route show proto 187'),
     tables: shell('nft list tables'),
     links: shell('ip -o link show type veth | grep -v eth0 || true'),

@@ -1,0 +1,33 @@
+/**
+ * `terway-edge cni-server`: the CNI plugin's work from a process that is warm, for a runtime that starts many pods at once. A service of its
+ * own, for it needs the right to enter pods' namespaces, which a process that reads what a switch sends had better not have. It speaks to
+ * nobody but the plugin, and keeps nothing: without it, each call of the plugin does the work itself.
+ */
+import { startCniServer } from '../cni/server.ts'
+import { type ConfigFlags, loadConfig } from '../config.ts'
+import { createLog } from '../lib/log.ts'
+import { createProgram, runProgram } from './program.ts'
+import { notifyService, requireCapabilities, untilSignal } from './service.ts'
+
+export function cniServerCommand(args: string[]): Promise<number> {
+  const program = createProgram(
+    'cni-server',
+    'Does the work of the CNI plugin, which asks it where it runs: pods start some milliseconds sooner.',
+    ['terway-edge cni-server --config /etc/terway-edge/config.yaml'],
+  )
+    .option('--config <file>', 'the configuration file (default: /etc/terway-edge/config.yaml if it is there)')
+    .option('--state <dir>', 'where the addresses of pods are kept (default: /var/lib/terway-edge)')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+  return runProgram<ConfigFlags>(program, args, async flags => {
+    const config = loadConfig(flags)
+    const log = createLog(config.logLevel).child({ room: 'cni' })
+    requireCapabilities(['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'])
+    const server = startCniServer({ stateDir: config.state, log })
+    log.info({}, 'serving the CNI plugin')
+    notifyService('READY=1', log)
+    const signal = await untilSignal()
+    log.info({ reason: signal }, 'stopping; the plugin goes on by itself')
+    server.close()
+    return 0
+  })
+}
