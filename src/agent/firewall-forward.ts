@@ -118,23 +118,28 @@ function placeIn(base: NftChain, { rules }: ForwardTable): NftRule | 'end' | und
   return base.policy === 'drop' ? 'end' : undefined
 }
 
-/** Whether rules of others accept all of `wanted` before whatever drops everything, on the way that every packet takes. */
+/**
+ * Whether rules of others accept all of `wanted` before whatever drops everything, on the way that every packet takes. What stands in a chain
+ * behind a rule by which some packets leave it again does not count.
+ */
 function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly string[]): boolean {
   const accepted: string[] = []
-  const walk = (chain: string, path: readonly string[]): 'end' | undefined => {
+  const walk = (chain: string, path: readonly string[], met: 'by all' | 'by some'): 'end' | undefined => {
+    let meets = met
     for (const rule of rules.get(chain) ?? []) {
       const { verdict, only, unconditional } = rule
-      if (only !== undefined && verdict?.kind === 'accept') accepted.push(only)
+      if (only !== undefined && verdict?.kind === 'accept' && meets === 'by all') accepted.push(only)
+      if (rule.diverts && path.length > 1) meets = 'by some' // those that leave a base chain meet its policy, and no rule of ours
       const target = targetOf(rule)
       if (!unconditional || verdict === undefined || target === FORWARD_CHAIN) continue
       if (verdict.kind === 'accept' || verdict.kind === 'block') return 'end'
       if (verdict.kind === 'return') return undefined
-      const ended = target === undefined || path.includes(target) ? undefined : walk(target, [...path, target])
+      const ended = target === undefined || path.includes(target) ? undefined : walk(target, [...path, target], meets)
       if (ended === 'end' || verdict.kind === 'goto') return ended
     }
     return undefined
   }
-  walk(base.name, [base.name])
+  walk(base.name, [base.name], 'by all')
   return wanted.every(text => accepted.some(other => coversMatch(other, text)))
 }
 

@@ -32,6 +32,8 @@ export interface NftRule {
   readonly verdict?: Verdict
   /** `saddr 10.0.0.0/25`, where that is its only condition. */
   readonly only?: string
+  /** Whether packets may leave its chain here for another, or for the one that jumped to it, depending on what they are. */
+  readonly diverts: boolean
 }
 
 export interface Listing {
@@ -77,6 +79,7 @@ function ruleOf(value: unknown): NftRule | undefined {
     chain: value.chain,
     handle: value.handle,
     unconditional: conditions.length === 0,
+    diverts: conditions.length > 0 && statements.some(isDiversion),
     ...(verdict !== undefined && { verdict }),
     ...(only !== undefined && { only }),
   }
@@ -91,6 +94,8 @@ const BLOCKING_TARGETS = new Set(['REJECT', 'DROP'])
 
 function isCondition(statement: Fields): boolean {
   const [kind = ''] = Object.keys(statement)
+  // a set that is added to may hold a limit for each of its elements
+  if (kind === 'set' && isFields(statement.set) && statement.set.stmt !== undefined) return true
   if (kind !== 'xt') return !PASSING.has(kind) && !VERDICTS.has(kind)
   const xt = isFields(statement.xt) ? statement.xt : {}
   const name = typeof xt.name === 'string' ? xt.name : ''
@@ -111,10 +116,15 @@ function verdictOf(statement: Fields): Verdict | undefined {
   return BLOCKING_TARGETS.has(xt.name) ? { kind: 'block' } : undefined
 }
 
+function isDiversion(statement: Fields): boolean {
+  return 'return' in statement || 'goto' in statement || 'vmap' in statement
+}
+
 /** `{match: {op: "==", left: {payload: {protocol: "ip", field: "saddr"}}, right: {prefix: {addr, len}} or "10.0.0.1"}}` */
 function addressMatch({ match }: Fields): string | undefined {
   if (!isFields(match) || match.op !== '==' || !isFields(match.left) || !isFields(match.left.payload)) return undefined
-  const { field } = match.left.payload
+  const { protocol, field, tunnel } = match.left.payload
+  if ((protocol !== 'ip' && protocol !== 'ip6') || tunnel !== undefined) return undefined // of Ethernet, or inside a tunnel
   if (field !== 'saddr' && field !== 'daddr') return undefined
   const { right } = match
   if (typeof right === 'string') return `${field} ${hostPrefix(right)}`

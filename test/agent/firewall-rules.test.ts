@@ -135,6 +135,39 @@ describe('where others let all pods through before they drop', () => {
     const ours = { FORWARD: [OUR_JUMP], [FORWARD_CHAIN]: both }
     expect(forwardScript(tableOf({ policy: 'drop', chains: ours }), [POD])).toContain('add rule ip filter TERWAY-EDGE')
   })
+
+  test('accepts that some packets get around do not count, unless these never meet our rules either', () => {
+    const from = { match: { op: '==', left: { meta: { key: 'iifname' } }, right: 'eth1' } }
+    const some = [
+      [from, { return: null }],
+      [from, { goto: { target: 'LOG' } }],
+      [{ vmap: { key: { meta: { key: 'iifname' } }, data: { set: [['eth1', { return: null }]] } } }],
+    ]
+    const LOG = [[{ log: null }]]
+    for (const rule of some) {
+      const inside = { FORWARD: [[jump('POLICY')], REJECT], POLICY: [rule, ...both], LOG }
+      expect(letsThrough(tableOf({ chains: inside }), [POD])).toBe(false)
+      const further = { FORWARD: [[jump('POLICY')], REJECT], POLICY: [rule, [jump('ALLOW')]], ALLOW: both, LOG }
+      expect(letsThrough(tableOf({ chains: further }), [POD])).toBe(false)
+      const after = { FORWARD: [[jump('OTHER')], ...both, REJECT], OTHER: [rule], LOG }
+      expect(letsThrough(tableOf({ chains: after }), [POD])).toBe(true)
+      const base = { FORWARD: [rule, ...both, REJECT], LOG }
+      expect(letsThrough(tableOf({ chains: base }), [POD])).toBe(true)
+    }
+  })
+
+  test('what only looks like an address of theirs is none', () => {
+    const left = { payload: { protocol: 'ether', field: 'saddr' } }
+    const ethernet = [{ match: { op: '==', left, right: 'aa:bb:cc:dd:ee:ff' } }, { accept: null }]
+    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, REJECT] } }), [POD])).toBe(false)
+    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, ...both, REJECT] } }), [POD])).toBe(true)
+    const inner = ['saddr', 'daddr'].map(field => {
+      const [match, ...rest] = accept(field)
+      const payload = { tunnel: 'vxlan', protocol: 'ip', field }
+      return [{ match: { ...(match && 'match' in match ? match.match : {}), left: { payload } } }, ...rest]
+    })
+    expect(letsThrough(tableOf({ chains: { FORWARD: [...inner, REJECT] } }), [POD])).toBe(false)
+  })
 })
 
 describe('where FORWARD drops nothing', () => {
@@ -161,6 +194,9 @@ describe('where FORWARD drops nothing', () => {
     expect(dropsForwarded(tableOf({ chains: loop }))).toBe(false)
     expect(dropsForwarded(tableOf({ chains: { FORWARD: [[{ novelty: {} }, { drop: null }]] } }))).toBe(false)
     expect(dropsForwarded(tableOf({ chains: { FORWARD: [[{ xt: null }, { drop: null }]] } }))).toBe(false)
+    const elem = { payload: { protocol: 'ip', field: 'saddr' } }
+    const flood = { op: 'update', elem, set: '@flood', stmt: [{ limit: { rate: 10, per: 'second', inv: true } }] }
+    expect(dropsForwarded(tableOf({ chains: { FORWARD: [[{ set: flood }, { drop: null }]] } }))).toBe(false)
   })
 })
 
