@@ -1,5 +1,5 @@
 /**
- * `terway-edge install` and `uninstall`: the executable, the unit, the configuration and the CNI link on this machine. Installing twice
+ * `terway-edge install` and `uninstall`: the executable, the units, the configuration and the CNI links on this machine. Installing twice
  * changes nothing; a configuration that is there is never overwritten; what was not made here is never removed.
  */
 import {
@@ -37,7 +37,7 @@ interface InstallOptions {
 export function installCommand(args: string[]): Promise<number> {
   const program = createProgram(
     'install',
-    'Installs this executable as the service of an edge node. Installing again updates it.',
+    'Installs this executable as the services of an edge node: agent and speaker (terway-edge), and the server of the CNI plugin (terway-edge-cni). Installing again updates it, and leaves terway-edge-cni disabled where it was.',
     [
       'terway-edge install --kubeconfig ./node.kubeconfig',
       'terway-edge install --root /mnt/image --no-start   # into an image that is being built',
@@ -45,7 +45,7 @@ export function installCommand(args: string[]): Promise<number> {
   )
     .option('--kubeconfig <file>', `copied to ${KUBECONFIG} (see terway-edge kubeconfig)`)
     .option('--root <dir>', 'install below this folder instead of /', '/')
-    .option('--no-start', 'do not enable and start the service')
+    .option('--no-start', 'do not enable and start the services')
   return runProgram<InstallOptions>(program, args, async options => {
     requireRoot(options.root, 'install')
     install(options)
@@ -78,7 +78,7 @@ function install(options: InstallOptions): void {
   for (const folder of foldersToOpen(config)) // and these
     mkdirSync(at(folder), { recursive: true, mode: folder === config.state ? 0o700 : 0o755 })
   const units = unitsFor(config)
-  const known = units.map(({ path }) => path).filter(path => existsSync(at(path)))
+  const known = units.filter(({ path }) => existsSync(at(path))).map(({ path }) => path)
   for (const { path, text } of units) done('unit', at(path), writeIfDifferent(at(path), text, 0o644))
   if (options.root !== '/' || !options.start) return
   if (!hasSystemd()) {
@@ -86,12 +86,12 @@ function install(options: InstallOptions): void {
     return
   }
   systemctl('daemon-reload')
-  for (const { path } of units) {
-    const optional = path !== NODE_UNIT
-    if (optional && known.includes(path) && isDisabled(basename(path))) continue // as the operator wants it
-    systemctl('enable', basename(path))
-    systemctl('restart', basename(path))
-  }
+  // where the node's service is enabled, the operator has disabled the other one; where not, nothing was ever started
+  const left = isEnabled(NODE_UNIT) ? known.filter(path => path !== NODE_UNIT && !isEnabled(path)) : []
+  const wanted = units.map(({ path }) => path).filter(path => !left.includes(path))
+  for (const path of wanted) systemctl('enable', basename(path)) // all, before one that cannot start ends this
+  for (const path of wanted) systemctl('restart', basename(path))
+  for (const path of left) systemctl('try-restart', basename(path))
   process.stdout.write('the service runs; see terway-edge status\n')
 }
 
@@ -103,7 +103,7 @@ interface UninstallOptions {
 export function uninstallCommand(args: string[]): Promise<number> {
   const program = createProgram(
     'uninstall',
-    'Withdraws what this node announces, stops the service, removes its routes, its CNI configuration and what install made.',
+    'Withdraws what this node announces, stops the services, removes its routes, its CNI configuration and what install made.',
     ['terway-edge uninstall', 'terway-edge uninstall --purge   # also the configuration, the kubeconfig and the state'],
   )
     .option('--root <dir>', 'what was installed below this folder', '/')
@@ -242,10 +242,10 @@ function requireRoot(root: string, command: string): void {
   if (root === '/' && process.getuid?.() !== 0) throw new UserError(`run it as root: sudo terway-edge ${command}`)
 }
 
-/** Whether an operator took a unit out of the boot (systemctl(1), is-enabled). */
-function isDisabled(unit: string): boolean {
-  const { stdout } = Bun.spawnSync(['systemctl', 'is-enabled', unit], { stdout: 'pipe', stderr: 'ignore' })
-  return ['disabled', 'masked'].includes(stdout.toString().trim())
+/** Whether systemd starts a unit at boot (systemctl(1), is-enabled). */
+function isEnabled(unit: string): boolean {
+  const { exitCode } = Bun.spawnSync(['systemctl', 'is-enabled', basename(unit)], { stdout: 'ignore', stderr: 'ignore' })
+  return exitCode === 0
 }
 
 function systemctl(...words: string[]): void {

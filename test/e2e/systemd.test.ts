@@ -47,6 +47,7 @@ describe('the service', () => {
     'is installed: enabled, ready, a session, routes, pods, and the doctor is content',
     async () => {
       lan.on('install', '-D', '--target-directory=/opt/cni/bin', PORTMAP)
+      lan.machine.exec([BROUGHT, 'install', '--no-start']) // as into an image: nothing that an operator has disabled
       const { stdout } = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig'])
       expect(stdout).toContain('the service runs')
       expect(lan.on('systemctl', 'is-enabled', 'terway-edge', 'terway-edge-cni')).toBe('enabled\nenabled\n')
@@ -155,6 +156,14 @@ describe('the service', () => {
       lan.machine.exec([BROUGHT, 'install']) // an operator's choice outlives an update
       expect(lan.machine.exec(['systemctl', 'is-active', 'terway-edge-cni'], { mayFail: true }).stdout).toBe(
         'inactive\n',
+      )
+      lan.on('systemctl', 'start', 'terway-edge-cni') // for now
+      const cniProcess = () => lan.on('systemctl', 'show', '--value', '--property=MainPID', 'terway-edge-cni').trim()
+      const former = cniProcess()
+      lan.machine.exec([BROUGHT, 'install'])
+      expect(['0', former]).not.toContain(cniProcess()) // it runs the new executable
+      expect(lan.machine.exec(['systemctl', 'is-enabled', 'terway-edge-cni'], { mayFail: true }).stdout).toBe(
+        'disabled\n',
       )
       lan.on('systemctl', 'enable', '--now', 'terway-edge-cni')
       await whole()
