@@ -27,6 +27,7 @@ mount_overlay() { mount -t overlay overlay -o "lowerdir=/,upperdir=$disk/upper,w
 
 case $1 in
 hold)
+  trap '' HUP INT TERM # what ends a test at a terminal comes here too: the end of stdin is the sign
   mkdir "$disk" "$folder/cgroup"
   mount -t tmpfs -o mode=755 tmpfs "$disk"
   mkdir "$disk"/{upper,work,root}
@@ -43,6 +44,9 @@ hold)
     find "$group" -depth -type d -exec rmdir {} + 2>/dev/null && break
     sleep 0.05
   done
+  umount "$folder/cgroup" "$disk"
+  rm -f "$folder"/{pid,pid.part,boot.log}
+  rmdir "$folder"/{cgroup,disk} "$folder"
   ;;
 boot)
   read -r stat </proc/self/stat # still the outer /proc: the number by which others know this process
