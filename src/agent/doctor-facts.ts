@@ -23,8 +23,8 @@ export interface DoctorFacts {
     readonly ready?: boolean
     readonly problems: readonly string[]
   }
-  /** Whether the server of the CNI plugin answers. */
-  readonly cniServed: boolean
+  /** Whether the server of the CNI plugin answers; undefined where `doctor` may not ask. */
+  readonly cniServed: boolean | undefined
   /** Absent: the kernel could not be asked, see `networkProblem`. */
   readonly network?: NetworkFacts
   readonly networkProblem?: string

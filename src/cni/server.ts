@@ -62,14 +62,14 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
   }
 }
 
-/** Whether a server listens in the state folder. */
-export async function isServed(stateDir: string): Promise<boolean> {
+/** Whether a server listens in the state folder; undefined where this process has no right to ask. */
+export async function isServed(stateDir: string): Promise<boolean | undefined> {
   try {
     const socket = await Bun.connect({ unix: join(stateDir, SOCKET_FILE), socket: { data() {} } })
     socket.end()
     return true
-  } catch {
-    return false
+  } catch (error) {
+    return errorCode(error) === 'EACCES' ? undefined : false
   }
 }
 

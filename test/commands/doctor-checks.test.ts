@@ -181,6 +181,9 @@ test('a server of the plugin that does not run is told, and no problem', () => {
     detail: expect.stringContaining(remedy),
   })
   expect(isHealthy(checks)).toBe(true)
+  // where nobody could ask, nothing is said of it
+  const unasked = checksOf({ ...WELL, cniServed: undefined }).find(({ name }) => name === 'CNI server')
+  expect(unasked).toEqual({ name: 'CNI server', result: 'skipped', detail: 'only root may ask it' })
 })
 
 test('CNI: the files, and the configuration of another that comes first', () => {
