@@ -20,13 +20,13 @@ import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
-import { errorText, UserError } from '../lib/errors.ts'
+import { errorText, problemsError, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
 import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, NODE_UNIT, STATE_DIRECTORY, UNITS } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
 import { runningProcess } from './service.ts'
-import { foldersToOpen, unitsFor } from './unit.ts'
+import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
 
 interface InstallOptions {
   readonly root: string
@@ -58,6 +58,8 @@ function install(options: InstallOptions): void {
   if (options.kubeconfig !== undefined) loadKubeconfig(options.kubeconfig) // one that cannot work replaces none that does
   const self = compiledExecutable()
   const config = loadConfig(existsSync(at(CONFIG)) ? { config: at(CONFIG) } : {})
+  const hidden = hiddenPaths(config)
+  if (hidden.length > 0) throw problemsError(at(CONFIG), hidden)
   done('executable', at(EXECUTABLE), copyWhole(self, at(EXECUTABLE), 0o755))
   if (options.kubeconfig !== undefined)
     done(
@@ -80,7 +82,13 @@ function install(options: InstallOptions): void {
   const units = unitsFor(config)
   const known = units.filter(({ path }) => existsSync(at(path))).map(({ path }) => path)
   for (const { path, text } of units) done('unit', at(path), writeIfDifferent(at(path), text, 0o644))
-  if (options.root !== '/' || !options.start) return
+  if (options.root !== '/' || !options.start) {
+    const how = options.root === '/' ? 'enable --now' : `--root=${options.root} enable`
+    process.stdout.write(
+      `nothing was started; to do that: systemctl ${how} ${UNITS.map(path => basename(path, '.service')).join(' ')}\n`,
+    )
+    return
+  }
   if (!hasSystemd()) {
     process.stdout.write(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
     return
@@ -244,7 +252,10 @@ function requireRoot(root: string, command: string): void {
 
 /** Whether systemd starts a unit at boot (systemctl(1), is-enabled). */
 function isEnabled(unit: string): boolean {
-  const { exitCode } = Bun.spawnSync(['systemctl', 'is-enabled', basename(unit)], { stdout: 'ignore', stderr: 'ignore' })
+  const { exitCode } = Bun.spawnSync(['systemctl', 'is-enabled', basename(unit)], {
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
   return exitCode === 0
 }
 

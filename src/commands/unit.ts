@@ -1,11 +1,13 @@
 /**
  * The systemd units as they are installed: those of config/, and where the configuration names other folders than they know, these too, for
- * everything else is read-only to the services. Pure.
+ * everything else is read-only to the services, and some of it hidden from them. Pure.
  */
 
+import { isAbsolute, resolve } from 'node:path'
 import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
 import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
 import type { Config } from '../config.ts'
+import type { Problem } from '../lib/errors.ts'
 import { CNI_UNIT, NODE_UNIT, STATE_DIRECTORY } from './installed-files.ts'
 
 export interface Unit {
@@ -18,7 +20,23 @@ export interface Unit {
 const WRITABLE = 'ReadWritePaths=/proc/sys/net'
 const CONF_DIR = '/etc/cni/net.d'
 
+/** Where the services have an empty folder, or one of their own, in the place of the machine's (ProtectHome and PrivateTmp). */
+const HIDDEN: readonly string[] = ['/home', '/root', '/run/user', '/tmp', '/var/tmp']
+
 type Folders = Pick<Config, 'state' | 'cni'>
+
+/** The paths of a configuration that the services cannot work with, as the units are. */
+export function hiddenPaths(config: Folders & Pick<Config, 'kubeconfig'>): Problem[] {
+  const { state, cni, kubeconfig } = config
+  const paths = { state, 'cni.confDir': cni.confDir, 'cni.binDir': cni.binDir, ...(kubeconfig && { kubeconfig }) }
+  return Object.entries(paths).flatMap(([path, named]): Problem[] => {
+    if (!isAbsolute(named)) return [{ path, message: `${named} is nowhere for a service: begin it with /` }]
+    const hidden = HIDDEN.find(folder => `${resolve(named)}/`.startsWith(`${folder}/`))
+    return hidden === undefined
+      ? []
+      : [{ path, message: `the services see nothing of ${hidden}: name a place outside of it` }]
+  })
+}
 
 /** The folders that the services write and the shipped units do not name. */
 export function foldersToOpen(config: Folders): string[] {

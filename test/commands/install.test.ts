@@ -78,6 +78,27 @@ test('the unit lets the service write the folders that its configuration names',
   expect([join(root, 'srv/100% "state"'), join(root, 'srv/net.d')].every(folder => existsSync(folder))).toBe(true)
 })
 
+test('a configuration that names what is hidden from the services is refused before anything is done', () => {
+  const { root } = machine('with-hidden-folders')
+  mkdirSync(join(root, 'etc/terway-edge'), { recursive: true })
+  const file = join(root, 'etc/terway-edge/config.yaml')
+  const cni = { confDir: 'net.d', binDir: '/var/tmp/../tmp/bin' }
+  writeFileSync(file, JSON.stringify({ state: '/tmp/te', kubeconfig: '/root/.kube/config', cni }))
+  const refused = run([executable, 'install', '--root', root, '--no-start'], { mayFail: true })
+  expect(refused.status).toBe(2)
+  const outside = (folder: string) => `the services see nothing of ${folder}: name a place outside of it`
+  expect(refused.stderr.trim().split('\n').slice(1)).toEqual([
+    `  state: ${outside('/tmp')}`,
+    '  cni.confDir: net.d is nowhere for a service: begin it with /',
+    `  cni.binDir: ${outside('/var/tmp')}`,
+    `  kubeconfig: ${outside('/root')}`,
+  ])
+  expect(existsSync(join(root, 'usr'))).toBe(false)
+  writeFileSync(file, JSON.stringify({ state: '/tmpfs/te', kubeconfig: '/homely/config' }))
+  const { stdout } = run([executable, 'install', '--root', root, '--no-start'])
+  expect(stdout).toContain(`systemctl --root=${root} enable terway-edge terway-edge-cni\n`)
+})
+
 test("the loopback of the CNI project's package stays", () => {
   const { root, plugin } = machine('with-plugins')
   mkdirSync(join(root, 'opt/cni/bin'), { recursive: true })
