@@ -51,17 +51,29 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
     // a node that is itself the gateway has nobody to hand its packets to but its own default gateway
     if (gateway !== undefined && !network.ownAddresses.includes(gateway)) named.set(gateway, name)
   }
-  const all = [...named.keys()].map(gateway => ({ gateway, interface: network.onLink.get(gateway) }))
-  const usable = all.flatMap(({ gateway, interface: via }) => (via === undefined ? [] : [{ gateway, interface: via }]))
+  const all = [...named.keys()].map(gateway => wayTo(gateway, network.onLink, network.defaultGateways[family]))
+  const usable = all.filter(hop => hop.interface !== undefined)
   const problems = all
     .filter(hop => hop.interface === undefined)
     .map(({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} is not on-link at this node`)
   // when none is usable they stand all the same: the kernel will refuse, and the routes show as failed instead of vanishing
-  const nextHops = usable.length > 0 ? usable : all.map(({ gateway }) => ({ gateway }))
+  const nextHops = usable.length > 0 ? usable : all
   return {
     named: { nextHops: sorted(nextHops), problems },
     default: { nextHops: sorted(network.defaultGateways[family]), problems: [] },
   }
+}
+
+/** Without an interface where there is no way. A default route may lead to a gateway that no address makes on-link (`onlink`, for a /32). */
+function wayTo(
+  gateway: string,
+  onLink: ReadonlyMap<string, number>,
+  byDefault: readonly NextHop[],
+): NextHop & { readonly gateway: string } {
+  const via = onLink.get(gateway)
+  if (via !== undefined) return { gateway, interface: via }
+  const hop = byDefault.find(other => other.onlink === true && other.gateway === gateway)
+  return hop?.interface === undefined ? { gateway } : { gateway, interface: hop.interface, onlink: true }
 }
 
 function gatewayOf(spec: BGPPeer['spec'], family: Family, onLink: ReadonlyMap<string, number>): string | undefined {

@@ -155,6 +155,19 @@ describe('gateways', () => {
     expect(problems).toHaveLength(2)
   })
 
+  test('one that the default route has as on-link, whatever the addresses say, is taken in the same way', () => {
+    const onlink = { gateway: '172.16.0.254', interface: 2, onlink: true, weight: 3 }
+    const peers = [bgpPeer('a', { peerIP: '172.16.0.1', gateway: '172.16.0.254' })]
+    const network = {
+      onLink: new Map<string, number>(),
+      ownAddresses: [],
+      defaultGateways: { ipv4: [onlink], ipv6: [] },
+    }
+    const routing = desiredRoutes({ self: 'edge-1', view: { entries, peers }, network })
+    expect(routing?.problems).toEqual([])
+    expect(routing?.routes.at(-1)?.nextHops).toEqual([{ gateway: '172.16.0.254', interface: 2, onlink: true }])
+  })
+
   test('a node that is itself the gateway uses its default gateway', () => {
     const { routes } = decide({
       entries,

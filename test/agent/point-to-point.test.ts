@@ -153,3 +153,16 @@ rooted('the peer of the link is on-link; what lies behind it is not', async site
   )
   await site.routesToBe(['10.0.2.0/24 via 172.20.0.2 dev ppp0', ...BY_DEVICE])
 })
+
+rooted('a gateway that only its route makes on-link, as of an address alone (/32), may be named', async site => {
+  const { network, node } = site
+  network.ip(node, '-4 addr flush dev ppp0')
+  network.ip(node, 'addr add 172.20.0.1/32 dev ppp0')
+  network.ip(node, 'route add default via 172.20.0.254 dev ppp0 onlink')
+  const entries = ENTRIES.map(one => ({ ...one, peers: one.node === 'edge' ? ['lan'] : [] }))
+  const agent = site.start(new PlainView(entries, [bgpPeer('lan', { peerIP: '192.0.2.1', gateway: '172.20.0.254' })]))
+  const routes = ['10.0.9.0/24 via 172.20.0.254 dev ppp0 onlink', ...BY_DEVICE.slice(1)]
+  await site.routesToBe(routes)
+  expect(agent.problems).toEqual([])
+  await eventually('pings', () => site.pings(node, '10.0.1.5', '10.0.9.5'))
+})
