@@ -27,7 +27,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./cni/command.ts')).cniCommand,
   },
   'cni-server': {
-    summary: "does the plugin's work from a process that is warm: what the second service runs",
+    summary: "does the plugin's work from a process that is warm: what the service terway-edge-cni runs",
     load: async () => (await import('./commands/cni-server.ts')).cniServerCommand,
   },
   status: {

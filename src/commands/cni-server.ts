@@ -12,7 +12,7 @@ import { notifyService, requireCapabilities, untilSignal } from './service.ts'
 export function cniServerCommand(args: string[]): Promise<number> {
   const program = createProgram(
     'cni-server',
-    'Does the work of the CNI plugin, which asks it where it runs: pods start some milliseconds sooner.',
+    'Does the work of the CNI plugin, which asks it where it runs: pods start some milliseconds sooner. Without it each call of the plugin does its work itself.',
     ['terway-edge cni-server --config /etc/terway-edge/config.yaml'],
   )
     .option('--config <file>', 'the configuration file (default: /etc/terway-edge/config.yaml if it is there)')
