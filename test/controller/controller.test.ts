@@ -10,8 +10,9 @@ import { createEventRecorder } from '../../src/kube/event-recorder.ts'
 import { loadKubeconfig } from '../../src/kube/kubeconfig.ts'
 import { BGP_PEERS, type KubeObject, NODES, type Node, ROUTE_SLICES } from '../../src/kube/resources.ts'
 import type { RouteSlice } from '../../src/kube/route-slice.ts'
+import { speakerPatch } from '../../src/kube/speaker-entry.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { silentLog } from '../../src/lib/log.ts'
+import { type Log, silentLog } from '../../src/lib/log.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
@@ -21,6 +22,15 @@ const SECONDS = 1000
 let server: TestApiServer
 let admin: KubeApi
 let open: { close(): unknown }[] = []
+/** What the controllers log, at info and above. */
+const said: string[] = []
+const log: Log = {
+  debug: () => {},
+  info: ({ node = '' }, phrase) => said.push(`info: ${phrase} ${node}`.trim()),
+  warn: ({ node = '' }, phrase) => said.push(`warn: ${phrase} ${node}`.trim()),
+  error: ({ node = '' }, phrase) => said.push(`error: ${phrase} ${node}`.trim()),
+  child: () => log,
+}
 
 beforeAll(async () => {
   if (missing(['KUBEBUILDER_ASSETS']).length > 0) return
@@ -81,7 +91,7 @@ function start(user: string, identity: string, config: Partial<ControllerConfig>
     api,
     events,
     clock: systemClock,
-    log: silentLog,
+    log,
     identity,
     config: { ...CONFIG, ...config },
   })
@@ -336,6 +346,30 @@ withApi(
     expect(wide()).toBe('1/1 2')
     await admin.mergePatch(BGP_PEERS, 'peer', { spec: { localSpeakers: ['node-1', 'node-2'] } })
     await eventually('counted as not reported', () => wide() === '1/2 2')
+    const tookAway = (node: string) =>
+      said.filter(line => line === `info: took away the entry of a speaker that left ${node}`)
+    expect(tookAway('node-2')).toHaveLength(1)
+
+    const strange = speakerPatch(
+      { name: 'peer' },
+      {
+        node: 'stranger',
+        state: 'Established',
+        since: '2026-01-01T00:00:00Z',
+        advertisedPrefixes: 0,
+        receivedPrefixes: 0,
+        flaps: 0,
+      },
+    )
+    await admin.apply(BGP_PEERS, strange, { fieldManager: 'somebody', force: true, subresource: 'status' })
+    const passes = ['Unknown', 'True', 'Unknown', 'True'] as const
+    for (const ready of passes) {
+      await setReady('node-2', ready)
+      await eventually('a pass', () => established().startsWith(ready === 'True' ? 'False|' : 'Unknown|'))
+    }
+    expect(entriesOf()).toContain('stranger') // written by somebody under another name, so theirs to take away
+    expect(tookAway('stranger')).toEqual([])
+    expect(said.filter(line => line.endsWith('stranger'))).toHaveLength(1)
   },
   60 * SECONDS,
 )
