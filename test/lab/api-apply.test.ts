@@ -67,6 +67,17 @@ describe('server-side apply', () => {
     expect(applied(one, 'a', { x: 1 }).status).toEqual({ x: 1 })
   })
 
+  test('who applied an empty field and then something in it takes nothing away that others have there', () => {
+    const others = applied(undefined, 'b', { speakers: [{ node: 'b', state: 'Idle' }] })
+    const drained = applied(applied(others, 'a', { speakers: [{ node: 'a', state: 'Idle' }] }), 'a', {})
+    const back = applied(drained, 'a', { speakers: [{ node: 'a', state: 'Idle' }] })
+    expect(at(back, 'status', 'speakers')).toEqual([
+      { node: 'b', state: 'Idle' },
+      { node: 'a', state: 'Idle' },
+    ])
+    expect(applied(back, 'a', {}).status).toEqual({ speakers: [{ node: 'b', state: 'Idle' }] })
+  })
+
   test("another manager's value is a conflict that names the field, or is taken by force", () => {
     const one = applied(undefined, 'a', { x: 1, speakers: [{ node: 'a', state: 'Idle' }] })
     const refused = apply(one, 'b', { x: 2, speakers: [{ node: 'a', state: 'Idle' }] })

@@ -41,6 +41,12 @@ export function difference(a: FieldTree, b: FieldTree): FieldTree {
   return combine(a, b, { member: a.member && !b.member, child: key => difference(childOf(a, key), childOf(b, key)) })
 }
 
+/** `tree` without the places that something of `others` is in: a field cannot go while what it holds stays. */
+export function withoutHolders(tree: FieldTree, others: FieldTree): FieldTree {
+  const child = (key: string) => withoutHolders(childOf(tree, key), childOf(others, key))
+  return combine(tree, NO_FIELDS, { member: tree.member && isEmpty(others), child })
+}
+
 export function intersection(a: FieldTree, b: FieldTree): FieldTree {
   return combine(a, b, { member: a.member && b.member, child: key => intersection(childOf(a, key), childOf(b, key)) })
 }

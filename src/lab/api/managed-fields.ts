@@ -19,6 +19,7 @@ import {
   NO_FIELDS,
   removeFields,
   union,
+  withoutHolders,
 } from './field-tree.ts'
 import { equal, isObject, type Json, type JsonObject, listAt, objectAt, textAt, withMetadata } from './json.ts'
 import type { Shape } from './shape.ts'
@@ -127,7 +128,7 @@ export function serverSideApply({ live, applied, writer, force, shape }: ApplyWi
   const mine = list.find(owner => same(owner, writer))?.fields ?? NO_FIELDS
   const others = list.filter(owner => !same(owner, writer))
   const ownedByOthers = others.reduce((sum, owner) => union(sum, owner.fields), NO_FIELDS)
-  const abandoned = difference(difference(mine, wanted), ownedByOthers)
+  const abandoned = withoutHolders(difference(mine, wanted), union(wanted, ownedByOthers))
 
   const base: JsonObject = live ?? {
     apiVersion: applied.apiVersion ?? '',
