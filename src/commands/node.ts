@@ -77,9 +77,10 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
         ? (['CAP_NET_BIND_SERVICE'] as const)
         : []),
     ])
-    const release = claimStateFolder(config.state)
+    const log = createLog(config.logLevel)
+    const release = claimStateFolder(config.state, { clock: systemClock, log })
     try {
-      await serve({ config, credentials, kubeconfig, parts })
+      await serve({ config, credentials, kubeconfig, log, parts })
     } finally {
       release()
     }
@@ -91,17 +92,17 @@ interface Serve {
   readonly config: Config
   readonly credentials: ReturnType<typeof readStatusCredentials>
   readonly kubeconfig: ReturnType<typeof loadKubeconfig>
+  readonly log: Log
   readonly parts: Parts
 }
 
-async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise<void> {
+async function serve({ config, credentials, kubeconfig, log, parts }: Serve): Promise<void> {
   const clock = systemClock
-  const log = createLog(config.logLevel)
   const startedAt = clock.now()
   const { version } = versionInfo()
   const self = config.node
   const drainedFile = join(config.state, 'drained')
-  removeFile(drainedFile)
+  forgetDrain(drainedFile, log)
 
   const listeners = new Set<() => void>()
   const changed = () => {
@@ -222,6 +223,15 @@ async function serve({ config, credentials, kubeconfig, parts }: Serve): Promise
   const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)
+}
+
+/** A disk that cannot be written any more must not keep a node from its network. */
+function forgetDrain(file: string, log: Log): void {
+  try {
+    removeFile(file)
+  } catch (error) {
+    log.warn({ file, detail: errorText(error) }, 'that this node was drained once cannot be forgotten')
+  }
 }
 
 /** Says to `terway-edge drain` that it is done. A process that ended over this would be started again, and announce again. */

@@ -2,14 +2,16 @@
  * What a long-running subcommand shares: the notification of systemd, waiting for a signal, the file that names the process, and the
  * checks before anything is touched. Starts and ends no part by itself.
  */
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environment } from '../config.ts'
-import { errorText, UserError } from '../lib/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, removeFile, removeLeftovers, writeFileWhole } from '../lib/files.ts'
 import { AF, close, SOCK, sendTo, socket } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
+import { Loop } from '../lib/loop.ts'
 
 /** Linux capabilities (linux/capability.h). */
 const CAPABILITIES = { CAP_NET_BIND_SERVICE: 10, CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21 } as const
@@ -97,29 +99,48 @@ export function runningProcess(stateDir: string): Running | undefined {
   }
 }
 
-/** Claims the state folder for this process; a second one on the same folder is refused. Returns how to give it back. */
-export function claimStateFolder(stateDir: string): () => void {
+/**
+ * Claims the state folder for this process; a second one on the same folder is refused. Returns how to give it back. It is the lock that
+ * claims: a folder that was in use and can be written no more (its disk is full, its file system became read-only) is claimed too, for a node
+ * must start from what it holds; who has it is written there as soon as that can be.
+ */
+export function claimStateFolder(stateDir: string, { clock, log }: { clock: Clock; log: Log }): () => void {
+  const lock = lockFolder(stateDir)
+  const sign = new Loop({
+    clock,
+    run: () => signFolder(stateDir),
+    onError: () => {}, // it was told the first time
+  })
   try {
-    const lock = lockFolder(stateDir)
-    writeFileWhole(
-      join(stateDir, FILE),
-      `${JSON.stringify({ pid: process.pid, startTicks: startTicksOf(process.pid) })}\n`,
+    signFolder(stateDir)
+  } catch (error) {
+    log.error(
+      { file: stateDir, reason: errorText(error) },
+      'the state folder cannot be written; starting from what it holds',
     )
-    removeLeftovers(stateDir)
-    return () => {
-      removeFile(join(stateDir, FILE))
-      closeSync(lock)
-    }
-  } catch (cause) {
-    if (cause instanceof UserError) throw cause
-    throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
+    sign.wake()
   }
+  return () => {
+    void sign.close()
+    try {
+      removeFile(join(stateDir, FILE))
+    } catch {
+      // it names a process that has ended, which says the same
+    }
+    closeSync(lock)
+  }
+}
+
+/** Writes who works with the folder. */
+function signFolder(stateDir: string): void {
+  const running: Running = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' }
+  writeFileWhole(join(stateDir, FILE), `${JSON.stringify(running)}\n`)
+  removeLeftovers(stateDir)
 }
 
 /** The open lock file; it is not handed on to programs that this process runs. Throws when another process has it. */
 function lockFolder(stateDir: string): number {
-  mkdirSync(stateDir, { recursive: true, mode: 0o755 })
-  const lock = openSync(join(stateDir, LOCK_FILE), 'a', 0o600)
+  const lock = openLock(stateDir)
   try {
     for (let waited = 0; !tryLock(lock, CLAIM_PAUSE_MILLISECONDS); waited += CLAIM_PAUSE_MILLISECONDS) {
       const other = runningProcess(stateDir)
@@ -133,6 +154,18 @@ function lockFolder(stateDir: string): number {
   } catch (error) {
     closeSync(lock)
     throw error
+  }
+}
+
+/** For flock(2) it need not be open for writing. */
+function openLock(stateDir: string): number {
+  const path = join(stateDir, LOCK_FILE)
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o755 })
+    return openSync(path, 'a', 0o600)
+  } catch (cause) {
+    if (errorCode(cause) === 'EROFS' && existsSync(path)) return openSync(path, 'r')
+    throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
   }
 }
 

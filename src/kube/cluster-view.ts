@@ -5,7 +5,7 @@
  * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view as it was. A BGPPeer whose new
  * spec cannot work keeps its last good one here.
  */
-import type { Clock } from '../lib/clock.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -61,6 +61,9 @@ export function createClusterViewSource(options: ClusterViewOptions): ClusterVie
   return new Source(options)
 }
 
+/** How long after a state could not be stored it is tried again, if nothing changes meanwhile. */
+const STORE_AGAIN_MILLISECONDS = 30_000
+
 class Source implements ClusterViewSource {
   readonly #options: ClusterViewOptions
   readonly #slices: Cache<RouteSlice> | undefined
@@ -75,6 +78,7 @@ class Source implements ClusterViewSource {
   #identity = ''
   #problems = ''
   #storing: 'well' | 'failing' = 'well'
+  #cancelStoring: Cancel = () => {}
 
   constructor(options: ClusterViewOptions) {
     this.#options = options
@@ -110,6 +114,7 @@ class Source implements ClusterViewSource {
   }
   close(): void {
     this.#listeners.clear()
+    this.#cancelStoring()
     for (const cache of [this.#slices, this.#peers, ...this.#secrets.values()]) cache?.close()
   }
 
@@ -192,15 +197,18 @@ class Source implements ClusterViewSource {
     }
   }
 
-  /** Only changes are written: the disk of an edge node is a small flash chip. */
+  /** Only changes are written: the disk of an edge node is a small flash chip. What could not be is tried until it can. */
   #store(text: string): void {
-    const { stateDir, log } = this.#options
+    const { stateDir, clock, log } = this.#options
+    this.#cancelStoring()
     if (text === this.#stored) return
     try {
       storeClusterState(stateDir, text)
       this.#stored = text
+      if (this.#storing === 'failing') log.info({ file: stateDir }, 'the cluster state is stored again')
       this.#storing = 'well'
     } catch (error) {
+      this.#cancelStoring = clock.after(STORE_AGAIN_MILLISECONDS, () => this.#store(text))
       if (this.#storing === 'well') {
         log.error(
           { file: stateDir, reason: errorText(error) },

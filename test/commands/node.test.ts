@@ -3,6 +3,7 @@ import { afterAll, expect } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runningProcess } from '../../src/commands/service.ts'
 import { encodeClusterState } from '../../src/kube/cluster-state.ts'
 import type { Snapshot } from '../../src/status/snapshot.ts'
 import { bgpPeer, entry } from '../agent/cluster.ts'
@@ -18,7 +19,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-function nodeIn(namespace: string): { child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>; lines: string[] } {
+function nodeIn(
+  namespace: string,
+  stateDir = state,
+): { child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>; lines: string[] } {
   const config = join(folder, 'config.yaml')
   writeFileSync(config, JSON.stringify({ cni: { confDir: join(folder, 'net.d'), binDir: join(folder, 'bin') } }))
   const kubeconfig = join(folder, 'kubeconfig')
@@ -33,7 +37,7 @@ function nodeIn(namespace: string): { child: Bun.Subprocess<'ignore', 'ignore', 
       'current-context': 'x',
     }),
   )
-  const words = ['node', '--config', config, '--kubeconfig', kubeconfig, '--state', state, '--node', 'edge-1']
+  const words = ['node', '--config', config, '--kubeconfig', kubeconfig, '--state', stateDir, '--node', 'edge-1']
   const child = Bun.spawn(
     ['ip', 'netns', 'exec', namespace, process.execPath, 'src/main.ts', ...words, '--status-listen', '127.0.0.1:9179'],
     { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
@@ -88,6 +92,43 @@ rooted(
       child.kill('SIGTERM')
     }
     expect(await child.exited).toBe(0)
+  },
+  60_000,
+)
+
+rooted(
+  'on a full disk, and on one that became read-only, it starts from what the state folder holds',
+  async () => {
+    const disk = join(folder, 'disk')
+    mkdirSync(disk)
+    const mount = (...words: string[]) => expect(Bun.spawnSync(['mount', ...words, disk]).exitCode).toBe(0)
+    mount('-t', 'tmpfs', '-o', 'size=256k', 'tmpfs')
+    const namespace = network.namespace('disk')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    network.ip(namespace, 'link set lo up')
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    writeFileSync(join(disk, 'cluster.json'), encodeClusterState({ slices, peers: new Map(), passwords: new Map() }))
+    writeFileSync(join(disk, 'lock'), '') // of the process before
+    const routes = () => network.ip(namespace, 'route show proto 187').trim()
+    try {
+      Bun.spawnSync(['dd', 'if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=4k'])
+      const full = nodeIn(namespace, disk)
+      await eventually('its routes are there', () => routes() === 'unreachable 10.0.1.0/25')
+      expect(full.lines.join('\n')).toContain('the state folder cannot be written; starting from what it holds')
+      rmSync(join(disk, 'fill'))
+      await eventually('it says that it runs', () => runningProcess(disk) !== undefined)
+      full.child.kill('SIGTERM')
+      expect(await full.child.exited).toBe(0)
+
+      network.ip(namespace, 'route flush proto 187')
+      mount('-o', 'remount,ro')
+      const readOnly = nodeIn(namespace, disk)
+      await eventually('its routes are there again', () => routes() === 'unreachable 10.0.1.0/25')
+      readOnly.child.kill('SIGTERM')
+      expect(await readOnly.child.exited).toBe(0)
+    } finally {
+      Bun.spawnSync(['umount', '--lazy', disk])
+    }
   },
   60_000,
 )

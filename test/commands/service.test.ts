@@ -1,21 +1,26 @@
 import { afterAll, expect, test } from 'bun:test'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { claimStateFolder, runningProcess } from '../../src/commands/service.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { eventually } from '../support/namespaces.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-service-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const claimFolder = (state: string) => claimStateFolder(state, { clock: systemClock, log: silentLog })
+
 test('a state folder belongs to one living process', async () => {
   const state = join(folder, 'claimed')
-  const release = claimStateFolder(state)
+  const release = claimFolder(state)
   expect(runningProcess(state)?.pid).toBe(process.pid)
   const other = Bun.spawn(
     [
       process.execPath,
       '-e',
-      `(await import(${JSON.stringify(join(import.meta.dir, '../../src/commands/service.ts'))})).claimStateFolder(${JSON.stringify(state)})`,
+      `(await import(${JSON.stringify(join(import.meta.dir, '../../src/commands/service.ts'))})).claimStateFolder(${JSON.stringify(state)}, {})`,
     ],
     {
       stdout: 'pipe',
@@ -30,7 +35,7 @@ test('a state folder belongs to one living process', async () => {
 
 test('a process of the same number that started at another time is not ours', () => {
   const state = join(folder, 'stale')
-  const release = claimStateFolder(state)
+  const release = claimFolder(state)
   const file = join(state, 'process.json')
   const claim: { pid: number; startTicks: string } = JSON.parse(readFileSync(file, 'utf8'))
   writeFileSync(file, JSON.stringify({ ...claim, startTicks: '1' }))
@@ -38,7 +43,7 @@ test('a process of the same number that started at another time is not ours', ()
   writeFileSync(file, 'half a fi')
   expect(runningProcess(state)).toBeUndefined()
   release()
-  claimStateFolder(state)()
+  claimFolder(state)()
 })
 
 /** A process that claims `state` and says `mine`, or why it cannot; it then waits for the end of its input. */
@@ -47,7 +52,7 @@ function claimant(state: string) {
   const script = `
     const { claimStateFolder } = await import(${service})
     await Bun.stdin.stream().getReader().read() // the word to start
-    try { claimStateFolder(${JSON.stringify(state)}); console.log('mine') } catch (error) { console.log(error.message) }
+    try { claimStateFolder(${JSON.stringify(state)}, {}); console.log('mine') } catch (error) { console.log(error.message) }
     Bun.spawn(['sleep', '5'], { stdio: ['ignore', 'ignore', 'ignore'] }) // inherits nothing
     await new Promise(() => setInterval(() => {}, 1000))`
   const child = Bun.spawn([process.execPath, '-e', script], { stdin: 'pipe', stdout: 'pipe', stderr: 'inherit' })
@@ -80,10 +85,22 @@ test('of processes that claim a folder at the same instant one has it, and the o
     } finally {
       await Promise.all(claimants.map(one => one.kill()))
     }
-    claimStateFolder(state)()
+    claimFolder(state)()
   }
 }, 60_000)
 
 test('a state folder that cannot be written is named', () => {
-  expect(() => claimStateFolder('/proc/nowhere')).toThrow('the state folder /proc/nowhere cannot be written')
+  expect(() => claimFolder('/proc/nowhere')).toThrow('the state folder /proc/nowhere cannot be written')
+})
+
+test('a folder in use that cannot be written now is claimed, and says by whom as soon as it can', async () => {
+  const state = join(folder, 'unwritable')
+  claimFolder(state)()
+  mkdirSync(join(state, 'process.json', 'in the way'), { recursive: true })
+  const release = claimFolder(state)
+  rmSync(join(state, 'process.json'), { recursive: true })
+  expect(runningProcess(state)).toBeUndefined()
+  await eventually('it says by whom', () => runningProcess(state)?.pid === process.pid)
+  release()
+  expect(runningProcess(state)).toBeUndefined()
 })
