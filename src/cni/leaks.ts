@@ -1,6 +1,6 @@
 /**
  * Addresses that nobody will give back: of pods of a former boot, and of pods whose namespace is gone without a DEL. The node process
- * frees them when it starts; while it runs, GC of the runtime does. A pod whose ADD is under way has its namespace and is left alone.
+ * frees them when it starts and every few minutes; GC of the runtime does too. A pod whose ADD is under way has its namespace and is left alone.
  */
 import { existsSync } from 'node:fs'
 import { interfaceIndex } from '../lib/libc.ts'
@@ -15,20 +15,30 @@ export interface Present {
   readonly link: (name: string) => boolean
 }
 
-/** Frees what leaked, in the network namespace of the caller, and returns it for the log. Throws `StoreError`. */
-export function freeLeaks(stateDir: string): readonly AttachmentRecord[] {
+/** The attempts that leaked, in the network namespace of the caller. Throws `StoreError`. */
+export function leakedAttempts(stateDir: string): ReadonlySet<string> {
+  return new Set(leaksOf(new AddressStore(stateDir).read(), presentNow()).map(({ attempt }) => attempt))
+}
+
+/**
+ * Frees what leaked, in the network namespace of the caller, and returns it for the log; of attempts that may be under way in another process
+ * only those of `among`, which were leaks a while ago. Throws `StoreError`.
+ */
+export function freeLeaks(stateDir: string, among?: ReadonlySet<string>): readonly AttachmentRecord[] {
   const store = new AddressStore(stateDir)
-  const present: Present = {
-    bootId: currentBootId(),
-    path: existsSync,
-    link: name => interfaceIndex(name) !== undefined,
-  }
-  if (leaksOf(store.read(), present).length === 0) return []
+  const present = presentNow()
+  const leaksIn = (attachments: Attachments) =>
+    leaksOf(attachments, present).filter(({ attempt }) => among?.has(attempt) ?? true)
+  if (leaksIn(store.read()).length === 0) return []
   return store.update(attachments => {
-    const leaked = leaksOf(attachments, present)
+    const leaked = leaksIn(attachments)
     const left = leaked.reduce((rest, { attempt }) => withoutAttempt(rest, attempt), attachments)
     return leaked.length === 0 ? { result: leaked } : { attachments: left, result: leaked }
   })
+}
+
+function presentNow(): Present {
+  return { bootId: currentBootId(), path: existsSync, link: name => interfaceIndex(name) !== undefined }
 }
 
 /**

@@ -3,7 +3,7 @@
  * record that names them, so that an address is free only when nothing bears it. Only what is ours by record, or by the alias of a link, is
  * ever removed.
  */
-import { errorText } from '../lib/errors.ts'
+import { errorText, isUnwritable } from '../lib/errors.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { mtuOf, unusablePodCIDRs } from './add.ts'
 import { familiesOf } from './address-pool.ts'
@@ -34,7 +34,19 @@ export function del(request: DetachRequest, store: AddressStore): undefined {
   // The same interface of the same container in another network: a runtime undoes a list that never got this far.
   if (record !== undefined && record.network !== config.name) return
   removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
-  if (record !== undefined) release(store, [record.attempt])
+  if (record !== undefined) releaseIfWritable(store, record.attempt)
+}
+
+/**
+ * A runtime that cannot take a pod down cannot free a full disk either. So the record may stay there, and the address with it, until the node
+ * process sees that nothing bears it any more (leaks.ts).
+ */
+function releaseIfWritable(store: AddressStore, attempt: string): void {
+  try {
+    release(store, [attempt])
+  } catch (error) {
+    if (!isUnwritable(error)) throw error
+  }
 }
 
 /** Throws `StoreError`, `NetlinkError`. */

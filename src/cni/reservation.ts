@@ -73,7 +73,7 @@ function noFreeAddress(podCIDRs: readonly string[], capacity: bigint): Failure {
   return failure(
     CNI_ERROR.noFreeAddress,
     `all ${capacity} addresses of ${podCIDRs.join(', ')} are in use`,
-    'remove pods from this node or lower the pods per node of kubelet (--max-pods); leaked addresses are freed when the node agent restarts',
+    'remove pods from this node or lower the pods per node of kubelet (--max-pods); the node agent frees leaked addresses every few minutes',
   )
 }
 

@@ -9,7 +9,7 @@ import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
 import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
-import { freeLeaks } from '../cni/leaks.ts'
+import { freeLeaks, leakedAttempts } from '../cni/leaks.ts'
 import { type Readiness, writeReadiness } from '../cni/readiness.ts'
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { createKubeApi } from '../kube/client.ts'
@@ -180,7 +180,9 @@ async function serve({ config, credentials, kubeconfig, log, parts }: Serve): Pr
     })
     parting.defer(() => firewall.close())
     agent = startAgent({ config, view, firewall, log })
-    freeAddresses(config.state, log.child({ room: 'cni' }))
+    const freeing = freeingAddresses(config.state, log.child({ room: 'cni' }))
+    freeing.wake()
+    parting.defer(() => freeing.close())
     const telling = readinessForPlugin(config.state, { agent, log })
     telling.wake()
     parting.defer(() => telling.close())
@@ -252,15 +254,27 @@ function countPods(stateDir: string): number | undefined {
   }
 }
 
-/** Frees the addresses that no runtime will give back. */
-function freeAddresses(stateDir: string, log: Log): void {
-  try {
-    for (const { containerId, addresses } of freeLeaks(stateDir)) {
-      log.info({ name: containerId, address: addresses.join(' ') }, 'address freed: its pod is gone')
-    }
-  } catch (error) {
-    log.warn({ detail: errorText(error) }, 'the addresses of pods cannot be read')
-  }
+const FREE_ADDRESSES_MILLISECONDS = 300_000
+
+/** Frees the addresses that no runtime will give back: at once what the last process left, later what was a leak the time before. */
+function freeingAddresses(stateDir: string, log: Log): Loop {
+  let before: ReadonlySet<string> | undefined
+  let failing = false
+  return new Loop({
+    clock: systemClock,
+    everyMilliseconds: FREE_ADDRESSES_MILLISECONDS,
+    run: () => {
+      for (const { containerId, addresses } of freeLeaks(stateDir, before)) {
+        log.info({ name: containerId, address: addresses.join(' ') }, 'address freed: its pod is gone')
+      }
+      before = leakedAttempts(stateDir)
+      failing = false
+    },
+    onError: error => {
+      if (!failing) log.warn({ detail: errorText(error) }, 'the addresses of pods cannot be read or freed')
+      failing = true
+    },
+  })
 }
 
 /** Says to the CNI plugin whether pods can be served; writes only what changed, and tries until it could. */

@@ -40,3 +40,9 @@ export function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
+
+/** Whether anything in the chain of causes says that a disk takes no data: it is full, over its quota, or read-only. */
+export function isUnwritable(error: unknown): boolean {
+  if (['ENOSPC', 'EDQUOT', 'EROFS'].includes(errorCode(error) ?? '')) return true
+  return error instanceof Error && error.cause !== undefined && isUnwritable(error.cause)
+}

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect } from 'bun:test'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freeLeaks } from '../../src/cni/leaks.ts'
+import { freeLeaks, leakedAttempts } from '../../src/cni/leaks.ts'
 import { removePodLinks } from '../../src/cni/leave.ts'
 import { writeReadiness } from '../../src/cni/readiness.ts'
 import { vethNames } from '../../src/cni/veth-names.ts'
@@ -445,6 +445,37 @@ describe('the other operations', () => {
     expect(await node.call({ command: 'GC' })).toMatchObject({ status: 1, json: { code: 7 } })
     expect(await node.records()).toHaveLength(2)
   })
+
+  testRoot(
+    'DEL on a disk that takes nothing takes the pod down; its address is freed when the disk takes that',
+    async () => {
+      node = new CniNode([V4])
+      const mount = (...words: string[]) => expect(Bun.spawnSync(['mount', ...words, node.stateDir]).exitCode).toBe(0)
+      mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs')
+      try {
+        const [a, b] = [node.pod('a'), node.pod('b')]
+        await add('a', a.path)
+        await add('b', b.path)
+        const del = (containerId: string) => node.call({ command: 'DEL', containerId })
+        Bun.spawnSync(['dd', 'if=/dev/zero', `of=${join(node.stateDir, 'fill')}`, 'bs=4k'])
+        expect(await del('a')).toMatchObject({ status: 0, stdout: '' })
+        mount('-o', 'remount,ro')
+        expect(await del('b')).toMatchObject({ status: 0, stdout: '' })
+        expect(node.hostLinks()).toEqual([])
+        mount('-o', 'remount,rw')
+        rmSync(join(node.stateDir, 'fill'))
+        expect(addressesOf(await add('c', node.pod('c').path))).toEqual(['10.0.1.3']) // no address is given twice
+        for (const pod of [a, b]) node.network.exec(node.namespace, ['ip', 'netns', 'del', pod.namespace])
+        const here = <T>(action: () => T) => inNetworkNamespace(node.network.path(node.namespace), action)
+        expect(here(() => freeLeaks(node.stateDir, new Set()))).toEqual([]) // an ADD under way could look so
+        const leaked = here(() => leakedAttempts(node.stateDir))
+        expect(here(() => freeLeaks(node.stateDir, leaked)).map(record => record.containerId)).toEqual(['a', 'b'])
+        expect((await node.records()).map(record => record.containerId)).toEqual(['c'])
+      } finally {
+        Bun.spawnSync(['umount', '--lazy', node.stateDir])
+      }
+    },
+  )
 
   testRoot('leaks are freed when the node process starts', async () => {
     node = new CniNode([V4])
