@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorCode, errorText } from '../lib/errors.ts'
+import { errorCode, errorText, isUnwritable } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { familyOf } from '../lib/ip.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
@@ -124,8 +124,7 @@ export function applySettings(
   const current = inside(place, () => readSettings(settingsToRead(needs)))
   const settings = decideSettings(needs, current)
   if (settings.length === 0) return { written: [], problems: [] }
-  record(place.stateDir, settings, current)
-  const problems: string[] = []
+  const problems = recordIfWritable(place.stateDir, settings, current)
   const written = settings.filter(setting => {
     const problem = inside(place, () => writeSetting(setting))
     if (problem !== undefined) problems.push(problem)
@@ -170,6 +169,21 @@ function writeSetting({ name, value }: Setting): string | undefined {
     return undefined
   } catch (error) {
     return `sysctl ${name.replaceAll('/', '.')} cannot be set to ${value}: ${errorText(error)}`
+  }
+}
+
+/** Pods need the settings, also where the disk takes nothing. Returns what is lost by that. */
+function recordIfWritable(
+  stateDir: string,
+  settings: readonly Setting[],
+  current: ReadonlyMap<string, string>,
+): string[] {
+  try {
+    record(stateDir, settings, current)
+    return []
+  } catch (error) {
+    if (!isUnwritable(error)) throw error
+    return [`the former values of settings cannot be kept, uninstall will not put them back: ${errorText(error)}`]
   }
 }
 

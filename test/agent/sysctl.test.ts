@@ -94,3 +94,28 @@ testNeeding('root', 'ip')('written once, recorded, and put back unless somebody 
     await network.close()
   }
 })
+
+testNeeding('root')(
+  'where the disk takes nothing the settings are made all the same, and what is lost is said',
+  async () => {
+    const network = new TestNetwork()
+    const stateDir = mkdtempSync(join(tmpdir(), 'te-sysctl-'))
+    expect(Bun.spawnSync(['mount', '-t', 'tmpfs', '-o', 'ro', 'tmpfs', stateDir]).exitCode).toBe(0)
+    try {
+      const namespace = network.namespace('node')
+      network.exec(namespace, ['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/ip_forward'])
+      const { written, problems } = applySettings(
+        { uplinks: [], ipv6: false },
+        { stateDir, netns: network.path(namespace) },
+      )
+      expect(written).toEqual([{ name: 'net/ipv4/ip_forward', value: '1' }])
+      expect(problems).toHaveLength(1)
+      expect(problems[0]).toContain('uninstall will not put them back')
+      expect(network.exec(namespace, ['cat', '/proc/sys/net/ipv4/ip_forward']).stdout.trim()).toBe('1')
+    } finally {
+      Bun.spawnSync(['umount', stateDir])
+      rmSync(stateDir, { recursive: true })
+      await network.close()
+    }
+  },
+)
