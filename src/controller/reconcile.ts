@@ -91,6 +91,8 @@ class Reconciler implements Controller {
   #decided = false
   #closing = false
   #crds: 'unknown' | 'there' = 'unknown'
+  /** The last pass carried out nothing, or not all: the Lease had run out by then. It may be renewed before anybody sees that. */
+  #undone = false
   /** The term in whose beginning all was listed; undefined also while the outcome of a write is not known. */
   #caughtUp: number | undefined
   #problem: string | undefined
@@ -119,8 +121,9 @@ class Reconciler implements Controller {
       identity,
       namespace: config.leaseNamespace,
       onChange: () => {
-        if (this.#election.isLeader !== wasLeader) wake()
-        wasLeader = this.#election.isLeader
+        const { isLeader } = this.#election
+        if (isLeader !== wasLeader || (isLeader && this.#undone)) wake()
+        wasLeader = isLeader
         this.#tell()
       },
     })
@@ -176,7 +179,8 @@ class Reconciler implements Controller {
     this.#rows = clusterRows(nodes, decision)
     this.#decided = true
     this.#tell()
-    if (this.#election.isLeader) await this.#carryOut(nodes, decision)
+    this.#undone = !this.#election.isLeader
+    if (!this.#undone) await this.#carryOut(nodes, decision)
     this.#problem = undefined
     this.#tell()
   }
@@ -209,9 +213,14 @@ class Reconciler implements Controller {
       ...this.#leftWrites(decision),
       ...this.#nodeWrites(nodes, decision),
     ]
-    const failures = await inParallel(writes, () => this.#election.isLeader && !this.#closing)
+    const failures = await inParallel(writes, () => this.#mayWrite())
     const [first] = failures
     if (first !== undefined) throw first
+  }
+
+  #mayWrite(): boolean {
+    if (!this.#election.isLeader) this.#undone = true
+    return !this.#undone && !this.#closing
   }
 
   /** Each returns when the write has come back by the watch: the next pass must not decide on what was before it. */

@@ -82,9 +82,9 @@ export class Store {
     return object
   }
 
-  /** What happened after `revision`, or undefined when the history does not reach back so far. */
+  /** What happened after `revision`; undefined when the history does not reach back so far, or `revision` is of a life that was lost. */
   since(revision: number): readonly StoreEvent[] | undefined {
-    if (revision < this.#compacted) return undefined
+    if (revision < this.#compacted || revision > this.#revision) return undefined
     return this.#history.filter(event => event.revision > revision)
   }
 
