@@ -134,8 +134,8 @@ export function claimStateFolder(stateDir: string, { clock, log }: { clock: Cloc
 /** Writes who works with the folder. */
 function signFolder(stateDir: string): void {
   const running: Running = { pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' }
+  removeLeftovers(stateDir) // first, for the room that they take
   writeFileWhole(join(stateDir, FILE), `${JSON.stringify(running)}\n`)
-  removeLeftovers(stateDir)
 }
 
 /** The open lock file; it is not handed on to programs that this process runs. Throws when another process has it. */
