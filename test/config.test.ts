@@ -1,3 +1,4 @@
+/** The configuration file and its flags: defaults, and all problems at once, each by its path. */
 import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

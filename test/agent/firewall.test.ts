@@ -1,3 +1,7 @@
+/**
+ * A node whose FORWARD drops, by nft, iptables-nft and legacy iptables, and masquerade: real packets of a pod in network namespaces, which pass,
+ * pass not, or bear another address. Whole firewalls of others: ufw.test.ts, test/e2e/firewalld.test.ts.
+ */
 import { expect } from 'bun:test'
 import { acceptedPrefixes, removeFirewall } from '../../src/agent/firewall.ts'
 import { legacyCommands, readLegacyForward } from '../../src/agent/firewall-legacy.ts'

@@ -1,3 +1,4 @@
+/** Wanted routes and plan as rows and problems, as status, page and doctor show them. */
 import { expect, test } from 'bun:test'
 import { routeProblems, routeRows } from '../../src/agent/rows.ts'
 

@@ -1,3 +1,4 @@
+/** Holds the diagram of ARCHITECTURE.md to the state machine. */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { fsmDiagram } from '../../scripts/fsm-diagram.ts'

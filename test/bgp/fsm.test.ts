@@ -1,3 +1,6 @@
+/**
+ * The state machine without clock or socket: every state with every event (the cells are in fsm-cells.ts), then random sequences beside a model.
+ */
 import { describe, expect, test } from 'bun:test'
 import { notification } from '../../src/bgp/errors.ts'
 import { idleSession, step } from '../../src/bgp/fsm.ts'

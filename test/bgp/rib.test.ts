@@ -1,3 +1,7 @@
+/**
+ * Adj-RIB-Out by itself: what it hands out as UPDATEs, and when. What it writes is read back by our own decoder; rib-random.test.ts does it at
+ * random, test/interop with routers.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage } from '../../src/bgp/message.ts'
 import type { Update } from '../../src/bgp/message-types.ts'

@@ -1,3 +1,4 @@
+/** Announcements grouped into blocks of equal attributes, and the memory of what a peer was told. Pure. */
 import { expect, test } from 'bun:test'
 import { prefixTexts } from '../../src/bgp/nlri.ts'
 import { routeSetOf } from '../../src/bgp/route-set.ts'

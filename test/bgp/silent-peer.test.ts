@@ -1,3 +1,7 @@
+/**
+ * What a silent peer is said to be after a second, unsigned attempt: on a transport that the test answers for. The TCP options themselves:
+ * transport.test.ts.
+ */
 import { expect, test } from 'bun:test'
 import { explainSilence } from '../../src/bgp/silent-peer.ts'
 import type { Connection, Endpoint, Transport, TransportProblem } from '../../src/bgp/transport-types.ts'

@@ -1,3 +1,4 @@
+/** From facts to findings, and the text for people: pure. How facts are found on a real node: doctor.test.ts. */
 import { describe, expect, test } from 'bun:test'
 import { checksOf, isHealthy } from '../../src/agent/doctor-checks.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from '../../src/agent/doctor-facts.ts'

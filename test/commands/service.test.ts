@@ -1,3 +1,6 @@
+/**
+ * One process to a state folder: claimed by real processes at the same instant, and free again when its owner was killed.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

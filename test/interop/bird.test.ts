@@ -1,3 +1,4 @@
+/** The column of BIRD. */
 import { column } from './column.ts'
 
 column('bird', {

@@ -1,3 +1,4 @@
+/** The column of ExaBGP. */
 import { column } from './column.ts'
 
 const KEEPS_NOTHING = 'it has no routing table, so it keeps nothing'

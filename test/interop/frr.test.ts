@@ -1,3 +1,4 @@
+/** The column of FRR, which can do every row. */
 import { column } from './column.ts'
 
 column('frr')

@@ -1,3 +1,4 @@
+/** The column of GoBGP. */
 import { column } from './column.ts'
 
 column('gobgp', {

@@ -1,3 +1,4 @@
+/** The column of OpenBGPD. */
 import { column } from './column.ts'
 
 column('openbgpd', {

@@ -1,3 +1,4 @@
+/** The loop behind every reconcile, on a clock that the test holds: wake-ups, failures, full passes. */
 import { expect, test } from 'bun:test'
 import { backoffMilliseconds, Loop } from '../../src/lib/loop.ts'
 import { FakeClock } from '../support/fake-clock.ts'

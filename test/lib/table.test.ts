@@ -1,3 +1,4 @@
+/** Tables and ages as a terminal shows them. */
 import { expect, test } from 'bun:test'
 import { formatAge, formatTable, printable } from '../../src/lib/table.ts'
 

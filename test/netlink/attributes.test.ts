@@ -1,3 +1,4 @@
+/** Netlink attributes, written and read. What the kernel makes of them: kernel.test.ts. */
 import { expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
 import { Attributes, Encoder } from '../../src/netlink/attributes.ts'

@@ -1,3 +1,6 @@
+/**
+ * Messages of rtnetlink: vectors written out octet by octet, and what is written read again. What the kernel makes of them: kernel.test.ts.
+ */
 import { describe, expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
 import { addAddress, decodeAddress } from '../../src/netlink/address.ts'

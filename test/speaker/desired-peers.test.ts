@@ -1,3 +1,4 @@
+/** From the cluster as a speaker sees it to sessions and announcements: a pure function. */
 import { expect, test } from 'bun:test'
 import type { ClusterView } from '../../src/kube/cluster-view.ts'
 import { Secret } from '../../src/lib/secret.ts'

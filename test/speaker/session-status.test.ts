@@ -1,3 +1,6 @@
+/**
+ * A session as its entry in the BGPPeer's status and as a row of the page, and when the entry is written: values only.
+ */
 import { expect, test } from 'bun:test'
 import type { SpeakerStatus } from '../../src/kube/bgp-peer.ts'
 import { notAnnounced } from '../../src/speaker/not-announced.ts'
