@@ -1,4 +1,4 @@
-/** What is sent before a shutdown (RFC 8326): attributes only. The pause and what follows it: peer-close.test.ts. */
+/** What is sent before a shutdown (RFC 8326): attributes only. The pause and what follows it: peer-restart.test.ts. */
 import { expect, test } from 'bun:test'
 import { onTheWayOut } from '../../src/bgp/graceful-shutdown.ts'
 import { attributeKey, routeAttributes } from '../../src/bgp/route-attributes.ts'

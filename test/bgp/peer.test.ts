@@ -1,68 +1,12 @@
 /**
- * Peers and sessions on a clock and a network that the test holds: what needs time or a badly behaved peer.
+ * Peers and sessions on a clock and a network that the test holds: what needs time or a badly behaved peer. How we end sessions and open them
+ * anew: peer-restart.test.ts. With real routers: test/interop.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../src/bgp/errors.ts'
-import type { Open } from '../../src/bgp/message-types.ts'
-import { localOpen } from '../../src/bgp/negotiation.ts'
-import { createSpeaker } from '../../src/bgp/speaker.ts'
-import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
-import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { FakeClock } from '../support/fake-clock.ts'
 import { hex, MANDATORY, NLRI, update } from './codec-support.ts'
-import { SETTINGS } from './fsm-fixtures.ts'
-import { type FakeConnection, FakeTransport, peerConfig } from './peer-fixtures.ts'
-
-const ROUTE = { prefix: '10.0.1.0/24', nextHop: '10.0.0.11' }
-
-function peerOpen(changes: Partial<Parameters<typeof localOpen>[0]> = {}): Open {
-  return localOpen({ ...SETTINGS.local, localAs: 65001, routerId: '10.0.0.2', families: ['ipv4'], ...changes })
-}
-
-const WITHOUT_RESTART = (() => {
-  const { gracefulRestart: _none, ...local } = SETTINGS.local
-  return localOpen({ ...local, localAs: 65001, routerId: '10.0.0.2', families: ['ipv4'] })
-})()
-
-class World {
-  readonly clock = new FakeClock()
-  readonly transport = new FakeTransport()
-  readonly events: SessionEvent[] = []
-  readonly speaker: Speaker
-  readonly warnings: (LogFields & { readonly msg: string })[] = []
-
-  constructor(config: Partial<PeerConfig> = {}, options: { restarting?: boolean; announce?: boolean } = {}) {
-    const warn: Log['warn'] = (fields, msg) => this.warnings.push({ ...fields, msg })
-    this.speaker = createSpeaker({
-      clock: this.clock,
-      log: { ...silentLog, warn, child: () => ({ ...silentLog, warn }) },
-      listen: { port: 179 },
-      restarting: options.restarting ?? false,
-      transport: this.transport,
-    })
-    this.speaker.onEvent(event => this.events.push(event))
-    if (options.announce !== false) this.speaker.setAnnouncements('lan', [ROUTE])
-    this.speaker.setPeers([peerConfig(config)])
-  }
-  get view(): SessionView {
-    const [view] = this.speaker.sessions()
-    if (view === undefined) throw new Error('no session')
-    return view
-  }
-  get kinds(): string[] {
-    return this.events.map(event => ('error' in event ? `${event.kind} ${event.error.kind}` : event.kind))
-  }
-  /** The peer's side of the handshake on a connection. */
-  shake(connection: FakeConnection, open: Open = peerOpen()): FakeConnection {
-    connection.send(open)
-    connection.send({ type: 'KEEPALIVE' })
-    return connection
-  }
-  up(open: Open = peerOpen()): FakeConnection {
-    return this.shake(this.transport.dial.connect(), open)
-  }
-}
+import { peerOpen, ROUTE, WITHOUT_RESTART, World } from './peer-world.ts'
 
 let world: World
 afterEach(async () => {
@@ -132,8 +76,8 @@ describe('a session', () => {
     world = new World()
     const connection = world.up()
     connection.congested = true
-    world.speaker.setAnnouncements('lan', [])
     const before = connection.sent.length
+    world.speaker.setAnnouncements('lan', [])
     expect(connection.sent.length).toBe(before)
     connection.drain()
     expect(connection.sent.slice(before)).toEqual(['UPDATE'])
@@ -304,140 +248,6 @@ describe('two connections', () => {
     refused.send(WITHOUT_RESTART)
     expect(refused.sent.at(-1)).toBe('6/7')
     expect(kept.ended).toBeUndefined()
-  })
-})
-
-describe('graceful restart', () => {
-  const restartOf = (connection: FakeConnection) => {
-    const [open] = connection.received
-    return open?.type === 'OPEN' ? open.capabilities.find(({ kind }) => kind === 'graceful-restart') : undefined
-  }
-
-  test('R until the peer has the whole set, F also after', async () => {
-    world = new World({}, { restarting: true, announce: false })
-    const first = world.up()
-    expect(restartOf(first)).toMatchObject({ restarted: true, families: [{ forwarding: true }] })
-    first.fail() // before it was told anything
-    await world.clock.advance(1000)
-    const second = world.up()
-    expect(restartOf(second)).toMatchObject({ restarted: true })
-    world.speaker.setAnnouncements('lan', [ROUTE])
-    second.fail()
-    await world.clock.advance(2000)
-    expect(restartOf(world.up())).toMatchObject({ restarted: false, families: [{ forwarding: true }] })
-  })
-  test('R not beyond the restart time', async () => {
-    world = new World({ connectRetrySeconds: 1000 }, { restarting: true })
-    world.transport.dial.fail('refused')
-    await world.clock.advance(600_000)
-    world.transport.dial.fail('refused')
-    await world.clock.advance(600_000)
-    expect(restartOf(world.transport.dial.connect())).toMatchObject({ restarted: false })
-  })
-  test('a first start says neither', () => {
-    world = new World()
-    expect(restartOf(world.up())).toMatchObject({ restarted: false, families: [{ forwarding: false }] })
-  })
-  test('close with restart sends nothing', async () => {
-    world = new World()
-    const connection = world.up()
-    const before = connection.sent.length
-    await world.speaker.close({ mode: 'restart' })
-    expect(connection.sent.length).toBe(before)
-    expect(connection.ended).toBe('close')
-    expect(world.transport.listening).toBe(false)
-  })
-  test('close with shutdown withdraws, then a Hard Reset with the reason inside', async () => {
-    world = new World()
-    const connection = world.up()
-    await world.speaker.close({ mode: 'shutdown', reason: 'bye' })
-    expect(connection.sent.slice(-2)).toEqual(['UPDATE', '6/9'])
-    expect(connection.received.at(-1)).toMatchObject({ data: Uint8Array.of(6, 2, 3, 98, 121, 101) })
-  })
-})
-
-describe('graceful shutdown (RFC 8326)', () => {
-  const shutdown = { mode: 'shutdown', reason: 'bye', forewarnMilliseconds: 5000 } as const
-  test('GRACEFUL_SHUTDOWN first, the withdrawal after the pause', async () => {
-    world = new World()
-    const connection = world.up()
-    const closed = world.speaker.close(shutdown)
-    await world.clock.advance(4999)
-    expect(connection.received.at(-1)).toMatchObject({ attributes: { COMMUNITIES: ['65535:0'] }, nlri: { count: 1 } })
-    await world.clock.advance(1)
-    await closed
-    expect(connection.sent.slice(-3)).toEqual(['UPDATE', 'UPDATE', '6/9'])
-    expect(connection.received.at(-2)).toMatchObject({ withdrawn: { count: 1 }, nlri: { count: 0 } })
-  })
-  test('a stop of the process does not wait for it', async () => {
-    world = new World()
-    const connection = world.up()
-    const closed = world.speaker.close(shutdown)
-    await world.clock.advance(1000)
-    await world.speaker.close({ mode: 'restart' })
-    await closed
-    expect(connection.sent.at(-1)).toBe('6/9')
-    expect(connection.ended).toBe('close')
-  })
-  test('nobody to warn: no wait', async () => {
-    world = new World()
-    await world.speaker.close(shutdown)
-    expect(world.transport.dial.cancelled).toBe(true)
-  })
-})
-
-describe('a changed configuration', () => {
-  test('nothing changed: nothing happens', () => {
-    world = new World({ password: new Secret('same') })
-    const connection = world.up()
-    world.speaker.setPeers([peerConfig({ password: new Secret('same') })])
-    expect(connection.ended).toBeUndefined()
-    expect(world.view.state).toBe('Established')
-  })
-  test('connect retry and passive do not touch the session', () => {
-    world = new World()
-    const connection = world.up()
-    world.speaker.setPeers([peerConfig({ connectRetrySeconds: 7, passive: true })])
-    expect(connection.ended).toBeUndefined()
-  })
-  test('a new password: opened anew without a NOTIFICATION, the listener has the new key', () => {
-    world = new World({ password: new Secret('old') })
-    const connection = world.up()
-    const password = new Secret('new')
-    world.speaker.setPeers([peerConfig({ password })])
-    expect(connection.ended).toBe('close')
-    expect(connection.sent.at(-1)).toBe('UPDATE')
-    expect(world.transport.dials.length).toBe(2)
-    expect(world.transport.dial.to.password).toBe(password)
-    expect(world.transport.keys.get('10.0.0.2')).toBe(password)
-    const lost = world.events.find(event => event.kind === 'lost')
-    expect(lost).toMatchObject({ error: { kind: 'closed', planned: true } })
-    world.up()
-    expect(world.view).toMatchObject({ state: 'Established', flaps: 0 })
-  })
-  test('without graceful restart it is a Cease, Other Configuration Change', () => {
-    world = new World()
-    const connection = world.up(WITHOUT_RESTART)
-    world.speaker.setPeers([peerConfig({ holdTimeSeconds: 30 })])
-    expect(connection.sent.at(-1)).toBe('6/6')
-  })
-  test('a removed peer: withdrawn, Cease, Peer De-configured, no key left', async () => {
-    world = new World({ password: new Secret('x') })
-    const connection = world.up(WITHOUT_RESTART)
-    world.speaker.setPeers([])
-    await world.clock.advance(0)
-    expect(connection.sent.slice(-2)).toEqual(['UPDATE', '6/3'])
-    expect(world.speaker.sessions()).toEqual([])
-    expect(world.transport.keys.size).toBe(0)
-  })
-  test('another AS is another peer', async () => {
-    world = new World()
-    const connection = world.up(WITHOUT_RESTART)
-    world.speaker.setPeers([peerConfig({ peerAs: 65002 })])
-    await world.clock.advance(0)
-    expect(connection.sent.at(-1)).toBe('6/3')
-    expect(world.view.peerAs).toBe(65002)
-    expect(world.transport.dials.length).toBe(2)
   })
 })
 

@@ -99,6 +99,16 @@ export class CniNode {
     return { status, stdout, stderr, json: stdout === '' ? undefined : JSON.parse(stdout) }
   }
 
+  /** ADD of an interface. */
+  add(containerId: string, netns: string, more: Partial<Call> = {}): Promise<Reply> {
+    return this.call({ command: 'ADD', containerId, netns, ...more })
+  }
+
+  /** What is there of pods: links, routes, records. */
+  async leftovers(): Promise<Json[]> {
+    return [...this.hostLinks(), ...this.podRoutes(), ...(await this.records())]
+  }
+
   /** The records that the plugin keeps. */
   async records(): Promise<Json[]> {
     const file = Bun.file(join(this.stateDir, 'cni', 'attachments.json'))
@@ -128,6 +138,11 @@ export class CniNode {
     await this.network.close()
     rmSync(this.stateDir, { recursive: true, force: true })
   }
+}
+
+/** The addresses that a reply to ADD gives. */
+export function addressesOf(reply: Reply): string[] {
+  return reply.json.ips.map((ip: Json) => ip.address.split('/')[0])
 }
 
 /** Links that are made from now on have their addresses at once. */
