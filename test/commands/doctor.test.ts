@@ -61,6 +61,7 @@ class Patient {
     const { network, node, outside, folder } = this.lan
     network.spawn(node, [process.execPath, join(folder, 'api.ts')])
     network.spawn(outside, [process.execPath, '-e', SWITCH])
+    network.spawn(node, [process.execPath, MAIN, 'cni-server', '--config', this.config])
     mkdirSync(join(folder, 'bin'), { recursive: true })
     for (const name of ['terway-edge', 'loopback']) {
       writeFileSync(join(folder, 'bin', name), '#!/bin/sh\n')
@@ -136,6 +137,9 @@ testNeeding(
         'ip filter drops, and pods are let through',
       )
       expect(well.checks.find(({ name }) => name === 'BGPPeer lan')?.detail).toBe('172.16.0.254 port 179 answers')
+      await eventually('the server of the plugin is found', () =>
+        patient.doctor().checks.some(({ name, result }) => name === 'CNI server' && result === 'ok'),
+      )
       expect(well.changes).toContainEqual({ kind: 'sysctl', what: 'net.ipv4.ip_forward', former: '0', now: '1' })
       expect(well.changes.map(({ kind, what }) => `${kind} ${what}`)).toEqual(
         expect.arrayContaining([
