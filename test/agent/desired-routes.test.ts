@@ -12,7 +12,7 @@ import {
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import { type Family, familyOf } from '../../src/lib/ip.ts'
-import { bgpPeer, entry } from './cluster.ts'
+import { bgpPeer, entry } from '../support/cluster.ts'
 
 interface Case {
   readonly entries: readonly RouteEntry[]

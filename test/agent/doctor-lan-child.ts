@@ -3,7 +3,7 @@ import { duplicateChecks } from '../../src/agent/doctor-duplicates.ts'
 import { observeDuplicates } from '../../src/agent/doctor-lan.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
-import { bgpPeer } from './cluster.ts'
+import { bgpPeer } from '../support/cluster.ts'
 
 const [peerIP = ''] = process.argv.slice(2)
 const netlink = Rtnetlink.open()

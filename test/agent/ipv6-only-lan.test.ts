@@ -4,9 +4,9 @@
  */
 import { expect } from 'bun:test'
 import { readFileSync } from 'node:fs'
+import { entry, PlainView } from '../support/cluster.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { entry, PlainView } from './cluster.ts'
 import { IPV6_ENTRIES, IPV6_PEERS, NODE_NAMES, NODES, type NodeName, TwoLans } from './two-lans.ts'
 
 const rooted = (name: string, body: (lans: TwoLans) => Promise<void>) =>

@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { type Agent, createAgent } from '../../src/agent/reconcile.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { bgpPeer, entry, PlainView } from '../support/cluster.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { bgpPeer, entry, PlainView } from './cluster.ts'
 
 const ENTRIES = [
   entry('edge', ['172.20.0.1', 'fd20::1'], ['10.0.1.0/24', 'fd10:1::/64'], []),

@@ -8,9 +8,9 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { deleteRoute } from '../../src/netlink/route.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
 import { Watch } from '../../src/netlink/watch.ts'
+import { bgpPeer, entry, PlainView } from '../support/cluster.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { bgpPeer, entry, PlainView } from './cluster.ts'
 import { ENTRIES, NODE_NAMES, PEERS, TwoLans } from './two-lans.ts'
 
 const needing = testNeeding('root', 'ip', 'ping')
@@ -202,7 +202,7 @@ rooted('not ready is not empty: nothing is deleted before there is a view that n
     view.show(ENTRIES, PEERS)
     await routesToBe(lans, A1_ROUTES)
     await settled(agent)
-    view.vanish()
+    view.showView(undefined)
     await eventually('the lost view to be a problem', () => agent.problems[0]?.includes('the last good routes stay'))
     view.show(ENTRIES.slice(1), PEERS)
     lans.network.ip(node, 'route del 10.0.2.0/24')

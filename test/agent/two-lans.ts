@@ -14,8 +14,8 @@ import { canonicalAddress } from '../../src/lib/ip.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
+import { bgpPeer, entry, PlainView } from '../support/cluster.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
-import { bgpPeer, entry, PlainView } from './cluster.ts'
 
 export const NODES = {
   a1: { lan: 0, host: 11, pods: 1 },

@@ -87,33 +87,27 @@ describe('extended optional parameters (RFC 9072)', () => {
   ]
   for (const [what, parameters] of CASES) test(what, () => expect(answer(withParameters(parameters))).toBe('2/0'))
   test('an empty list', () => expect(capabilitiesOf(withParameters('ff ff 0000'))).toEqual([]))
+  const openWith = (capabilities: Capability[]): Open => ({
+    type: 'OPEN',
+    version: 4,
+    asNumber: 65010,
+    holdTime: 90,
+    bgpIdentifier: '10.0.0.1',
+    capabilities,
+  })
   test('more than 253 octets of capabilities are sent that way, and come back', () => {
     const capabilities: Capability[] = [
       { kind: 'unknown', code: 200, value: new Uint8Array(250).fill(7) },
       { kind: 'route-refresh' },
     ]
-    const value: Open = {
-      type: 'OPEN',
-      version: 4,
-      asNumber: 65010,
-      holdTime: 90,
-      bgpIdentifier: '10.0.0.1',
-      capabilities,
-    }
+    const value = openWith(capabilities)
     const wire = encodeMessage(value, INITIAL_CONTEXT)
     expect(toHex(wire.subarray(28, 35))).toBe('ffff01010200fe')
     expect(decodeMessage(wire, INITIAL_CONTEXT)).toEqual({ outcome: 'ok', message: value })
   })
   test('253 octets still go the old way', () => {
     const capabilities: Capability[] = [{ kind: 'unknown', code: 200, value: new Uint8Array(251) }]
-    const value: Open = {
-      type: 'OPEN',
-      version: 4,
-      asNumber: 65010,
-      holdTime: 90,
-      bgpIdentifier: '10.0.0.1',
-      capabilities,
-    }
+    const value = openWith(capabilities)
     const wire = encodeMessage(value, INITIAL_CONTEXT)
     expect(toHex(wire.subarray(28, 31))).toBe('ff02fd')
     expect(decodeMessage(wire, INITIAL_CONTEXT)).toEqual({ outcome: 'ok', message: value })

@@ -4,21 +4,15 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-bad-input-'))
 const state = join(folder, 'state')
 const nowhere = join(folder, 'nowhere.kubeconfig')
+const controller = ['controller', '--config', join(folder, 'controller.yaml'), '--kubeconfig', nowhere]
 beforeAll(() => {
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
-    users: [{ name: 'u', user: {} }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  }
-  writeFileSync(nowhere, JSON.stringify(config))
+  writeFileSync(nowhere, kubeconfigText('http://127.0.0.1:1'))
   writeFileSync(join(folder, 'unknown-key.yaml'), 'netwrok: {}\nroute: {protocol: 2}\n')
   writeFileSync(join(folder, 'broken.kubeconfig'), '{a')
 })
@@ -71,15 +65,7 @@ const cases: { name: string; args: string[]; status: number; says: string[] }[] 
   { name: 'no API server at all', args: node, status: 2, says: ['--kubeconfig FILE'] },
   {
     name: 'a status address that the network reaches, without protection',
-    args: [
-      'controller',
-      '--config',
-      join(folder, 'controller.yaml'),
-      '--kubeconfig',
-      nowhere,
-      '--status-listen',
-      '0.0.0.0:0',
-    ],
+    args: [...controller, '--status-listen', '0.0.0.0:0'],
     status: 2,
     says: ['status.tokenFile'],
   },
@@ -185,15 +171,7 @@ test('a port in use is named', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0
   try {
     writeFileSync(join(folder, 'controller.yaml'), 'network: {podCIDRs: [10.0.0.0/8]}')
-    const done = await terwayEdge([
-      'controller',
-      '--config',
-      join(folder, 'controller.yaml'),
-      '--kubeconfig',
-      nowhere,
-      '--status-listen',
-      `127.0.0.1:${port}`,
-    ])
+    const done = await terwayEdge([...controller, '--status-listen', `127.0.0.1:${port}`])
     expect(done.status).toBe(1)
     expect(done.stderr).toContain(String(port))
     expect(done.stderr).toContain('in use')

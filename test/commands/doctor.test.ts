@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Check } from '../../src/agent/doctor-verdicts.ts'
 import { FAR, OneNode } from '../agent/one-node.ts'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, run } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
@@ -46,10 +47,7 @@ class Patient {
   constructor() {
     const { folder } = this.lan
     writeFileSync(join(folder, 'api.ts'), API)
-    const cluster = { server: 'http://127.0.0.1:6443' }
-    const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }]
-    const kubeconfig = { clusters: [{ name: 'c', cluster }], users: [{ name: 'u', user: {} }], contexts }
-    writeFileSync(join(folder, 'kubeconfig'), JSON.stringify({ ...kubeconfig, 'current-context': 'c' }))
+    writeFileSync(join(folder, 'kubeconfig'), kubeconfigText('http://127.0.0.1:6443'))
     const cni = { confDir: join(folder, 'net.d'), binDir: join(folder, 'bin') }
     const config = { node: 'n1', kubeconfig: join(folder, 'kubeconfig'), state: join(folder, 'state'), cni }
     writeFileSync(this.config, JSON.stringify({ ...config, ipMasq: { enabled: true } }))

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { runningProcess } from '../../src/commands/service.ts'
 import { encodeClusterState } from '../../src/kube/cluster-state.ts'
 import type { Snapshot } from '../../src/status/snapshot.ts'
-import { bgpPeer, entry } from '../agent/cluster.ts'
+import { bgpPeer, entry } from '../support/cluster.ts'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
@@ -26,17 +27,7 @@ function nodeIn(
   const config = join(folder, 'config.yaml')
   writeFileSync(config, JSON.stringify({ cni: { confDir: join(folder, 'net.d'), binDir: join(folder, 'bin') } }))
   const kubeconfig = join(folder, 'kubeconfig')
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      apiVersion: 'v1',
-      kind: 'Config',
-      clusters: [{ name: 'c', cluster: { server: 'http://127.0.0.1:1' } }],
-      users: [{ name: 'u', user: {} }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    }),
-  )
+  writeFileSync(kubeconfig, kubeconfigText('http://127.0.0.1:1'))
   const words = ['node', '--config', config, '--kubeconfig', kubeconfig, '--state', stateDir, '--node', 'edge-1']
   const child = Bun.spawn(
     ['ip', 'netns', 'exec', namespace, process.execPath, 'src/main.ts', ...words, '--status-listen', '127.0.0.1:9179'],

@@ -16,6 +16,7 @@ import { type Log, silentLog } from '../../src/lib/log.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
+import { COLUMNS, USER_DOCUMENT } from '../support/user-document.ts'
 
 const withApi = testNeeding('KUBEBUILDER_ASSETS')
 const SECONDS = 1000
@@ -130,33 +131,6 @@ function accepted(peer: string): string {
   return server.kubectl(['get', 'bgppeer', peer, '-o', path]).stdout
 }
 
-const USER_DOCUMENT = `apiVersion: network.openyurt.io/v1alpha1
-kind: BGPPeer
-metadata:
-  name: peer
-spec:
-  localSpeakers:
-  - node-1
-  - node-2
-  localAsNumber: 65010
-  peerIP: 172.16.0.1
-  peerAsNumber: 65001
-  nodeSelector: alibabacloud.com/nodepool-id=npxxx
-  # Optional.
-  authPassword:
-    secretKeyRef:
-      name: bgp-secret
-      key: password
----
-apiVersion: v1
-kind: Secret
-metadata:
-  name: bgp-secret
-  namespace: kube-system
-type: Opaque
-data:
-  password: bXlTZWNyZXRWYWx1ZQ==
-`
 const POOL = { 'alibabacloud.com/nodepool-id': 'npxxx' }
 
 withApi(
@@ -187,19 +161,10 @@ withApi("the user's document applies and prints as documented", async () => {
       .split('\n')
       .map(line => line.split(/\s{2,}/))
   const [head, row] = lines(server.kubectl(['get', 'bgppeer', 'peer']).stdout)
-  expect(head).toEqual(['NAME', 'LOCALSPEAKERS', 'LOCALASNUMBER', 'PEERIP', 'PEERASNUMBER', 'AGE'])
+  expect(head).toEqual(COLUMNS)
   expect(row?.slice(0, 5)).toEqual(['peer', '["node-1","node-2"]', '65010', '172.16.0.1', '65001'])
   const [wideHead, wideRow] = lines(server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout)
-  expect(wideHead).toEqual([
-    'NAME',
-    'LOCALSPEAKERS',
-    'LOCALASNUMBER',
-    'PEERIP',
-    'PEERASNUMBER',
-    'AGE',
-    'SESSIONS',
-    'PREFIXES',
-  ])
+  expect(wideHead).toEqual([...COLUMNS, 'SESSIONS', 'PREFIXES'])
   expect(wideRow?.slice(6)).toEqual(['0/2', '0'])
 })
 

@@ -15,6 +15,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../../src/speaker/reconcile.ts'
 import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, createBfdRouter } from '../bfd/routers.ts'
 import { bgpPeer, entry, view } from '../speaker/fixtures.ts'
+import { PlainView } from '../support/cluster.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
@@ -65,13 +66,7 @@ class Lan {
     }
     this.room = createSpeakerRoom({
       self: 'node-1',
-      view: {
-        current: () => current,
-        onChange: () => () => {},
-        hasEntry: () => undefined,
-        contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
-        close() {},
-      },
+      view: PlainView.of(current),
       api: { apply },
       events: { record: event => this.events.push(event), close: async () => {} },
       speaker,

@@ -9,37 +9,6 @@ import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
-/** The user document's files, as it has them. */
-export const BGPPEER_YAML = `apiVersion: network.openyurt.io/v1alpha1
-kind: BGPPeer
-metadata:
-  name: peer
-spec:
-  localSpeakers:
-  - node-1
-  - node-2
-  localAsNumber: 65010
-  peerIP: 172.16.0.1
-  peerAsNumber: 65001
-  nodeSelector: alibabacloud.com/nodepool-id=npxxx
-  # Optional.
-  authPassword:
-    secretKeyRef:
-      name: bgp-secret
-      key: password
-`
-export const SECRET_YAML = `# Optional.
-apiVersion: v1
-kind: Secret
-metadata:
-  name: bgp-secret
-  namespace: kube-system
-type: Opaque
-data:
-  password: bXlTZWNyZXRWYWx1ZQ== # The value is encoded in Base64.
-`
-export const PASSWORD = 'mySecretValue'
-
 const SWITCH = '172.16.0.1'
 const API = '172.16.0.100'
 const NODES = { 'node-1': '172.16.0.11', 'node-2': '172.16.0.12', 'node-3': '172.16.0.13' } as const

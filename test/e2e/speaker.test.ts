@@ -6,7 +6,8 @@ import { afterAll, expect } from 'bun:test'
 import { join } from 'node:path'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { BGPPEER_YAML, PASSWORD, SECRET_YAML, SpeakerLan, type SpeakerName } from './speaker-lan.ts'
+import { BGPPEER_YAML, COLUMNS, PASSWORD, USER_DOCUMENT } from '../support/user-document.ts'
+import { SpeakerLan, type SpeakerName } from './speaker-lan.ts'
 
 const story = testNeeding('root', 'bird', 'birdc', 'etcd', 'openssl', 'KUBEBUILDER_ASSETS')
 const MINUTES = 60_000
@@ -41,17 +42,10 @@ story(
   "the user's document: kubectl apply, get and describe while the switch refuses, and after",
   async () => {
     const at = await lan()
-    at.server.applyYaml(`${BGPPEER_YAML}---\n${SECRET_YAML}`)
+    at.server.applyYaml(USER_DOCUMENT)
 
     const [heading, row] = at.server.kubectl(['get', 'bgppeer', 'peer']).stdout.trim().split('\n')
-    expect(heading?.trim().split(/\s+/)).toEqual([
-      'NAME',
-      'LOCALSPEAKERS',
-      'LOCALASNUMBER',
-      'PEERIP',
-      'PEERASNUMBER',
-      'AGE',
-    ])
+    expect(heading?.trim().split(/\s+/)).toEqual(COLUMNS)
     expect(row).toMatch(/^peer\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s+\d+\w*\s*$/)
 
     await eventually('FailedEstablish', () => /FailedEstablish.*refused/.test(at.describe()), 40)

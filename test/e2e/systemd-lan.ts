@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 import { SystemdMachine } from '../support/systemd-machine.ts'
@@ -59,7 +60,7 @@ export class SystemdLan {
     await this.#startCluster()
     this.#machine = await SystemdMachine.start({ namespace: this.#plugIn(), name: NODE })
     run(['cp', this.#executable, this.machine.path(BROUGHT)])
-    writeFileSync(this.machine.path('/root/node.kubeconfig'), kubeconfig(API))
+    writeFileSync(this.machine.path('/root/node.kubeconfig'), kubeconfigText(API))
     writeFileSync(this.machine.path('/etc/hosts'), `127.0.0.1 localhost\n${SWITCH_ADDRESS} api.example\n`)
   }
 
@@ -161,7 +162,7 @@ protocol bgp edge {
     const listen = `${SWITCH_ADDRESS}:6443`
     const config = this.#path('controller.yaml')
     const server = `http://${listen}`
-    writeFileSync(this.#path('kubeconfig'), kubeconfig(server))
+    writeFileSync(this.#path('kubeconfig'), kubeconfigText(server))
     writeFileSync(
       config,
       JSON.stringify({
@@ -223,14 +224,3 @@ const OBJECTS = [
     },
   },
 ]
-
-function kubeconfig(server: string): string {
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'c', cluster: { server } }],
-    users: [{ name: 'u', user: {} }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  })
-}

@@ -16,8 +16,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'
 import { createSpeakerRoom } from '../../src/speaker/reconcile.ts'
-import { PlainView } from '../agent/cluster.ts'
 import { bgpPeer, view } from '../speaker/fixtures.ts'
+import { PlainView } from '../support/cluster.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { KEY, Lan, type LanOptions, NODE, SWITCH } from './lan.ts'
@@ -68,13 +68,7 @@ function openRoom(speaker: Parameters<typeof createSpeakerRoom>[0]['speaker'], t
   }
   return createSpeakerRoom({
     self: 'node-1',
-    view: {
-      current: () => VIEW,
-      onChange: () => () => {},
-      hasEntry: () => undefined,
-      contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
-      close() {},
-    },
+    view: PlainView.of(VIEW),
     api: { apply },
     events: { record: event => told.events.push(event), close: async () => {} },
     speaker,

@@ -190,6 +190,19 @@ export class Lan {
     }
   }
 
+  /** Starts the router and a speaker, and waits for the session and for these routes; most rows begin so. */
+  async comesUp(
+    announcements: readonly Announcement[],
+    routes: Readonly<Record<string, string>>,
+    seconds?: number,
+  ): Promise<RunningSpeaker> {
+    await this.router.start()
+    const running = this.speaker(announcements)
+    await this.established(running, seconds)
+    await this.routesBecome(routes)
+    return running
+  }
+
   /** The gateways of the routes in the switch's kernel, by prefix; an IPv4 route via IPv6 has that gateway. */
   kernelRoutes(): Record<string, string> {
     const routes = ['-4', '-6'].flatMap(

@@ -4,20 +4,12 @@
  */
 import { expect } from 'bun:test'
 import { eventually } from '../support/namespaces.ts'
-import type { Lan, RunningSpeaker } from './lan.ts'
+import type { Lan } from './lan.ts'
 import { ALL, ALL_ROUTES, FIRST, IPV4, IPV4_ROUTES, SIXTH } from './routes.ts'
 import type { Row } from './rows.ts'
 
 const BOTH = { families: ['ipv4', 'ipv6'] } as const
 const FIRST_ROUTES = { '10.0.1.0/25': '10.9.0.11' }
-
-async function learnsAll(lan: Lan): Promise<RunningSpeaker> {
-  await lan.router.start()
-  const running = lan.speaker(ALL)
-  await lan.established(running, 40)
-  await lan.routesBecome(ALL_ROUTES)
-  return running
-}
 
 async function seesDown(lan: Lan): Promise<void> {
   await eventually('the router sees the session down', () => !lan.router.established())
@@ -29,7 +21,7 @@ export const RESTART_ROWS = {
       'graceful restart of ours (RFC 4724), twice in a row: no route leaves; what is not announced again goes after End-of-RIB',
     options: { ...BOTH, owner: true },
     async run(lan) {
-      const first = await learnsAll(lan)
+      const first = await lan.comesUp(ALL, ALL_ROUTES, 40)
       const removed = await lan.watchRemovedRoutes()
       const traffic = lan.router.installs ? await lan.traffic() : undefined
       await first.speaker.close({ mode: 'restart' })
@@ -54,7 +46,7 @@ export const RESTART_ROWS = {
     title: 'graceful restart of ours, and the router dials in meanwhile',
     options: { ...BOTH, neighbour: { passive: false }, peer: { passive: true } },
     async run(lan) {
-      const first = await learnsAll(lan)
+      const first = await lan.comesUp(ALL, ALL_ROUTES, 40)
       const removed = await lan.watchRemovedRoutes()
       await first.speaker.close({ mode: 'restart' })
       const second = lan.speaker(ALL, { restarting: true })
@@ -67,10 +59,7 @@ export const RESTART_ROWS = {
     title: 'the restart time passes without us: the routes go',
     options: { peer: { gracefulRestart: { enabled: true, restartTimeSeconds: 2 } } },
     async run(lan) {
-      await lan.router.start()
-      const running = lan.speaker([FIRST])
-      await lan.established(running)
-      await lan.routesBecome(FIRST_ROUTES)
+      const running = await lan.comesUp([FIRST], FIRST_ROUTES)
       await running.speaker.close({ mode: 'restart' })
       await seesDown(lan)
       await lan.routesBecome({}, 30)
@@ -83,10 +72,7 @@ export const RESTART_ROWS = {
       peer: { gracefulRestart: { enabled: true, restartTimeSeconds: 1, longLivedSeconds: 60 } },
     },
     async run(lan) {
-      await lan.router.start()
-      const running = lan.speaker([FIRST])
-      await lan.established(running)
-      await lan.routesBecome(FIRST_ROUTES)
+      const running = await lan.comesUp([FIRST], FIRST_ROUTES)
       expect(running.speaker.sessions()[0]?.negotiated?.capabilities).toContain('long-lived-graceful-restart')
       await running.speaker.close({ mode: 'restart' })
       await eventually('the route is marked LLGR_STALE', () => {
@@ -101,10 +87,7 @@ export const RESTART_ROWS = {
     title: 'without graceful restart a closed session takes the routes along',
     options: { peer: { gracefulRestart: { enabled: false, restartTimeSeconds: 120 } } },
     async run(lan) {
-      await lan.router.start()
-      const running = lan.speaker([FIRST])
-      await lan.established(running)
-      await lan.routesBecome(FIRST_ROUTES)
+      const running = await lan.comesUp([FIRST], FIRST_ROUTES)
       expect(running.speaker.sessions()[0]?.negotiated?.gracefulRestartSeconds).toBeUndefined()
       await running.speaker.close({ mode: 'restart' })
       await lan.routesBecome({})
@@ -114,7 +97,7 @@ export const RESTART_ROWS = {
     title: 'changed timers: opened anew without a route leaving',
     options: BOTH,
     async run(lan) {
-      const running = await learnsAll(lan)
+      const running = await lan.comesUp(ALL, ALL_ROUTES, 40)
       const removed = await lan.watchRemovedRoutes()
       running.speaker.setPeers([{ ...lan.config, holdTimeSeconds: 30 }])
       await eventually(
@@ -130,7 +113,7 @@ export const RESTART_ROWS = {
     title: 'the router dies and comes back: it gets everything again',
     options: BOTH,
     async run(lan) {
-      const running = await learnsAll(lan)
+      const running = await lan.comesUp(ALL, ALL_ROUTES, 40)
       lan.router.signal('SIGKILL')
       const lost = await running.event('lost')
       expect(['closed', 'reset']).toContain(lost.error.kind)
@@ -143,10 +126,7 @@ export const RESTART_ROWS = {
     title: 'graceful restart of the router (RFC 4724): it gets everything and End-of-RIB; its kernel keeps the routes',
     options: { peer: { connectRetrySeconds: 1 } },
     async run(lan) {
-      await lan.router.start()
-      const running = lan.speaker(IPV4)
-      await lan.established(running)
-      await lan.routesBecome(IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       const removed = lan.router.installs ? await lan.watchRemovedRoutes() : undefined
       await lan.router.stopForRestart()
       await running.event('lost')
@@ -162,7 +142,7 @@ export const RESTART_ROWS = {
     title: 'the router hangs: the hold timer expires, and the session comes back with it',
     options: { ...BOTH, peer: { holdTimeSeconds: 3 } },
     async run(lan) {
-      const running = await learnsAll(lan)
+      const running = await lan.comesUp(ALL, ALL_ROUTES, 40)
       lan.router.signal('SIGSTOP')
       const lost = await running.event('lost')
       lan.router.signal('SIGCONT')
@@ -177,7 +157,7 @@ export const RESTART_ROWS = {
     title: 'administrative shutdown by us: withdrawn, then Cease with a message (RFC 4486, 9003)',
     options: BOTH,
     async run(lan) {
-      const running = await learnsAll(lan)
+      const running = await lan.comesUp(ALL, ALL_ROUTES, 40)
       await running.speaker.close({ mode: 'shutdown', reason: 'node leaves' })
       await lan.routesBecome({})
       await seesDown(lan)
@@ -187,10 +167,7 @@ export const RESTART_ROWS = {
   drain: {
     title: 'drain (RFC 8326): GRACEFUL_SHUTDOWN first, withdrawn after it',
     async run(lan) {
-      await lan.router.start()
-      const running = lan.speaker(IPV4)
-      await lan.established(running)
-      await lan.routesBecome(IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       const closed = running.speaker.close({ mode: 'shutdown', reason: 'drained', forewarnMilliseconds: 3000 })
       await eventually('the community is there', () => {
         const shown = lan.router.route(FIRST.prefix)
@@ -220,7 +197,7 @@ export const RESTART_ROWS = {
     title: 'the peer is de-configured here: withdrawn, then Cease (RFC 4486)',
     options: BOTH,
     async run(lan) {
-      const running = await learnsAll(lan)
+      const running = await lan.comesUp(ALL, ALL_ROUTES, 40)
       running.speaker.setPeers([])
       await lan.routesBecome({})
       expect(running.speaker.sessions()).toEqual([])

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { eventually } from '../support/namespaces.ts'
-import { KEY, type Lan, type RunningSpeaker } from './lan.ts'
+import { KEY } from './lan.ts'
 import { ALL, ALL_ROUTES, FIRST, IPV4, IPV4_ROUTES, IPV6, IPV6_ROUTES, SIXTH } from './routes.ts'
 import type { Row } from './rows.ts'
 
@@ -16,25 +16,11 @@ const SECOND_ADDRESS = '10.9.0.3'
 /** Pairs of numbers, none zero, so that addresses have one spelling. */
 const MANY = Array.from({ length: 1500 }, (_, index) => [100 + Math.floor(index / 250), 1 + (index % 250)] as const)
 
-/** Comes up and has the routes; most rows begin so. */
-async function learns(
-  lan: Lan,
-  announcements: Parameters<Lan['speaker']>[0],
-  routes: Readonly<Record<string, string>>,
-  seconds?: number,
-): Promise<RunningSpeaker> {
-  await lan.router.start()
-  const running = lan.speaker(announcements)
-  await lan.established(running, seconds)
-  await lan.routesBecome(routes)
-  return running
-}
-
 export const SESSION_ROWS = {
   ipv4: {
     title: 'IPv4 (RFC 4271): the next hop is the owning node; only changes go out',
     async run(lan) {
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       const sent = () => running.speaker.sessions()[0]?.messages.sent ?? 0
       const before = sent()
       running.speaker.setAnnouncements(KEY, [FIRST, { prefix: '10.0.3.0/25', nextHop: '10.9.0.13' }])
@@ -48,14 +34,14 @@ export const SESSION_ROWS = {
     title: 'IPv6 (RFC 4760)',
     options: { over: 'ipv6' },
     async run(lan) {
-      await learns(lan, IPV6, IPV6_ROUTES)
+      await lan.comesUp(IPV6, IPV6_ROUTES)
     },
   },
   both: {
     title: 'both families over one session',
     options: { families: BOTH },
     async run(lan) {
-      await learns(lan, ALL, ALL_ROUTES)
+      await lan.comesUp(ALL, ALL_ROUTES)
     },
   },
   extendedNextHop: {
@@ -63,13 +49,13 @@ export const SESSION_ROWS = {
     options: { over: 'ipv6', families: BOTH, neighbour: { extendedNextHop: true } },
     async run(lan) {
       const announcements = [{ prefix: '10.0.1.0/25', nextHop: 'fd00:9::11' }, ...IPV6]
-      await learns(lan, announcements, { '10.0.1.0/25': 'fd00:9::11', ...IPV6_ROUTES })
+      await lan.comesUp(announcements, { '10.0.1.0/25': 'fd00:9::11', ...IPV6_ROUTES })
     },
   },
   ebgp: {
     title: 'eBGP: our AS in AS_PATH, no LOCAL_PREF of ours',
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(lan.router.route(FIRST.prefix)).toContain('65010')
     },
   },
@@ -77,7 +63,7 @@ export const SESSION_ROWS = {
     title: 'iBGP: LOCAL_PREF 100, next hop kept',
     options: { switchAs: 65010 },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(lan.router.route(FIRST.prefix)).toMatch(/local.?pref(erence)?"?:? ?100/i)
     },
   },
@@ -103,7 +89,7 @@ export const SESSION_ROWS = {
     options: { neighbour: { address: SECOND_ADDRESS }, peer: { sourceAddress: SECOND_ADDRESS } },
     async run(lan) {
       lan.network.ip(lan.node, `addr add ${SECOND_ADDRESS}/24 dev eth0`)
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(running.speaker.sessions()[0]?.localAddress).toBe(SECOND_ADDRESS)
     },
   },
@@ -116,7 +102,7 @@ export const SESSION_ROWS = {
         nextHop: SIXTH.nextHop,
       }))
       const routes = Object.fromEntries(announcements.map(({ prefix, nextHop }) => [prefix, nextHop]))
-      const running = await learns(lan, announcements, routes)
+      const running = await lan.comesUp(announcements, routes)
       expect(running.speaker.sessions()[0]?.advertisedPrefixes).toBe(announcements.length)
       const both = running.speaker.sessions()[0]?.negotiated?.capabilities ?? []
       return both.includes('extended-message') ? 'messages of up to 65,535 octets' : undefined
@@ -126,7 +112,7 @@ export const SESSION_ROWS = {
     title: '4-octet AS numbers on both sides (RFC 6793)',
     options: { switchAs: 4_200_000_001, peer: { localAs: 4_200_000_002 } },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(lan.router.route(FIRST.prefix)).toContain('4200000002')
     },
   },
@@ -134,7 +120,7 @@ export const SESSION_ROWS = {
     title: 'a peer of 2-octet AS numbers (RFC 6793)',
     options: { neighbour: { fourOctetAs: false } },
     async run(lan) {
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(running.speaker.sessions()[0]?.negotiated?.capabilities).not.toContain('four-octet-as')
       expect(lan.router.route(FIRST.prefix)).toContain('65010')
     },
@@ -143,7 +129,7 @@ export const SESSION_ROWS = {
     title: 'a peer of 2-octet AS numbers, ours has 4: AS_TRANS and AS4_PATH (RFC 6793)',
     options: { neighbour: { fourOctetAs: false }, peer: { localAs: 4_200_000_002 } },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
       const shown = lan.router.route(FIRST.prefix)
       expect(shown).toMatch(/4200000002|23456/)
       return shown.includes('4200000002') ? 'shows the 4-octet number, from AS4_PATH' : 'shows AS_TRANS'
@@ -153,7 +139,7 @@ export const SESSION_ROWS = {
     title: 'TCP MD5 (RFC 2385), the right password',
     options: { neighbour: { password: 'correct-horse' } },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
     },
   },
   md5Wrong: {
@@ -175,7 +161,7 @@ export const SESSION_ROWS = {
     title: 'TCP MD5, changed, removed and added while the session is up',
     options: { neighbour: { password: 'first' }, peer: { connectRetrySeconds: 1 } },
     async run(lan) {
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       const { password: _first, ...neighbour } = lan.routerConfig.neighbour
       const { password: _secret, ...config } = lan.config
       const times = () => running.events.filter(({ kind }) => kind === 'established').length
@@ -196,7 +182,7 @@ export const SESSION_ROWS = {
     title: 'GTSM (RFC 5082)',
     options: { neighbour: { ttlSecurity: 1 } },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES)
+      await lan.comesUp(IPV4, IPV4_ROUTES)
     },
   },
   peerDials: {
@@ -206,14 +192,14 @@ export const SESSION_ROWS = {
       peer: { passive: true },
     },
     async run(lan) {
-      await learns(lan, IPV4, IPV4_ROUTES, 40)
+      await lan.comesUp(IPV4, IPV4_ROUTES, 40)
     },
   },
   bothDial: {
     title: 'both sides dial: one session remains (RFC 4271 section 6.8)',
     options: { neighbour: { passive: false } },
     async run(lan) {
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       await Bun.sleep(2500) // longer than both sides' connect retry
       expect(running.events.filter(event => event.kind === 'lost')).toEqual([])
       expect(running.speaker.sessions()[0]).toMatchObject({ state: 'Established', flaps: 0 })
@@ -234,7 +220,7 @@ export const SESSION_ROWS = {
     title: 'roles (RFC 9234): provider and customer fit, and ONLY_TO_CUSTOMER goes along; two customers do not fit',
     options: { neighbour: { role: 'customer' }, peer: { role: 'provider', connectRetrySeconds: 1 } },
     async run(lan) {
-      const running = await learns(lan, IPV4, IPV4_ROUTES)
+      const running = await lan.comesUp(IPV4, IPV4_ROUTES)
       expect(running.speaker.sessions()[0]?.negotiated?.capabilities).toContain('role')
       expect(lan.router.route(FIRST.prefix)).toMatch(/otc:? ?65010/i)
       running.speaker.setPeers([{ ...lan.config, role: 'customer' }])
@@ -247,7 +233,7 @@ export const SESSION_ROWS = {
     title: 'route refresh (RFC 2918, 7313) is answered',
     options: { families: BOTH },
     async run(lan) {
-      const running = await learns(lan, ALL, ALL_ROUTES)
+      const running = await lan.comesUp(ALL, ALL_ROUTES)
       const removed = await lan.watchRemovedRoutes()
       const sent = () => running.speaker.sessions()[0]?.messages.sent ?? 0
       const before = sent()
@@ -285,7 +271,7 @@ export const SESSION_ROWS = {
         bfd.setSessions([
           { key: KEY, peerAddress: lan.config.peerAddress, minimumIntervalMilliseconds: 100, multiplier: 3 },
         ])
-        const running = await learns(lan, IPV4, IPV4_ROUTES)
+        const running = await lan.comesUp(IPV4, IPV4_ROUTES)
         bfd.onEvent(event => {
           if (event.kind === 'down' && !event.administrative)
             running.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })

@@ -5,38 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ApiServer, serveApi } from '../../src/lab/api/serve.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { testNeeding } from '../support/requires.ts'
+import { COLUMNS, USER_DOCUMENT } from '../support/user-document.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'te-kubectl-'))
 let server: ApiServer
-
-const PEER = `
-apiVersion: network.openyurt.io/v1alpha1
-kind: BGPPeer
-metadata:
-  name: peer
-spec:
-  localSpeakers:
-  - node-1
-  - node-2
-  localAsNumber: 65010
-  peerIP: 172.16.0.1
-  peerAsNumber: 65001
-  nodeSelector: alibabacloud.com/nodepool-id=npxxx
-  authPassword:
-    secretKeyRef:
-      name: bgp-secret
-      key: password
----
-apiVersion: v1
-kind: Secret
-metadata:
-  name: bgp-secret
-  namespace: kube-system
-type: Opaque
-data:
-  password: bXlTZWNyZXRWYWx1ZQ==
-`
 
 /** kubectl runs beside the server in this process, so it must not block it. */
 async function kubectl(words: string, options: { stdin?: string; env?: Record<string, string> } = {}) {
@@ -62,15 +36,7 @@ async function must(words: string, options: { stdin?: string; env?: Record<strin
 
 beforeAll(() => {
   server = serveApi({ hostname: '127.0.0.1', port: 0, clock: systemClock, stateFile: join(folder, 'state.json') })
-  const kubeconfig = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'lab', cluster: { server: `http://127.0.0.1:${server.port}` } }],
-    contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
-    users: [{ name: 'lab', user: {} }],
-    'current-context': 'lab',
-  }
-  writeFileSync(join(folder, 'kubeconfig'), JSON.stringify(kubeconfig))
+  writeFileSync(join(folder, 'kubeconfig'), kubeconfigText(`http://127.0.0.1:${server.port}`))
 })
 
 afterAll(async () => {
@@ -86,17 +52,10 @@ describe('kubectl', () => {
     async () => {
       await must('apply -f config/crd-bgppeers.yaml')
       await must('wait --for=condition=Established crd/bgppeers.network.openyurt.io --timeout=10s')
-      expect(await must('apply -f -', { stdin: PEER })).toContain('bgppeer.network.openyurt.io/peer created')
-      expect(await must('apply -f -', { stdin: PEER })).toContain('bgppeer.network.openyurt.io/peer unchanged')
+      expect(await must('apply -f -', { stdin: USER_DOCUMENT })).toContain('bgppeer.network.openyurt.io/peer created')
+      expect(await must('apply -f -', { stdin: USER_DOCUMENT })).toContain('bgppeer.network.openyurt.io/peer unchanged')
       const [header, row] = (await must('get bgppeer peer')).split('\n')
-      expect(header?.split(/\s+/).filter(Boolean)).toEqual([
-        'NAME',
-        'LOCALSPEAKERS',
-        'LOCALASNUMBER',
-        'PEERIP',
-        'PEERASNUMBER',
-        'AGE',
-      ])
+      expect(header?.split(/\s+/).filter(Boolean)).toEqual(COLUMNS)
       expect(row).toMatch(/^peer\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s+\d+s/)
       const uid = await must('get bgppeer peer -o jsonpath={.metadata.uid}')
       const event = {

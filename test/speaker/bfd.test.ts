@@ -7,6 +7,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'
 import { createSpeakerRoom } from '../../src/speaker/reconcile.ts'
+import { PlainView } from '../support/cluster.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { bgpPeer, config, localOfNode1, view } from './fixtures.ts'
 
@@ -79,13 +80,7 @@ function setUp(current: ClusterView) {
   const clock = new FakeClock()
   const room = createSpeakerRoom({
     self: 'node-1',
-    view: {
-      current: () => current,
-      onChange: () => () => {},
-      hasEntry: () => undefined,
-      contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
-      close() {},
-    },
+    view: PlainView.of(current),
     api: undefined,
     events: undefined,
     speaker,

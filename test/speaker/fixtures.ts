@@ -4,28 +4,10 @@ import type { BGPPeer, BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import type { LocalAddress } from '../../src/speaker/desired-peers.ts'
+import { bgpPeer as anyBgpPeer } from '../support/cluster.ts'
 
 export function bgpPeer(name = 'peer', spec: Partial<BGPPeerSpec> = {}): BGPPeer {
-  return {
-    name,
-    uid: `uid-of-${name}`,
-    generation: 1,
-    spec: {
-      localSpeakers: ['node-1', 'node-2'],
-      localAsNumber: 65010,
-      peerIP: '172.16.0.1',
-      peerAsNumber: 65001,
-      nodeSelector: 'all()',
-      peerPort: 179,
-      holdTimeSeconds: 90,
-      connectRetrySeconds: 30,
-      gracefulRestart: { enabled: true, restartTimeSeconds: 600 },
-      passive: false,
-      communities: [],
-      largeCommunities: [],
-      ...spec,
-    },
-  }
+  return anyBgpPeer(name, { localSpeakers: ['node-1', 'node-2'], peerIP: '172.16.0.1', ...spec })
 }
 
 export function entry(node: string, address: string, podCIDR: string, peers: readonly string[] = ['peer']): RouteEntry {

@@ -5,13 +5,14 @@
 import { expect, test } from 'bun:test'
 import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
 import { ApiError, type ApplyOptions, type KubeEvent } from '../../src/kube/api.ts'
-import type { ClusterView, ClusterViewSource } from '../../src/kube/cluster-view.ts'
+import type { ClusterView } from '../../src/kube/cluster-view.ts'
 import type { KubeObject, ResourceType } from '../../src/kube/resources.ts'
 import { speakerFieldManager } from '../../src/kube/speaker-entry.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { createSpeakerRoom, type SpeakerRoomOptions } from '../../src/speaker/reconcile.ts'
 import type { Marker } from '../../src/speaker/restart-marker.ts'
+import { PlainView } from '../support/cluster.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { bgpPeer, established, failure, lan, localOfNode1, session, view } from './fixtures.ts'
 
@@ -78,19 +79,7 @@ function setUp(first: ClusterView | 'none' = view(), change: Partial<SpeakerRoom
   const speaker = new ToldSpeaker()
   const api = new ApplyOnly()
   const recorded: KubeEvent[] = []
-  const listeners = new Set<() => void>()
-  let current = first === 'none' ? undefined : first
-  const entry: { seen: boolean | undefined } = { seen: undefined }
-  const source: ClusterViewSource = {
-    current: () => current,
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-    hasEntry: () => entry.seen,
-    contact: { server: '', connected: true, lastContact: undefined, problem: undefined },
-    close() {},
-  }
+  const source = PlainView.of(first === 'none' ? undefined : first)
   const room = createSpeakerRoom({
     self: 'node-1',
     view: source,
@@ -104,11 +93,10 @@ function setUp(first: ClusterView | 'none' = view(), change: Partial<SpeakerRoom
     ...change,
   })
   const show = async (next: ClusterView) => {
-    current = next
-    for (const listener of listeners) listener()
+    source.showView(next)
     await clock.advance(1)
   }
-  return { clock, speaker, api, recorded, room, show, entry }
+  return { clock, speaker, api, recorded, room, show, source }
 }
 
 test('no view yet: the speaker is told nothing, not even that there are no peers', async () => {
@@ -289,22 +277,22 @@ test('the marker says that we speak once a session was up, and how the process e
 })
 
 test('an entry that the controller took away, because the Node was deleted, is written anew when the node is one again', async () => {
-  const { clock, speaker, api, show, entry } = setUp()
+  const { clock, speaker, api, show, source } = setUp()
   await clock.advance(100)
   speaker.become([established()])
   await clock.advance(10_000)
   expect(api.applied).toHaveLength(1)
-  entry.seen = true
+  source.seen = true
   await clock.advance(400_000)
   expect(api.applied).toHaveLength(1)
   await show(view({ entries: lan.slice(1) })) // the Node is gone, and the controller would take the entry away again
-  entry.seen = false
+  source.seen = false
   await clock.advance(400_000)
   expect(api.applied).toHaveLength(1)
   await show(view())
   await clock.advance(10_000)
   expect(api.applied.slice(1)).toMatchObject([{ status: { speakers: [{ node: 'node-1', state: 'Established' }] } }])
-  entry.seen = undefined // out of reach: nobody can say
+  source.seen = undefined // out of reach: nobody can say
   await clock.advance(400_000)
   expect(api.applied).toHaveLength(2)
 })

@@ -15,7 +15,7 @@ export function entry(
 export function bgpPeer(name: string, spec: Pick<BGPPeerSpec, 'peerIP'> & Partial<BGPPeerSpec>): BGPPeer {
   return {
     name,
-    uid: `uid-${name}`,
+    uid: `uid-of-${name}`,
     generation: 1,
     spec: {
       localSpeakers: ['edge-1'],
@@ -36,6 +36,8 @@ export function bgpPeer(name: string, spec: Pick<BGPPeerSpec, 'peerIP'> & Partia
 
 /** A source that shows what it is given. */
 export class PlainView implements ClusterViewSource {
+  /** What `hasEntry` says. */
+  seen: boolean | undefined
   #view: ClusterView | undefined
   readonly #listeners = new Set<() => void>()
   readonly contact = { server: 'none', connected: false, lastContact: undefined, problem: undefined }
@@ -43,16 +45,23 @@ export class PlainView implements ClusterViewSource {
   constructor(entries?: readonly RouteEntry[], peers: readonly BGPPeer[] = []) {
     if (entries !== undefined) this.show(entries, peers)
   }
+  static of(view: ClusterView | undefined): PlainView {
+    const source = new PlainView()
+    source.showView(view)
+    return source
+  }
   current(): ClusterView | undefined {
     return this.#view
   }
-  hasEntry(): undefined {}
-  show(entries: readonly RouteEntry[], peers: readonly BGPPeer[] = []): void {
-    this.#view = { entries, peers, passwords: new Map(), passwordProblems: new Map(), source: 'api' }
-    this.#tell()
+  hasEntry(): boolean | undefined {
+    return this.seen
   }
-  vanish(): void {
-    this.#view = undefined
+  show(entries: readonly RouteEntry[], peers: readonly BGPPeer[] = []): void {
+    this.showView({ entries, peers, passwords: new Map(), passwordProblems: new Map(), source: 'api' })
+  }
+  /** Shows a whole view, or none. */
+  showView(view: ClusterView | undefined): void {
+    this.#view = view
     this.#tell()
   }
   onChange(listener: () => void): () => void {
