@@ -1,4 +1,4 @@
-/** The real kernel, in namespaces of our own. */
+/** What rtnetlink's codecs ask of the real kernel, and what it answers, in namespaces of our own. */
 import { describe, expect } from 'bun:test'
 import { close as closeFile, openFile } from '../../src/lib/libc.ts'
 import { addAddress } from '../../src/netlink/address.ts'
@@ -10,7 +10,7 @@ import { addRoute, deleteRoute, replaceRoute } from '../../src/netlink/route.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
 import { addRule, deleteRule } from '../../src/netlink/rule.ts'
 import type { NextHop } from '../../src/netlink/types.ts'
-import { TestNetwork } from '../support/namespaces.ts'
+import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const PROTOCOL = 187
@@ -29,6 +29,7 @@ async function withKernel(
     const d0 = netlink.getLink('d0')?.index ?? 0
     netlink.run(addAddress({ address: '172.16.0.1', prefixLength: 24, interface: d0 }))
     netlink.run(addAddress({ address: 'fd16::1', prefixLength: 64, interface: d0, flags: IFA_F.NODAD }))
+    await eventually('an IPv6 address is in use a little later', () => netlink.lookup('fd16::1').type === 'local')
     await body({ netlink, network, namespace, d0 })
   } finally {
     netlink.close()
