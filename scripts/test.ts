@@ -25,8 +25,10 @@ const STEP_LIMIT_MILLISECONDS = 15 * 60_000
 const words = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-test-'))
 const running = new Set<Bun.Subprocess>()
+let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
+    interrupted = true
     for (const child of running) child.kill('SIGTERM')
   })
 }
@@ -115,7 +117,7 @@ async function runAll(steps: readonly Step[], atOnce: number): Promise<Counts> {
   let sum: Counts = { passed: 0, failed: 0, skipped: 0 }
   const queue = [...steps]
   const worker = async () => {
-    for (let step = queue.shift(); step !== undefined; step = queue.shift()) {
+    for (let step = queue.shift(); step !== undefined && !interrupted; step = queue.shift()) {
       const counts = await runStep(step)
       sum = {
         passed: sum.passed + counts.passed,
@@ -130,11 +132,13 @@ async function runAll(steps: readonly Step[], atOnce: number): Promise<Counts> {
 
 try {
   const steps = [...(words.length === 0 ? checks() : []), ...testFiles()]
+  if (steps.length === 0) process.stderr.write(`no test file has ${words.join(' or ')} in its path\n`)
   const { passed, failed, skipped } = await runAll(steps, availableParallelism())
   const strict = process.env.CI === 'true' && skipped > 0
   if (strict) process.stdout.write('Under CI a skip is a failure.\n')
+  if (interrupted) process.stdout.write('Interrupted: not all was run.\n')
   process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
-  process.exitCode = failed > 0 || strict || passed === 0 ? 1 : 0
+  process.exitCode = failed > 0 || strict || interrupted || passed === 0 ? 1 : 0
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }

@@ -29,12 +29,24 @@ export function run(
 }
 
 let count = 0
+const open = new Set<TestNetwork>()
+
+/** A test run that is ended leaves nothing behind either. */
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void Promise.allSettled([...open].map(network => network.close())).then(() => process.exit(1))
+  })
+}
 
 /** A set of namespaces that live and die together. */
 export class TestNetwork {
   readonly #prefix = `te-t${process.pid}-${++count}`
   readonly #namespaces: string[] = []
   readonly #processes: Bun.Subprocess[] = []
+
+  constructor() {
+    open.add(this)
+  }
 
   /** Makes a namespace with loopback up and returns its name, as `ip netns` knows it. */
   namespace(name: string): string {
@@ -126,6 +138,7 @@ export class TestNetwork {
       run(['ip', 'netns', 'del', namespace], { mayFail: true })
       rmSync(`/etc/netns/${namespace}`, { recursive: true, force: true })
     }
+    open.delete(this)
   }
 }
 
