@@ -162,7 +162,7 @@ protocol kernel { ipv4 { import none; export all; }; }
 template bgp node {
   local ${SWITCH} as ${localAs};
   graceful restart on;
-  connect retry time 5;
+  connect delay time 1; connect retry time 5;
   error wait time 2, 5;
   ipv4 { import all; export none; };
 }
