@@ -49,11 +49,12 @@ test('a process of the same number that started at another time is not ours', ()
   claimFolder(state)()
 })
 
-/** A process that claims `state` and says `mine`, or why it cannot; it then waits for the end of its input. */
+/** A process that says that it is ready, claims `state` at a word, says `mine` or why it cannot, and waits for the end of its input. */
 function claimant(state: string) {
   const service = JSON.stringify(join(import.meta.dir, '../../src/commands/service.ts'))
   const script = `
     const { claimStateFolder } = await import(${service})
+    console.log('ready')
     await Bun.stdin.stream().getReader().read() // the word to start
     try { claimStateFolder(${JSON.stringify(state)}, {}); console.log('mine') } catch (error) { console.log(error.message) }
     Bun.spawn(['sleep', '5'], { stdio: ['ignore', 'ignore', 'ignore'] }) // inherits nothing
@@ -66,7 +67,7 @@ function claimant(state: string) {
       child.stdin.write('go\n')
       child.stdin.flush()
     },
-    answer: async () => new TextDecoder().decode((await said.read()).value).trim(),
+    said: async () => new TextDecoder().decode((await said.read()).value).trim(),
     kill: async () => {
       child.kill('SIGKILL')
       await child.exited
@@ -79,9 +80,9 @@ test('of processes that claim a folder at the same instant one has it, and the o
   for (let round = 0; round < 15; round++) {
     const claimants = Array.from({ length: 4 }, () => claimant(state))
     try {
-      await Bun.sleep(150) // all wait for the word
+      for (const one of claimants) expect(await one.said()).toBe('ready')
       for (const one of claimants) one.start()
-      const answers = await Promise.all(claimants.map(one => one.answer()))
+      const answers = await Promise.all(claimants.map(one => one.said()))
       const winner = claimants[answers.indexOf('mine')]?.pid
       const refusal = `another terway-edge (process ${winner}) works with ${state}: stop it first, or name another folder with --state`
       expect(answers.toSorted()).toEqual([refusal, refusal, refusal, 'mine'])
