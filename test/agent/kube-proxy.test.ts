@@ -64,6 +64,9 @@ async function expectReached({ lan, get }: Scene): Promise<NodeFirewall> {
   const firewall = lan.firewall({ masquerade: true, nonMasqueradeCIDRs: [SERVICE_CIDR] })
   firewall.want(KNOWN)
   await eventually('pod to a Service with a pod on another node', () => get(pod, THERE.clusterIP) !== '')
+  // its tables come one after another
+  const translated = `outside sees ${NODE_ADDRESS}`
+  await eventually('pods are translated on their way out', () => get(pod, `${FAR}:8080`) === translated)
   const seen = {
     'pod to a pod on another node by its Service': get(pod, THERE.clusterIP),
     'pod to itself by its Service': get(pod, HERE.clusterIP),
