@@ -30,22 +30,29 @@ import { vethNames } from './veth-names.ts'
 /** Throws `StoreError`, `NetlinkError`. */
 export function del(request: DetachRequest, store: AddressStore): undefined {
   const { config, attachment } = request
-  const record = findRecord(store.read(), attachment)
-  // The same interface of the same container in another network: a runtime undoes a list that never got this far.
-  if (record !== undefined && record.network !== config.name) return
-  removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
-  if (record !== undefined) releaseIfWritable(store, record.attempt)
+  // Once more until there is nothing: an ADD that is under way may have recorded itself or made its link since, and looks for its record when
+  // it is done. What it finds released it takes back itself; what it did before is found here.
+  for (;;) {
+    const record = findRecord(store.read(), attachment)
+    // The same interface of the same container in another network: a runtime undoes a list that never got this far.
+    if (record !== undefined && record.network !== config.name) return
+    removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
+    if (record === undefined && findRecord(store.read(), attachment) === undefined) return
+    if (record !== undefined && !releasedIfWritable(store, record.attempt)) return
+  }
 }
 
 /**
  * A runtime that cannot take a pod down cannot free a full disk either. So the record may stay there, and the address with it, until the node
  * process sees that nothing bears it any more (leaks.ts).
  */
-function releaseIfWritable(store: AddressStore, attempt: string): void {
+function releasedIfWritable(store: AddressStore, attempt: string): boolean {
   try {
     release(store, [attempt])
+    return true
   } catch (error) {
     if (!isUnwritable(error)) throw error
+    return false
   }
 }
 
