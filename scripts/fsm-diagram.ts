@@ -2,9 +2,9 @@
  * Prints the Mermaid diagram of the BGP state machine that stands in ARCHITECTURE.md: `step` is asked for every state and event.
  * test/bgp/fsm-diagram.test.ts holds the two together.
  */
-import { step } from '../src/bgp/fsm.ts'
+import { step } from '../src/bgp/machine/fsm.ts'
 import type { State } from '../src/bgp/speaker-types.ts'
-import { EVENTS, sessionIn } from '../test/bgp/fsm-fixtures.ts'
+import { EVENTS, sessionIn } from '../test/bgp/machine/fsm-fixtures.ts'
 
 const STATES: readonly State[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
 /** More events than these on one arrow are counted. */

@@ -8,9 +8,9 @@
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { compareAddresses, covers, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { mergePrefixes } from '../lib/merge-prefixes.ts'
 import type { NextHop } from '../netlink/types.ts'
 import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
-import { mergePrefixes } from './merge-prefixes.ts'
 import { ProtectedAddresses } from './protected-addresses.ts'
 
 /** `reason` of the routes that guard this node's own podCIDRs. */

@@ -1,10 +1,10 @@
 /**
- * Takes this node out of the pod network for good: its routes, firewall rules, CNI configuration and settings go, and nothing that others made.
- * For `uninstall`; the agent must have ended before.
+ * Takes this node out of the pod network for good: its routes, CNI configuration and settings go, and
+ * nothing that others made. For `uninstall`; the agent must have ended before. The rules of the
+ * firewall are taken away by firewall/reconcile.ts.
  */
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { cniConfigFile, removeCniConfig } from './cni-config.ts'
-import { removeFirewall } from './firewall.ts'
 import { changeRequest, planRemoval, type RouteMark } from './plan.ts'
 import { restoreSettings } from './sysctl.ts'
 
@@ -17,18 +17,17 @@ export interface LeaveInput {
 }
 
 /** Returns what was done, a line each, and what could not be. */
-export async function leaveNetwork(
-  input: LeaveInput,
-): Promise<{ readonly done: readonly string[]; readonly problems: readonly string[] }> {
+export function leaveNetwork(input: LeaveInput): {
+  readonly done: readonly string[]
+  readonly problems: readonly string[]
+} {
   const { mark, confDir, netns } = input
   const done: string[] = []
   if (removeCniConfig(confDir)) done.push(`removed ${cniConfigFile(confDir)}`)
   const { removed, problems } = removeRoutes(mark, netns)
   if (removed > 0) done.push(`removed ${removed} route${removed === 1 ? '' : 's'}`)
   for (const { name, value } of restoreSettings(input)) done.push(`set ${name.replaceAll('/', '.')} back to ${value}`)
-  const firewall = await removeFirewall(netns)
-  for (const what of firewall.removed) done.push(`removed ${what}`)
-  return { done, problems: [...problems, ...firewall.problems] }
+  return { done, problems }
 }
 
 /** Deletes every route that bears our mark. */

@@ -6,11 +6,11 @@
  * Not ready is not empty: without a view, or while no entry names this node, nothing is deleted and the last good routes are kept up. The
  * only writer of routes between nodes; routes to pods are the CNI plugin's.
  */
-import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
+import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
+import { ERRNO } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
-import { ERRNO } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
@@ -19,7 +19,6 @@ import { Watch } from '../netlink/watch.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
-import type { NodeFirewall } from './firewall.ts'
 import { askOnLink, type Observed, observe, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
@@ -40,8 +39,25 @@ export interface AgentOptions {
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string
-  /** Told after each pass what is known; its problems are shown with the agent's. Whoever made it closes it. */
-  readonly firewall?: NodeFirewall
+  /** Whoever made it closes it. */
+  readonly firewall?: NetworkFollower
+}
+
+/** What is known of the network after a pass. */
+export interface KnownNetwork {
+  /** This node's own. */
+  readonly podCIDRs: readonly string[]
+  /** Of all nodes of the cluster. */
+  readonly clusterPodCIDRs: readonly string[]
+  readonly nodeAddresses: readonly string[]
+}
+
+/** Is told after each pass what is known; its problems are shown with the agent's. The firewall is one. */
+export interface NetworkFollower {
+  want(network: KnownNetwork): void
+  readonly problems: readonly string[]
+  /** Calls `listener` when `problems` changed. Returns how to stop that. */
+  onChange(listener: () => void): () => void
 }
 
 const FULL_COMPARE_MILLISECONDS = 30_000

@@ -1,6 +1,6 @@
 /**
  * The contract between the BFD room and who uses it: the sessions wanted, how they are, and what happens to them. Knows no BGP and no
- * Kubernetes. bfd.ts implements `Bfd`.
+ * Kubernetes. bfd.ts implements `Bfd`. Pure.
  */
 import type { BfdState } from './registry.ts'
 

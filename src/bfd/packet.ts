@@ -3,6 +3,7 @@
  * the reason; which session a good one belongs to is select-session.ts.
  *
  * No authentication (bfd.AuthType is zero): a packet that carries it is discarded. No Echo function: zero is sent for it.
+ * Pure.
  */
 import { assertNever } from '../lib/assert.ts'
 import { BFD_STATES, BFD_VERSION, type BfdState, type Diagnostic } from './registry.ts'

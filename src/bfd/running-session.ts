@@ -5,10 +5,10 @@
 import { assertNever } from '../lib/assert.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
+import { detectionTime, jittered, newSession, remoteDetectionTime, step } from './machine.ts'
+import type { Action, Cause, Event, Parameters, Session } from './machine-types.ts'
 import { type ControlPacket, encodePacket } from './packet.ts'
 import { Diagnostic, diagnosticName } from './registry.ts'
-import { detectionTime, jittered, newSession, remoteDetectionTime, step } from './session.ts'
-import type { Action, Cause, Event, Parameters, Session } from './session-types.ts'
 
 export interface RunningSessionOptions {
   readonly config: BfdSessionConfig

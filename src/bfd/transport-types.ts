@@ -1,4 +1,7 @@
-/** What the sessions need of the network: packets out to one peer, packets in from all. transport.ts does it with UDP sockets. No state of a session is here. */
+/**
+ * What the sessions need of the network: packets out to one peer, packets in from all. transport.ts
+ * does it with UDP sockets. No state of a session is here. Pure.
+ */
 
 /** One end-to-end path of RFC 5881. */
 export interface Endpoint {

@@ -2,7 +2,10 @@
  * UDP for single-hop BFD (RFC 5881 section 4 and 5): a receiving socket per family on port 3784, a sending socket per session with a source
  * port of its own, TTL 255 both ways. Knows no sessions: bytes in, bytes out.
  */
+
+import { AF } from '../lib/address-family.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
+import { ERRNO, SystemError } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'
 import { addressBytes, canonicalAddress, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
@@ -122,7 +125,7 @@ class UdpSender implements Sender {
         this.#options.ports.add(port)
         return
       } catch (error) {
-        const taken = error instanceof libc.SystemError && error.errno === libc.ERRNO.EADDRINUSE
+        const taken = error instanceof SystemError && error.errno === ERRNO.EADDRINUSE
         if (left === 0 || !taken) throw error
         if (this.#port !== undefined) this.#options.ports.delete(this.#port)
         this.#port = undefined
@@ -144,7 +147,7 @@ class UdpSender implements Sender {
 
 function openSender({ peerAddress }: Endpoint): number {
   const family = familyOf(peerAddress)
-  const fd = libc.socket(family === 'ipv4' ? libc.AF.INET : libc.AF.INET6, libc.SOCK.DGRAM, 0)
+  const fd = libc.socket(family === 'ipv4' ? AF.INET : AF.INET6, libc.SOCK.DGRAM, 0)
   try {
     libc.attachFilter(fd, dropEverything())
     if (family === 'ipv4') {
@@ -236,7 +239,7 @@ class Receiver {
       try {
         libc.receive(fd, buffer, libc.MSG.DONTWAIT)
       } catch (error) {
-        if (error instanceof libc.SystemError && error.errno === libc.ERRNO.EAGAIN) return
+        if (error instanceof SystemError && error.errno === ERRNO.EAGAIN) return
         throw error
       }
     }
@@ -258,7 +261,7 @@ function socketAddress(address: string, port: number): Uint8Array {
   const bytes = addressBytes(address)
   const result = new Uint8Array(bytes.length === 4 ? 16 : 28)
   const view = new DataView(result.buffer)
-  view.setUint16(0, bytes.length === 4 ? libc.AF.INET : libc.AF.INET6, true)
+  view.setUint16(0, bytes.length === 4 ? AF.INET : AF.INET6, true)
   view.setUint16(2, port)
   result.set(bytes, bytes.length === 4 ? 4 : 8)
   return result

@@ -1,4 +1,7 @@
-/** What the main thread and the worker say to each other (structured clones). No function and no class passes between them. */
+/**
+ * What the main thread and the worker say to each other (structured clones). No function and no class passes between them.
+ * Pure.
+ */
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
 import type { EngineLogFields } from './engine.ts'
 

@@ -1,16 +1,19 @@
 /**
  * A configured peer: at most two connections at a time (ours and the peer's), which one stays, when to try again, and what the world
  * is told. The only place that knows that two connections exist (RFC 4271 section 6.8). Owns the peer's Adj-RIB-Out, which outlives
- * its sessions. Decisions are in pure files: collision, graceful-restart, idle-hold, failure-text, peer-settings.
+ * its sessions. Decided elsewhere: collision, graceful-restart, idle-hold, failure-text, peer-settings.
  */
 import { toHex } from '../lib/bytes.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { backoffMilliseconds } from '../lib/loop.ts'
-import { loserOf } from './collision.ts'
-import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
-import { sessionError } from './failure-text.ts'
-import type { Down } from './fsm-types.ts'
+import type { Open, RouteRefresh, Update } from './codec/message-types.ts'
+import { familyOfAfi } from './codec/nlri.ts'
+import { RefreshSubtype } from './codec/registry.ts'
+import { loserOf } from './machine/collision.ts'
+import { isFailure, refusesCapabilities, withoutHardReset } from './machine/down.ts'
+import { sessionError } from './machine/failure-text.ts'
+import type { Down } from './machine/fsm-types.ts'
 import {
   bfdDown,
   type Closing,
@@ -18,19 +21,16 @@ import {
   keptAtMostSeconds,
   keptSeconds,
   takesOver,
-} from './graceful-restart.ts'
-import { type IdleHold, idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
-import type { Open, RouteRefresh, Update } from './message-types.ts'
-import { type Negotiated, negotiate } from './negotiation.ts'
-import { familyOfAfi } from './nlri.ts'
-import { endpointOf, hopLimits, settingsOf } from './peer-settings.ts'
-import { ReceivedPrefixes } from './received-prefixes.ts'
-import { RefreshSubtype } from './registry.ts'
-import { AdjRibOut } from './rib.ts'
+} from './machine/graceful-restart.ts'
+import { type IdleHold, idleHold, STABLE_MILLISECONDS } from './machine/idle-hold.ts'
+import { type Negotiated, negotiate } from './machine/negotiation.ts'
+import { endpointOf, hopLimits, settingsOf } from './machine/peer-settings.ts'
+import { ReceivedPrefixes } from './machine/received-prefixes.ts'
+import { sessionView, visibleState } from './machine/session-view.ts'
+import { AdjRibOut } from './rib/rib.ts'
 import { type Malformation, PeerSession, type SessionHost } from './session.ts'
-import { sessionView, visibleState } from './session-view.ts'
 import type { Announcement, PeerConfig, SessionError, SessionEvent, SessionView, State } from './speaker-types.ts'
-import type { Connection, Transport } from './transport-types.ts'
+import type { Connection, Transport } from './tcp/transport-types.ts'
 
 export interface PeerOptions {
   readonly clock: Clock

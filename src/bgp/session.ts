@@ -3,16 +3,16 @@
  * into its events. Decides nothing itself; what concerns the peer as a whole goes to the host (peer.ts).
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
-import type { Direction } from './collision.ts'
-import { idleSession, step } from './fsm.ts'
-import type { Action, Down, Event, Session, Settings, Timer } from './fsm-types.ts'
-import { decodeMessage, encodeMessage, HEADER_LENGTH, INITIAL_CONTEXT } from './message.ts'
-import { MessageFramer } from './message-framer.ts'
-import type { CodecContext, Decoded, Message, Open, RouteRefresh, Update } from './message-types.ts'
-import type { Negotiated } from './negotiation.ts'
-import { MessageTypeCode } from './registry.ts'
-import { messageEvent } from './session-events.ts'
-import { SessionTimers } from './session-timers.ts'
+import { decodeMessage, encodeMessage, HEADER_LENGTH, INITIAL_CONTEXT } from './codec/message.ts'
+import { MessageFramer } from './codec/message-framer.ts'
+import type { CodecContext, Decoded, Message, Open, RouteRefresh, Update } from './codec/message-types.ts'
+import { MessageTypeCode } from './codec/registry.ts'
+import type { Direction } from './machine/collision.ts'
+import { idleSession, step } from './machine/fsm.ts'
+import type { Action, Down, Event, Session, Settings, Timer } from './machine/fsm-types.ts'
+import type { Negotiated } from './machine/negotiation.ts'
+import { messageEvent } from './machine/session-events.ts'
+import { SessionTimers } from './machine/session-timers.ts'
 import type { State } from './speaker-types.ts'
 import {
   type Connection,
@@ -20,7 +20,7 @@ import {
   isConnection,
   type Transport,
   type TransportProblem,
-} from './transport-types.ts'
+} from './tcp/transport-types.ts'
 
 /** What a session tells the peer that it belongs to. */
 export interface SessionHost {

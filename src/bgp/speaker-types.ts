@@ -1,6 +1,6 @@
 /**
  * The contract between the BGP room and who uses it: what a speaker is told (peers, announcements) and what it tells (sessions). Knows
- * no Kubernetes. `speaker.ts` implements `Speaker`.
+ * no Kubernetes. `speaker.ts` implements `Speaker`. Pure.
  */
 import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'

@@ -5,17 +5,14 @@
  *
  * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`.
  */
+
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
 import { tryLock, waitForLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, replaceFile } from '../lib/files.ts'
 import { type Attachments, formatAttachments, NO_ATTACHMENTS, parseAttachments } from './attachments.ts'
-
-/** The file cannot be read or written: the message says which and why. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError'
-}
+import { StoreError } from './errors.ts'
 
 /** Another process holds the lock for longer than the caller has patience. */
 export class StoreBusy extends Error {

@@ -4,6 +4,7 @@
  *
  * Unknown keys of the configuration are accepted, as the specification wants for keys that other plugins of a chain and newer
  * runtimes use. DEL and GC ask for less than ADD, so that a broken configuration never keeps a pod from being taken down.
+ * Pure.
  */
 import { errorText, type Problem } from '../lib/errors.ts'
 import { canonicalAddress, parsePrefix } from '../lib/ip.ts'

@@ -2,7 +2,7 @@
  * What the plugin process and the server (server.ts) say to each other over `<state>/cni/cni.sock`: one request and one reply per connection,
  * each a line of JSON. The server has the code loaded and warm, so that a pod waits for little more than the start of a process.
  *
- * Both ends load this file, and the plugin's every microsecond counts: types, limits and a decoder, nothing else.
+ * Both ends load this file, and the plugin's every microsecond counts: types, limits and a decoder, nothing else. Pure.
  */
 
 /** Newer ends add keys; a change that an older end would misread takes the next number, which it declines. */

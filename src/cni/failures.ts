@@ -3,9 +3,8 @@
  * and number of an error, never by its text.
  */
 import { errorText } from '../lib/errors.ts'
-import { StoreError } from './address-store.ts'
+import { isPermissionError, LinkNameTaken, NamespaceGone, StoreError } from './errors.ts'
 import { CNI_ERROR, type Failure, failure } from './protocol.ts'
-import { isPermissionError, LinkNameTaken, NamespaceGone } from './veth.ts'
 
 /** `doing` says what could not be done: `cannot attach eth0 of 4f2a`. */
 export function failureOf(error: unknown, doing: string): Failure {

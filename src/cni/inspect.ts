@@ -5,7 +5,8 @@
 import { familyOf, formatPrefix, hostPrefix, parseAddressWithLength } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link } from '../netlink/types.ts'
-import { NamespaceGone, openRtnetlink, POD_GATEWAY } from './veth.ts'
+import { NamespaceGone } from './errors.ts'
+import { openRtnetlink, POD_GATEWAY } from './veth.ts'
 
 export interface ExpectedWiring {
   readonly hostInterface: string

@@ -2,8 +2,10 @@
  * The plugin `loopback`, which container runtimes call for every pod beside the network's own: brings `lo` of the container up and says
  * so. One executable under two names, so that a node needs no other CNI plugin.
  */
+
+import { NamespaceGone } from './errors.ts'
 import { type AttachRequest, CNI_ERROR, type DetachRequest, type Failure, failure, type Result } from './protocol.ts'
-import { LOOPBACK_INDEX, NamespaceGone, openRtnetlink, setLoopback } from './veth.ts'
+import { LOOPBACK_INDEX, openRtnetlink, setLoopback } from './veth.ts'
 
 export const LOOPBACK_TYPE = 'loopback'
 

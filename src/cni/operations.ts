@@ -9,6 +9,7 @@ import { mtuOf, unusablePodCIDRs } from './add.ts'
 import { familiesOf } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
+import { LinkNameTaken } from './errors.ts'
 import { inspectPod } from './inspect.ts'
 import {
   type Attachment,
@@ -24,7 +25,7 @@ import {
 import { type Readiness, readReadiness } from './readiness.ts'
 import { release } from './reservation.ts'
 import { forwardingEnabled } from './sysctl.ts'
-import { detachPod, LinkNameTaken, ourLinks } from './veth.ts'
+import { detachPod, ourLinks } from './veth.ts'
 import { vethNames } from './veth-names.ts'
 
 /** Throws `StoreError`, `NetlinkError`. */

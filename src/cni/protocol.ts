@@ -2,7 +2,7 @@
  * The words of the Container Network Interface (CNI specification 1.1.0, and 1.0.0, 0.4.0, 0.3.1 before it): versions, error codes,
  * requests and results as typed values. `decode.ts` makes the requests out of environment and stdin, `encode.ts` the JSON of the answers.
  *
- * It decides nothing and touches nothing.
+ * It decides nothing and touches nothing. Pure.
  */
 
 export const CNI_VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const

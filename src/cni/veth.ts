@@ -6,15 +6,18 @@
  * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which may own any number from 5 on) never
  * takes them for its own. They go with the link. Forwarding and everything else between nodes is the agent's.
  */
+
+import { ERRNO, SystemError } from '../lib/errno.ts'
 import { addressBits, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
-import { close, ERRNO, inNetworkNamespace, interfaceIndex, openFile, SystemError } from '../lib/libc.ts'
+import { close, inNetworkNamespace, interfaceIndex, openFile } from '../lib/libc.ts'
 import { addAddress } from '../netlink/address.ts'
 import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
-import { NetlinkError, type Request } from '../netlink/message.ts'
+import type { Request } from '../netlink/message.ts'
 import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
 import { addRoute } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { LinkNameTaken, NamespaceGone } from './errors.ts'
 import type { Attachment } from './protocol.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
 import { isOurAlias, parseVethAlias } from './veth-names.ts'
@@ -47,16 +50,6 @@ export interface Wired {
   readonly hostIndex: number
   /** Families whose default route goes this way; one that the pod has already by another interface is left alone. */
   readonly defaultRoutes: readonly Family[]
-}
-
-/** The container's network namespace is not there (any more). */
-export class NamespaceGone extends Error {
-  override readonly name = 'NamespaceGone'
-}
-
-/** A link of that name is there and is not of our making. */
-export class LinkNameTaken extends Error {
-  override readonly name = 'LinkNameTaken'
 }
 
 /**
@@ -295,10 +288,4 @@ function answerForGateway(family: Family, hostIndex: number): Request {
   const address = POD_GATEWAY[family]
   if (family === 'ipv4') return addProxy({ address, interface: hostIndex })
   return addAddress({ address, prefixLength: 64, interface: hostIndex, flags: IFA_F.NODAD })
-}
-
-/** Whether `error` is the kernel's refusal for want of rights. */
-export function isPermissionError(error: unknown): boolean {
-  const errno = error instanceof NetlinkError || error instanceof SystemError ? error.errno : 0
-  return errno === ERRNO.EPERM || errno === ERRNO.EACCES
 }

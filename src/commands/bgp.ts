@@ -3,9 +3,9 @@
  * what the octets mean is decided in src/bgp.
  */
 import { readFile } from 'node:fs/promises'
-import { reportCapture } from '../bgp/capture-report.ts'
-import { type Report, readHexLine, reportContext, reportMessage, reportNotHex } from '../bgp/decode-report.ts'
-import type { CodecContext } from '../bgp/message-types.ts'
+import type { CodecContext } from '../bgp/codec/message-types.ts'
+import { reportCapture } from '../bgp/report/capture-report.ts'
+import { type Report, readHexLine, reportContext, reportMessage, reportNotHex } from '../bgp/report/decode-report.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { FAMILIES, type Family } from '../lib/ip.ts'
 import { createProgram, runProgram } from './program.ts'

@@ -5,9 +5,11 @@
  */
 import { startCniServer } from '../cni/server.ts'
 import { type ConfigFlags, loadConfig } from '../config.ts'
+import { requireCapabilities } from '../host/capabilities.ts'
+import { notifyService } from '../host/notify.ts'
+import { untilSignal } from '../host/signals.ts'
 import { createLog } from '../lib/log.ts'
 import { createProgram, runProgram } from './program.ts'
-import { notifyService, requireCapabilities, untilSignal } from './service.ts'
 
 export function cniServerCommand(args: string[]): Promise<number> {
   const program = createProgram(

@@ -3,13 +3,13 @@
  * itself. Exit status 0: nothing is wrong; 3: problems were found; 2: wrong usage.
  */
 import { existsSync } from 'node:fs'
-import { checksOf, isHealthy } from '../agent/doctor-checks.ts'
-import type { HostChange } from '../agent/doctor-facts.ts'
-import type { Check } from '../agent/doctor-verdicts.ts'
 import { type Config, type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig, parseConfig } from '../config.ts'
+import { checksOf, isHealthy } from '../doctor/checks.ts'
+import type { HostChange } from '../doctor/facts.ts'
+import { inspectNode } from '../doctor/inspect.ts'
+import type { Check } from '../doctor/verdicts.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { formatTable, printable } from '../lib/table.ts'
-import { inspectNode } from './doctor-inspect.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
 

@@ -6,9 +6,9 @@
  * process that serves; this one asks it to and waits.
  */
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
+import { runningProcess } from '../host/state-folder.ts'
 import { UserError } from '../lib/errors.ts'
 import { createProgram, runProgram } from './program.ts'
-import { runningProcess } from './service.ts'
 
 export function drainCommand(args: string[]): Promise<number> {
   const program = createProgram(

@@ -19,14 +19,23 @@ import configExample from '../../config/config.yaml' with { type: 'text' }
 import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
 import { loadConfig } from '../config.ts'
+import { removeFirewall } from '../firewall/reconcile.ts'
+import {
+  CNI_NAMES,
+  CONFIG,
+  EXECUTABLE,
+  KUBECONFIG,
+  NODE_UNIT,
+  STATE_DIRECTORY,
+  UNITS,
+} from '../host/installed-files.ts'
+import { runningProcess } from '../host/state-folder.ts'
+import { foldersToOpen, hiddenPaths, unitsFor } from '../host/unit.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { errorText, problemsError, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
-import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, NODE_UNIT, STATE_DIRECTORY, UNITS } from './installed-files.ts'
 import { createProgram, runProgram } from './program.ts'
-import { runningProcess } from './service.ts'
-import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
 
 interface InstallOptions {
   readonly root: string
@@ -136,13 +145,15 @@ async function uninstall(options: UninstallOptions): Promise<void> {
       for (const unit of UNITS.filter(existsSync)) systemctl('disable', '--now', basename(unit))
     }
     const { protocol, table } = config.route
-    const { done: lines, problems } = await leaveNetwork({
+    const left = leaveNetwork({
       mark: { protocol, table },
       confDir: config.cni.confDir,
       stateDir: config.state,
     })
-    for (const line of lines) process.stdout.write(`${line}\n`)
-    for (const problem of problems) process.stderr.write(`${problem}\n`)
+    const firewall = await removeFirewall()
+    for (const line of [...left.done, ...firewall.removed.map(what => `removed ${what}`)])
+      process.stdout.write(`${line}\n`)
+    for (const problem of [...left.problems, ...firewall.problems]) process.stderr.write(`${problem}\n`)
     const pods = removePodLinks(config.state)
     if (pods.removed > 0)
       process.stdout.write(

@@ -2,9 +2,9 @@
  * The snapshot of a node: what its agent, its speaker room and its view of the cluster say, as the status interface shows it. Pure.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
-import type { ClusterView } from '../kube/cluster-view.ts'
+import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
-import { timestamp } from '../lib/clock.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import type { ApiContact, EventRow, LanView, NodeView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
 
 export interface NodeSnapshotInput {

@@ -1,7 +1,7 @@
 /** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
 import { formatAge, printable } from '../lib/table.ts'
+import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
 import type { ApiContact, EventRow, PoolView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
-import { type AskOptions, addAskOptions, askSnapshot } from './ask.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, printJson, tableOf } from './show.ts'
 

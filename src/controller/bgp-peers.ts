@@ -2,16 +2,14 @@
  * Evaluates BGPPeers against the nodes that exist: which nodes each selects, whether it can work and what to change if not, how its
  * sessions are. Pure. A BGPPeer with a problem disturbs no other one, and its own good parts go on.
  */
+
 import { decodePassword } from '../kube/bgp-password.ts'
 import { type BGPPeer, type BGPPeerObject, compareByAge } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import { parseNodeSelector, selects } from '../kube/node-selector.ts'
-import type { Condition } from '../kube/resources.ts'
+import type { Finding } from './finding.ts'
 import { type SessionFindings, sessionFindings } from './sessions.ts'
-
-/** A condition before it has times. */
-export type Finding = Pick<Condition, 'status' | 'reason' | 'message'>
 
 export interface EvaluatedPeer extends SessionFindings {
   readonly name: string

@@ -4,7 +4,8 @@
  */
 import type { BGPPeerStatus } from '../kube/bgp-peer.ts'
 import type { Condition, KubeObject } from '../kube/resources.ts'
-import type { EvaluatedPeer, Finding } from './bgp-peers.ts'
+import type { EvaluatedPeer } from './bgp-peers.ts'
+import type { Finding } from './finding.ts'
 
 /** More names than these in status.selectedNodes tell nobody anything and would travel to every node with every change. */
 export const MAXIMUM_SELECTED_NODES = 100

@@ -7,7 +7,7 @@
  * outage of the uplink must not tear a LAN down.
  */
 import type { BGPPeer, SpeakerStatus } from '../kube/bgp-peer.ts'
-import type { Finding } from './bgp-peers.ts'
+import type { Finding } from './finding.ts'
 
 /** Said of a speaker without an entry in the status: it takes its own away when it is drained. */
 export const NO_REPORT = 'says nothing (not started yet, or drained)'

@@ -1,6 +1,6 @@
 /**
  * The password of a BGPPeer out of its Secret in kube-system. Problems are texts for a condition, an Event or a log line; the password itself
- * is only ever inside a `Secret`.
+ * is only ever inside a `Secret`. Pure.
  */
 import { Secret } from '../lib/secret.ts'
 import type { KubeSecret } from './resources.ts'

@@ -3,6 +3,7 @@
  * behind it is canonical, in range and complete with defaults; what cannot work comes back as problems that say what to change.
  *
  * Whether the named speakers, Secret and nodes exist is not known here: the controller and the speaker room say that.
+ * Pure.
  */
 import type { Condition, KubeObject } from './resources.ts'
 

@@ -5,46 +5,19 @@
  * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view as it was. A BGPPeer whose new
  * spec cannot work keeps its last good one here.
  */
+
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import type { Secret } from '../lib/secret.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { PASSWORD_NAMESPACE } from './bgp-password.ts'
-import type { BGPPeer, BGPPeerObject } from './bgp-peer.ts'
+import type { BGPPeerObject } from './bgp-peer.ts'
 import { encodeClusterState, loadClusterState, storeClusterState } from './cluster-state.ts'
+import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
 import { EMPTY_STATE, mergeCluster, type SecretAnswer, viewOf } from './merge-cluster.ts'
 import { BGP_PEERS, type KubeSecret, ROUTE_SLICES, SECRETS } from './resources.ts'
-import type { RouteEntry, RouteSlice } from './route-slice.ts'
-
-/** A consistent picture; replaced whole, never changed in place. */
-export interface ClusterView {
-  readonly entries: readonly RouteEntry[]
-  readonly peers: readonly BGPPeer[]
-  /** The TCP MD5 key of each BGPPeer that has one and whose Secret was read, by BGPPeer name. */
-  readonly passwords: ReadonlyMap<string, Secret>
-  /** BGPPeers whose Secret or key is missing: why, by BGPPeer name. */
-  readonly passwordProblems: ReadonlyMap<string, string>
-  /** Where the view comes from: the state folder, or the API server. */
-  readonly source: 'state' | 'api'
-}
-
-export interface ClusterViewSource {
-  /** The newest view; undefined until there is one (first boot, API out of reach). */
-  current(): ClusterView | undefined
-  onChange(listener: () => void): () => void
-  /** Whether the BGPPeer, as it was last seen, has this node's entry in status.speakers; undefined where nobody can say. */
-  hasEntry(bgpPeer: string): boolean | undefined
-  /** Whether the API server answers: for status, never for decisions. */
-  readonly contact: {
-    readonly server: string
-    readonly connected: boolean
-    readonly lastContact: number | undefined
-    readonly problem: string | undefined
-  }
-  close(): void
-}
+import type { RouteSlice } from './route-slice.ts'
 
 export interface ClusterViewOptions {
   /** Undefined: from the state folder alone. */

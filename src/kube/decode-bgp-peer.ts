@@ -1,7 +1,7 @@
 /**
  * The door for BGPPeers: defaults filled in, addresses canonical, numbers in range; what cannot work comes back as problems, each with its
  * path and what to change. The CRD's schema is wider on purpose (see config/crd-bgppeers.yaml), and an older CRD may be wider still.
- * Looks at one object alone: that its nodes, its Secret and its peer exist is not known here.
+ * Looks at one object alone: that its nodes, its Secret and its peer exist is not known here. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'

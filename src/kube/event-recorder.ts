@@ -5,9 +5,10 @@
  * Events of cluster-scoped objects lie in the namespace `default`, as the API server demands.
  */
 import type { Clock } from '../lib/clock.ts'
-import { sleep, timestamp } from '../lib/clock.ts'
+import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import { ApiError, type EventRecorder, type KubeApi, type KubeEvent } from './api.ts'
 import { EVENTS, type KubeObject } from './resources.ts'
 

@@ -1,4 +1,7 @@
-/** Where kinds live in the API: request paths and apiVersions, from the rows of `resources.ts`. */
+/**
+ * Where kinds live in the API: request paths and apiVersions, from the rows of `resources.ts`.
+ * Pure.
+ */
 import type { ResourceType } from './resources.ts'
 
 /** The path of a collection, of an object in it, or of its subresource. */

@@ -1,6 +1,7 @@
 /**
  * RouteSlice (network.openyurt.io/v1alpha1): which node owns which podCIDRs at which addresses, and which BGPPeers select it. Written
  * only by the controller, read by every node in place of Nodes, which are larger and change with every heartbeat.
+ * Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'

@@ -1,6 +1,7 @@
 /**
  * The entry of one speaker in `status.speakers[]` of a BGPPeer, for server-side apply under a field manager of the speaker's own. The speaker
  * writes it; the controller takes it away, as that manager, only when the node is gone or no speaker any more.
+ * Pure.
  */
 import { createHash } from 'node:crypto'
 import type { SpeakerStatus } from './bgp-peer.ts'

@@ -16,9 +16,10 @@ import {
   type ResourceType,
   SECRETS,
 } from '../kube/resources.ts'
-import { type Clock, timestamp } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import { bgpPeerObject, nodeObject, nodeStatus, secretObject } from './cluster-objects.ts'
 import { type Patience, retry } from './patience.ts'
 import { LAB_LABEL, type LabPlan, nodesOf } from './plan.ts'

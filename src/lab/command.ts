@@ -274,7 +274,7 @@ function apiCommand(args: readonly string[]): Promise<number> {
     .option('--listen <addr:port>', 'where to listen', '127.0.0.1:8080')
     .option('--state <file>', 'where to keep the objects from one life to the next (default: nowhere)')
   return runProgram<ApiFlags>(program, args, async ({ listen, state }) => {
-    const { serveApi } = await import('./api/serve.ts')
+    const { serveApi } = await import('../apiserver/serve.ts')
     const colon = listen.lastIndexOf(':')
     const server = serveApi({
       hostname: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),

@@ -1,6 +1,6 @@
 /**
  * Kubeconfigs of the lab: one for its own API server, or one derived from that of a real cluster, whose server is replaced by the relay
- * inside the lab while the name that the server's certificate is checked against stays. Pure, but for the file that is read.
+ * inside the lab while the name that the server's certificate is checked against stays.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -43,7 +43,7 @@ export function readRealCluster(file: string): RealCluster {
   }
 }
 
-/** The pure part: `folder` is what relative paths in the text are relative to. */
+/** `folder` is what relative paths in the text are relative to. */
 export function decodeRealCluster(text: string, folder: string): RealCluster {
   const document = fields(Bun.YAML.parse(text), 'the file')
   const context = named(document, 'contexts', String(document['current-context'] ?? ''), 'context')

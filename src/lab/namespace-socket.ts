@@ -3,15 +3,15 @@
  * system calls; Bun takes them over once they listen or are connected. Bytes are passed on in relay.ts, not here.
  */
 
-import { parseSocketAddress, socketAddress } from '../bgp/socket-address.ts'
+import { parseSocketAddress, socketAddress } from '../bgp/tcp/socket-address.ts'
+import { AF } from '../lib/address-family.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
+import { errnoText } from '../lib/errno.ts'
 import { familyOf } from '../lib/ip.ts'
 import {
-  AF,
   bind,
   close,
   connect,
-  errnoText,
   getSocketName,
   getSocketOptionInt,
   inNetworkNamespace,

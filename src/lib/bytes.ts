@@ -1,6 +1,6 @@
 /**
  * Bytes in network order (big-endian, as BGP and BFD have them): a bounded reader for untrusted input and a growing writer.
- * Host-order structures of the kernel are netlink's own business. Knows no protocol.
+ * Host-order structures of the kernel are netlink's own business. Knows no protocol. Pure.
  */
 
 /** Thrown by `Reader` when fewer bytes are left than asked for; decoders turn it into their protocol's answer. */

@@ -40,8 +40,3 @@ export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal):
     signal?.addEventListener('abort', done, { once: true })
   })
 }
-
-/** An RFC 3339 time stamp in UTC with seconds, as Kubernetes writes `metav1.Time`. */
-export function timestamp(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`
-}

@@ -2,7 +2,7 @@
  * Errors that a person reads. A message says what happened, to what, and what to do.
  *
  * `UserError` carries the exit status: 1 (it failed), 2 (wrong usage or configuration, every problem listed). What a protocol
- * can answer is not an error here but a value of that protocol.
+ * can answer is not an error here but a value of that protocol. Pure.
  */
 
 /** One thing wrong with an input: where (`network.podCIDRs[1]`, `spec.peerIP`) and what to do about it. */

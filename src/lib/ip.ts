@@ -2,7 +2,7 @@
  * IP addresses and prefixes. Between rooms an address is its canonical text (`10.0.1.0`, `fd00::1`, RFC 5952), a prefix is
  * `address/length` with no host bits set, so `===` compares them. Codecs use the bytes: 4 for IPv4, 16 for IPv6.
  *
- * Zones (`fe80::1%eth0`) are not addresses here: an interface is named beside the address.
+ * Zones (`fe80::1%eth0`) are not addresses here: an interface is named beside the address. Pure.
  */
 
 export type Family = 'ipv4' | 'ipv6'

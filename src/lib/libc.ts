@@ -1,11 +1,13 @@
 /**
  * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces. THE ONLY FILE THAT IMPORTS
- * bun:ffi; who calls it is netlink/socket.ts, bgp/transport.ts, bfd/transport.ts, agent/arp-probe.ts, the namespace rooms and the service notification.
+ * bun:ffi; who calls it is netlink/socket.ts, bgp/tcp/transport.ts, bfd/transport.ts, doctor/arp-probe.ts, the namespace rooms and the service notification.
  *
  * Every call returns a non-negative result or throws `SystemError` with the errno; all are synchronous. Pointers are taken right
  * before the call, because the first `.buffer` access of a small typed array moves its storage (`pinned` touches it first).
  */
+
 import { dlopen, FFIType, ptr, read } from 'bun:ffi'
+import { ERRNO, SystemError } from './errno.ts'
 
 const SYMBOLS = {
   socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
@@ -29,92 +31,6 @@ const SYMBOLS = {
 } as const
 
 type Libc = ReturnType<typeof dlopen<typeof SYMBOLS>>['symbols']
-
-/** A failed system call. `errno` is the kernel's number, `code` its name where it is one of the usual ones. */
-export class SystemError extends Error {
-  override readonly name = 'SystemError'
-  readonly errno: number
-  readonly code: string
-  constructor(call: string, errno: number) {
-    const code = ERRNO_NAMES[errno] ?? `errno ${errno}`
-    super(`${call}: ${code} (${ERRNO_TEXTS[code] ?? 'system error'})`)
-    this.errno = errno
-    this.code = code
-  }
-}
-
-/** errno numbers of asm-generic/errno-base.h and errno.h, as used by Linux on x86-64 and arm64. */
-export const ERRNO = {
-  EPERM: 1,
-  ENOENT: 2,
-  ESRCH: 3,
-  EINTR: 4,
-  ENXIO: 6,
-  EBADF: 9,
-  EAGAIN: 11,
-  ENOMEM: 12,
-  EACCES: 13,
-  EBUSY: 16,
-  EEXIST: 17,
-  ENODEV: 19,
-  EINVAL: 22,
-  EPIPE: 32,
-  ERANGE: 34,
-  ENOPROTOOPT: 92,
-  EOPNOTSUPP: 95,
-  EAFNOSUPPORT: 97,
-  EADDRINUSE: 98,
-  EADDRNOTAVAIL: 99,
-  ENETDOWN: 100,
-  ENETUNREACH: 101,
-  ECONNABORTED: 103,
-  ECONNRESET: 104,
-  ENOBUFS: 105,
-  EISCONN: 106,
-  ENOTCONN: 107,
-  ETIMEDOUT: 110,
-  ECONNREFUSED: 111,
-  EHOSTUNREACH: 113,
-  EALREADY: 114,
-  EINPROGRESS: 115,
-} as const
-
-const ERRNO_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
-  Object.entries(ERRNO).map(([name, number]) => [number, name]),
-)
-const ERRNO_TEXTS: Readonly<Record<string, string>> = {
-  EPERM: 'operation not permitted',
-  ENOENT: 'no such file or directory',
-  ESRCH: 'no such process or route',
-  EAGAIN: 'try again',
-  EACCES: 'permission denied',
-  EBUSY: 'busy',
-  EEXIST: 'exists already',
-  ENODEV: 'no such device',
-  EINVAL: 'invalid argument',
-  ENOPROTOOPT: 'protocol option not available',
-  EOPNOTSUPP: 'operation not supported',
-  EAFNOSUPPORT: 'address family not supported',
-  EADDRINUSE: 'address already in use',
-  EADDRNOTAVAIL: 'address not available',
-  ENETDOWN: 'network is down',
-  ENETUNREACH: 'network is unreachable',
-  ECONNRESET: 'connection reset',
-  ENOBUFS: 'no buffer space',
-  ETIMEDOUT: 'timed out',
-  ECONNREFUSED: 'connection refused',
-  EHOSTUNREACH: 'host is unreachable',
-}
-
-/** The name of an errno (`ECONNREFUSED`), or `errno N`. */
-export function errnoName(errno: number): string {
-  return ERRNO_NAMES[errno] ?? `errno ${errno}`
-}
-
-/** Words for an errno (`connection refused`). */
-export function errnoText(errno: number): string {
-  return ERRNO_TEXTS[errnoName(errno)] ?? errnoName(errno)
-}
 
 let loaded: Libc | undefined
 
@@ -154,7 +70,6 @@ function pinned(bytes: Uint8Array): Uint8Array {
   return bytes
 }
 
-export const AF = { INET: 2, INET6: 10, NETLINK: 16, PACKET: 17, UNIX: 1 } as const
 export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const
 export const MSG = { PEEK: 2, TRUNC: 0x20, DONTWAIT: 0x40, NOSIGNAL: 0x4000 } as const
 /** poll(2) events. */

@@ -1,7 +1,7 @@
 /**
  * Tables and ages for people at a terminal, in the manner of kubectl: columns three spaces apart, no lines, no colours, nothing cut off.
  * Cells may hold text that came from elsewhere (a peer's message, a name), so control characters are written out and cannot steer
- * the terminal.
+ * the terminal. Pure.
  */
 
 export interface Column {

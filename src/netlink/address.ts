@@ -1,5 +1,6 @@
 /**
  * Addresses of interfaces (struct ifaddrmsg and IFA_* of <linux/if_addr.h>) as values and as bytes.
+ * Pure.
  */
 import { addressBytes, familyOf, formatAddress } from '../lib/ip.ts'
 import { Attributes } from './attributes.ts'

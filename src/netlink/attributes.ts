@@ -3,6 +3,7 @@
  * decoder that keeps the first error, so that decoding is a flat list of fields. <linux/netlink.h>.
  *
  * Integers are in host order; every machine that Bun runs on is little-endian. Knows no message and no family.
+ * Pure.
  */
 import { NLA_F_NESTED, NLA_TYPE_MASK } from './constants.ts'
 

@@ -2,6 +2,7 @@
  * Links (struct ifinfomsg and IFLA_* of <linux/if_link.h>) as values and as bytes: find, create (veth pairs with the peer born in another
  * namespace, bridges, dummies), change, delete. Indexes belong to one network namespace.
  * Settings that only some kinds of links have (VLAN ids, ports of bonds) are neither read nor written.
+ * Pure.
  */
 import { invariant } from '../lib/assert.ts'
 import { Attributes, type Encoder } from './attributes.ts'

@@ -3,7 +3,7 @@
  * text and offset (NETLINK_EXT_ACK). <linux/netlink.h>. Pure: bytes in, values out. Which body belongs to which type is known by the files
  * of the families.
  */
-import { errnoName, errnoText } from '../lib/libc.ts'
+import { errnoName, errnoText } from '../lib/errno.ts'
 import { Attributes, align, Encoder } from './attributes.ts'
 import { NLM_F, NLMSG, NLMSGERR_ATTR } from './constants.ts'
 

@@ -1,5 +1,6 @@
 /**
  * ARP and ND entries (struct ndmsg and NDA_* of <linux/neighbour.h>) as values and as bytes: permanent entries and proxies.
+ * Pure.
  */
 import { addressBytes, familyOf, formatAddress } from '../lib/ip.ts'
 import { Attributes } from './attributes.ts'

@@ -1,10 +1,11 @@
 /**
  * Routes (struct rtmsg and RTA_* of <linux/rtnetlink.h>) as values and as bytes: requests to add, replace, delete, dump and look up, and
  * what the kernel answers. One next hop is written flat, several as RTA_MULTIPATH; an IPv4 route via an IPv6 gateway (RFC 8950 networks)
- * uses RTA_VIA. Metrics of a route (mtu, advmss, …) are not kept.
+ * uses RTA_VIA. Metrics of a route (mtu, advmss, …) are not kept. Pure.
  */
+
+import { AF } from '../lib/address-family.ts'
 import { addressBits, addressBytes, type Family, familyOf, formatAddress, formatPrefix, prefixOf } from '../lib/ip.ts'
-import { AF } from '../lib/libc.ts'
 import { Attributes, type Encoder } from './attributes.ts'
 import { NLM_F, RT_SCOPE, RT_TABLE, RTA, RTM, RTM_F, RTN, RTNH_F, RTPROT } from './constants.ts'
 import { checkDecoded, type Request, request, structure } from './message.ts'

@@ -4,7 +4,7 @@
  *
  * Holds no state of the network and retries nothing but interrupted dumps. Changes are told by `watch.ts`.
  */
-import { ERRNO, SystemError } from '../lib/libc.ts'
+import { ERRNO, SystemError } from '../lib/errno.ts'
 import { decodeAddress, dumpAddressesRequest } from './address.ts'
 import { Encoder } from './attributes.ts'
 import { NLM_F, NLMSG } from './constants.ts'

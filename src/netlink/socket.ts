@@ -3,15 +3,14 @@
  *
  * A socket belongs for good to the namespace it was opened in, so nothing here ever stays in a foreign one. Messages are not looked at.
  */
+import { AF } from '../lib/address-family.ts'
+import { ERRNO, SystemError } from '../lib/errno.ts'
 import {
-  AF,
   bind,
   close,
-  ERRNO,
   inNetworkNamespace,
   receive,
   SOCK,
-  SystemError,
   send,
   setSocketOption,
   setSocketOptionInt,

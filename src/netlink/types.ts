@@ -1,6 +1,7 @@
 /**
  * What rtnetlink says and is told, as values: addresses and prefixes are canonical texts, interfaces are their index (which belongs to one
  * network namespace). The codecs between these and the kernel's bytes are in this room's other files.
+ * Pure.
  */
 import type { Family } from '../lib/ip.ts'
 

@@ -5,7 +5,7 @@
 import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { PeerConfig } from '../bgp/speaker-types.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'
-import type { SpeakerProblem } from './desired-peers.ts'
+import type { SpeakerProblem } from './speaker-problem.ts'
 
 export interface DesiredBfd {
   readonly sessions: readonly BfdSessionConfig[]

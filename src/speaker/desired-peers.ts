@@ -4,36 +4,22 @@
  * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next hop (RFC 4271 section 5.1.3), so
  * the speaker itself carries no traffic of others. This file opens no session and writes no status.
  */
+
 import { createHash } from 'node:crypto'
 import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { Announcement, PeerConfig } from '../bgp/speaker-types.ts'
 import { type BGPPeer, compareByAge } from '../kube/bgp-peer.ts'
-import type { ClusterView } from '../kube/cluster-view.ts'
+import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
 import { desiredBfd } from './desired-bfd.ts'
+import type { SpeakerProblem } from './speaker-problem.ts'
 
 /** The addresses of this node's interfaces, canonical, the preferred one of each family first. */
 export interface LocalAddress {
   readonly interface: string
   readonly address: string
-}
-
-/** Why something that a BGPPeer asks for is not done. `message` says what to change and never holds a secret. */
-export interface SpeakerProblem {
-  readonly bgpPeer: string
-  readonly kind:
-    | 'SecretNotFound'
-    | 'PeerTaken'
-    | 'OwnAddress'
-    | 'NoSourceAddress'
-    | 'NoNextHop'
-    | 'PrefixTaken'
-    | 'BfdMultihop'
-  readonly message: string
-  /** Of a prefix (NoNextHop). */
-  readonly family?: Family
 }
 
 export interface DesiredPeers {

@@ -10,7 +10,7 @@ import type { KubeEvent } from '../kube/api.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
 import { assertNever } from '../lib/assert.ts'
-import type { SpeakerProblem } from './desired-peers.ts'
+import type { SpeakerProblem } from './speaker-problem.ts'
 
 export type SpeakerEventReason =
   | 'Established'

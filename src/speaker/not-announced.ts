@@ -2,9 +2,9 @@
  * What an operator is told of prefixes that a session, though it is up, does not announce: in the speaker's entry of BGPPeer status, on the
  * page and in an Event when it begins. Pure: what was told goes in and comes out.
  */
-import { countNotAnnounced } from '../bgp/not-announced.ts'
+import { countNotAnnounced } from '../bgp/rib/not-announced.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
-import type { SpeakerProblem } from './desired-peers.ts'
+import type { SpeakerProblem } from './speaker-problem.ts'
 
 /** Of an established session: what the peer does not take, and what was never given to it for want of a next hop. Else empty. */
 export function notAnnounced(

@@ -5,7 +5,7 @@
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
 import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
-import { keptAtMostSeconds } from '../bgp/graceful-restart.ts'
+import { keptAtMostSeconds } from '../bgp/machine/graceful-restart.ts'
 import type {
   NotAnnounced,
   PeerConfig,
@@ -16,11 +16,12 @@ import type {
 } from '../bgp/speaker-types.ts'
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
-import type { ClusterView, ClusterViewSource } from '../kube/cluster-view.ts'
-import { type Cancel, type Clock, timestamp } from '../lib/clock.ts'
+import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import { type DesiredPeers, desiredPeers, type LocalAddress, spokenTo } from './desired-peers.ts'
 import {
   admit,

@@ -7,7 +7,7 @@
  */
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
-import { timestamp } from '../lib/clock.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import { notAnnouncedText } from './not-announced.ts'
 
 /** A session for the status page: compatible with `SessionRow` of src/status/snapshot.ts, which this room may not import. */

@@ -1,6 +1,7 @@
 /**
  * What the status interface shows: the answer of `/api/v1/snapshot`, the data of the page, of `/metrics` and of the operator's
  * commands. Types only; who runs (commands/) fills it from the rooms. Times are RFC 3339 in UTC. No secret ever stands here.
+ * Pure.
  */
 
 export interface Snapshot {

@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createFirewall, type FirewallConfig, type NodeFirewall } from '../../src/agent/firewall.ts'
+import { createFirewall, type FirewallConfig, type NodeFirewall } from '../../src/firewall/reconcile.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { TestNetwork } from '../support/namespaces.ts'

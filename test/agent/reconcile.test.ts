@@ -233,7 +233,7 @@ rooted('a restart leaves the routes in place, and changes what changed meanwhile
     await second.agent.close()
     const netns = lans.network.path(lans.node('a1'))
     const mark = { protocol: 187, table: 254 }
-    await leaveNetwork({ mark, confDir: lans.confDir('a1'), stateDir: lans.stateDir('a1'), netns })
+    leaveNetwork({ mark, confDir: lans.confDir('a1'), stateDir: lans.stateDir('a1'), netns })
     expect(lans.routes('a1')).toEqual([])
   }),
 )
@@ -283,7 +283,7 @@ rooted('leaving takes away what is ours and nothing else', () =>
     const { agent } = lans.start('a1')
     await settled(agent)
     await agent.close()
-    const left = await leaveNetwork({
+    const left = leaveNetwork({
       mark: { protocol: 187, table: 254 },
       confDir: lans.confDir('a1'),
       stateDir: lans.stateDir('a1'),

@@ -1,12 +1,12 @@
 /** A session that BFD ends: the NOTIFICATION of RFC 9384, what the peer then keeps, what people read, and when the next try is. */
 import { expect, test } from 'bun:test'
-import { sessionError } from '../../src/bgp/failure-text.ts'
-import { step } from '../../src/bgp/fsm.ts'
-import { bfdDown, keptSeconds } from '../../src/bgp/graceful-restart.ts'
-import { idleHold } from '../../src/bgp/idle-hold.ts'
-import type { Negotiated } from '../../src/bgp/negotiation.ts'
+import { sessionError } from '../../src/bgp/machine/failure-text.ts'
+import { step } from '../../src/bgp/machine/fsm.ts'
+import { bfdDown, keptSeconds } from '../../src/bgp/machine/graceful-restart.ts'
+import { idleHold } from '../../src/bgp/machine/idle-hold.ts'
+import type { Negotiated } from '../../src/bgp/machine/negotiation.ts'
 import { config } from '../speaker/fixtures.ts'
-import { sessionIn } from './fsm-fixtures.ts'
+import { sessionIn } from './machine/fsm-fixtures.ts'
 
 const REASON = 'nothing from 172.16.0.1 for 900 ms (Control Detection Time Expired)'
 const DOWN = bfdDown(REASON)

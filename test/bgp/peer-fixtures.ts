@@ -1,9 +1,9 @@
 /**
  * A configured peer, and a network that is a test: connections whose other end the test holds, in messages.
  */
-import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/message.ts'
-import { MessageFramer } from '../../src/bgp/message-framer.ts'
-import type { CodecContext, Message } from '../../src/bgp/message-types.ts'
+import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/codec/message.ts'
+import { MessageFramer } from '../../src/bgp/codec/message-framer.ts'
+import type { CodecContext, Message } from '../../src/bgp/codec/message-types.ts'
 import type { PeerConfig } from '../../src/bgp/speaker-types.ts'
 import type {
   Connection,
@@ -13,7 +13,7 @@ import type {
   Listener,
   Transport,
   TransportProblem,
-} from '../../src/bgp/transport-types.ts'
+} from '../../src/bgp/tcp/transport-types.ts'
 import type { Secret } from '../../src/lib/secret.ts'
 
 export function peerConfig(changes: Partial<PeerConfig> = {}): PeerConfig {

@@ -1,13 +1,13 @@
 /**
  * A speaker with one peer, on a clock and a network that the test holds.
  */
-import type { Open } from '../../src/bgp/message-types.ts'
-import { localOpen } from '../../src/bgp/negotiation.ts'
+import type { Open } from '../../src/bgp/codec/message-types.ts'
+import { localOpen } from '../../src/bgp/machine/negotiation.ts'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
 import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { SETTINGS } from './fsm-fixtures.ts'
+import { SETTINGS } from './machine/fsm-fixtures.ts'
 import { type FakeConnection, FakeTransport, peerConfig } from './peer-fixtures.ts'
 
 export const ROUTE = { prefix: '10.0.1.0/24', nextHop: '10.0.0.11' }

@@ -3,9 +3,9 @@
  * anew: peer-restart.test.ts. With real routers: test/interop.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
-import { cease, notification } from '../../src/bgp/errors.ts'
+import { cease, notification } from '../../src/bgp/codec/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { hex, MANDATORY, NLRI, update } from './codec-support.ts'
+import { hex, MANDATORY, NLRI, update } from './codec/support.ts'
 import { peerOpen, ROUTE, WITHOUT_RESTART, World } from './peer-world.ts'
 
 let world: World

@@ -1,7 +1,7 @@
 /** A whole pass as a value; Nodes reduced; Events told once; the Lease's rule; rows that fit the status page. */
 import { expect, test } from 'bun:test'
-import { Announcements } from '../../src/controller/announce.ts'
 import { decide } from '../../src/controller/decide.ts'
+import { Announcements } from '../../src/controller/events.ts'
 import { leaseStep, type Observed } from '../../src/controller/lease.ts'
 import { nodeFacts, reduceNode } from '../../src/controller/nodes.ts'
 import type { PodCIDRConfig } from '../../src/controller/pod-cidr.ts'

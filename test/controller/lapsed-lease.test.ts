@@ -1,11 +1,11 @@
 /** A leader whose Lease runs out unseen (the machine was suspended, a request hung) and is renewed: what a pass left undone meanwhile is done. */
 import { afterEach, expect, test } from 'bun:test'
+import { serveApi } from '../../src/apiserver/serve.ts'
 import { ensureCrds } from '../../src/controller/crds.ts'
 import { createController } from '../../src/controller/reconcile.ts'
 import type { KubeApi } from '../../src/kube/api.ts'
 import { createKubeApi } from '../../src/kube/client.ts'
 import { NODES, type Node } from '../../src/kube/resources.ts'
-import { serveApi } from '../../src/lab/api/serve.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { eventually } from '../support/namespaces.ts'

@@ -3,13 +3,13 @@
  * proxy before it holds the watches back.
  */
 import { afterEach, expect, test } from 'bun:test'
+import { serveApi } from '../../src/apiserver/serve.ts'
 import { ensureCrds } from '../../src/controller/crds.ts'
 import { createController } from '../../src/controller/reconcile.ts'
 import type { KubeApi } from '../../src/kube/api.ts'
 import { createKubeApi } from '../../src/kube/client.ts'
 import { BGP_PEERS, LEASES, NODES, type Node, ROUTE_SLICES } from '../../src/kube/resources.ts'
 import type { RouteSlice } from '../../src/kube/route-slice.ts'
-import { serveApi } from '../../src/lab/api/serve.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { eventually } from '../support/namespaces.ts'

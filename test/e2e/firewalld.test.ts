@@ -1,7 +1,7 @@
 /** The real firewalld beside the installed service, on a machine with a systemd of its own: it blocks what it forwards, pods pass all the same. */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { writeFileSync } from 'node:fs'
-import { forwardAdvice } from '../../src/agent/firewall.ts'
+import { forwardAdvice } from '../../src/firewall/reconcile.ts'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'

@@ -5,7 +5,7 @@
 import { expect } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
-import { createTransport } from '../../src/bgp/transport.ts'
+import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import type { KubeEvent } from '../../src/kube/api.ts'
 import type { BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
 import type { KubeObject, ResourceType } from '../../src/kube/resources.ts'

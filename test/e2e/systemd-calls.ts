@@ -1,6 +1,6 @@
 /** What a container runtime and an operator call on a node of `systemd-lan.ts`: the CNI plugin, as the configuration there says, and the doctor. */
 import { expect } from 'bun:test'
-import type { Check } from '../../src/agent/doctor-verdicts.ts'
+import type { Check } from '../../src/doctor/verdicts.ts'
 import type { SystemdMachine } from '../support/systemd-machine.ts'
 
 export const CONFLIST = '/etc/cni/net.d/10-terway-edge.conflist'

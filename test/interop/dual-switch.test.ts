@@ -5,7 +5,7 @@
 import { expect } from 'bun:test'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { PeerConfig } from '../../src/bgp/speaker-types.ts'
-import { createTransport } from '../../src/bgp/transport.ts'
+import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'

@@ -4,8 +4,8 @@
  */
 import { expect } from 'bun:test'
 import { readdirSync } from 'node:fs'
-import { createTransport } from '../../src/bgp/transport.ts'
-import { type Connection, isConnection } from '../../src/bgp/transport-types.ts'
+import { createTransport } from '../../src/bgp/tcp/transport.ts'
+import { type Connection, isConnection } from '../../src/bgp/tcp/transport-types.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { eventually } from '../support/namespaces.ts'

@@ -4,7 +4,7 @@
  */
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { Announcement, PeerConfig, SessionEvent, Speaker } from '../../src/bgp/speaker-types.ts'
-import { createTransport } from '../../src/bgp/transport.ts'
+import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'

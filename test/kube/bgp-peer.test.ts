@@ -1,6 +1,6 @@
 /** The door for BGPPeers: the user's document, every default, every range, and what the problems say. */
 import { expect, test } from 'bun:test'
-import { WellKnownCommunity } from '../../src/bgp/registry.ts'
+import { WellKnownCommunity } from '../../src/bgp/codec/registry.ts'
 import { COMMUNITY_NAMES, decodeBGPPeer } from '../../src/kube/decode-bgp-peer.ts'
 
 const SPEC = {

@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
 import type { Speaker } from '../../src/bgp/speaker-types.ts'
-import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'

@@ -1,6 +1,6 @@
 /** From the cluster as a speaker sees it to sessions and announcements: a pure function. */
 import { expect, test } from 'bun:test'
-import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { type DesiredPeersInput, desiredPeers, routerIdOfName } from '../../src/speaker/desired-peers.ts'
 import { bgpPeer, entry, lan, localOfNode1, view } from './fixtures.ts'

@@ -1,7 +1,7 @@
 /** Values that the tests of the speaker room share: the user's BGPPeer, its LAN, and sessions. */
 import type { PeerConfig, SessionError, SessionView } from '../../src/bgp/speaker-types.ts'
 import type { BGPPeer, BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
-import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import type { LocalAddress } from '../../src/speaker/desired-peers.ts'
 import { bgpPeer as anyBgpPeer } from '../support/cluster.ts'

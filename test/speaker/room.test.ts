@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test'
 import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
 import { ApiError, type ApplyOptions, type KubeEvent } from '../../src/kube/api.ts'
-import type { ClusterView } from '../../src/kube/cluster-view.ts'
+import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import type { KubeObject, ResourceType } from '../../src/kube/resources.ts'
 import { speakerFieldManager } from '../../src/kube/speaker-entry.ts'
 import { silentLog } from '../../src/lib/log.ts'

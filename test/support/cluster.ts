@@ -1,6 +1,6 @@
 /** A cluster as plain values, and a source of its views that the test steers. */
 import type { BGPPeer, BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
-import type { ClusterView, ClusterViewSource } from '../../src/kube/cluster-view.ts'
+import type { ClusterView, ClusterViewSource } from '../../src/kube/cluster-view-types.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 
 export function entry(

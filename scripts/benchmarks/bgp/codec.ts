@@ -2,9 +2,9 @@
  * The codec and the Adj-RIB-Out alone, in this process: prefixes per second on one core. Run in a process of its own:
  * prints `CodecSpeed` as JSON.
  */
-import { decodeMessage } from '../../../src/bgp/message.ts'
-import { prefixTexts } from '../../../src/bgp/nlri.ts'
-import { AdjRibOut } from '../../../src/bgp/rib.ts'
+import { decodeMessage } from '../../../src/bgp/codec/message.ts'
+import { prefixTexts } from '../../../src/bgp/codec/nlri.ts'
+import { AdjRibOut } from '../../../src/bgp/rib/rib.ts'
 import { median } from '../section.ts'
 import { announcementsOf, SENDER, type Workload } from './routes.ts'
 import { NEGOTIATED, updatesOf } from './updates.ts'

@@ -5,10 +5,10 @@
  * Arguments: the file with the bytes.
  */
 import { readFileSync } from 'node:fs'
-import { encodeMessage, INITIAL_CONTEXT } from '../../../src/bgp/message.ts'
-import { MessageFramer } from '../../../src/bgp/message-framer.ts'
-import { createTransport } from '../../../src/bgp/transport.ts'
-import { isConnection } from '../../../src/bgp/transport-types.ts'
+import { encodeMessage, INITIAL_CONTEXT } from '../../../src/bgp/codec/message.ts'
+import { MessageFramer } from '../../../src/bgp/codec/message-framer.ts'
+import { createTransport } from '../../../src/bgp/tcp/transport.ts'
+import { isConnection } from '../../../src/bgp/tcp/transport-types.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { HOLD_SECONDS, SENDER, SINK } from './routes.ts'
 

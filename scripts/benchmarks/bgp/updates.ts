@@ -1,8 +1,8 @@
 /**
  * The bytes that our speaker sends for a workload on a session with BIRD: what the replay replays, and what the codec is measured with.
  */
-import type { Negotiated } from '../../../src/bgp/negotiation.ts'
-import { AdjRibOut } from '../../../src/bgp/rib.ts'
+import type { Negotiated } from '../../../src/bgp/machine/negotiation.ts'
+import { AdjRibOut } from '../../../src/bgp/rib/rib.ts'
 import { announcementsOf, HOLD_SECONDS, SENDER, SINK, type Workload } from './routes.ts'
 
 /** What a session between the two agrees on. */

@@ -1,0 +1,100 @@
+/**
+ * What a configured peer means for its sessions: the endpoint, the packets' TTL, our OPEN, and what a change of the configuration asks
+ * for. Pure.
+ */
+
+import { Role } from '../codec/registry.ts'
+import type { PeerConfig, RoleName } from '../speaker-types.ts'
+import type { Endpoint, HopLimits } from '../tcp/transport-types.ts'
+import type { Settings } from './fsm-types.ts'
+import { type RestartFacts, restartCapability } from './graceful-restart.ts'
+
+const ROLE_NUMBERS: Readonly<Record<RoleName, number>> = {
+  provider: Role.Provider,
+  rs: Role.RS,
+  'rs-client': Role['RS-Client'],
+  customer: Role.Customer,
+  peer: Role.Peer,
+}
+
+/** A SYN is repeated after 1, 3 and 7 seconds: who has not answered by then will not. */
+const CONNECT_SECONDS = 10
+/** The wait for the peer's OPEN: RFC 4271 section 8.2.2 suggests 4 minutes; a dialler that we accepted has no reason to take long. */
+const OPEN_HOLD_SECONDS = { outgoing: 240, incoming: 60 } as const
+
+/** eBGP reaches one hop unless told otherwise; GTSM sends 255 and takes no packet that made more hops (RFC 5082 section 3). */
+export function hopLimits({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerConfig): HopLimits {
+  if (ttlSecurity !== undefined) return { ttl: 255, minimumTtl: 256 - ttlSecurity }
+  if (localAs === peerAs) return { ttl: 255 }
+  return { ttl: ebgpMultihop ?? 1 }
+}
+
+export function endpointOf(config: PeerConfig): Endpoint {
+  return {
+    ...hopLimits(config),
+    address: config.peerAddress,
+    port: config.peerPort,
+    timeoutMilliseconds: Math.min(CONNECT_SECONDS, config.connectRetrySeconds) * 1000,
+    ...(config.sourceAddress !== undefined && { sourceAddress: config.sourceAddress }),
+    ...(config.password !== undefined && { password: config.password }),
+  }
+}
+
+/** The machine's settings for a connection that starts now. `capabilities` false: for a peer that refuses them. */
+export function settingsOf(
+  config: PeerConfig,
+  direction: 'outgoing' | 'incoming',
+  facts: RestartFacts & { readonly capabilities: boolean },
+): Settings {
+  const gracefulRestart = restartCapability(config, facts)
+  return {
+    local: {
+      localAs: config.localAs,
+      peerAs: config.peerAs,
+      routerId: config.routerId,
+      holdTimeSeconds: config.holdTimeSeconds,
+      families: config.families,
+      capabilities: facts.capabilities,
+      ...(gracefulRestart && { gracefulRestart }),
+      ...(config.role !== undefined && config.localAs !== config.peerAs && { role: ROLE_NUMBERS[config.role] }),
+    },
+    connectRetrySeconds: config.connectRetrySeconds,
+    openHoldSeconds: OPEN_HOLD_SECONDS[direction],
+  }
+}
+
+/**
+ * The smallest disturbance that brings a change into force: `none` (nothing changed, or only what the next connection uses),
+ * `reopen` (the session, gracefully), `replace` (another peer by name or number: the old one is de-configured).
+ */
+export type Disturbance = 'none' | 'reopen' | 'replace'
+
+export function disturbance(before: PeerConfig, after: PeerConfig): Disturbance {
+  if (identity(before) !== identity(after)) return 'replace'
+  return agreed(before) === agreed(after) && samePassword(before, after) ? 'none' : 'reopen'
+}
+
+function identity({ peerAddress, localAs, peerAs }: PeerConfig): string {
+  return JSON.stringify([peerAddress, localAs, peerAs])
+}
+
+/** What a running session was opened with. The connect retry time and `passive` count at the next attempt only. */
+function agreed(config: PeerConfig): string {
+  return JSON.stringify([
+    config.peerPort,
+    config.routerId,
+    config.sourceAddress,
+    config.holdTimeSeconds,
+    config.gracefulRestart.enabled,
+    config.gracefulRestart.restartTimeSeconds,
+    config.gracefulRestart.longLivedSeconds,
+    config.role,
+    config.families,
+    config.ebgpMultihop,
+    config.ttlSecurity,
+  ])
+}
+
+function samePassword(before: PeerConfig, after: PeerConfig): boolean {
+  return before.password === undefined ? after.password === undefined : before.password.equals(after.password)
+}

@@ -1,0 +1,39 @@
+/**
+ * Counts the prefixes that a peer announces to us. Nothing is imported (RFC 8212 section 2: without an import policy, no routes): the
+ * texts are kept only to count each prefix once, and not beyond a limit, so that a full table costs no memory.
+ * Pure.
+ */
+import type { Update } from '../codec/message-types.ts'
+import { prefixTexts } from '../codec/nlri.ts'
+import type { Nlri } from '../codec/nlri-types.ts'
+
+/** From here on the count stands still: "at least". */
+export const COUNTED_AT_MOST = 20_000
+
+export class ReceivedPrefixes {
+  readonly #prefixes = new Set<string>()
+
+  get count(): number {
+    return this.#prefixes.size
+  }
+
+  clear(): void {
+    this.#prefixes.clear()
+  }
+
+  /** Takes what an UPDATE announces and withdraws. */
+  apply({ withdrawn, nlri, attributes }: Update): void {
+    for (const block of [withdrawn, attributes.MP_UNREACH_NLRI]) this.#remove(block)
+    for (const block of [nlri, attributes.MP_REACH_NLRI?.nlri]) this.#add(block)
+  }
+
+  #add(block: Nlri | undefined): void {
+    if (block === undefined || block.count === 0 || this.#prefixes.size >= COUNTED_AT_MOST) return
+    for (const prefix of prefixTexts(block)) this.#prefixes.add(prefix)
+  }
+
+  #remove(block: Nlri | undefined): void {
+    if (block === undefined || block.count === 0 || this.#prefixes.size === 0) return
+    for (const prefix of prefixTexts(block)) this.#prefixes.delete(prefix)
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The path attributes of what we announce (RFC 4271 section 5.1): ORIGIN IGP; AS_PATH of our AS to an eBGP peer and empty to an iBGP
+ * peer; the announcement's next hop as it is, the owning node (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where
+ * our role asks for it (RFC 9234 section 5). Pure.
+ */
+import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
+import type { PathAttributes, RouteGroup } from '../codec/message-types.ts'
+import type { Announcement } from '../speaker-types.ts'
+
+/** Announcements with equal attributes share one of these, so that identity compares them. */
+export interface AttributeSet {
+  readonly key: string
+  /** One of those that have these attributes; its prefix means nothing. */
+  readonly announcement: Announcement
+}
+
+/** RFC 4271 section 5.1.5 leaves the value open; 100 is what every implementation uses. */
+const LOCAL_PREF = 100
+
+/** Equal for announcements that can share an UPDATE: the next hop and all attributes, and the family of the prefix. */
+export function attributeKey(announcement: Announcement): string {
+  const { prefix, nextHop, med, localPref, communities, largeCommunities } = announcement
+  return `${familyOf(prefix)} ${nextHop} ${med ?? ''} ${localPref ?? ''} ${communities?.join(',') ?? ''} ${largeCommunities?.join(',') ?? ''}`
+}
+
+/** Whether a prefix can be announced with this next hop: its own family, or IPv4 over IPv6 if negotiated (RFC 8950). */
+export function usableNextHop(family: Family, nextHop: string, extendedNextHop: boolean): boolean {
+  const of = familyOf(nextHop)
+  return of === family || (family === 'ipv4' && of === 'ipv6' && extendedNextHop)
+}
+
+/** The next hop and attributes of a set, for `packUpdates`. */
+export function routeAttributes(
+  set: AttributeSet,
+  to: { readonly localAs: number; readonly ibgp: boolean; readonly onlyToCustomer?: boolean },
+): Pick<RouteGroup, 'nextHop' | 'attributes'> {
+  const { nextHop, med, localPref, communities, largeCommunities } = set.announcement
+  const attributes: PathAttributes = {
+    ORIGIN: 'IGP',
+    AS_PATH: to.ibgp ? [] : [{ type: 'AS_SEQUENCE', asNumbers: [to.localAs] }],
+    ...(med !== undefined && { MULTI_EXIT_DISC: med }),
+    ...(to.ibgp && { LOCAL_PREF: localPref ?? LOCAL_PREF }),
+    ...(communities !== undefined && communities.length > 0 && { COMMUNITIES: communities }),
+    ...(largeCommunities !== undefined && largeCommunities.length > 0 && { LARGE_COMMUNITIES: largeCommunities }),
+    ...(to.onlyToCustomer === true && { ONLY_TO_CUSTOMER: to.localAs }),
+  }
+  return { nextHop: addressBytes(nextHop), attributes }
+}

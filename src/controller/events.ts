@@ -1,0 +1,90 @@
+/**
+ * Decides which Events the controller writes: one when something begins to be so, none while it stays so, also across a change of leader
+ * (the condition that the last leader wrote says what was told). Pure but for what it remembers.
+ */
+import type { KubeEvent } from '../kube/api.ts'
+import type { Condition, KubeObject, ObjectReference } from '../kube/resources.ts'
+import type { EvaluatedPeer } from './bgp-peers.ts'
+import type { NodeIssue } from './decide.ts'
+import type { Finding } from './finding.ts'
+import type { NodeFacts } from './nodes.ts'
+import { unheardText } from './sessions.ts'
+
+export class Announcements {
+  /** What was told last, by uid. */
+  readonly #peers = new Map<string, string>()
+  readonly #nodes = new Map<string, string>()
+  /** Speakers that are not heard and of whom that was told, by uid of the BGPPeer. */
+  readonly #unheard = new Map<string, readonly string[]>()
+
+  /** Events for BGPPeers of which more speakers are not heard than were told of. */
+  unheardEvents(peers: readonly EvaluatedPeer[]): readonly KubeEvent[] {
+    forgetOthers(this.#unheard, new Set(peers.map(({ object }) => object.metadata.uid ?? '')))
+    return peers.flatMap(({ object, unheard }): KubeEvent[] => {
+      const { uid = '' } = object.metadata
+      const told = this.#unheard.get(uid) ?? (unheardBefore(object.status?.conditions, unheard) ? unheard : [])
+      this.#unheard.set(uid, unheard)
+      if (unheard.every(name => told.includes(name))) return []
+      const message = unheardText(unheard)
+      return [{ regarding: regardingPeer(object), type: 'Warning', reason: 'SpeakerNotHeard', message }]
+    })
+  }
+
+  /** Events for BGPPeers whose Accepted condition is new. */
+  peerEvents(peers: readonly EvaluatedPeer[]): readonly KubeEvent[] {
+    forgetOthers(this.#peers, new Set(peers.map(({ object }) => object.metadata.uid ?? '')))
+    return peers.flatMap(({ object, accepted }): KubeEvent[] => {
+      const { uid = '' } = object.metadata
+      const told = this.#peers.get(uid) ?? toldBy(object.status?.conditions)
+      const telling = textOf(accepted)
+      this.#peers.set(uid, telling)
+      if (told === telling) return []
+      const type = accepted.reason === 'Accepted' ? 'Normal' : 'Warning'
+      return [{ regarding: regardingPeer(object), type, reason: accepted.reason, message: accepted.message }]
+    })
+  }
+
+  /** Events for nodes whose issues are new. */
+  nodeEvents(nodes: readonly NodeFacts[], issues: readonly NodeIssue[]): readonly KubeEvent[] {
+    const uids = new Map(nodes.map(({ name, uid }) => [name, uid]))
+    forgetOthers(this.#nodes, new Set(issues.map(issue => keyOf(uids, issue))))
+    return issues.flatMap((issue): KubeEvent[] => {
+      const key = keyOf(uids, issue)
+      if (this.#nodes.get(key) === issue.message) return []
+      this.#nodes.set(key, issue.message)
+      return [nodeEvent(issue.node, uids.get(issue.node) ?? '', { type: 'Warning', ...issue })]
+    })
+  }
+}
+
+/** An Event about a Node. */
+export function nodeEvent(name: string, uid: string, event: Pick<KubeEvent, 'type' | 'reason' | 'message'>): KubeEvent {
+  const { type, reason, message } = event
+  return { regarding: { apiVersion: 'v1', kind: 'Node', name, uid }, type, reason, message }
+}
+
+function keyOf(uids: ReadonlyMap<string, string>, { node, reason, message }: NodeIssue): string {
+  return `${uids.get(node) ?? ''}/${reason}/${message}`
+}
+
+function regardingPeer({ apiVersion, kind, metadata }: KubeObject): ObjectReference {
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '' }
+}
+
+function unheardBefore(conditions: readonly Condition[] | undefined, unheard: readonly string[]): boolean {
+  const established = conditions?.find(({ type }) => type === 'Established')
+  return established?.message.includes(unheardText(unheard)) ?? false
+}
+
+function toldBy(conditions: readonly Condition[] | undefined): string | undefined {
+  const accepted = conditions?.find(({ type }) => type === 'Accepted')
+  return accepted && textOf(accepted)
+}
+
+function textOf({ status, reason, message }: Finding): string {
+  return `${status} ${reason} ${message}`
+}
+
+function forgetOthers(told: Map<string, unknown>, present: ReadonlySet<string>): void {
+  for (const key of told.keys()) if (!present.has(key)) told.delete(key)
+}

@@ -1,0 +1,40 @@
+/** Whether a firewall of the host keeps pods' packets from being forwarded, and whether masquerade is in place where it was asked for. Pure. */
+import type { FirewallFacts } from './facts.ts'
+import { type Check, ok, problem, warning } from './verdicts.ts'
+
+export function firewallChecks(facts: FirewallFacts): Check[] {
+  return [forward(facts), ...masquerade(facts)]
+}
+
+function forward({ nft, problem: reason, accept, dropping, legacyCommands }: FirewallFacts): Check {
+  const name = 'FORWARD'
+  if (reason !== undefined) return problem(name, `the firewall cannot be read: ${reason}`, 'run it as root')
+  if (legacyCommands.length > 0) {
+    const detail = 'legacy iptables drops the packets of pods, and nft cannot change that'
+    return problem(name, detail, `run ${legacyCommands.join('; ')}`)
+  }
+  if (!nft) {
+    const detail = 'the program nft is missing: whether FORWARD drops cannot be seen'
+    return warning(name, detail, 'install the package nftables')
+  }
+  const closed = dropping.filter(({ accepted }) => !accepted)
+  const tables = (closed.length > 0 ? closed : dropping).map(({ table }) => table).join(', ')
+  if (closed.length > 0 && accept) {
+    const advice = closed.map(table => table.advice).join('')
+    return problem(name, `${tables} drops the packets of pods`, `start the service, which lets them through${advice}`)
+  }
+  if (closed.length > 0) {
+    const detail = `${tables} drops what nothing accepts, and firewall.acceptPodTraffic is off`
+    return warning(name, detail, 'accept the podCIDRs there, or turn it on')
+  }
+  const none = dropping.length === 0
+  return ok(name, none ? 'nothing drops what is forwarded' : `${tables} drops, and pods are let through`)
+}
+
+function masquerade({ nft, masqueradeMissing: missing }: FirewallFacts): Check[] {
+  const name = 'masquerade'
+  if (missing === undefined) return []
+  if (!nft) return [problem(name, 'ipMasq needs the program nft', 'install the package nftables')]
+  if (missing.length === 0) return [ok(name, 'pods leave the cluster with the address of this node')]
+  return [problem(name, `the rules for ${missing.join(' and ')} are missing`, 'start the service, which makes them')]
+}

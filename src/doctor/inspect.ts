@@ -1,0 +1,225 @@
+/**
+ * Looks at this node for `terway-edge doctor`: its files, the API server, the local process, the kernel, the peers. Each look that fails
+ * becomes a fact; only the checks (`checks.ts`) judge.
+ */
+import { accessSync, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { cniConfigFile } from '../agent/cni-config.ts'
+import { onLinkInterface } from '../agent/observe.ts'
+import { createTransport, md5Problem } from '../bgp/tcp/transport.ts'
+import { isConnection } from '../bgp/tcp/transport-types.ts'
+import { isServed } from '../cni/server.ts'
+import { isOurAlias } from '../cni/veth-names.ts'
+import type { Config } from '../config.ts'
+import { firewallConfig } from '../firewall/config.ts'
+import { lackingCapabilities } from '../host/capabilities.ts'
+import { CNI_NAMES, CONFIG, EXECUTABLE, KUBECONFIG, UNITS } from '../host/installed-files.ts'
+import { runningProcess } from '../host/state-folder.ts'
+import { ApiError } from '../kube/api.ts'
+import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { loadClusterState } from '../kube/cluster-state.ts'
+import type { ClusterView } from '../kube/cluster-view-types.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { viewOf } from '../kube/merge-cluster.ts'
+import { BGP_PEERS } from '../kube/resources.ts'
+import { systemClock } from '../lib/clock.ts'
+import { errorCode, errorText } from '../lib/errors.ts'
+import { silentLog } from '../lib/log.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { askSnapshot } from '../status/ask.ts'
+import type { SessionRow, Snapshot } from '../status/snapshot.ts'
+import { observeCni } from './cni.ts'
+import type { DoctorFacts, HostChange, NetworkFacts, PeerFacts } from './facts.ts'
+import { hostChanges, observeNetwork } from './observe.ts'
+
+const API_TIMEOUT_MILLISECONDS = 5000
+const PEER_TIMEOUT_MILLISECONDS = 3000
+const RIGHTS = ['CAP_NET_ADMIN', 'CAP_NET_BIND_SERVICE'] as const
+
+export interface Inspected {
+  readonly facts: DoctorFacts
+  /** Undefined: they could not all be read. */
+  readonly changes: readonly HostChange[] | undefined
+}
+
+const isPodLink = ({ alias }: { alias?: string }) => isOurAlias(alias)
+
+/** `configProblem`: why `config` is not what the file says but the defaults. */
+export async function inspectNode(config: Config, file: string, configProblem?: string): Promise<Inspected> {
+  const loaded = loadClusterState(config.state)
+  const state = 'state' in loaded ? loaded.state : undefined
+  const view = state && viewOf(state, new Map(), 'state')
+  const mark = config.route
+  const [access, local] = await Promise.all([inspectApi(config.kubeconfig), inspectService(config)])
+  const seen = await observeNetwork({
+    clock: systemClock,
+    self: config.node,
+    view,
+    mark,
+    firewall: firewallConfig(config),
+    isPodLink,
+  }).then(
+    (network): { network: NetworkFacts } => ({ network }),
+    (error: unknown) => ({ networkProblem: errorText(error) }),
+  )
+  const network = 'network' in seen ? seen.network : undefined
+  const md5 = md5Problem()
+  return {
+    facts: {
+      node: config.node,
+      lackingCapabilities: lackingCapabilities(RIGHTS),
+      ...(md5 !== undefined && { md5Problem: md5.detail }),
+      config: { file, present: existsSync(file), ...(configProblem !== undefined && { problem: configProblem }) },
+      ...access,
+      state: {
+        folder: config.state,
+        ...folderProblem(config.state),
+        ...('problem' in loaded && { clusterProblem: loaded.problem }),
+      },
+      service: local.facts,
+      ...seen,
+      ...cniFacts(config, network),
+      cniServed: await isServed(config.state),
+      peers: view === undefined ? [] : await inspectPeers(config.node, view, local.snapshot?.sessions ?? []),
+    },
+    changes: await hostChanges({ mark, stateDir: config.state, isPodLink }).then(
+      seen => [...filesOf(config), ...seen],
+      () => undefined,
+    ),
+  }
+}
+
+function folderProblem(folder: string): { problem?: string } {
+  try {
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+    return {}
+  } catch (error) {
+    return { problem: errorCode(error) === 'ENOENT' ? 'there is no such folder yet' : errorText(error) }
+  }
+}
+
+function cniFacts(config: Config, network: NetworkFacts | undefined): Pick<DoctorFacts, 'cni' | 'cniProblem'> {
+  try {
+    return { cni: observeCni(config.cni, network && expectedCni(config, network)) }
+  } catch (error) {
+    return { cniProblem: errorText(error) }
+  }
+}
+
+function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts) {
+  if (podCIDRs.length === 0) return undefined
+  const mtu = cni.mtu === 'auto' ? uplink?.mtu : cni.mtu
+  return { podCIDRs, stateDir: state, ...(mtu !== undefined && { mtu }) }
+}
+
+async function inspectApi(file: string | undefined): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api'>> {
+  let kubeconfig: ReturnType<typeof loadKubeconfig>
+  try {
+    kubeconfig = loadKubeconfig(file)
+  } catch (error) {
+    return { kubeconfig: { origin: file ?? 'the service account of this pod', problem: errorText(error) } }
+  }
+  const { origin, server } = kubeconfig
+  const api = createKubeApi({ kubeconfig, clock: systemClock, log: silentLog })
+  const late = Promise.withResolvers<never>()
+  const cancel = systemClock.after(API_TIMEOUT_MILLISECONDS, () =>
+    late.reject(new Error(`no answer within ${API_TIMEOUT_MILLISECONDS / 1000} s`)),
+  )
+  try {
+    await Promise.race([api.list(BGP_PEERS), late.promise])
+    return { kubeconfig: { origin }, api: { server } }
+  } catch (error) {
+    const status = error instanceof ApiError ? error.status : 0
+    return { kubeconfig: { origin }, api: { server, problem: errorText(error), status } }
+  } finally {
+    cancel()
+    api.close()
+  }
+}
+
+async function inspectService(config: Config): Promise<{ facts: DoctorFacts['service']; snapshot?: Snapshot }> {
+  let pid: number | undefined
+  try {
+    pid = runningProcess(config.state)?.pid
+  } catch (error) {
+    return { facts: { problem: errorText(error), problems: [] } }
+  }
+  if (pid === undefined) return { facts: { problems: [] } }
+  const { listen, tokenFile, tls } = config.status
+  if (listen.endsWith(':0'))
+    return { facts: { pid, problem: 'its status interface has a port of its choice', problems: [] } }
+  try {
+    const address = `${tls === undefined ? 'http' : 'https'}://${listen}`
+    const snapshot = await askSnapshot({ address, ...(tokenFile !== undefined && { tokenFile }) })
+    return { facts: { pid, ready: snapshot.ready, problems: snapshot.problems }, snapshot }
+  } catch (error) {
+    return { facts: { pid, problem: errorText(error), problems: [] } }
+  }
+}
+
+function inspectPeers(self: string, view: ClusterView, sessions: readonly SessionRow[]): Promise<PeerFacts[]> {
+  const mine = view.peers.filter(({ spec }) => spec.localSpeakers.includes(self))
+  return Promise.all(
+    mine.map(async peer => {
+      const session = sessions.find(row => row.bgpPeer === peer.name && row.node === self)
+      const { peerIP, peerPort, ebgpMultihop } = peer.spec
+      const facts: PeerFacts = {
+        bgpPeer: peer.name,
+        peerIP,
+        port: peerPort,
+        onLink: isOnLink(peerIP),
+        multihop: ebgpMultihop !== undefined,
+        password: peer.spec.authPassword !== undefined,
+        ...(session !== undefined && { sessionState: session.state }),
+        ...(session?.lastError !== undefined && { sessionError: session.lastError }),
+      }
+      // a second connection beside a session would only confuse the peer
+      if (session?.state === 'Established' || peer.spec.passive) return facts
+      return { ...facts, tcp: await tryPeer(peer, view) }
+    }),
+  )
+}
+
+function isOnLink(address: string): boolean {
+  const netlink = Rtnetlink.open()
+  try {
+    return onLinkInterface(netlink, address) !== undefined
+  } catch {
+    return false
+  } finally {
+    netlink.close()
+  }
+}
+
+/** One TCP connection, with the password and TTL of the session, closed as soon as it is there. */
+function tryPeer({ name, spec }: BGPPeer, view: ClusterView): Promise<NonNullable<PeerFacts['tcp']>> {
+  const { promise, resolve } = Promise.withResolvers<NonNullable<PeerFacts['tcp']>>()
+  const password = view.passwords.get(name)
+  const to = {
+    address: spec.peerIP,
+    port: spec.peerPort,
+    ttl: spec.ttlSecurity === undefined ? (spec.ebgpMultihop ?? 64) : 255,
+    timeoutMilliseconds: PEER_TIMEOUT_MILLISECONDS,
+    ...(spec.sourceAddress !== undefined && { sourceAddress: spec.sourceAddress }),
+    ...(password !== undefined && { password }),
+  }
+  createTransport({ clock: systemClock }).connect(to, result => {
+    if (!isConnection(result)) return resolve({ kind: result.kind, detail: result.detail })
+    result.attach({ data() {}, drained() {}, ended() {} })
+    result.close()
+    resolve('connected')
+  })
+  return promise
+}
+
+/** A `loopback` may be that of the CNI project. */
+function isLinkToUs(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === EXECUTABLE
+}
+
+function filesOf({ cni, state }: Config): HostChange[] {
+  const plugins = CNI_NAMES.map(name => join(cni.binDir, name)).filter(isLinkToUs)
+  const files = [EXECUTABLE, ...UNITS, CONFIG, KUBECONFIG, ...plugins, cniConfigFile(cni.confDir), state]
+  return files.filter(file => existsSync(file)).map(what => ({ kind: 'file', what }))
+}

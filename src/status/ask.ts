@@ -1,0 +1,116 @@
+/**
+ * How the operator's commands ask the local process: one GET of `/api/v1/snapshot`, and what to say when that fails. Shared by status,
+ * peers, routes and nodes.
+ *
+ * It goes by node:http, not by fetch: fetch would send even a request to loopback through the HTTP_PROXY of the operator's shell.
+ */
+import { get as getHttp } from 'node:http'
+import { get as getHttps } from 'node:https'
+import type { Command } from 'commander'
+import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import { readTokenFile } from './credentials.ts'
+import type { Snapshot } from './snapshot.ts'
+
+export interface AskOptions {
+  readonly address: string
+  readonly tokenFile?: string
+  readonly output?: 'json' | 'wide'
+}
+
+const DEFAULT_PORT = 9179
+const DEFAULT_ADDRESS = `127.0.0.1:${DEFAULT_PORT}`
+const TIMEOUT_MILLISECONDS = 10_000
+/** More than a snapshot of 10,000 nodes; anything larger is not ours. */
+const MAXIMUM_BYTES = 64 * 1024 * 1024
+
+/** Adds the options that every asking command has. */
+export function addAskOptions(program: Command): Command {
+  return program
+    .option('--address <addr:port>', 'where the process answers, also as a URL (https://…)', DEFAULT_ADDRESS)
+    .option('--token-file <file>', 'a file with the bearer token, where the process asks for one')
+    .option('-o, --output <format>', 'json, or wide for more columns', text => {
+      if (text === 'json' || text === 'wide') return text
+      throw new UserError(`-o ${text}: there is json and wide; leave it out for a table`, { exitStatus: 2 })
+    })
+}
+
+/** The snapshot of the process at `address`. Throws a UserError that says what to do. */
+export async function askSnapshot({ address, tokenFile }: AskOptions): Promise<Snapshot> {
+  const url = snapshotUrl(address)
+  const token = tokenFile === undefined ? undefined : readTokenFile(tokenFile, '--token-file')
+  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
+  const answer = await get(url, headers).catch((cause: unknown) => {
+    throw failure(url, cause)
+  })
+  if (answer.status !== 200) throw refusal(url, answer)
+  const snapshot = parse(answer.text)
+  if (!isSnapshot(snapshot)) {
+    throw new UserError(`what answers at ${url.host} is not terway-edge of this version; choose another with --address`)
+  }
+  return snapshot
+}
+
+function snapshotUrl(address: string): URL {
+  const text = address.includes('://')
+    ? address
+    : `http://${/:\d+$/.test(address) ? address : `${address}:${DEFAULT_PORT}`}`
+  const url = URL.canParse(text) ? new URL('/api/v1/snapshot', text) : undefined
+  if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url
+  throw new UserError(`--address ${address}: write ADDR:PORT or a URL, such as ${DEFAULT_ADDRESS}`, { exitStatus: 2 })
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+function get(url: URL, headers: Record<string, string>): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const send = url.protocol === 'https:' ? getHttps : getHttp
+  const request = send(url, { headers, timeout: TIMEOUT_MILLISECONDS, agent: false }, response => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > MAXIMUM_BYTES) request.destroy(new Error(`the answer is longer than ${MAXIMUM_BYTES} bytes`))
+      else chunks.push(chunk)
+    })
+    response.on('end', () =>
+      resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+    )
+    response.on('error', reject)
+  })
+  request.on('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MILLISECONDS / 1000} s`)))
+  request.on('error', reject)
+  return promise
+}
+
+function failure(url: URL, cause: unknown): UserError {
+  if (errorCode(cause) === 'ECONNREFUSED') {
+    return new UserError(`no terway-edge answers at ${url.host}: is the service running? systemctl status terway-edge`)
+  }
+  return new UserError(`cannot ask the process at ${url.host}: ${errorText(cause)}`)
+}
+
+function refusal(url: URL, { status, text }: Answer): UserError {
+  if (status === 401) return new UserError(`${url.host} asks for a token: give it with --token-file FILE`)
+  const line = text.split('\n', 1)[0] ?? ''
+  return new UserError(`${url.host} answered with HTTP status ${status}: ${line.slice(0, 200)}`)
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const LISTS = ['problems', 'nodes', 'lans', 'sessions', 'routes', 'events'] as const
+
+/** Enough of a look to tell our answer from any other server's; within it we trust our own process. */
+function isSnapshot(value: unknown): value is Snapshot {
+  if (typeof value !== 'object' || value === null) return false
+  const fields = new Map(Object.entries(value))
+  return fields.get('api') instanceof Object && LISTS.every(list => Array.isArray(fields.get(list)))
+}
