@@ -6,6 +6,7 @@
  * process that serves; this one asks it to and waits.
  */
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
+import { drainedPath } from '../host/drained-file.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import { UserError } from '../lib/errors.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -53,7 +54,7 @@ export async function drainProcess(stateDir: string, timeoutSeconds: number): Pr
   process.kill(running.pid, 'SIGUSR2')
   const deadline = Date.now() + timeoutSeconds * 1000
   while (Date.now() < deadline) {
-    if (await Bun.file(`${stateDir}/drained`).exists()) return
+    if (await Bun.file(drainedPath(stateDir)).exists()) return
     if (runningProcess(stateDir) === undefined)
       throw new UserError(`process ${running.pid} ended while draining; see journalctl -u terway-edge`)
     await Bun.sleep(100)

@@ -67,7 +67,8 @@ export function startStatusServer(options: StatusServerOptions): StatusServer {
   }
 }
 
-function admissibleListen({ listen: text, token, tls }: StatusServerOptions): ListenAddress {
+/** Where to listen. Throws a UserError of status 2 where that may not be. */
+export function admissibleListen({ listen: text, token, tls }: StatusServerOptions): ListenAddress {
   const listen = parseListen(text)
   if (listen === undefined) {
     throw new UserError(

@@ -123,3 +123,34 @@ rooted(
   },
   60_000,
 )
+
+rooted(
+  'a status port that somebody else has keeps nothing from working, and is taken when it is free',
+  async () => {
+    const namespace = network.namespace('port')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    const stateDir = join(folder, 'port')
+    mkdirSync(stateDir)
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    writeFileSync(
+      join(stateDir, 'cluster.json'),
+      encodeClusterState({ slices, peers: new Map(), passwords: new Map() }),
+    )
+    const squatter = network.spawn(namespace, [
+      process.execPath,
+      '-e',
+      "Bun.listen({ hostname: '127.0.0.1', port: 9179, socket: { data() {} } })",
+    ])
+    const listens = () => network.exec(namespace, ['ss', '-Hltn', 'sport = :9179']).stdout !== ''
+    await eventually('the port is taken', listens)
+    const { child, lines } = nodeIn(namespace, stateDir)
+    const routes = () => network.ip(namespace, 'route show proto 187').trim()
+    await eventually('its routes are there', () => routes() === 'unreachable 10.0.1.0/25')
+    await eventually('it says so', () => lines.some(line => line.includes('port 9179 is in use')))
+    squatter.kill()
+    await eventually('the page is there', () => snapshot(namespace).node?.podCIDRs.length === 1)
+    child.kill('SIGTERM')
+    expect(await child.exited).toBe(0)
+  },
+  60_000,
+)

@@ -1,0 +1,221 @@
+/**
+ * The parts of a node's process, one function each: takes what it stands on, puts it together, and
+ * leaves in `parting` how it is ended (in the reverse order of the start). node.ts says which there
+ * are; what they decide is in their rooms.
+ */
+import { type Agent, createAgent } from '../agent/reconcile.ts'
+import { createBfd } from '../bfd/bfd.ts'
+import { createSpeaker } from '../bgp/speaker.ts'
+import { AddressStore } from '../cni/address-store.ts'
+import { podsOf } from '../cni/attachments.ts'
+import { keepFreeingAddresses } from '../cni/free-addresses.ts'
+import { keepTellingReadiness } from '../cni/tell-readiness.ts'
+import type { Config } from '../config.ts'
+import { firewallConfig } from '../firewall/config.ts'
+import { createFirewall } from '../firewall/reconcile.ts'
+import { drainedFile } from '../host/drained-file.ts'
+import { localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
+import type { KubeApi } from '../kube/api.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { createClusterViewSource } from '../kube/cluster-view.ts'
+import type { ClusterViewSource } from '../kube/cluster-view-types.ts'
+import { createEventRecorder } from '../kube/event-recorder.ts'
+import type { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { systemClock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
+import { openRestartMarker } from '../speaker/restart-marker.ts'
+import type { readStatusCredentials } from '../status/credentials.ts'
+import { apiContact, EventLog } from '../status/event-log.ts'
+import { keepStatusServer } from '../status/keep-serving.ts'
+import { nodeSnapshot } from './node-snapshot.ts'
+import { versionInfo } from './version.ts'
+
+/** What every part is given. */
+export interface NodeServices {
+  readonly config: Config
+  readonly credentials: ReturnType<typeof readStatusCredentials>
+  readonly kubeconfig: ReturnType<typeof loadKubeconfig>
+  readonly log: Log
+  readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
+  readonly parting: AsyncDisposableStack
+  /** Tells the status interface that what it shows has changed. */
+  readonly changes: Changes
+}
+
+/** What the parts know of the cluster, and how they speak to it. */
+export interface Cluster {
+  readonly api: KubeApi
+  readonly view: ClusterViewSource
+  readonly events: EventLog
+}
+
+export interface Drain {
+  readonly drained: boolean
+  /** Takes the sessions out of service, once. */
+  readonly begin: () => void
+}
+
+const clock = systemClock
+
+/** Whom to tell that something changed. */
+export class Changes {
+  readonly #listeners = new Set<() => void>()
+
+  readonly tell = (): void => {
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** Returns how to stop that. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+export function startCluster({ config, kubeconfig, log, parts, parting, changes }: NodeServices): Cluster {
+  const self = config.node
+  const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
+  parting.defer(() => api.close())
+  const kubeLog = log.child({ room: 'kube' })
+  const view = createClusterViewSource({ api, node: self, stateDir: config.state, clock, log: kubeLog })
+  parting.defer(() => view.close())
+  view.onChange(changes.tell)
+  const recorder = createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log })
+  const events = new EventLog(clock, recorder)
+  parting.defer(() => events.close())
+  return { api, view, events }
+}
+
+/** The routes, the firewall, and what the CNI plugin is told. */
+export function startAgent({ config, log, parting, changes }: NodeServices, { view }: Cluster): Agent {
+  const firewall = createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) })
+  parting.defer(() => firewall.close())
+  const agent = createAgent({
+    clock,
+    log: log.child({ room: 'agent' }),
+    self: config.node,
+    view,
+    firewall,
+    config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
+  })
+  agent.onChange(changes.tell)
+  const cni = { clock, log: log.child({ room: 'cni' }) }
+  const freeing = keepFreeingAddresses(config.state, cni)
+  parting.defer(() => freeing.close())
+  const telling = keepTellingReadiness(config.state, { node: agent, ...cni })
+  parting.defer(() => telling.close())
+  parting.defer(() => agent.close())
+  return agent
+}
+
+export async function startSpeaker(services: NodeServices, { api, view, events }: Cluster): Promise<SpeakerRoom> {
+  const { config, log, parting, changes } = services
+  const marker = openRestartMarker(config.state, clock)
+  const speaker = createSpeakerRoom({
+    self: config.node,
+    view,
+    api,
+    events,
+    marker,
+    speaker: createSpeaker({
+      clock,
+      log: log.child({ room: 'bgp' }),
+      ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
+      restarting: marker.restarting,
+    }),
+    bfd: createBfd({ clock, log: log.child({ room: 'bfd' }) }), // starts when a BGPPeer asks for it
+    localAddresses,
+    clock,
+    log: log.child({ room: 'speaker' }),
+  })
+  speaker.onChange(changes.tell)
+  parting.defer(() => speaker.close({ mode: 'restart' })) // after a drain: waits until that is done
+  const onChange = () => {
+    speaker.wake()
+    changes.tell() // a pod may have come or gone
+  }
+  parting.defer(await watchLocalAddresses({ clock, log, onChange }))
+  return speaker
+}
+
+/** Makes `terway-edge drain` work: what it asks for, and where it is told that it is done. */
+export function prepareDrain({ config, log, changes }: NodeServices, speaker: () => SpeakerRoom | undefined): Drain {
+  const file = drainedFile(config.state, log)
+  file.forget()
+  let drained = false
+  return {
+    get drained() {
+      return drained
+    },
+    begin() {
+      const room = speaker()
+      if (drained) return
+      if (room === undefined) return file.tell() // it announces nothing
+      drained = true
+      log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
+      const forewarnMilliseconds = config.bgp.drainSeconds * 1000
+      room
+        .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
+        .then(() => {
+          changes.tell()
+          file.tell()
+        })
+        .catch(error => log.error({ detail: errorText(error) }, 'it could not be drained'))
+    },
+  }
+}
+
+/** What the status interface shows. */
+export interface Shown {
+  readonly cluster: Cluster
+  readonly agent: Agent | undefined
+  readonly speaker: SpeakerRoom | undefined
+  readonly drain: Drain
+}
+
+export function startStatus(services: NodeServices, shown: Shown): void {
+  const { config, credentials, log, parting, changes } = services
+  const startedAt = clock.now()
+  const server = keepStatusServer(
+    {
+      listen: config.status.listen,
+      ...credentials,
+      clock,
+      log: log.child({ room: 'status' }),
+      snapshot: () => snapshotOf(services, shown, startedAt),
+      onChange: listener => changes.listen(listener),
+    },
+    address => log.info({ address }, 'the status interface listens'),
+  )
+  parting.defer(() => server.close())
+}
+
+function snapshotOf({ config, parts }: NodeServices, { cluster, agent, speaker, drain }: Shown, startedAt: number) {
+  const { view, events } = cluster
+  return nodeSnapshot({
+    version: versionInfo().version,
+    now: clock.now(),
+    startedAt,
+    self: config.node,
+    view: view.current(),
+    api: apiContact(view.contact),
+    ready: agent?.ready ?? view.current() !== undefined,
+    problems: [...(agent?.problems ?? []), ...(speaker?.problems() ?? [])],
+    routes: agent?.view() ?? [],
+    sessions: speaker?.sessions() ?? [],
+    events: events.rows,
+    drained: drain.drained,
+    pods: parts.agent ? countPods(config.state) : undefined,
+  })
+}
+
+/** Undefined where the file cannot be read: the plugin says so, and `doctor`. */
+function countPods(stateDir: string): number | undefined {
+  try {
+    return podsOf(new AddressStore(stateDir).read())
+  } catch {
+    return undefined
+  }
+}
