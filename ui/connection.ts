@@ -3,7 +3,7 @@
  *
  * By fetch and not by EventSource, which can send no token and does not say why it failed.
  */
-import type { Snapshot } from '../src/status/snapshot.ts'
+import type { Snapshot } from '../src/model/snapshot.ts'
 import { EventStream } from './event-stream.ts'
 
 export type LinkState =

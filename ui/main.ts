@@ -2,7 +2,7 @@
  * The page: takes each snapshot that the server sends and shows it. It keeps nothing, changes nothing, and asks no one but its own
  * server.
  */
-import type { Snapshot } from '../src/status/snapshot.ts'
+import type { Snapshot } from '../src/model/snapshot.ts'
 import { Connection, type LinkState } from './connection.ts'
 import { byId, inputById, setServerTime, tick } from './dom.ts'
 import { filterWords, lansOf } from './model.ts'

@@ -3,7 +3,8 @@
  *
  * It imports types only, as everything here does, so that nothing of the service ends up in the browser.
  */
-import type { LanView, NodeView, SessionRow, Snapshot } from '../src/status/snapshot.ts'
+import type { BgpSession } from '../src/model/session.ts'
+import type { LanView, NodeView, Snapshot } from '../src/model/snapshot.ts'
 
 /** How long `milliseconds` are: `45s`, `3m 10s`, `5h 2m`, `12d 3h`. */
 export function formatAge(milliseconds: number): string {
@@ -41,7 +42,7 @@ export interface Lan {
   readonly peers: readonly LanView[]
   /** Speakers first. */
   readonly nodes: readonly NodeView[]
-  readonly sessions: readonly SessionRow[]
+  readonly sessions: readonly BgpSession[]
 }
 
 /** The LANs: BGPPeers that share a node are one. */

@@ -2,7 +2,8 @@
  * The picture of the network: per LAN its switches, its nodes and the sessions between them, as SVG. The tables say the same in words,
  * so each picture is one image with a sentence for those who do not see it.
  */
-import type { LanView, NodeView, SessionRow } from '../src/status/snapshot.ts'
+import type { BgpSession } from '../src/model/session.ts'
+import type { LanView, NodeView } from '../src/model/snapshot.ts'
 import { byId, element, svgElement } from './dom.ts'
 import { compareNames, type Lan, matches, shorten } from './model.ts'
 
@@ -121,7 +122,7 @@ function grid(count: number, box: { width: number; height: number; perRow: numbe
   })
 }
 
-function sessionLine(session: SessionRow, from: Place | undefined, to: Place | undefined): SVGElement | undefined {
+function sessionLine(session: BgpSession, from: Place | undefined, to: Place | undefined): SVGElement | undefined {
   if (from === undefined || to === undefined) return undefined
   const line = {
     class: `session ${isEstablished(session) ? 'up' : 'down'}`,
@@ -182,6 +183,6 @@ function isSpeaker(node: NodeView, peers: readonly LanView[]): boolean {
   return peers.some(peer => peer.speakers.includes(node.name))
 }
 
-function isEstablished(session: SessionRow): boolean {
+function isEstablished(session: BgpSession): boolean {
   return session.state === 'Established'
 }

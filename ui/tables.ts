@@ -1,5 +1,6 @@
 /** The tables of the page: which columns of which rows, and what needs a look first. */
-import type { EventRow, LanView, NodeView, PoolView, RouteRow, SessionRow, Snapshot } from '../src/status/snapshot.ts'
+import type { BgpSession } from '../src/model/session.ts'
+import type { EventRow, LanView, NodeView, PoolView, RouteRow, Snapshot } from '../src/model/snapshot.ts'
 import { DataTable, lines, problemBadge } from './data-table.ts'
 import { ago, badge, element } from './dom.ts'
 import { formatBlocks, sorted } from './model.ts'
@@ -54,7 +55,7 @@ export function createTables(): Tables {
   }
 }
 
-function sessionName({ bgpPeer, node }: SessionRow): string {
+function sessionName({ bgpPeer, node }: BgpSession): string {
   return `${bgpPeer} ${node}`
 }
 
@@ -63,8 +64,8 @@ function stateBadge(state: string): HTMLElement {
   return badge(state === 'Established' ? 'good' : state === 'Idle' ? 'bad' : 'wait', state)
 }
 
-function sessionTable(): DataTable<SessionRow> {
-  return new DataTable<SessionRow>({
+function sessionTable(): DataTable<BgpSession> {
+  return new DataTable<BgpSession>({
     id: 'sessions',
     caption: 'BGP sessions',
     key: row => JSON.stringify([row.bgpPeer, row.node, row.peerIP]),

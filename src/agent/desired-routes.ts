@@ -1,5 +1,5 @@
 /**
- * Which routes this node should have (DESIGN, rules of the network): to the podCIDRs of nodes in its LAN via those nodes, to all others via
+ * Which routes this node should have: to the podCIDRs of nodes in its LAN via those nodes, to all others via
  * the LAN's gateway, and an `unreachable` route for its own podCIDRs, so that a dead pod's address never loops. Pods are reached all the
  * same: their host routes are more specific.
  *

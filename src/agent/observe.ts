@@ -11,7 +11,8 @@ import type { ObservedRoutes, RouteMark } from './plan.ts'
 
 const DEFAULT_DESTINATIONS: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
-export interface Observed {
+/** What a look at the kernel found. */
+export interface ObservedKernel {
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
   readonly routes: ObservedRoutes
@@ -19,7 +20,7 @@ export interface Observed {
   readonly defaultGateways: DefaultGateways
 }
 
-export function observe(netlink: Rtnetlink, mark: RouteMark): Observed {
+export function observe(netlink: Rtnetlink, mark: RouteMark): ObservedKernel {
   const table = netlink.dumpRoutes({ table: mark.table })
   const main = mark.table === RT_TABLE.MAIN ? table : netlink.dumpRoutes({ table: RT_TABLE.MAIN })
   return {
@@ -60,12 +61,12 @@ export function onLinkInterface(netlink: Rtnetlink, address: string): number | u
 }
 
 /** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
-export function ownAddresses({ addresses }: Observed): string[] {
+export function ownAddresses({ addresses }: ObservedKernel): string[] {
   return addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address)
 }
 
 /** The link that bears one of `addresses`, the first that any does; else that of the default gateway. */
-export function uplinkOf(observed: Observed, addresses: readonly string[]): Link | undefined {
+export function uplinkOf(observed: ObservedKernel, addresses: readonly string[]): Link | undefined {
   const bearer = addresses.flatMap(
     address => observed.addresses.find(other => other.address === address)?.interface ?? [],
   )[0]

@@ -13,15 +13,16 @@ import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import type { RouteRow } from '../model/snapshot.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
-import { askOnLink, type Observed, observe, ownAddresses, uplinkOf } from './observe.ts'
+import { askOnLink, type ObservedKernel, observe, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
-import { type Applied, type RouteRow, routeProblems, routeRows } from './rows.ts'
+import { type Applied, routeProblems, routeRows } from './rows.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
 
 export interface AgentOptions {
@@ -203,7 +204,7 @@ export class Agent {
   }
 
   /** The routes wanted now; the last answer while nothing that it depends on has changed. */
-  #decide(netlink: Rtnetlink, view: ClusterView, observed: Observed): Routing | undefined {
+  #decide(netlink: Rtnetlink, view: ClusterView, observed: ObservedKernel): Routing | undefined {
     const { self } = this.#options
     const network: ObservedNetwork = {
       ownAddresses: ownAddresses(observed),
@@ -221,7 +222,7 @@ export class Agent {
   }
 
   /** While a family has no default route (a lease that is renewed, a link that is down) the last one counts. */
-  #defaultGateways(family: Family, observed: Observed): readonly NextHop[] {
+  #defaultGateways(family: Family, observed: ObservedKernel): readonly NextHop[] {
     const now = observed.defaultGateways[family]
     if (now.length > 0) this.#lastGateways.set(family, now)
     return this.#lastGateways.get(family) ?? []
@@ -255,7 +256,7 @@ export class Agent {
   }
 
   /** Settings of the kernel. Returns problems. */
-  #tend(routing: Routing, observed: Observed, uplink: Link | undefined): string[] {
+  #tend(routing: Routing, observed: ObservedKernel, uplink: Link | undefined): string[] {
     const { config, netns, log } = this.#options
     const place = { stateDir: config.stateDir, ...(netns !== undefined && { netns }) }
     const { written, problems } = applySettings(sysctlNeeds(routing, observed.links, uplink), place)

@@ -1,19 +1,10 @@
 /**
- * What the status interface and the logs say of the routes: one row per route wanted, and the problems. Pure. The shape is that of
- * `RouteRow` in status/snapshot.ts.
+ * What the status interface and the logs say of the routes: one row per route wanted, and the problems. Pure.
  */
+import type { RouteRow } from '../model/snapshot.ts'
 import type { NextHop } from '../netlink/types.ts'
 import type { DesiredRoute, Routing } from './desired-routes.ts'
 import type { Plan } from './plan.ts'
-
-export interface RouteRow {
-  readonly destination: string
-  readonly via: readonly string[]
-  readonly interface?: string
-  readonly reason: string
-  readonly state: 'present' | 'missing' | 'failed'
-  readonly problem?: string
-}
 
 /** What became of a plan: why changes failed, by destination. */
 export interface Applied {

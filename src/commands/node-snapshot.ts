@@ -5,7 +5,8 @@ import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { ApiContact, EventRow, LanView, NodeView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { ApiContact, EventRow, LanView, NodeView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -18,7 +19,7 @@ export interface NodeSnapshotInput {
   readonly ready: boolean
   readonly problems: readonly string[]
   readonly routes: readonly RouteRow[]
-  readonly sessions: readonly SessionRow[]
+  readonly sessions: readonly BgpSession[]
   readonly events: readonly EventRow[]
   readonly drained: boolean
   /** How many pods have an address from here; undefined where that is not known. */

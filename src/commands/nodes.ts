@@ -1,5 +1,5 @@
 /** `terway-edge nodes`: the nodes that the local process knows, with their addresses, pod CIDRs and BGPPeers. */
-import type { NodeView } from '../status/snapshot.ts'
+import type { NodeView } from '../model/snapshot.ts'
 import { type Field, runListCommand } from './show.ts'
 
 const FIELDS: readonly Field<NodeView>[] = [

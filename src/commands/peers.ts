@@ -1,8 +1,8 @@
 /** `terway-edge peers`: the BGP sessions of this node, or on the controller those that the speakers report. */
-import type { SessionRow } from '../status/snapshot.ts'
+import type { BgpSession } from '../model/session.ts'
 import { ageOf, type Field, runListCommand } from './show.ts'
 
-const FIELDS: readonly Field<SessionRow>[] = [
+const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'BGPPEER', cell: session => session.bgpPeer },
   { title: 'NODE', cell: session => session.node },
   { title: 'PEERIP', cell: session => session.peerIP },

@@ -1,5 +1,5 @@
 /** `terway-edge routes`: the routes that this node should have, and whether the kernel has them. */
-import type { RouteRow } from '../status/snapshot.ts'
+import type { RouteRow } from '../model/snapshot.ts'
 import { type Field, runListCommand } from './show.ts'
 
 const FIELDS: readonly Field<RouteRow>[] = [

@@ -1,7 +1,7 @@
 /** How the operator's commands print: a table for people, JSON for programs, and a hint on stderr where there is nothing to show. */
 import { type Column, formatAge, formatTable } from '../lib/table.ts'
+import type { Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
-import type { Snapshot } from '../status/snapshot.ts'
 import { createProgram, runProgram } from './program.ts'
 
 /** A column of a table of `Row`s. */

@@ -1,7 +1,8 @@
 /** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
 import { formatAge, printable } from '../lib/table.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { ApiContact, EventRow, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
-import type { ApiContact, EventRow, PoolView, RouteRow, SessionRow, Snapshot } from '../status/snapshot.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, printJson, tableOf } from './show.ts'
 
@@ -105,11 +106,11 @@ function problemLines({ problems, sessions }: Snapshot): string[] {
 }
 
 /** Not up, or up and not announcing everything. */
-function needsLook({ state, lastError }: SessionRow): boolean {
+function needsLook({ state, lastError }: BgpSession): boolean {
   return state !== 'Established' || lastError !== undefined
 }
 
-function sessionProblem({ bgpPeer, node, peerIP, state, lastError }: SessionRow): string {
+function sessionProblem({ bgpPeer, node, peerIP, state, lastError }: BgpSession): string {
   const why = lastError === undefined ? '' : `: ${lastError}`
   return `BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`
 }

@@ -9,7 +9,8 @@ import type { NodeFacts } from './nodes.ts'
 import { type Allocation, allocatePodCIDRs, type PodCIDRConfig } from './pod-cidr.ts'
 import { planSlices, type SliceChanges } from './slices.ts'
 
-export interface Observed {
+/** What one pass sees of the cluster. */
+export interface ObservedCluster {
   readonly nodes: readonly NodeFacts[]
   readonly peers: readonly BGPPeerObject[]
   readonly slices: readonly RouteSlice[]
@@ -31,7 +32,7 @@ export interface Decision {
   readonly issues: readonly NodeIssue[]
 }
 
-export function decide(config: PodCIDRConfig, allocating: boolean, observed: Observed): Decision {
+export function decide(config: PodCIDRConfig, allocating: boolean, observed: ObservedCluster): Decision {
   const published = publishedEntries(observed.slices)
   const allocation = allocatePodCIDRs(config, observed.nodes, allocating)
   const peers = evaluatePeers({

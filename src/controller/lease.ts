@@ -31,7 +31,7 @@ export interface Lease extends KubeObject {
 }
 
 /** A Lease as we last saw it change, and when (monotonic milliseconds). */
-export interface Observed {
+export interface ObservedLease {
   readonly lease: Lease
   readonly at: number
 }
@@ -39,7 +39,7 @@ export interface Observed {
 export type LeaseStep = 'create' | 'renew' | 'take' | 'wait'
 
 /** What to do about the Lease at `now`. Pure. */
-export function leaseStep(observed: Observed | undefined, identity: string, now: number): LeaseStep {
+export function leaseStep(observed: ObservedLease | undefined, identity: string, now: number): LeaseStep {
   if (observed === undefined) return 'create'
   const { holderIdentity, leaseDurationSeconds } = observed.lease.spec ?? {}
   if (holderIdentity === identity) return 'renew'
@@ -62,7 +62,7 @@ export class Election {
   readonly #options: ElectionOptions
   readonly #closed = new AbortController()
   readonly #running: Promise<void>
-  #observed: Observed | undefined
+  #observed: ObservedLease | undefined
   /** Until when (monotonic) we lead: renewed with each write that succeeded. */
   #leadsUntil = 0
   #term = 0

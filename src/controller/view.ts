@@ -1,58 +1,20 @@
 /**
- * What the controller shows on its status page: rows that fit those of src/status/snapshot.ts, a room of the same rank that this one may
- * not import (test/controller/decide.test.ts holds that they fit). Pure.
+ * What the controller shows on its status page: the cluster as its parts of a snapshot. Pure.
  */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { reportedSession } from '../kube/speaker-entry.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { LanView, NodeView } from '../model/snapshot.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { Decision } from './decide.ts'
 import type { NodeFacts } from './nodes.ts'
 import type { PoolUse } from './pod-cidr.ts'
 import { NO_REPORT, unheardText } from './sessions.ts'
 
-export interface NodeRow {
-  readonly name: string
-  readonly addresses: readonly string[]
-  readonly podCIDRs: readonly string[]
-  readonly peers: readonly string[]
-  readonly speakerOf: readonly string[]
-  readonly ready: boolean
-  readonly problem?: string
-}
-
-export interface LanRow {
-  readonly bgpPeer: string
-  readonly localAsNumber: number
-  readonly peerIP: string
-  readonly peerAsNumber: number
-  readonly gateway?: string
-  readonly nodeSelector: string
-  readonly speakers: readonly string[]
-  readonly nodes: readonly string[]
-  readonly problem?: string
-}
-
-export interface SpeakerRow {
-  readonly bgpPeer: string
-  readonly node: string
-  readonly peerIP: string
-  readonly peerAsNumber: number
-  readonly localAsNumber: number
-  readonly localAddress?: string
-  /** As RFC 4271 spells it; `unknown` where the speaker says nothing or is not heard. */
-  readonly state: string
-  readonly since: string
-  readonly advertisedPrefixes: number
-  readonly receivedPrefixes: number
-  readonly flaps: number
-  readonly holdTimeSeconds?: number
-  readonly capabilities: readonly string[]
-  readonly lastError?: string
-}
-
 export interface ClusterRows {
-  readonly nodes: readonly NodeRow[]
-  readonly lans: readonly LanRow[]
-  readonly sessions: readonly SpeakerRow[]
+  readonly nodes: readonly NodeView[]
+  readonly lans: readonly LanView[]
+  readonly sessions: readonly BgpSession[]
   readonly pools: readonly PoolUse[]
   /** What an operator should know, a line each. */
   readonly problems: readonly string[]
@@ -65,9 +27,9 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
     nodes.flatMap(node => (node.unheardSince === undefined ? [] : [[node.name, node.unheardSince]])),
   )
   return {
-    nodes: nodeRows(nodes, decision),
-    lans: decision.peers.map(lanRow),
-    sessions: decision.peers.flatMap(peer => speakerRows(peer, unheardSince)),
+    nodes: nodeViews(nodes, decision),
+    lans: decision.peers.map(lanView),
+    sessions: decision.peers.flatMap(peer => sessionsOf(peer, unheardSince)),
     pools: decision.allocation.pools,
     problems: [
       ...decision.peers
@@ -78,7 +40,7 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
   }
 }
 
-function nodeRows(nodes: readonly NodeFacts[], { peers, issues }: Decision): readonly NodeRow[] {
+function nodeViews(nodes: readonly NodeFacts[], { peers, issues }: Decision): readonly NodeView[] {
   const rows = new Map(
     nodes.map(node => [
       node.name,
@@ -101,7 +63,7 @@ function nodeRows(nodes: readonly NodeFacts[], { peers, issues }: Decision): rea
 }
 
 /** Of a BGPPeer that cannot work, what of its spec can be shown. */
-function lanRow({ name, object, peer, nodes, accepted }: EvaluatedPeer): LanRow {
+function lanView({ name, object, peer, nodes, accepted }: EvaluatedPeer): LanView {
   const spec = peer?.spec ?? readableSpec(object.spec)
   return {
     bgpPeer: name,
@@ -131,39 +93,32 @@ function readableSpec(spec: unknown) {
   }
 }
 
-/** A row for every session that is wanted: a speaker that says nothing must not look like one that is not there. */
-function speakerRows(
+/** Every session that is wanted: a speaker that says nothing must not look like one that is not there. */
+function sessionsOf(
   { name, object, peer, wanted, speakers, unheard }: EvaluatedPeer,
   unheardSince: ReadonlyMap<string, string>,
-): readonly SpeakerRow[] {
-  const { peerIP, peerAsNumber, localAsNumber } = peer?.spec ?? readableSpec(object.spec)
-  const session = { bgpPeer: name, peerIP, peerAsNumber, localAsNumber }
+): readonly BgpSession[] {
+  const about = { name, ...(peer?.spec ?? readableSpec(object.spec)) }
   return wanted.map(node => {
     const entry = speakers.find(speaker => speaker.node === node)
-    if (unheard.includes(node)) return { ...session, ...unheardSession(node, entry, unheardSince.get(node) ?? '') }
-    return {
-      ...session,
-      ...(entry === undefined ? { node, ...UNKNOWN, lastError: NO_REPORT } : reportedSession(entry)),
-    }
+    if (unheard.includes(node)) return unheardSession(about, node, { entry, since: unheardSince.get(node) ?? '' })
+    const reported = reportedSession(about, node, entry)
+    return entry === undefined ? { ...reported, lastError: NO_REPORT } : reported
   })
 }
 
-const UNKNOWN = { state: 'unknown', since: '', advertisedPrefixes: 0, receivedPrefixes: 0, flaps: 0, capabilities: [] }
-
-function reportedSession(entry: SpeakerStatus) {
-  return {
-    ...entry,
-    state: entry.state ?? '',
-    since: entry.since ?? '',
-    advertisedPrefixes: entry.advertisedPrefixes ?? 0,
-    receivedPrefixes: entry.receivedPrefixes ?? 0,
-    flaps: entry.flaps ?? 0,
-    capabilities: entry.capabilities ?? [],
-  }
-}
-
 /** Of a speaker that is not heard the last report is no more than that. */
-function unheardSession(node: string, entry: SpeakerStatus | undefined, since: string) {
+function unheardSession(
+  about: Parameters<typeof reportedSession>[0],
+  node: string,
+  last: { entry: SpeakerStatus | undefined; since: string },
+): BgpSession {
+  const { entry, since } = last
   const before = entry === undefined ? 'it has never reported' : `its last report was ${entry.state ?? 'empty'}`
-  return { node, ...UNKNOWN, since, flaps: entry?.flaps ?? 0, lastError: `${unheardText([node])}; ${before}` }
+  return {
+    ...reportedSession(about, node, undefined),
+    since,
+    flaps: entry?.flaps ?? 0,
+    lastError: `${unheardText([node])}; ${before}`,
+  }
 }

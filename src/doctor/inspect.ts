@@ -26,9 +26,10 @@ import { BGP_PEERS } from '../kube/resources.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { Snapshot } from '../model/snapshot.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { askSnapshot } from '../status/ask.ts'
-import type { SessionRow, Snapshot } from '../status/snapshot.ts'
 import { observeCni } from './cni.ts'
 import type { DoctorFacts, HostChange, NetworkFacts, PeerFacts } from './facts.ts'
 import { hostChanges, observeNetwork } from './observe.ts'
@@ -158,7 +159,7 @@ async function inspectService(config: Config): Promise<{ facts: DoctorFacts['ser
   }
 }
 
-function inspectPeers(self: string, view: ClusterView, sessions: readonly SessionRow[]): Promise<PeerFacts[]> {
+function inspectPeers(self: string, view: ClusterView, sessions: readonly BgpSession[]): Promise<PeerFacts[]> {
   const mine = view.peers.filter(({ spec }) => spec.localSpeakers.includes(self))
   return Promise.all(
     mine.map(async peer => {

@@ -1,6 +1,6 @@
 /** What `doctor` asks the LAN: who else has this node's addresses, and who has those of its peer and gateway. Judges nothing. */
 
-import type { Observed } from '../agent/observe.ts'
+import type { ObservedKernel } from '../agent/observe.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
@@ -12,7 +12,7 @@ import type { DuplicateFacts } from './facts.ts'
 
 export interface LanInput {
   readonly clock: Clock
-  readonly observed: Pick<Observed, 'links' | 'addresses'>
+  readonly observed: Pick<ObservedKernel, 'links' | 'addresses'>
   readonly uplink: Link | undefined
   readonly peers: readonly BGPPeer[]
   readonly onLink: ReadonlyMap<string, number>

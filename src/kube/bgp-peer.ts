@@ -5,6 +5,7 @@
  * Whether the named speakers, Secret and nodes exist is not known here: the controller and the speaker room say that.
  * Pure.
  */
+import type { BgpSession } from '../model/session.ts'
 import type { Condition, KubeObject } from './resources.ts'
 
 export interface BGPPeerSpec {
@@ -67,20 +68,23 @@ export function compareByAge(a: BGPPeer, b: BGPPeer): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0
 }
 
-/** The state of one speaker's session, written by that speaker alone. States are spelled as in RFC 4271 section 8.2.2. */
-export interface SpeakerStatus {
-  readonly node: string
-  readonly state: string
-  /** RFC 3339: since when it is in that state. */
-  readonly since: string
-  readonly localAddress?: string
-  readonly advertisedPrefixes: number
-  readonly receivedPrefixes: number
-  readonly lastError?: string
-  readonly flaps: number
-  readonly holdTimeSeconds?: number
-  readonly capabilities?: readonly string[]
-}
+/**
+ * The state of one speaker's session in `status.speakers[]`, written by that speaker alone: what of a
+ * `BgpSession` is worth a write that travels to every node.
+ */
+export type SpeakerStatus = Pick<
+  BgpSession,
+  | 'node'
+  | 'state'
+  | 'since'
+  | 'localAddress'
+  | 'advertisedPrefixes'
+  | 'receivedPrefixes'
+  | 'lastError'
+  | 'flaps'
+  | 'holdTimeSeconds'
+> &
+  Partial<Pick<BgpSession, 'capabilities'>>
 
 export interface BGPPeerStatus {
   readonly conditions?: readonly Condition[]

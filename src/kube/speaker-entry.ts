@@ -4,7 +4,8 @@
  * Pure.
  */
 import { createHash } from 'node:crypto'
-import type { SpeakerStatus } from './bgp-peer.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { BGPPeerSpec, SpeakerStatus } from './bgp-peer.ts'
 import { BGP_PEERS, type KubeObject, type ObjectMeta } from './resources.ts'
 
 /** What to apply so that the entry is `status`, or is taken away. With a resourceVersion it is refused (409) when the object has changed. */
@@ -25,4 +26,25 @@ export function speakerFieldManager(node: string): string {
   const whole = `terway-edge-speaker-${node}`
   if (whole.length <= 128) return whole
   return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
+}
+
+/** Of a session nobody says anything: the numbers stand for nothing. */
+const UNKNOWN = {
+  state: 'unknown',
+  since: '',
+  advertisedPrefixes: 0,
+  receivedPrefixes: 0,
+  flaps: 0,
+  capabilities: [],
+} as const satisfies Partial<BgpSession>
+
+/** The session that an entry reports; without an entry, one of which nothing is known. An entry is what its writer made of it: fields may be missing. */
+export function reportedSession(
+  peer: Pick<BGPPeerSpec, 'peerIP' | 'peerAsNumber' | 'localAsNumber'> & { readonly name: string },
+  node: string,
+  entry: Partial<SpeakerStatus> | undefined,
+): BgpSession {
+  const { name, peerIP, peerAsNumber, localAsNumber } = peer
+  const blank = entry === undefined ? UNKNOWN : { ...UNKNOWN, state: '' }
+  return { ...blank, ...entry, bgpPeer: name, node, peerIP, peerAsNumber, localAsNumber }
 }

@@ -3,9 +3,10 @@
  *
  * Does not ask anybody (observe.ts does), and does not believe either side of a session alone: both must say Established.
  */
-import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { reportedSession } from '../kube/speaker-entry.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
 import { type Column, formatTable } from '../lib/table.ts'
+import type { BgpSession } from '../model/session.ts'
 import type { ClusterState } from './cluster.ts'
 import { addressesOf, type LabPlan, nodesOf } from './plan.ts'
 import type { Probe } from './probe.ts'
@@ -20,17 +21,16 @@ export interface NodeRow {
   readonly pod: readonly string[]
 }
 
-export interface SessionRow {
-  readonly bgpPeer: string
-  readonly node: string
+/** A session from both of its ends. */
+export interface LabSession {
+  /** As the speaker reports it in the BGPPeer's status. */
+  readonly session: BgpSession
   readonly switch: string
   readonly router: string
-  /** As the speaker wrote it into the BGPPeer's status. */
-  readonly speakerState: string
   /** As the switch itself says it. */
   readonly switchState: string
-  readonly advertised: number
   readonly received: number
+  /** Of either end. */
   readonly lastError?: string
 }
 
@@ -45,7 +45,7 @@ export interface RouteRow {
 
 export interface LabState {
   readonly nodes: readonly NodeRow[]
-  readonly sessions: readonly SessionRow[]
+  readonly sessions: readonly LabSession[]
   readonly routes: readonly RouteRow[]
   readonly matrix: readonly Probe[]
   readonly pages: readonly PageRecord[]
@@ -53,7 +53,7 @@ export interface LabState {
 }
 
 /** What was observed, each by the name of its switch. */
-export interface Observed {
+export interface ObservedLab {
   readonly cluster: ClusterState
   readonly sessions: ReadonlyMap<string, readonly RouterSession[]>
   readonly routes: ReadonlyMap<string, readonly KernelRoute[]>
@@ -61,7 +61,7 @@ export interface Observed {
   readonly deadProcesses: readonly string[]
 }
 
-export function labState(plan: LabPlan, record: LabRecord, observed: Observed): LabState {
+export function labState(plan: LabPlan, record: LabRecord, observed: ObservedLab): LabState {
   const pods = new Map(record.pods.map(pod => [pod.node, pod.addresses]))
   const nodes = plan.lans.flatMap(lan =>
     lan.nodes.map(
@@ -84,21 +84,25 @@ export function labState(plan: LabPlan, record: LabRecord, observed: Observed): 
   return { ...state, problems: problemsOf(plan, state, observed.deadProcesses) }
 }
 
-function sessionRows(plan: LabPlan, { cluster, sessions }: Observed): readonly SessionRow[] {
+function sessionRows(plan: LabPlan, { cluster, sessions }: ObservedLab): readonly LabSession[] {
   return plan.lans.flatMap(lan => {
     const peer = cluster.peers.find(({ metadata }) => metadata.name === lan.bgpPeer)
-    return lan.speakers.map((node): SessionRow => {
-      const speaker: SpeakerStatus | undefined = peer?.status?.speakers?.find(entry => entry.node === node.name)
+    const about = {
+      name: lan.bgpPeer,
+      peerIP: lan.switch.address,
+      peerAsNumber: lan.switch.asNumber,
+      localAsNumber: lan.localAsNumber,
+    }
+    return lan.speakers.map((node): LabSession => {
+      const entry = peer?.status?.speakers?.find(speaker => speaker.node === node.name)
+      const session = reportedSession(about, node.name, entry)
       const seen = sessions.get(lan.switch.name)?.find(({ peerAddress }) => peerAddress === node.address)
-      const lastError = speaker?.lastError ?? seen?.lastError
+      const lastError = session.lastError ?? seen?.lastError
       return {
-        bgpPeer: lan.bgpPeer,
-        node: node.name,
+        session,
         switch: lan.switch.name,
         router: lan.switch.router,
-        speakerState: speaker?.state ?? 'unknown',
         switchState: seen?.state ?? 'unknown',
-        advertised: speaker?.advertisedPrefixes ?? 0,
         received: seen?.received ?? 0,
         ...(lastError === undefined ? {} : { lastError }),
       }
@@ -106,7 +110,7 @@ function sessionRows(plan: LabPlan, { cluster, sessions }: Observed): readonly S
   })
 }
 
-function routeRows(plan: LabPlan, { routes }: Observed, nodes: readonly NodeRow[]): readonly RouteRow[] {
+function routeRows(plan: LabPlan, { routes }: ObservedLab, nodes: readonly NodeRow[]): readonly RouteRow[] {
   return plan.lans.flatMap(lan =>
     lan.nodes.flatMap(node =>
       (nodes.find(row => row.node === node.name)?.podCIDRs ?? []).map(podCIDR => ({
@@ -129,7 +133,7 @@ function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: read
     ...nodes.filter(row => row.podCIDRs.length === 0).map(row => `${row.node} has no pod CIDR`),
     ...nodes.filter(row => row.pod.length === 0).map(row => `${row.node} has no pod`),
     ...sessions
-      .filter(row => row.speakerState !== 'Established' || row.switchState !== 'Established')
+      .filter(row => row.session.state !== 'Established' || row.switchState !== 'Established')
       .map(row => sessionProblem(row)),
     ...routes
       .filter(row => row.via.length !== 1 || row.via[0] !== row.expectedVia)
@@ -139,9 +143,9 @@ function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: read
   ]
 }
 
-function sessionProblem(row: SessionRow): string {
+function sessionProblem({ session, ...row }: LabSession): string {
   const why = row.lastError === undefined ? '' : ` (${row.lastError})`
-  return `${row.bgpPeer}: the session of ${row.node} with ${row.switch} is ${row.speakerState} here and ${row.switchState} there${why}`
+  return `${session.bgpPeer}: the session of ${session.node} with ${row.switch} is ${session.state} here and ${row.switchState} there${why}`
 }
 
 function viaText(via: readonly string[]): string {
@@ -170,10 +174,10 @@ export function formatState(state: LabState): string {
     table(
       ['BGPPEER', 'SPEAKER', 'SAYS', 'ADVERTISED', 'SWITCH', 'SAYS', 'RECEIVED'],
       sessions.map(row => [
-        row.bgpPeer,
-        row.node,
-        row.speakerState,
-        String(row.advertised),
+        row.session.bgpPeer,
+        row.session.node,
+        row.session.state,
+        String(row.session.advertisedPrefixes),
         `${row.switch} (${row.router})`,
         row.switchState,
         String(row.received),

@@ -1,5 +1,5 @@
 /**
- * Which peers this node speaks to and what it announces to each, from what it knows of the cluster. Pure: DESIGN section 3, "Speaker".
+ * Which peers this node speaks to and what it announces to each, from what it knows of the cluster. Pure.
  *
  * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next hop (RFC 4271 section 5.1.3), so
  * the speaker itself carries no traffic of others. This file opens no session and writes no status.

@@ -22,6 +22,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import type { BgpSession } from '../model/session.ts'
 import { type DesiredPeers, desiredPeers, type LocalAddress, spokenTo } from './desired-peers.ts'
 import {
   admit,
@@ -38,7 +39,7 @@ import {
 } from './events.ts'
 import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
 import type { RestartMarker } from './restart-marker.ts'
-import { idleStatus, type SpeakerSession, sessionRow, speakerStatus } from './session-status.ts'
+import { bgpSession, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
 
 export interface SpeakerRoomOptions {
@@ -62,7 +63,7 @@ export type CloseHow = SpeakerClosing
 
 export interface SpeakerRoom {
   /** The sessions of this node, those that a problem keeps from being opened included (Idle). */
-  sessions(): readonly SpeakerSession[]
+  sessions(): readonly BgpSession[]
   /** What an operator should know, a line each; empty when all is well. */
   problems(): readonly string[]
   /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
@@ -124,10 +125,10 @@ class Room implements SpeakerRoom {
     this.#loop.wake()
   }
 
-  sessions(): readonly SpeakerSession[] {
+  sessions(): readonly BgpSession[] {
     const { self, speaker } = this.#options
     return [
-      ...speaker.sessions().map(session => sessionRow(self, session, this.#missing(session))),
+      ...speaker.sessions().map(session => bgpSession(self, session, this.#missing(session))),
       ...this.#unopened(),
     ]
   }
@@ -246,14 +247,15 @@ class Room implements SpeakerRoom {
   #report(sessions: readonly SessionView[]): void {
     const { self } = this.#options
     const reports = new Map<string, SpeakerStatus>()
-    for (const row of this.#unopened()) {
-      reports.set(row.bgpPeer, idleStatus(row, this.#reported.get(row.bgpPeer)))
+    for (const session of this.#unopened()) {
+      const { bgpPeer } = session
+      reports.set(bgpPeer, speakerStatus(session, this.#reported.get(bgpPeer), { opened: false }))
     }
     for (const session of sessions) {
       const config = this.#configs.get(session.key)
       if (config === undefined) continue
       const [previous, missing] = [this.#reported.get(session.key), this.#missing(session)]
-      reports.set(session.key, speakerStatus(self, session, { previous, missing }))
+      reports.set(session.key, speakerStatus(bgpSession(self, session, missing), previous))
       this.#tellMissing(session, missing, config)
     }
     const names = new Set([
@@ -291,28 +293,14 @@ class Room implements SpeakerRoom {
   }
 
   /** BGPPeers that name this node and get no session, each as an Idle session with the problem. */
-  #unopened(): readonly SpeakerSession[] {
+  #unopened(): readonly BgpSession[] {
     const { self } = this.#options
     const peers = this.#view === undefined ? [] : spokenTo(self, this.#view)
     return peers.flatMap(({ name, spec }) => {
       const problem = this.#desired.problems.find(({ bgpPeer }) => bgpPeer === name)
       if (this.#configs.has(name) || problem === undefined) return []
-      return [
-        {
-          bgpPeer: name,
-          node: self,
-          peerIP: spec.peerIP,
-          peerAsNumber: spec.peerAsNumber,
-          localAsNumber: spec.localAsNumber,
-          state: 'Idle',
-          since: this.#idleSince(name),
-          advertisedPrefixes: 0,
-          receivedPrefixes: 0,
-          flaps: 0,
-          capabilities: [],
-          lastError: problem.message,
-        },
-      ]
+      const why = { lastError: problem.message, since: this.#idleSince(name) }
+      return [unopenedSession(self, { name, spec }, why)]
     })
   }
 

@@ -1,75 +1,19 @@
 /**
- * What a speaker reports of its session in `status.speakers[]`, and when that is worth a write. Pure.
+ * A session in people's words (`bgpSession`), what of it the speaker reports in `status.speakers[]`,
+ * and when that is worth a write. Pure.
  *
- * Every write travels to every node that watches BGPPeers, so the report is calmer than the session: while a session fails, the RFC
- * 4271 states it passes through (Connect, Active, OpenSent, OpenConfirm, Idle) are one state, Active, with the reason of the last
- * failure. The status page shows the states as they are (`sessionRow`).
+ * Every write travels to every node that watches BGPPeers, so the report is calmer than the session:
+ * while a session fails, the RFC 4271 states it passes through (Connect, Active, OpenSent,
+ * OpenConfirm, Idle) are one state, Active, with the reason of the last failure.
  */
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
-import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import type { BGPPeerSpec, SpeakerStatus } from '../kube/bgp-peer.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import type { BgpSession } from '../model/session.ts'
 import { notAnnouncedText } from './not-announced.ts'
 
-/** A session for the status page: compatible with `SessionRow` of src/status/snapshot.ts, which this room may not import. */
-export interface SpeakerSession {
-  readonly bgpPeer: string
-  readonly node: string
-  readonly peerIP: string
-  readonly peerAsNumber: number
-  readonly localAsNumber: number
-  readonly localAddress?: string
-  readonly state: string
-  readonly since: string
-  readonly advertisedPrefixes: number
-  /** Of a session that is up. */
-  readonly notAnnouncedPrefixes?: number
-  readonly receivedPrefixes: number
-  readonly flaps: number
-  readonly holdTimeSeconds?: number
-  readonly capabilities: readonly string[]
-  readonly lastError?: string
-}
-
-/** The report that follows `previous`. What a session that is up cannot announce (`missing`) is its error. */
-export function speakerStatus(
-  node: string,
-  session: SessionView,
-  from: { previous: SpeakerStatus | undefined; missing: readonly NotAnnounced[] },
-): SpeakerStatus {
-  const { previous } = from
-  const lastError = errorOf(session, from.missing)
-  const established = session.state === 'Established'
-  const stillDown = !established && previous !== undefined && previous.state === 'Active'
-  return {
-    node,
-    state: established ? 'Established' : 'Active',
-    since: stillDown ? previous.since : timestamp(session.since),
-    ...(established && session.localAddress !== undefined ? { localAddress: session.localAddress } : {}),
-    advertisedPrefixes: established ? session.advertisedPrefixes : 0,
-    receivedPrefixes: established ? session.receivedPrefixes : 0,
-    ...(lastError === undefined ? {} : { lastError }),
-    flaps: session.flaps,
-    ...(established && session.negotiated !== undefined
-      ? { holdTimeSeconds: session.negotiated.holdTimeSeconds, capabilities: session.negotiated.capabilities }
-      : {}),
-  }
-}
-
-/** The report of a BGPPeer to which no session is opened; `row` says why. */
-export function idleStatus(row: SpeakerSession, previous: SpeakerStatus | undefined): SpeakerStatus {
-  return {
-    node: row.node,
-    state: row.state,
-    since: previous?.state === row.state ? previous.since : row.since,
-    advertisedPrefixes: 0,
-    receivedPrefixes: 0,
-    ...(row.lastError === undefined ? {} : { lastError: row.lastError }),
-    flaps: 0,
-  }
-}
-
-/** A session as it is this moment. */
-export function sessionRow(node: string, session: SessionView, missing: readonly NotAnnounced[]): SpeakerSession {
+/** A session as it is this moment, on `node`. What a session that is up cannot announce (`missing`) is its error. */
+export function bgpSession(node: string, session: SessionView, missing: readonly NotAnnounced[]): BgpSession {
   const { negotiated } = session
   const lastError = errorOf(session, missing)
   const established = session.state === 'Established'
@@ -92,9 +36,60 @@ export function sessionRow(node: string, session: SessionView, missing: readonly
   }
 }
 
+/** A BGPPeer to which `node` opens no session, as an Idle session with the problem. */
+export function unopenedSession(
+  node: string,
+  peer: { readonly name: string; readonly spec: Pick<BGPPeerSpec, 'peerIP' | 'peerAsNumber' | 'localAsNumber'> },
+  why: { readonly lastError: string; readonly since: string },
+): BgpSession {
+  const { peerIP, peerAsNumber, localAsNumber } = peer.spec
+  return {
+    bgpPeer: peer.name,
+    node,
+    peerIP,
+    peerAsNumber,
+    localAsNumber,
+    state: 'Idle',
+    ...why,
+    advertisedPrefixes: 0,
+    receivedPrefixes: 0,
+    flaps: 0,
+    capabilities: [],
+  }
+}
+
 /** Why a session once was not up is told by Events, not by a session that is. */
 function errorOf({ state, lastError }: SessionView, missing: readonly NotAnnounced[]): string | undefined {
   return state === 'Established' ? notAnnouncedText(missing) : lastError?.message
+}
+
+/** The report that follows `previous`; `opened` false: of a session that is not even tried. */
+export function speakerStatus(
+  session: BgpSession,
+  previous: SpeakerStatus | undefined,
+  { opened }: { readonly opened: boolean } = { opened: true },
+): SpeakerStatus {
+  const established = session.state === 'Established'
+  const state = established ? 'Established' : opened ? 'Active' : 'Idle'
+  const still = !established && previous?.state === state
+  return {
+    node: session.node,
+    state,
+    since: still ? previous.since : session.since,
+    advertisedPrefixes: established ? session.advertisedPrefixes : 0,
+    receivedPrefixes: established ? session.receivedPrefixes : 0,
+    ...(session.lastError === undefined ? {} : { lastError: session.lastError }),
+    flaps: session.flaps,
+    ...(established ? agreed(session) : {}),
+  }
+}
+
+/** What is so only while a session is up. */
+function agreed({ localAddress, holdTimeSeconds, capabilities }: BgpSession): Partial<SpeakerStatus> {
+  return {
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(holdTimeSeconds === undefined ? {} : { holdTimeSeconds, capabilities }),
+  }
 }
 
 /** What was last written, and when (Clock.monotonic() milliseconds); `status` undefined: the entry was removed. */

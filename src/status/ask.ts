@@ -8,8 +8,8 @@ import { get as getHttp } from 'node:http'
 import { get as getHttps } from 'node:https'
 import type { Command } from 'commander'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import type { Snapshot } from '../model/snapshot.ts'
 import { readTokenFile } from './credentials.ts'
-import type { Snapshot } from './snapshot.ts'
 
 export interface AskOptions {
   readonly address: string

@@ -6,7 +6,7 @@
 import type { EventRecorder, KubeEvent } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { ApiContact, EventRow } from './snapshot.ts'
+import type { ApiContact, EventRow } from '../model/snapshot.ts'
 
 const EVENTS_KEPT = 50
 

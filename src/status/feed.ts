@@ -5,7 +5,7 @@
  * when it is ready for it, never a queue. A snapshot is made and encoded once for all clients, and only while there are any.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { Snapshot } from '../model/snapshot.ts'
 
 export interface SnapshotSource {
   readonly snapshot: () => Snapshot

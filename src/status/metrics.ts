@@ -4,7 +4,8 @@
  * Base units (seconds, never milliseconds), times as Unix seconds, `_total` only on what counts up. A value that is not known is left
  * out, never zero. Labels are only names that the cluster's owner chose; no peer's message, no error text becomes a label.
  */
-import type { PoolView, RouteRow, SessionRow, Snapshot } from './snapshot.ts'
+import type { BgpSession } from '../model/session.ts'
+import type { PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -109,10 +110,10 @@ function poolMetrics(pools: readonly PoolView[]): Metric[] {
   ]
 }
 
-function sessionMetrics(sessions: readonly SessionRow[]): Metric[] {
+function sessionMetrics(sessions: readonly BgpSession[]): Metric[] {
   const heard = sessions.filter(({ state }) => state !== 'unknown')
-  const labels = ({ bgpPeer, node, peerIP }: SessionRow): Labels => ({ bgp_peer: bgpPeer, node, peer_ip: peerIP })
-  const each = (value: (session: SessionRow) => number | undefined, of: readonly SessionRow[] = heard): Sample[] =>
+  const labels = ({ bgpPeer, node, peerIP }: BgpSession): Labels => ({ bgp_peer: bgpPeer, node, peer_ip: peerIP })
+  const each = (value: (session: BgpSession) => number | undefined, of: readonly BgpSession[] = heard): Sample[] =>
     of.flatMap(session => {
       const number = value(session)
       return number === undefined ? [] : [{ labels: labels(session), value: number }]

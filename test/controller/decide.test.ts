@@ -2,12 +2,13 @@
 import { expect, test } from 'bun:test'
 import { decide } from '../../src/controller/decide.ts'
 import { Announcements } from '../../src/controller/events.ts'
-import { leaseStep, type Observed } from '../../src/controller/lease.ts'
+import { leaseStep, type ObservedLease } from '../../src/controller/lease.ts'
 import { nodeFacts, reduceNode } from '../../src/controller/nodes.ts'
 import type { PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
 import { clusterRows } from '../../src/controller/view.ts'
 import type { Node } from '../../src/kube/resources.ts'
-import type { LanView, NodeView, PoolView, SessionRow } from '../../src/status/snapshot.ts'
+import type { BgpSession } from '../../src/model/session.ts'
+import type { LanView, NodeView, PoolView } from '../../src/model/snapshot.ts'
 
 const CONFIG: PodCIDRConfig = {
   podCIDRs: ['10.0.0.0/8'],
@@ -228,7 +229,7 @@ test('rows for the status page', () => {
   const fit: {
     nodes: readonly NodeView[]
     lans: readonly LanView[]
-    sessions: readonly SessionRow[]
+    sessions: readonly BgpSession[]
     pools: readonly PoolView[]
   } = rows
   expect(fit.nodes.map(({ name, peers, speakerOf, problem }) => ({ name, peers, speakerOf, problem }))).toEqual([
@@ -284,7 +285,7 @@ test('a session row of a speaker that is not heard says what is not known', () =
   ])
 })
 
-const held = (holderIdentity: string, leaseDurationSeconds = 15): Observed => ({
+const held = (holderIdentity: string, leaseDurationSeconds = 15): ObservedLease => ({
   lease: { apiVersion: '', kind: 'Lease', metadata: { name: 'x' }, spec: { holderIdentity, leaseDurationSeconds } },
   at: 1000,
 })

@@ -1,7 +1,7 @@
 /** The lab's deciding parts: options and plan, routers' answers, kubeconfigs, CNI calls, and what counts as working. */
 import { describe, expect, test } from 'bun:test'
 import { decodeRealCluster, plainKubeconfig } from '../../src/lab/kubeconfig.ts'
-import { labState, type Observed } from '../../src/lab/lab-state.ts'
+import { labState, type ObservedLab } from '../../src/lab/lab-state.ts'
 import { decodeOptions, namespacesOf, planLab } from '../../src/lab/plan.ts'
 import { pluginCalls, resultAddresses } from '../../src/lab/pods.ts'
 import { judge, type Probe } from '../../src/lab/probe.ts'
@@ -226,7 +226,7 @@ describe('what counts as working', () => {
     realCluster: false,
     objects: [],
   }
-  const good: Observed = {
+  const good: ObservedLab = {
     cluster: {
       podCIDRs: new Map(nodes.map((node, index) => [node.name, [cidr(index)]])),
       peers: plan.lans.map(lan => ({
@@ -265,7 +265,7 @@ describe('what counts as working', () => {
     matrix,
     deadProcesses: [],
   }
-  const problems = (change: Partial<Observed>, changedRecord = record) =>
+  const problems = (change: Partial<ObservedLab>, changedRecord = record) =>
     labState(plan, changedRecord, { ...good, ...change }).problems
 
   test('everything at once', () => expect(problems({})).toEqual([]))

@@ -2,12 +2,22 @@
  * A session as its entry in the BGPPeer's status and as a row of the page, and when the entry is written: values only.
  */
 import { expect, test } from 'bun:test'
+import type { SessionView } from '../../src/bgp/speaker-types.ts'
 import type { SpeakerStatus } from '../../src/kube/bgp-peer.ts'
 import { notAnnounced } from '../../src/speaker/not-announced.ts'
-import { sessionRow, speakerStatus, writeDueAt } from '../../src/speaker/session-status.ts'
+import { bgpSession, speakerStatus, writeDueAt } from '../../src/speaker/session-status.ts'
 import { established, failure, START, session } from './fixtures.ts'
 
-const up = speakerStatus('node-1', established(), { previous: undefined, missing: [] })
+/** The report of a session as BGP has it. */
+function report(
+  session: SessionView,
+  previous?: SpeakerStatus,
+  missing: Parameters<typeof bgpSession>[2] = [],
+): SpeakerStatus {
+  return speakerStatus(bgpSession('node-1', session, missing), previous)
+}
+
+const up = report(established())
 
 test('an established session is reported with what was negotiated', () => {
   expect(up).toEqual({
@@ -25,30 +35,21 @@ test('an established session is reported with what was negotiated', () => {
 
 test('a failing session is one state with one time, whatever states it passes through', () => {
   const lastError = failure('refused', 'connection refused')
-  let report: SpeakerStatus | undefined
+  let last: SpeakerStatus | undefined
   const reports = (['Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Idle', 'Connect'] as const).map((state, index) => {
-    report = speakerStatus('node-1', session({ state, since: START + index * 5000, lastError }), {
-      previous: report,
-      missing: [],
-    })
-    return report
+    last = report(session({ state, since: START + index * 5000, lastError }), last)
+    return last
   })
   for (const each of reports) expect(each).toEqual(reports[0] as SpeakerStatus)
   expect(reports[0]).toMatchObject({ state: 'Active', since: '2026-01-02T03:04:05Z', lastError: 'connection refused' })
 })
 
 test('a session that is up no longer shows why it once was not', () => {
-  expect(
-    speakerStatus('node-1', established({ lastError: failure('refused', 'no') }), { previous: undefined, missing: [] })
-      .lastError,
-  ).toBeUndefined()
+  expect(report(established({ lastError: failure('refused', 'no') })).lastError).toBeUndefined()
 })
 
 test('a session that went down has the time of its fall, no counts and its flaps', () => {
-  const down = speakerStatus('node-1', session({ state: 'Idle', since: START + 60_000, flaps: 1 }), {
-    previous: up,
-    missing: [],
-  })
+  const down = report(session({ state: 'Idle', since: START + 60_000, flaps: 1 }), up)
   expect(down).toEqual({
     node: 'node-1',
     state: 'Active',
@@ -60,7 +61,7 @@ test('a session that went down has the time of its fall, no counts and its flaps
 })
 
 test('the page shows the state as RFC 4271 has it', () => {
-  const row = sessionRow('node-1', session({ state: 'OpenSent', lastError: failure('wrong-as', 'AS 65002') }), [])
+  const row = bgpSession('node-1', session({ state: 'OpenSent', lastError: failure('wrong-as', 'AS 65002') }), [])
   expect(row).toMatchObject({
     bgpPeer: 'peer',
     node: 'node-1',
@@ -71,11 +72,11 @@ test('the page shows the state as RFC 4271 has it', () => {
 })
 
 test('the page shows no error of a session that is up', () => {
-  expect(sessionRow('node-1', established({ lastError: failure('refused', 'no') }), []).lastError).toBeUndefined()
+  expect(bgpSession('node-1', established({ lastError: failure('refused', 'no') }), []).lastError).toBeUndefined()
 })
 
 test('the first report, a transition and a removal are written after they settle', () => {
-  const down = speakerStatus('node-1', session({ flaps: 1, since: START + 60_000 }), { previous: up, missing: [] })
+  const down = report(session({ flaps: 1, since: START + 60_000 }), up)
   expect(writeDueAt(undefined, up, 1_000)).toBe(3_000)
   expect(writeDueAt({ status: up, at: 0 }, down, 100_000)).toBe(102_000)
   expect(writeDueAt({ status: up, at: 0 }, undefined, 100_000)).toBe(102_000)
@@ -102,13 +103,12 @@ test('a session that is up says what it cannot announce, in status and on the pa
     { family: 'ipv6', reason: 'family-not-negotiated', prefixes: 1, message: 'why not' },
   ] as const
   const lastError = 'not announced: 2 IPv4 prefixes: why; 1 IPv6 prefix: why not'
-  const report = speakerStatus('node-1', established(), { previous: undefined, missing })
-  expect(report).toMatchObject({ state: 'Established', lastError })
-  expect(sessionRow('node-1', established(), missing)).toMatchObject({ lastError, notAnnouncedPrefixes: 3 })
-  expect(sessionRow('node-1', established(), [])).toMatchObject({ notAnnouncedPrefixes: 0 })
+  expect(report(established(), undefined, missing)).toMatchObject({ state: 'Established', lastError })
+  expect(bgpSession('node-1', established(), missing)).toMatchObject({ lastError, notAnnouncedPrefixes: 3 })
+  expect(bgpSession('node-1', established(), [])).toMatchObject({ notAnnouncedPrefixes: 0 })
   const down = session({ lastError: failure('refused', 'connection refused') })
-  expect(sessionRow('node-1', down, missing)).not.toHaveProperty('notAnnouncedPrefixes')
-  expect(sessionRow('node-1', down, missing).lastError).toBe('connection refused')
+  expect(bgpSession('node-1', down, missing)).not.toHaveProperty('notAnnouncedPrefixes')
+  expect(bgpSession('node-1', down, missing).lastError).toBe('connection refused')
 })
 
 test('prefixes without a next hop count with those that the peer does not take, but only in a session that is up', () => {

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import type { Snapshot } from '../../src/model/snapshot.ts'
 import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
-import type { Snapshot } from '../../src/status/snapshot.ts'
 import { controllerSnapshot, nodeSnapshot, SampleSource, SESSION } from './sample.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-commands-'))

@@ -1,7 +1,8 @@
 /** Snapshots for the tests of this room: a controller with two LANs and a node of one of them. */
-import type { NodeView, SessionRow, Snapshot } from '../../src/status/snapshot.ts'
+import type { BgpSession } from '../../src/model/session.ts'
+import type { NodeView, Snapshot } from '../../src/model/snapshot.ts'
 
-export const SESSION: SessionRow = {
+export const SESSION: BgpSession = {
   bgpPeer: 'lan-a',
   node: 'edge-1',
   peerIP: '172.16.0.1',

@@ -3,6 +3,7 @@
  * commands. Types only; who runs (commands/) fills it from the rooms. Times are RFC 3339 in UTC. No secret ever stands here.
  * Pure.
  */
+import type { BgpSession } from './session.ts'
 
 export interface Snapshot {
   readonly version: string
@@ -18,7 +19,7 @@ export interface Snapshot {
   readonly nodes: readonly NodeView[]
   readonly lans: readonly LanView[]
   /** Controller: the sessions as the speakers report them. Node: its own. */
-  readonly sessions: readonly SessionRow[]
+  readonly sessions: readonly BgpSession[]
   /** Of this node; empty on the controller. */
   readonly routes: readonly RouteRow[]
   /** The last ones, newest first. */
@@ -69,26 +70,6 @@ export interface LanView {
   readonly speakers: readonly string[]
   readonly nodes: readonly string[]
   readonly problem?: string
-}
-
-export interface SessionRow {
-  readonly bgpPeer: string
-  readonly node: string
-  readonly peerIP: string
-  readonly peerAsNumber: number
-  readonly localAsNumber: number
-  readonly localAddress?: string
-  /** As RFC 4271 section 8.2.2 spells it; `unknown` on the controller where the speaker says nothing or is not heard: its numbers are not known then. */
-  readonly state: string
-  readonly since: string
-  readonly advertisedPrefixes: number
-  /** Prefixes that the peer does not take or that have no next hop; only a node knows it, of a session that is up. lastError says why. */
-  readonly notAnnouncedPrefixes?: number
-  readonly receivedPrefixes: number
-  readonly flaps: number
-  readonly holdTimeSeconds?: number
-  readonly capabilities: readonly string[]
-  readonly lastError?: string
 }
 
 export interface RouteRow {
