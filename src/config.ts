@@ -10,8 +10,10 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { type Problem, problemsError, UserError } from './lib/errors.ts'
 import { readFileIfPresent } from './lib/files.ts'
-import { covers, networkOf, overlaps, parsePrefix } from './lib/ip.ts'
+import { covers, overlaps, parsePrefix } from './lib/ip.ts'
 import { LOG_LEVELS } from './lib/log.ts'
+import { cidrs, plainMessage, schemaProblems } from './lib/schema.ts'
+import { parseYaml } from './lib/yaml.ts'
 
 export const DEFAULT_CONFIG_FILE = '/etc/terway-edge/config.yaml'
 
@@ -19,17 +21,6 @@ export const DEFAULT_CONFIG_FILE = '/etc/terway-edge/config.yaml'
 const TABLES: Readonly<Record<string, number>> = { main: 254, default: 253 }
 
 const LOCAL_TABLE = 255
-
-const cidr = z.string().superRefine((text, context) => {
-  if (parsePrefix(text) !== undefined) return
-  const network = networkOf(text)
-  const hint =
-    network === undefined
-      ? 'write it as address/length, such as 10.0.0.0/8 or fd00::/48'
-      : `host bits are set; did you mean ${network}?`
-  context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a CIDR block: ${hint}` })
-})
-const cidrs = z.array(cidr)
 
 const network = z
   .strictObject({
@@ -190,10 +181,10 @@ export function loadConfig(flags: ConfigFlags): Config {
 
 /** The pure part of `loadConfig`: the text of a file (YAML, of which JSON is a part) and flags to a configuration. */
 export function parseConfig(text: string, file: string, flags: ConfigFlags = {}, hostName = hostname()): Config {
-  const document = override(parseYaml(text, file), flags)
+  const document = override(parseDocument(text, file), flags)
   const result = schema.safeParse(document, { error: plainMessage })
   if (!result.success) {
-    const problems = result.error.issues.flatMap(toProblems).map(problem => ofFlag(problem, flags))
+    const problems = schemaProblems(result.error).map(problem => ofFlag(problem, flags))
     const fromFlags = problems.every(({ path }) => path.startsWith('--'))
     throw problemsError(fromFlags ? 'the command line' : file, problems)
   }
@@ -208,15 +199,8 @@ function readNamedFile(file: string): string {
   }
 }
 
-function parseYaml(text: string, file: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = text.trim() === '' ? {} : Bun.YAML.parse(text)
-  } catch (cause) {
-    const tab = text.split('\n').findIndex(line => /^ *\t/.test(line)) // the parser names no line
-    const hint = tab === -1 ? '' : ` (line ${tab + 1} begins with a tab: write spaces)`
-    throw new UserError(`${file} is not YAML${hint}`, { exitStatus: 2, cause })
-  }
+function parseDocument(text: string, file: string): Record<string, unknown> {
+  const value = parseYaml(text, file)
   if (value === null || value === undefined) return {} // only comments
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new UserError(
@@ -253,40 +237,6 @@ function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
   const given =
     entry !== undefined && Object.entries(flags).some(([name, value]) => name === entry[0] && value !== undefined)
   return given ? { ...problem, path: entry[1].flag } : problem
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  int: 'a whole number',
-  number: 'a number',
-  string: 'a text',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'keys and values',
-}
-
-/** What the schema itself has no words for. Undefined: the library's words. */
-function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'invalid_type') {
-    if (issue.input === undefined) return 'is required'
-    if (issue.input === null) return 'has no value: give it one, or leave the key out'
-    return `must be ${KINDS[issue.expected] ?? issue.expected}, not ${JSON.stringify(issue.input)}`
-  }
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`
-  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`
-  if (issue.code === 'too_small') return issue.origin === 'string' ? 'is empty' : `must be at least ${issue.minimum}`
-  return undefined
-}
-
-function toProblems(issue: z.core.$ZodIssue): Problem[] {
-  const path = pathText(issue.path)
-  if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }]
-  return issue.keys.map(key => ({ path: path === '' ? key : `${path}.${key}`, message: 'unknown key' }))
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${String(part)}`))
-    .join('')
 }
 
 /** What the service manager and the cluster put into the environment. */

@@ -71,7 +71,7 @@ test('problems are told in plain words', () => {
     '  status.listen: a port is at most 65535',
     '  status.tls.certificate: is required',
   ])
-  expect(refusal('network:\n  podsPerNode: 2\n\tserviceCIDRs: []')).toContain('line 3 begins with a tab')
+  expect(refusal('network:\n  podsPerNode: 2\n\tserviceCIDRs: []')).toContain('line 3, column 1): tab characters')
 })
 
 test('a state folder that others share is refused: uninstall --purge would take all of it', () => {

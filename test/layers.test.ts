@@ -137,7 +137,16 @@ const EFFECTS =
   /\b(?:systemClock|new Date\(\)|Date\.now|performance\.now|Math\.random|randomUUID|getRandomValues|setTimeout|setInterval|setImmediate|queueMicrotask|process\.|Bun\.(?!Glob\b|hash\b|CryptoHasher\b|deepEquals\b|inspect\b|semver\b|stringWidth\b|YAML\b)\w+|fetch\(|WebSocket|localeCompare\(\)|await\b|async\b)/
 
 /** Packages and built-in modules that compute and touch nothing. */
-const PURE_PACKAGES = new Set(['ip-num', 'zod', 'hono/html', 'node:path', 'node:util', 'node:crypto', 'node:net'])
+const PURE_PACKAGES = new Set([
+  'ip-num',
+  'js-yaml',
+  'zod',
+  'hono/html',
+  'node:path',
+  'node:util',
+  'node:crypto',
+  'node:net',
+])
 
 test('what says that it is pure has no clock, chance, socket, file, log or await', () => {
   expect(pure.size).toBeGreaterThan(80)

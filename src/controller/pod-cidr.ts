@@ -4,8 +4,16 @@
  * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. A node without gets one block of each
  * family that has a pool, the lowest free one, or none at all when one family has no room: the other could not be added later.
  */
+
+import {
+  type AddressRange,
+  blockLengthFor,
+  blockSize,
+  freeBlocks,
+  mergeRanges,
+  prefixAt,
+} from '../lib/address-range.ts'
 import { FAMILIES, type Family, familyOf, prefixRange } from '../lib/ip.ts'
-import { type AddressRange, blockLengthFor, blockSize, freeBlocks, mergeRanges, prefixAt } from './address-range.ts'
 
 export interface PodCIDRConfig {
   /** Pools, IPv4 and IPv6, that do not overlap. Used in this order. */

@@ -1,7 +1,7 @@
 /** Allocation of pod CIDRs: masks, order, what is in the way, exhaustion, overlaps, and that it is fast. */
 import { expect, test } from 'bun:test'
-import { blockLengthFor, freeBlocks, mergeRanges, prefixAt } from '../../src/controller/address-range.ts'
 import { allocatePodCIDRs, type PodCIDRConfig, type PodCIDRNode } from '../../src/controller/pod-cidr.ts'
+import { blockLengthFor, freeBlocks, mergeRanges, prefixAt } from '../../src/lib/address-range.ts'
 import { covers, overlaps, prefixRange } from '../../src/lib/ip.ts'
 
 const CONFIG: PodCIDRConfig = {

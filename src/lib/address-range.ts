@@ -2,7 +2,7 @@
  * Prefixes as ranges of numbers (texts by ip-num), and ranges merged so that a free place is found without looking at each block. Pure.
  */
 import { IPv4, IPv6 } from 'ip-num'
-import { addressBits, canonicalAddress, type Family } from '../lib/ip.ts'
+import { addressBits, canonicalAddress, type Family } from './ip.ts'
 
 /** All addresses from `first` to `last`, both included. */
 export interface AddressRange {
