@@ -28,7 +28,7 @@ function serve(snapshot: Snapshot, token?: string): StatusServer {
 }
 
 async function terwayEdge(args: readonly string[], env: Record<string, string> = {}) {
-  const child = Bun.spawn(['bun', 'src/main.ts', ...args], {
+  const child = Bun.spawn([process.execPath, 'src/main.ts', ...args], {
     stdout: 'pipe',
     stderr: 'pipe',
     env: { ...process.env, ...env },

@@ -24,7 +24,7 @@ const FLAGS =
 test('the executable brings the page with it', async () => {
   writeFileSync(`${folder}/program.ts`, PROGRAM)
   mkdirSync(`${folder}/elsewhere`)
-  run(['bun', 'build', ...FLAGS.split(' '), `${folder}/program.ts`, '--outfile', `${folder}/program`])
+  run([process.execPath, 'build', ...FLAGS.split(' '), `${folder}/program.ts`, '--outfile', `${folder}/program`])
   rmSync(`${folder}/program.ts`)
   const child = Bun.spawn([`${folder}/program`], { cwd: `${folder}/elsewhere`, stdout: 'pipe', stderr: 'inherit' })
   try {
