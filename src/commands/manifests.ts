@@ -5,6 +5,7 @@
 
 import controllerManifest from '../../config/controller.yaml' with { type: 'text' }
 import bgpPeersCrd from '../../config/crd-bgppeers.yaml' with { type: 'text' }
+import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
 import { UserError } from '../lib/errors.ts'
@@ -38,7 +39,7 @@ function manifests(options: Options): string {
   const image = options.image ?? `terway-edge:${versionInfo().version}`
   if (!/^[^\s]+$/.test(image)) throw new UserError('--image: name the image of the controller', { exitStatus: 2 })
   const parts: Readonly<Record<string, readonly string[]>> = {
-    crds: [bgpPeersCrd, routeSlicesCrd],
+    crds: [bgpPeersCrd, routeSlicesCrd, eniNodesCrd],
     rbac: [
       rbac.replaceAll(
         'resourceNames: [bgp-secret]',

@@ -3,6 +3,7 @@
  * CRDs nor rights, the message says what an administrator is to run.
  */
 import bgpPeers from '../../config/crd-bgppeers.yaml' with { type: 'text' }
+import eniNodes from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlices from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resources.ts'
@@ -12,9 +13,9 @@ interface CustomResourceDefinition extends KubeObject {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
 }
 
-/** Makes sure that both CRDs are served. Throws `Error` with what to do where they cannot be. */
+/** Makes sure that all CRDs are served. Throws `Error` with what to do where they cannot be. */
 export async function ensureCrds(api: KubeApi): Promise<'installed' | 'found'> {
-  const results = await Promise.all([bgpPeers, routeSlices].map(text => ensureCrd(api, text)))
+  const results = await Promise.all([bgpPeers, routeSlices, eniNodes].map(text => ensureCrd(api, text)))
   return results.includes('installed') ? 'installed' : 'found'
 }
 

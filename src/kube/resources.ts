@@ -44,6 +44,13 @@ export const ROUTE_SLICES = {
   plural: 'routeslices',
   namespaced: false,
 } as const
+export const ENI_NODES = {
+  group: 'network.openyurt.io',
+  version: 'v1alpha1',
+  kind: 'ENINode',
+  plural: 'eninodes',
+  namespaced: false,
+} as const
 
 export interface ObjectMeta {
   readonly name: string

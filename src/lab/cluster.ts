@@ -31,6 +31,7 @@ const TYPES: readonly ResourceType[] = [NODES, SECRETS, BGP_PEERS, CUSTOM_RESOUR
 const CONTROLLERS_OWN: readonly ObjectRecord[] = [
   { kind: 'CustomResourceDefinition', name: 'bgppeers.network.openyurt.io' },
   { kind: 'CustomResourceDefinition', name: 'routeslices.network.openyurt.io' },
+  { kind: 'CustomResourceDefinition', name: 'eninodes.network.openyurt.io' },
   { kind: 'Lease', name: 'terway-edge-controller', namespace: 'kube-system' },
 ]
 

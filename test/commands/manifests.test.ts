@@ -77,6 +77,8 @@ test('the kubeconfig of a node has the rights of a node, and no others', () => {
   expect(can('watch', 'bgppeers.network.openyurt.io')).toBe('yes')
   expect(can('watch', 'routeslices.network.openyurt.io')).toBe('yes')
   expect(can('patch', 'bgppeers.network.openyurt.io/peer', '--subresource=status')).toBe('yes')
+  expect(can('watch', 'eninodes.network.openyurt.io')).toBe('yes')
+  expect(can('patch', 'eninodes.network.openyurt.io/node-1', '--subresource=status')).toBe('no')
   expect(can('create', 'events')).toBe('yes')
   expect(can('watch', 'secrets/bgp-secret', ...all)).toBe('yes')
   expect(can('get', 'secrets/another', ...all)).toBe('no')

@@ -131,9 +131,10 @@ export class TestApiServer {
 
   /** Installs config/crd-*.yaml and waits until the API serves them. */
   installCrds(): void {
-    this.kubectl(['apply', '-f', 'config/crd-bgppeers.yaml', '-f', 'config/crd-routeslices.yaml'])
-    this.kubectl(['wait', '--for=condition=Established', '--timeout=20s', 'crd/bgppeers.network.openyurt.io'])
-    this.kubectl(['wait', '--for=condition=Established', '--timeout=20s', 'crd/routeslices.network.openyurt.io'])
+    const kinds = ['bgppeers', 'routeslices', 'eninodes']
+    this.kubectl(['apply', ...kinds.flatMap(kind => ['-f', `config/crd-${kind}.yaml`])])
+    const names = kinds.map(kind => `crd/${kind}.network.openyurt.io`)
+    this.kubectl(['wait', '--for=condition=Established', '--timeout=20s', ...names])
   }
 
   /** Kills the API server; etcd and all objects stay. */
