@@ -1,0 +1,73 @@
+/**
+ * Where a node's pods get their addresses: out of its podCIDR (`route`), or of elastic network interfaces of the cloud (`eni-ecs`) or of
+ * Edge Node Service (`eni-ens`). The controller decides by what the Node says of itself (`modeOfNode`); a node follows, unless its
+ * configuration pins the mode, and never changes it under the feet of its pods (`decideMode`). Pure.
+ */
+
+export type NodeMode = 'route' | 'eni-ecs' | 'eni-ens'
+/** What the node's configuration may say. */
+export type ConfiguredMode = 'auto' | NodeMode
+
+export const ENS_INSTANCE_LABEL = 'alibabacloud.com/ens-instance-id'
+export const EDGE_WORKER_LABEL = 'alibabacloud.com/is-edge-worker'
+
+/** What of a Node tells its mode. */
+export interface NodeTraits {
+  readonly labels: Readonly<Record<string, string>>
+  /** spec.providerID: `cn-hangzhou.i-bp1…` of an ECS instance, with or without `alicloud://` in front. */
+  readonly providerID?: string
+}
+
+/** The mode, why, and the instance that the cloud knows the node by. */
+export type ModeOfNode =
+  | { readonly mode: 'route'; readonly why: string }
+  | { readonly mode: 'eni-ecs'; readonly why: string; readonly instanceID: string; readonly regionID: string }
+  | { readonly mode: 'eni-ens'; readonly why: string; readonly instanceID: string }
+
+/** What the controller makes of a Node. */
+export function modeOfNode({ labels, providerID = '' }: NodeTraits): ModeOfNode {
+  const ens = labels[ENS_INSTANCE_LABEL] ?? ''
+  if (ens !== '') return { mode: 'eni-ens', why: `label ${ENS_INSTANCE_LABEL}=${ens}`, instanceID: ens }
+  const [, regionID, instanceID] = /^(?:[a-z]+:\/\/)?([a-z0-9-]+)\.(i-[a-z0-9]+)$/i.exec(providerID) ?? []
+  if (regionID === undefined || instanceID === undefined) {
+    const why = providerID === '' ? 'it has no providerID' : `providerID ${providerID} is not of an ECS instance`
+    return { mode: 'route', why: `${why}, and no label ${ENS_INSTANCE_LABEL}` }
+  }
+  if (labels[EDGE_WORKER_LABEL] === 'true') return { mode: 'route', why: `label ${EDGE_WORKER_LABEL}=true` }
+  return { mode: 'eni-ecs', why: `providerID ${providerID}`, instanceID, regionID }
+}
+
+export interface ModeInput {
+  readonly configured: ConfiguredMode
+  /** What the controller says by the objects that it made for this node; undefined while it has said nothing. */
+  readonly decided: NodeMode | undefined
+  /** What this node works in, also before a restart; undefined on its first start. */
+  readonly current: NodeMode | undefined
+  /** How many pods are attached. */
+  readonly attached: number
+}
+
+export interface ModeDecision {
+  /** Undefined: wait, and attach no pods. */
+  readonly mode: NodeMode | undefined
+  readonly refusal?: ModeRefusal
+}
+
+/** For a condition and an Event. */
+export interface ModeRefusal {
+  readonly reason: 'ModeContradiction' | 'ModeChangeRefused'
+  readonly message: string
+}
+
+/** The mode to work in. What cannot be followed is refused, and the node stays what it is. */
+export function decideMode({ configured, decided, current, attached }: ModeInput): ModeDecision {
+  if (configured !== 'auto' && decided !== undefined && configured !== decided) {
+    const message = `the node's configuration says mode: ${configured}, the controller decided ${decided}; set mode: auto, or mend the labels and providerID of the Node`
+    return { mode: current, refusal: { reason: 'ModeContradiction', message } }
+  }
+  const wanted = configured === 'auto' ? (decided ?? current) : configured
+  if (current === undefined || wanted === undefined || wanted === current || attached === 0) return { mode: wanted }
+  const pods = attached === 1 ? '1 pod is' : `${attached} pods are`
+  const message = `the mode stays ${current} and does not become ${wanted} while ${pods} attached: drain the node`
+  return { mode: current, refusal: { reason: 'ModeChangeRefused', message } }
+}
