@@ -2,7 +2,8 @@
  * The one executable: picks the subcommand and loads only what that one needs. Called with CNI_COMMAND set and no subcommand it is
  * the CNI plugin. Decides nothing but that, and the exit status.
  */
-import { errorCode, errorText, UserError } from './lib/errors.ts'
+import { errorText, UserError } from './lib/errors.ts'
+import { print, stdoutFailure } from './lib/stdout.ts'
 
 type Run = (args: string[]) => Promise<number>
 
@@ -94,11 +95,10 @@ async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [...args.slice(1), '--help'] : args
   if (name === undefined && process.env.CNI_COMMAND !== undefined) {
     const status = await (await import('./cni/command.ts')).cniCommand([])
-    return process.exit(status) // a runtime waits: not even for a socket to close
+    return process.exit(await withStdout('cni', status)) // a runtime waits: not even for a socket to close
   }
-  if (name !== 'cni') outliveStdout(name ?? '')
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(usage())
+    print(usage())
     return name === undefined ? 2 : 0
   }
   if (name === '--version' || name === '-v' || name === '-V') {
@@ -114,23 +114,17 @@ async function main(args: readonly string[]): Promise<number> {
   return run(rest)
 }
 
-let stdoutFailed = false
-
-/** A reader of stdout that went away (`| head`) is no failure and stops no work; a full disk is told, and the exit status is not 0. */
-function outliveStdout(command: string): void {
-  process.stdout.on('error', error => {
-    if (errorCode(error) === 'EPIPE' || stdoutFailed) return
-    stdoutFailed = true
-    process.stderr.write(
-      `terway-edge${command === '' ? '' : ` ${command}`}: cannot write to stdout: ${errorText(error)}\n`,
-    )
-    process.exitCode = Number(process.exitCode ?? 0) || 1
-  })
+/** Waits until all of the output is written; an output that could not be (a full disk) is told, and is no success. */
+async function withStdout(command: string, status: number): Promise<number> {
+  const failure = await stdoutFailure()
+  if (failure === undefined) return status
+  process.stderr.write(`${programName(command)}: cannot write to stdout: ${errorText(failure)}\n`)
+  return status === 0 ? 1 : status
 }
 
 /** Prints an error for a person; a stack trace only for what is a bug of ours. */
 function report(command: string, error: unknown): number {
-  const prefix = `terway-edge${command === '' ? '' : ` ${command}`}`
+  const prefix = programName(command)
   if (error instanceof UserError) {
     process.stderr.write(`${prefix}: ${errorText(error)}\n`)
     return error.exitStatus
@@ -140,10 +134,10 @@ function report(command: string, error: unknown): number {
   return 1
 }
 
-const args = process.argv.slice(2)
-try {
-  const status = await main(args)
-  process.exitCode = stdoutFailed && status === 0 ? 1 : status
-} catch (error) {
-  process.exitCode = report(args[0] ?? '', error)
+function programName(command: string): string {
+  return command === '' ? 'terway-edge' : `terway-edge ${command}`
 }
+
+const args = process.argv.slice(2)
+const command = args[0] ?? ''
+process.exitCode = await withStdout(command, await main(args).catch(error => report(command, error)))

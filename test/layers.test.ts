@@ -116,6 +116,14 @@ test('only lib/libc.ts imports bun:ffi', () => {
   expect(imports.filter(({ file, target }) => target === 'bun:ffi' && file !== 'lib/libc.ts')).toEqual([])
 })
 
+test('only lib/stdout.ts writes to stdout', () => {
+  const writing =
+    /\bprocess\.stdout\b|\bBun\.stdout\b|\bconsole\.(?!error\b)\w+|\/dev\/(?:stdout|fd\/1)\b|\bwriteSync\(1\b|\bfd: 1\b/
+  const wrong = files.filter(file => file !== 'lib/stdout.ts' && writing.test(codeOf(file)))
+  expect(writing.test(codeOf('lib/stdout.ts'))).toBe(true)
+  expect(wrong).toEqual([])
+})
+
 test('only kube imports the Kubernetes client', () => {
   const users = imports.filter(({ target }) => target === '@kubernetes/client-node').map(({ file }) => room(file))
   expect([...new Set(users)]).toEqual(['kube'])

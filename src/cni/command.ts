@@ -4,6 +4,7 @@
  *
  * A runtime waits for this on every start of a pod: it loads none of Node's modules, of which the smallest takes a fifth of the whole.
  */
+import { print } from '../lib/stdout.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -13,12 +14,12 @@ export async function cniCommand(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
     const asked = args[0] === '--help' || args[0] === '-h'
     const text = 'a container runtime calls it with CNI_COMMAND set and the configuration on stdin'
-    if (asked) console.log(`Usage: terway-edge cni\n\nThe CNI plugin: ${text}.`)
+    if (asked) print(`Usage: terway-edge cni\n\nThe CNI plugin: ${text}.\n`)
     else console.error(`terway-edge cni takes no arguments: ${text}`)
     return asked ? 0 : 2
   }
   const reply = await answerProcess(process.env)
-  if (reply.output !== undefined) await Bun.write(Bun.stdout, `${JSON.stringify(reply.output)}\n`)
+  if (reply.output !== undefined) print(`${JSON.stringify(reply.output)}\n`)
   return reply.exitStatus
 }
 

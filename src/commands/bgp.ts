@@ -6,8 +6,9 @@ import { readFile } from 'node:fs/promises'
 import type { CodecContext } from '../bgp/codec/message-types.ts'
 import { reportCapture } from '../bgp/report/capture-report.ts'
 import { type Report, readHexLine, reportContext, reportMessage, reportNotHex } from '../bgp/report/decode-report.ts'
-import { errorCode, UserError } from '../lib/errors.ts'
+import { UserError } from '../lib/errors.ts'
 import { FAMILIES, type Family } from '../lib/ip.ts'
+import { print, stdoutIsRead } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
 
 interface DecodeOptions {
@@ -31,7 +32,7 @@ export async function bgpCommand(args: string[]): Promise<number> {
   if (name === 'decode') return decode(rest)
   const asked = name === undefined || name === '--help' || name === '-h' || name === 'help'
   if (!asked) throw new UserError(`there is no subcommand ${JSON.stringify(name)}; there is decode`, { exitStatus: 2 })
-  process.stdout.write(USAGE)
+  print(USAGE)
   return name === undefined ? 2 : 0
 }
 
@@ -88,7 +89,7 @@ async function decodeLines(context: CodecContext): Promise<number> {
       if (line.kind === 'not-hex') status = 1
       reports.push(line.kind === 'not-hex' ? reportNotHex() : reportMessage(line.bytes, context))
     }
-    if (!(await print(reports))) break
+    if (!(await printReports(reports))) break
   }
   return status
 }
@@ -114,7 +115,7 @@ async function decodeCapture(file: string, context: CodecContext): Promise<numbe
   }
   const reports = reportCapture(bytes, context)
   if (reports === undefined) throw new UserError(`${file} is neither a pcap nor a pcapng file`)
-  for (const some of batches(reports)) if (!(await print(some))) break
+  for (const some of batches(reports)) if (!(await printReports(some))) break
   return 0
 }
 
@@ -132,13 +133,7 @@ function* batches(reports: Iterable<Report>): Generator<Report[]> {
 }
 
 /** Waits while the reader of stdout is slow; false when there is no reader any more (`| head`). */
-async function print(reports: readonly Report[]): Promise<boolean> {
-  if (reports.length === 0) return true
-  try {
-    await Bun.write(Bun.stdout, reports.map(report => `${JSON.stringify(report)}\n`).join(''))
-    return true
-  } catch (error) {
-    if (errorCode(error) === 'EPIPE') return false
-    throw new UserError('cannot write to stdout', { cause: error })
-  }
+function printReports(reports: readonly Report[]): Promise<boolean> {
+  print(reports.map(report => `${JSON.stringify(report)}\n`).join(''))
+  return stdoutIsRead()
 }

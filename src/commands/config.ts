@@ -1,6 +1,7 @@
 /** `terway-edge config`: the effective configuration, as YAML that may be used as the file itself. */
 import { type ConfigFlags, loadConfig } from '../config.ts'
 import { UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 
 export function configCommand(args: string[]): Promise<number> {
@@ -21,7 +22,7 @@ export function configCommand(args: string[]): Promise<number> {
   )
   return runProgram<ConfigFlags & { output: string }>(program, args, async options => {
     const config = loadConfig(options)
-    process.stdout.write(
+    print(
       options.output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : `${Bun.YAML.stringify(config, null, 2)}\n`,
     )
     return 0

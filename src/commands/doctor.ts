@@ -9,6 +9,7 @@ import type { HostChange } from '../doctor/facts.ts'
 import { inspectNode } from '../doctor/inspect.ts'
 import type { Check } from '../doctor/verdicts.ts'
 import { errorText, UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import { formatTable, printable } from '../lib/table.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
@@ -35,7 +36,7 @@ export function doctorCommand(args: string[]): Promise<number> {
     const checks = checksOf(facts)
     const healthy = isHealthy(checks)
     if (output === 'json') printJson({ node: config.node, healthy, checks, ...(changes !== undefined && { changes }) })
-    else process.stdout.write(formatDoctor(checks, changes))
+    else print(formatDoctor(checks, changes))
     return healthy ? 0 : PROBLEMS_FOUND
   })
 }

@@ -9,6 +9,7 @@ import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { drainedPath } from '../host/drained-file.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import { UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
 
 export function drainCommand(args: string[]): Promise<number> {
@@ -28,9 +29,7 @@ export function drainCommand(args: string[]): Promise<number> {
     const config = loadConfig(options)
     const { state, status } = config
     await drainProcess(state, options.timeout ?? drainTimeoutSeconds(config))
-    process.stdout.write(
-      `drained: nothing is announced from here; see terway-edge peers --address http://${status.listen}\n`,
-    )
+    print(`drained: nothing is announced from here; see terway-edge peers --address http://${status.listen}\n`)
     return 0
   })
 }

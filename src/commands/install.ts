@@ -34,6 +34,7 @@ import { foldersToOpen, hiddenPaths, unitsFor } from '../host/unit.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { errorText, problemsError, UserError } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
+import { print } from '../lib/stdout.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -93,13 +94,13 @@ function install(options: InstallOptions): void {
   for (const { path, text } of units) done('unit', at(path), writeIfDifferent(at(path), text, 0o644))
   if (options.root !== '/' || !options.start) {
     const how = options.root === '/' ? 'enable --now' : `--root=${options.root} enable`
-    process.stdout.write(
+    print(
       `nothing was started; to do that: systemctl ${how} ${UNITS.map(path => basename(path, '.service')).join(' ')}\n`,
     )
     return
   }
   if (!hasSystemd()) {
-    process.stdout.write(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
+    print(`no systemd here: start it yourself with ${EXECUTABLE} node --config ${CONFIG}\n`)
     return
   }
   systemctl('daemon-reload')
@@ -109,7 +110,7 @@ function install(options: InstallOptions): void {
   for (const path of wanted) systemctl('enable', basename(path)) // all, before one that cannot start ends this
   for (const path of wanted) systemctl('restart', basename(path))
   for (const path of left) systemctl('try-restart', basename(path))
-  process.stdout.write('the service runs; see terway-edge status\n')
+  print('the service runs; see terway-edge status\n')
 }
 
 interface UninstallOptions {
@@ -151,14 +152,11 @@ async function uninstall(options: UninstallOptions): Promise<void> {
       stateDir: config.state,
     })
     const firewall = await removeFirewall()
-    for (const line of [...left.done, ...firewall.removed.map(what => `removed ${what}`)])
-      process.stdout.write(`${line}\n`)
+    for (const line of [...left.done, ...firewall.removed.map(what => `removed ${what}`)]) print(`${line}\n`)
     for (const problem of [...left.problems, ...firewall.problems]) process.stderr.write(`${problem}\n`)
     const pods = removePodLinks(config.state)
     if (pods.removed > 0)
-      process.stdout.write(
-        `removed the ${pods.removed === 1 ? 'interface of 1 pod' : `interfaces of ${pods.removed} pods`}\n`,
-      )
+      print(`removed the ${pods.removed === 1 ? 'interface of 1 pod' : `interfaces of ${pods.removed} pods`}\n`)
     for (const problem of pods.problems) process.stderr.write(`${problem}\n`)
   }
   for (const name of CNI_NAMES) unlinkOurs(at(join(config.cni.binDir, name)))
@@ -169,7 +167,7 @@ async function uninstall(options: UninstallOptions): Promise<void> {
     for (const folder of new Set([config.state, STATE_DIRECTORY])) remove(at(folder))
   } else {
     const kept = [at(CONFIG), at(KUBECONFIG), at(config.state)].filter(existsSync)
-    if (kept.length > 0) process.stdout.write(`kept: ${kept.join(', ')} (--purge removes them)\n`)
+    if (kept.length > 0) print(`kept: ${kept.join(', ')} (--purge removes them)\n`)
   }
   remove(at(EXECUTABLE))
 }
@@ -245,11 +243,11 @@ function unlinkOurs(path: string): void {
 function remove(path: string): void {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return
   rmSync(path, { recursive: true })
-  process.stdout.write(`removed ${path}\n`)
+  print(`removed ${path}\n`)
 }
 
 function done(what: string, path: string, change: Change): void {
-  process.stdout.write(`${what.padEnd(14)} ${path} (${change})\n`)
+  print(`${what.padEnd(14)} ${path} (${change})\n`)
 }
 
 /** Whether systemd runs this machine (sd_booted(3)): the program alone may be in a container too. */

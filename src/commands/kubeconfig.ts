@@ -10,6 +10,7 @@ import { sleep, systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { writeFileWhole } from '../lib/files.ts'
 import { silentLog } from '../lib/log.ts'
+import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
 
 const SERVICE_ACCOUNTS: ResourceType = {
@@ -49,7 +50,7 @@ export function kubeconfigCommand(args: string[]): Promise<number> {
       })
     }
     const text = await nodeKubeconfig(options)
-    if (options.out === undefined) process.stdout.write(text)
+    if (options.out === undefined) print(text)
     else writeFileWhole(options.out, text)
     return 0
   })

@@ -9,6 +9,7 @@ import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
 import { UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
 import { versionInfo } from './version.ts'
 
@@ -29,7 +30,7 @@ export function manifestsCommand(args: string[]): Promise<number> {
     .option('--image <image>', 'the image of the controller (default: terway-edge:<this version>)')
     .option('--part <part>', `one of ${PARTS.join(', ')}`, 'all')
   return runProgram<Options>(program, args, async options => {
-    process.stdout.write(manifests(options))
+    print(manifests(options))
     return 0
   })
 }

@@ -1,4 +1,6 @@
 /** How the operator's commands print: a table for people, JSON for programs, and a hint on stderr where there is nothing to show. */
+
+import { print } from '../lib/stdout.ts'
 import { type Column, formatAge, formatTable } from '../lib/table.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
@@ -30,10 +32,7 @@ export function runListCommand<Row>(command: ListCommand<Row>, args: readonly st
     const rows = command.rows(snapshot)
     if (options.output === 'json') return printJson(rows)
     if (rows.length === 0) process.stderr.write(`${command.none(snapshot)}\n`)
-    else
-      process.stdout.write(
-        tableOf(command.fields, rows, { now: Date.parse(snapshot.time), wide: options.output === 'wide' }),
-      )
+    else print(tableOf(command.fields, rows, { now: Date.parse(snapshot.time), wide: options.output === 'wide' }))
     return 0
   })
 }
@@ -51,7 +50,7 @@ export function tableOf<Row>(
 }
 
 export function printJson(value: unknown): number {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+  print(`${JSON.stringify(value, null, 2)}\n`)
   return 0
 }
 

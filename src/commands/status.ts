@@ -1,4 +1,6 @@
 /** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
+
+import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { ApiContact, EventRow, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
@@ -17,7 +19,7 @@ export function statusCommand(args: string[]): Promise<number> {
   return runProgram<AskOptions>(program, args, async options => {
     const snapshot = await askSnapshot(options)
     if (options.output === 'json') return printJson(snapshot)
-    process.stdout.write(formatStatus(snapshot, options.output === 'wide'))
+    print(formatStatus(snapshot, options.output === 'wide'))
     return 0
   })
 }

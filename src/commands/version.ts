@@ -1,5 +1,6 @@
 /** `terway-edge version`: a light path that loads nothing heavy. */
 import { version } from '../../package.json'
+import { print } from '../lib/stdout.ts'
 
 /** Set by scripts/build to the commit that was built. */
 declare const TERWAY_EDGE_COMMIT: string | undefined
@@ -16,12 +17,13 @@ export async function versionCommand(args: string[]): Promise<number> {
   if (!json && args.length > 0) {
     const help = args[0] === '--help' || args[0] === '-h'
     const text = 'Usage: terway-edge version [-o json]\n'
-    ;(help ? process.stdout : process.stderr).write(text)
+    if (help) print(text)
+    else process.stderr.write(text)
     return help ? 0 : 2
   }
   const text = json
     ? JSON.stringify(info)
     : `terway-edge ${info.version} (commit ${info.commit}, Bun ${info.bun}, ${info.platform})`
-  process.stdout.write(`${text}\n`)
+  print(`${text}\n`)
   return 0
 }

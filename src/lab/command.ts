@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'
 import { createProgram, runProgram } from '../lib/command-line.ts'
 import { UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import type { LabState } from './lab-state.ts'
 import { DEFAULT_DIRECTORY, decodeOptions } from './plan.ts'
 import { labCommandLine } from './run.ts'
@@ -32,7 +33,7 @@ export async function labCommand(args: string[]): Promise<number> {
   const subcommand = Object.hasOwn(SUBCOMMANDS, name) ? SUBCOMMANDS[name] : undefined
   if (subcommand !== undefined) return subcommand.run(rest)
   if (name === '' || name === 'help' || name === '--help' || name === '-h') {
-    process.stdout.write(help())
+    print(help())
     return name === '' ? 2 : 0
   }
   throw new UserError(`there is no subcommand ${JSON.stringify(name)}; terway-edge lab --help lists them`, {
@@ -161,7 +162,7 @@ function port(text: string): number {
 
 async function show(state: LabState, output: string | undefined): Promise<void> {
   const { formatState } = await import('./lab-state.ts')
-  process.stdout.write(output === 'json' ? `${JSON.stringify(state, null, 2)}\n` : `\n${formatState(state)}\n`)
+  print(output === 'json' ? `${JSON.stringify(state, null, 2)}\n` : `\n${formatState(state)}\n`)
 }
 
 /** Says what does not hold; true when everything does. */

@@ -3,11 +3,13 @@
  * or configuration. Decides nothing else.
  */
 import { Command, CommanderError } from 'commander'
+import { print } from './stdout.ts'
 
 /** A subcommand with our manner of help: examples last, errors as one line. */
 export function createProgram(name: string, description: string, examples: readonly string[] = []): Command {
   const program = new Command(`terway-edge ${name}`).description(description).exitOverride().showSuggestionAfterError()
   program.configureOutput({
+    writeOut: print,
     outputError: (text, write) => write(`terway-edge ${name}: ${text.replace(/^error: /, '')}`),
   })
   if (examples.length > 0)
