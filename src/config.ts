@@ -172,6 +172,14 @@ export interface ConfigFlags {
   readonly node?: string
 }
 
+/** What a configuration lacks for the controller: a node's needs none of it. */
+export function controllerProblems({ allocatePodCIDRs, network }: Config): Problem[] {
+  if (!allocatePodCIDRs || network.podCIDRs.length > 0) return []
+  const message =
+    'is empty: name the pools that pod CIDRs come from, or set allocatePodCIDRs: false where something else allocates them'
+  return [{ path: 'network.podCIDRs', message }]
+}
+
 /** Reads, overrides, checks. Throws a `UserError` of exit status 2 that lists every problem. */
 export function loadConfig(flags: ConfigFlags): Config {
   const file = flags.config ?? DEFAULT_CONFIG_FILE

@@ -51,7 +51,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   uninstall: {
     summary: 'remove what install and the agent made',
-    load: async () => (await import('./commands/install.ts')).uninstallCommand,
+    load: async () => (await import('./commands/uninstall.ts')).uninstallCommand,
   },
   drain: {
     summary: "withdraw this node's announcements and close its sessions",

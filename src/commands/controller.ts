@@ -3,7 +3,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import { type ConfigFlags, controllerProblems, DEFAULT_CONFIG_FILE, loadConfig } from '../config.ts'
 import { createController } from '../controller/reconcile.ts'
 import { notifyService } from '../host/notify.ts'
 import { untilSignal } from '../host/signals.ts'
@@ -11,7 +11,7 @@ import { createKubeApi } from '../kube/client.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
-import { UserError } from '../lib/errors.ts'
+import { problemsError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
@@ -33,12 +33,8 @@ export function controllerCommand(args: string[]): Promise<number> {
   )
   return runProgram<ConfigFlags>(program, args, async flags => {
     const config = loadConfig(flags)
-    if (config.allocatePodCIDRs && config.network.podCIDRs.length === 0) {
-      throw new UserError(
-        'network.podCIDRs is empty: name the pools that pod CIDRs come from, or set allocatePodCIDRs: false where something else allocates them',
-        { exitStatus: 2 },
-      )
-    }
+    const problems = controllerProblems(config)
+    if (problems.length > 0) throw problemsError(flags.config ?? DEFAULT_CONFIG_FILE, problems)
     const credentials = readStatusCredentials(config.status)
     const kubeconfig = loadKubeconfig(config.kubeconfig)
     const clock = systemClock

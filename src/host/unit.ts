@@ -1,14 +1,16 @@
 /**
- * The systemd units as they are installed: those of config/, and where the configuration names other folders than they know, these too, for
- * everything else is read-only to the services, and some of it hidden from them. Pure.
+ * The systemd units as they are installed: those of config/, and where the configuration names other
+ * folders than they know, these too, for everything else is read-only to the services, and some of it
+ * hidden from them. Pure.
  */
 
 import { isAbsolute, resolve } from 'node:path'
 import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
 import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
+import controllerUnit from '../../config/terway-edge-controller.service' with { type: 'text' }
 import type { Config } from '../config.ts'
 import type { Problem } from '../lib/errors.ts'
-import { CNI_UNIT, NODE_UNIT, STATE_DIRECTORY } from './installed-files.ts'
+import { CNI_UNIT, CONTROLLER_UNIT, NODE_UNIT, type Role, STATE_DIRECTORY } from './installed-files.ts'
 
 export interface Unit {
   /** Where it is installed. */
@@ -31,11 +33,20 @@ export function hiddenPaths(config: Folders & Pick<Config, 'kubeconfig'>): Probl
   const paths = { state, 'cni.confDir': cni.confDir, 'cni.binDir': cni.binDir, ...(kubeconfig && { kubeconfig }) }
   return Object.entries(paths).flatMap(([path, named]): Problem[] => {
     if (!isAbsolute(named)) return [{ path, message: `${named} is nowhere for a service: begin it with /` }]
-    const hidden = HIDDEN.find(folder => `${resolve(named)}/`.startsWith(`${folder}/`))
+    const hidden = hiddenFolder(named)
     return hidden === undefined
       ? []
       : [{ path, message: `the services see nothing of ${hidden}: name a place outside of it` }]
   })
+}
+
+/** Whether the services see nothing at an absolute path. */
+export function isHidden(path: string): boolean {
+  return hiddenFolder(path) !== undefined
+}
+
+function hiddenFolder(path: string): string | undefined {
+  return HIDDEN.find(folder => `${resolve(path)}/`.startsWith(`${folder}/`))
 }
 
 /** The folders that the services write and the shipped units do not name. */
@@ -43,8 +54,9 @@ export function foldersToOpen(config: Folders): string[] {
   return [...new Set([...stateToOpen(config), ...confDirToOpen(config)])]
 }
 
-/** The units for a configuration. */
-export function unitsFor(config: Folders): readonly Unit[] {
+/** The units of a role for a configuration. */
+export function unitsFor(role: Role, config: Folders): readonly Unit[] {
+  if (role === 'controller') return [{ path: CONTROLLER_UNIT, text: controllerUnit }]
   return [
     { path: NODE_UNIT, text: opening(nodeUnit, foldersToOpen(config)) },
     { path: CNI_UNIT, text: opening(cniUnit, stateToOpen(config)) },

@@ -74,7 +74,7 @@ const cases: { name: string; args: string[]; status: number; says: string[] }[] 
     name: 'a controller without pools',
     args: ['controller', '--kubeconfig', nowhere],
     status: 2,
-    says: ['network.podCIDRs is empty'],
+    says: ['network.podCIDRs: is empty'],
   },
   {
     name: 'a page that nobody serves',

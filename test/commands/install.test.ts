@@ -1,6 +1,15 @@
 /** `install` and `uninstall` of a compiled executable, below a folder that stands for a machine's file system. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { run } from '../support/namespaces.ts'
@@ -63,12 +72,97 @@ test('a kubeconfig that cannot work replaces none that does', () => {
   expect(gone).toContain(`kept: ${root}/etc/terway-edge/config.yaml, ${root}/etc/terway-edge/kubeconfig (`)
 })
 
+test('a dry run says what would change, and changes nothing', () => {
+  const { root } = machine('dry')
+  const said = run([executable, 'install', '--root', root, '--dry-run']).stdout
+  expect(said).toContain(`executable     ${root}/usr/local/bin/terway-edge (would be written)\n`)
+  expect(said).toContain(`unit           ${root}/etc/systemd/system/terway-edge-cni.service (would be written)\n`)
+  expect(readdirSync(root)).toEqual([])
+  run([executable, 'install', '--root', root, '--no-start'])
+  expect(run([executable, 'install', '--root', root, '--dry-run']).stdout).not.toContain('would')
+  const before = readdirSync(root, { recursive: true }).sort()
+  const gone = run([executable, 'uninstall', '--root', root, '--dry-run', '--purge']).stdout
+  expect(gone).toContain(`would remove ${root}/etc/terway-edge\n`)
+  expect(readdirSync(root, { recursive: true }).sort()).toEqual(before)
+})
+
+test('a configuration that is named replaces what is there, which is kept; a wrong one changes nothing', () => {
+  const { root } = machine('named-config')
+  const at = (path: string) => join(root, path)
+  const file = join(folder, 'shop-7.yaml')
+  const install = (mayFail = false) =>
+    run([executable, 'install', '--root', root, '--no-start', '--config', file], { mayFail })
+  writeFileSync(file, 'kubeconfig: /etc/terway-edge/kubeconfig\nnode: shop-7\n')
+  install()
+  writeFileSync(file, 'kubeconfig: /etc/terway-edge/kubeconfig\nnode: shop-8\n')
+  install()
+  expect(readFileSync(at('etc/terway-edge/config.yaml'), 'utf8')).toContain('node: shop-8')
+  expect(readFileSync(at('etc/terway-edge/config.yaml.previous'), 'utf8')).toContain('node: shop-7')
+  for (const [text, says] of [
+    ['nodes: shop-9', 'nodes: unknown key'],
+    [
+      'node: shop-9',
+      'kubeconfig: the configuration names none: add the line "kubeconfig: /etc/terway-edge/kubeconfig"',
+    ],
+  ] as const) {
+    writeFileSync(file, text)
+    expect(install(true)).toMatchObject({ status: 2, stderr: expect.stringContaining(says) })
+  }
+  expect(readFileSync(at('etc/terway-edge/config.yaml'), 'utf8')).toContain('node: shop-8')
+})
+
+test('a kubeconfig that names files which do not come along is refused', () => {
+  const { root } = machine('with-files')
+  const file = join(folder, 'with-files.kubeconfig')
+  writeFileSync(join(folder, 'ca.crt'), '-----BEGIN CERTIFICATE-----')
+  const cluster = { name: 'c', cluster: { server: 'https://127.0.0.1:1', 'certificate-authority': 'ca.crt' } }
+  const context = { name: 'x', context: { cluster: 'c' } }
+  writeFileSync(
+    file,
+    JSON.stringify({ kind: 'Config', clusters: [cluster], contexts: [context], 'current-context': 'x' }),
+  )
+  const refused = run([executable, 'install', '--root', root, '--no-start', '--kubeconfig', file], { mayFail: true })
+  expect(refused.status).toBe(2)
+  expect(refused.stderr).toContain('its certificate-authority is the file ca.crt, which the service will not find')
+  expect(readdirSync(root)).toEqual([])
+})
+
+test('the controller is installed with a unit of its own, and stays when the node goes', () => {
+  const { root } = machine('controller')
+  const at = (path: string) => join(root, path)
+  const config = join(folder, 'controller.yaml')
+  const install = (...words: string[]) =>
+    run([executable, 'install', '--root', root, '--no-start', ...words], { mayFail: true })
+  expect(install('--controller')).toMatchObject({ status: 2, stderr: expect.stringContaining('with --config FILE') })
+  writeFileSync(config, 'network: {podCIDRs: []}')
+  expect(install('--controller', '--config', config)).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('network.podCIDRs: is empty'),
+  })
+  expect(readdirSync(root)).toEqual([])
+  writeFileSync(config, 'network: {podCIDRs: [10.0.0.0/8]}')
+  expect(install('--controller', '--config', config)).toMatchObject({ status: 0 })
+  install()
+  run([executable, 'uninstall', '--root', root, '--purge'])
+  expect(
+    ['terway-edge.service', 'terway-edge-controller.service'].map(unit => existsSync(at(`etc/systemd/system/${unit}`))),
+  ).toEqual([false, true])
+  expect(readdirSync(at('etc/terway-edge'))).toEqual(['controller.yaml'])
+  expect(existsSync(at('usr/local/bin/terway-edge'))).toBe(true)
+  run([executable, 'uninstall', '--root', root, '--controller', '--purge'])
+  expect(existsSync(at('etc/terway-edge')) || existsSync(at('usr/local/bin/terway-edge'))).toBe(false)
+})
+
 test('the unit lets the service write the folders that its configuration names', () => {
   const { root } = machine('with-folders')
   mkdirSync(join(root, 'etc/terway-edge'), { recursive: true })
   writeFileSync(
     join(root, 'etc/terway-edge/config.yaml'),
-    JSON.stringify({ state: '/srv/100% "state"', cni: { confDir: '/srv/net.d' } }),
+    JSON.stringify({
+      kubeconfig: '/etc/terway-edge/kubeconfig',
+      state: '/srv/100% "state"',
+      cni: { confDir: '/srv/net.d' },
+    }),
   )
   run([executable, 'install', '--root', root, '--no-start'])
   const unit = (name: string) => readFileSync(join(root, 'etc/systemd/system', name), 'utf8')

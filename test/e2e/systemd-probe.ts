@@ -5,9 +5,10 @@
 import { writeFileSync } from 'node:fs'
 import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
 import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
+import controllerUnit from '../../config/terway-edge-controller.service' with { type: 'text' }
 import type { SystemdMachine } from '../support/systemd-machine.ts'
 
-const UNITS = { node: nodeUnit, cni: cniUnit } as const
+const UNITS = { node: nodeUnit, cni: cniUnit, controller: controllerUnit } as const
 const NETNS = '/run/netns/probe'
 const write = (file: string) => `value=$(cat ${file}) && echo "$value" >${file}`
 const TRIES: Readonly<Record<string, string>> = {

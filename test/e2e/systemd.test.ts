@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { writeFileSync } from 'node:fs'
+import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
@@ -23,6 +24,7 @@ let lan: SystemdLan
 if (missing(NEEDS).length === 0) {
   beforeAll(async () => {
     lan = await SystemdLan.start()
+    writeFileSync(lan.machine.path('/root/unknown.kubeconfig'), kubeconfigText('http://172.16.0.1:1'))
   }, MINUTE)
   afterAll(async () => {
     await lan?.close()
@@ -47,6 +49,11 @@ describe('the service', () => {
     'is installed: enabled, ready, a session, routes, pods, and the doctor is content',
     async () => {
       lan.on('install', '-D', '--target-directory=/opt/cni/bin', PORTMAP)
+      const unknown = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/unknown.kubeconfig'], {
+        mayFail: true,
+      })
+      expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('does not answer')])
+      expect(traces().files).toEqual([])
       lan.machine.exec([BROUGHT, 'install', '--no-start']) // as into an image: nothing that an operator has disabled
       const { stdout } = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig'])
       expect(stdout).toContain('the service runs')
@@ -134,6 +141,36 @@ describe('the service', () => {
         'enter a network namespace': 'done',
         'open a socket of the network': 'refused',
       })
+    },
+    MINUTE,
+  )
+
+  testService(
+    'has the controller beside it, as a user of its own that may do less still',
+    async () => {
+      const config = { network: { podCIDRs: ['10.0.0.0/16'] }, status: { listen: '127.0.0.1:9180' } }
+      writeFileSync(lan.machine.path('/root/controller.yaml'), JSON.stringify(config))
+      const install = [BROUGHT, 'install', '--controller', '--config', '/root/controller.yaml']
+      const refused = lan.machine.exec([...install, '--kubeconfig', '/root/none'], { mayFail: true })
+      expect([refused.status, refused.stderr]).toEqual([
+        2,
+        expect.stringContaining('/root/none: there is no such file'),
+      ])
+      expect(lan.machine.exec(['ls', '/etc/terway-edge/controller.yaml'], { mayFail: true }).status).not.toBe(0)
+      lan.machine.exec([...install, '--kubeconfig', '/root/node.kubeconfig'])
+      const unit = 'terway-edge-controller.service'
+      const pid = lan.on('systemctl', 'show', '--value', '--property=MainPID', unit).trim()
+      expect(lan.on('stat', '--format=%u', `/proc/${pid}`)).not.toBe('0\n')
+      await eventually('it stands by', () =>
+        lan.on('terway-edge', 'status', '--address', 'http://127.0.0.1:9180').includes('controller'),
+      )
+      expect(lan.machine.journal(unit)).not.toMatch(/"level":"(error|fatal)"/)
+      expect(Object.values(new Probe(lan.machine).run('controller')).filter(result => result === 'done')).toEqual([
+        'done', // a socket of the network
+      ])
+      lan.on('terway-edge', 'uninstall', '--controller', '--purge')
+      expect(lan.on('systemctl', 'show', '--property=LoadState', unit)).toBe('LoadState=not-found\n')
+      await whole()
     },
     MINUTE,
   )

@@ -1,0 +1,112 @@
+/**
+ * Does the steps of a plan, in order, and says each. A step that fails ends it; what was done until then
+ * stays, and the same command does the rest when it is called again. Decides nothing.
+ */
+import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { UserError } from '../lib/errors.ts'
+import { writeFileWhole } from '../lib/files.ts'
+import { type Step, stepText } from './steps.ts'
+import { systemctl } from './systemd.ts'
+
+export interface CarryOut {
+  /** The folder that stands for `/`. */
+  readonly root: string
+  /** Tells a line. */
+  readonly say: (line: string) => void
+  /** What rooms do that this one does not know. */
+  readonly drain?: () => Promise<void>
+  readonly leaveNetwork?: () => Promise<void>
+}
+
+/** Throws `UserError` at the first step that cannot be done. */
+export async function carryOut(steps: readonly Step[], context: CarryOut): Promise<void> {
+  for (const step of steps) {
+    await carryOutStep(step, context)
+    const line = doneText(step, context.root)
+    if (line !== undefined) context.say(line)
+  }
+}
+
+/** What `--dry-run` says: every step that would change something, and what is left. */
+export function dryRunText(steps: readonly Step[], root: string): string[] {
+  return steps.filter(step => step.do !== 'say').map(step => stepText(below(step, root), 'will'))
+}
+
+async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut): Promise<void> {
+  const at = (path: string) => join(root, path)
+  switch (step.do) {
+    case 'copy':
+      return copyWhole(step.from, at(step.path), at(step.keepAs))
+    case 'write':
+      if (step.keepAs !== undefined) keepAside(at(step.path), at(step.keepAs))
+      return writeFileWhole(at(step.path), step.text, { mode: step.mode })
+    case 'link':
+      mkdirSync(dirname(at(step.path)), { recursive: true })
+      rmSync(at(step.path), { force: true })
+      return symlinkSync(step.target, at(step.path))
+    case 'make folder':
+      mkdirSync(at(step.path), { recursive: true, mode: step.mode })
+      return
+    case 'remove':
+      return rmSync(at(step.path), { recursive: true, force: true })
+    case 'systemctl':
+      return systemctl(...step.words)
+    case 'drain':
+      return drain?.()
+    case 'leave network':
+      return leaveNetwork?.()
+    case 'leave':
+    case 'say':
+      return
+    default:
+      return step satisfies never
+  }
+}
+
+/** The line for a step that was done; undefined where the step has said so itself, or is a matter of course. */
+function doneText(step: Step, root: string): string | undefined {
+  switch (step.do) {
+    case 'systemctl':
+    case 'drain':
+    case 'leave network':
+    case 'make folder':
+      return undefined
+    default:
+      return stepText(below(step, root), 'did')
+  }
+}
+
+/** The step with the path that it has on this machine. */
+function below(step: Step, root: string): Step {
+  return 'path' in step ? { ...step, path: join(root, step.path) } : step
+}
+
+/** The running executable cannot be written to, but it can be replaced; what it replaces is kept. */
+function copyWhole(from: string, to: string, keepAs: string): void {
+  mkdirSync(dirname(to), { recursive: true })
+  const beside = `${to}.part`
+  try {
+    copyFileSync(from, beside) // first: `from` may be the one that is kept
+    chmodSync(beside, 0o755)
+    keepAside(to, keepAs)
+    renameSync(beside, to)
+  } catch (cause) {
+    rmSync(beside, { force: true })
+    throw new UserError(`cannot write ${to}`, { cause })
+  }
+}
+
+/** A second name for what is at `path`, in place of what had that name; nothing where nothing is. */
+function keepAside(path: string, keepAs: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return
+  mkdirSync(dirname(keepAs), { recursive: true })
+  const beside = `${keepAs}.part`
+  rmSync(beside, { force: true })
+  try {
+    linkSync(path, beside)
+  } catch {
+    copyFileSync(path, beside) // another file system, or one without hard links
+  }
+  renameSync(beside, keepAs)
+}

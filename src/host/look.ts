@@ -1,0 +1,33 @@
+/** Looks at a machine for a plan (`seen-machine.ts`): files, links, units. Changes nothing. */
+import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorCode } from '../lib/errors.ts'
+import { type SeenMachine, type SeenPath, sha256 } from './seen-machine.ts'
+import { hasSystemd, isEnabled } from './systemd.ts'
+
+/** Throws when something that is there cannot be read. */
+export function lookAt(root: string, paths: readonly string[], units: readonly string[]): SeenMachine {
+  const found = paths.flatMap((path): [string, SeenPath][] => {
+    const seen = seePath(join(root, path))
+    return seen === undefined ? [] : [[path, seen]]
+  })
+  const asked = root === '/' && hasSystemd()
+  return { paths: new Map(found), enabled: asked ? new Set(units.filter(isEnabled)) : undefined }
+}
+
+function seePath(path: string): SeenPath | undefined {
+  try {
+    const there = lstatSync(path)
+    if (there.isSymbolicLink()) return { kind: 'link', target: readlinkSync(path) }
+    if (there.isDirectory()) return { kind: 'folder' }
+    return { kind: 'file', sha256: sha256(readFileSync(path)), mode: there.mode & 0o777 }
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined
+    throw new Error(`cannot look at ${path}`, { cause: error })
+  }
+}
+
+/** Whether something is at `path` below `root`. */
+export function isThere(root: string, path: string): boolean {
+  return existsSync(join(root, path))
+}

@@ -1,0 +1,32 @@
+/**
+ * What there is of a machine, as far as a plan needs it: files by digest, links by target, units by
+ * whether systemd starts them. Types and questions to them; seeing is `look.ts`. Pure.
+ */
+
+export type SeenPath =
+  | { readonly kind: 'file'; readonly sha256: string; readonly mode: number }
+  | { readonly kind: 'link'; readonly target: string }
+  | { readonly kind: 'folder' }
+
+export interface SeenMachine {
+  /** What is there of the paths that were looked at. */
+  readonly paths: ReadonlyMap<string, SeenPath>
+  /** Units that systemd starts at boot, by path; undefined where no systemd runs. */
+  readonly enabled: ReadonlySet<string> | undefined
+}
+
+/** Whether a link to `target` is at `path`. */
+export function isLinkTo(seen: SeenMachine, path: string, target: string): boolean {
+  const there = seen.paths.get(path)
+  return there?.kind === 'link' && there.target === target
+}
+
+export function isFileOf(seen: SeenMachine, path: string, sha256: string): boolean {
+  const there = seen.paths.get(path)
+  return there?.kind === 'file' && there.sha256 === sha256
+}
+
+/** SHA-256 of a text or of bytes, in hexadecimal. */
+export function sha256(content: string | Uint8Array): string {
+  return new Bun.CryptoHasher('sha256').update(content).digest('hex')
+}

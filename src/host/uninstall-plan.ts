@@ -1,0 +1,82 @@
+/**
+ * What `uninstall` has to do on a machine as it was seen: the node leaves the network before its files
+ * go, and what the other role of this machine needs stays. Pure.
+ */
+import { dirname } from 'node:path'
+import type { Config } from '../config.ts'
+import { pluginPaths } from './install-plan.ts'
+import {
+  EXECUTABLE,
+  otherRole,
+  PREVIOUS_EXECUTABLE,
+  PREVIOUS_FOLDER,
+  previousOf,
+  ROLE_FILES,
+  type Role,
+  STATE_DIRECTORY,
+  unitName,
+} from './installed-files.ts'
+import { isLinkTo, type SeenMachine } from './seen-machine.ts'
+import type { Step } from './steps.ts'
+
+export interface WantedUninstall {
+  readonly role: Role
+  readonly config: Pick<Config, 'state' | 'cni'>
+  /** Also the configuration, the kubeconfig and the state. */
+  readonly purge: boolean
+  /** The folder of --root; only the machine that runs this (`/`) has services and a network to leave. */
+  readonly root: string
+  /** Whether a process works with the state folder now. */
+  readonly running: boolean
+}
+
+/** The paths that `planUninstall` wants to have been looked at. */
+export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config'>): string[] {
+  const roles = Object.values(ROLE_FILES).flatMap(files => [
+    ...[files.config, previousOf(files.config), files.kubeconfig],
+    ...files.units,
+  ])
+  const folders = [dirname(ROLE_FILES.node.config), PREVIOUS_FOLDER, config.state, STATE_DIRECTORY]
+  return [EXECUTABLE, PREVIOUS_EXECUTABLE, ...roles, ...folders, ...pluginPaths(config)]
+}
+
+export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): readonly Step[] {
+  const { role, config, purge, root, running } = wanted
+  const here = root === '/'
+  const { units } = ROLE_FILES[role]
+  const installed = units.filter(path => seen.paths.has(path))
+  const shared = ROLE_FILES[otherRole(role)].units.some(path => seen.paths.has(path))
+  const call = (...words: string[]): Step => ({ do: 'systemctl', words })
+  const remove = (paths: readonly string[]): Step[] =>
+    [...new Set(paths)].filter(path => seen.paths.has(path)).map(path => ({ do: 'remove', path }))
+  const systemd = here && seen.enabled !== undefined
+  return [
+    ...(here && role === 'node' && running ? [{ do: 'drain' } as const] : []),
+    ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
+    ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
+    ...(role === 'node' ? remove(pluginPaths(config).filter(path => isLinkTo(seen, path, EXECUTABLE))) : []),
+    ...remove(units),
+    ...(systemd ? [call('daemon-reload')] : []),
+    ...(purge ? purgeSteps(wanted, { remove, shared }) : keptSteps(wanted, seen)),
+    ...(shared ? [] : remove([PREVIOUS_EXECUTABLE, PREVIOUS_FOLDER, EXECUTABLE])),
+  ]
+}
+
+function purgeSteps(
+  { role, config }: WantedUninstall,
+  { remove, shared }: { readonly remove: (paths: readonly string[]) => Step[]; readonly shared: boolean },
+): Step[] {
+  const files = ROLE_FILES[role]
+  return [
+    ...remove(shared ? [files.config, previousOf(files.config), files.kubeconfig] : [dirname(files.config)]),
+    ...(role === 'node' ? remove([config.state, STATE_DIRECTORY]) : []),
+  ]
+}
+
+function keptSteps({ role, config, root }: WantedUninstall, seen: SeenMachine): Step[] {
+  const files = ROLE_FILES[role]
+  const kept = [files.config, files.kubeconfig, ...(role === 'node' ? [config.state] : [])]
+    .filter(path => seen.paths.has(path))
+    .map(path => (root === '/' ? path : `${root}${path}`))
+  return kept.length === 0 ? [] : [{ do: 'say', text: `kept: ${kept.join(', ')} (--purge removes them)` }]
+}

@@ -1,0 +1,144 @@
+/** What `install` and `uninstall` decide for a machine as it was seen. */
+import { describe, expect, test } from 'bun:test'
+import { parseConfig } from '../../src/config.ts'
+import { planInstall, type WantedInstall } from '../../src/host/install-plan.ts'
+import { CNI_UNIT, EXECUTABLE, NODE_UNIT, PREVIOUS_EXECUTABLE } from '../../src/host/installed-files.ts'
+import { type SeenMachine, type SeenPath, sha256 } from '../../src/host/seen-machine.ts'
+import { changes, type Step } from '../../src/host/steps.ts'
+import { planUninstall } from '../../src/host/uninstall-plan.ts'
+
+const CONFIG_TEXT = 'kubeconfig: /etc/terway-edge/kubeconfig'
+
+const WANTED: WantedInstall = {
+  role: 'node',
+  executable: { from: '/root/terway-edge', sha256: 'new' },
+  config: parseConfig(CONFIG_TEXT, 'test'),
+  configText: undefined,
+  kubeconfigText: 'the kubeconfig',
+  start: true,
+  root: '/',
+}
+
+function machine(paths: Readonly<Record<string, SeenPath>> = {}, enabled?: readonly string[]): SeenMachine {
+  return { paths: new Map(Object.entries(paths)), enabled: enabled && new Set(enabled) }
+}
+
+/** The machine that a plan leaves behind. */
+function after(steps: readonly Step[], enabled: readonly string[]): SeenMachine {
+  const paths = new Map<string, SeenPath>()
+  for (const step of steps) {
+    if (step.do === 'copy') paths.set(step.path, { kind: 'file', sha256: 'new', mode: 0o755 })
+    if (step.do === 'write') paths.set(step.path, { kind: 'file', sha256: sha256(step.text), mode: step.mode })
+    if (step.do === 'link') paths.set(step.path, { kind: 'link', target: step.target })
+    if (step.do === 'make folder') paths.set(step.path, { kind: 'folder' })
+  }
+  return { paths, enabled: new Set(enabled) }
+}
+
+const calls = (steps: readonly Step[]) => steps.flatMap(step => (step.do === 'systemctl' ? [step.words.join(' ')] : []))
+
+describe('install', () => {
+  test('on a machine with nothing: all of it, then the services', () => {
+    const { steps, problems } = planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, []))
+    expect(problems).toEqual([])
+    expect(steps.flatMap(step => ('path' in step ? [`${step.do} ${step.path}`] : []))).toEqual([
+      `copy ${EXECUTABLE}`,
+      'write /etc/terway-edge/kubeconfig',
+      'write /etc/terway-edge/config.yaml',
+      'link /opt/cni/bin/terway-edge',
+      'link /opt/cni/bin/loopback',
+      'make folder /etc/cni/net.d',
+      `write ${NODE_UNIT}`,
+      `write ${CNI_UNIT}`,
+    ])
+    expect(calls(steps)).toEqual([
+      'daemon-reload',
+      'enable terway-edge',
+      'enable terway-edge-cni',
+      'restart terway-edge',
+      'restart terway-edge-cni',
+    ])
+  })
+
+  test('a second time: no file', () => {
+    const first = planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, []))
+    const { steps } = planInstall(WANTED, after(first.steps, [NODE_UNIT, CNI_UNIT]))
+    expect(steps.filter(step => changes(step) && step.do !== 'systemctl')).toEqual([])
+  })
+
+  test('an executable that is replaced is kept', () => {
+    const { steps } = planInstall(WANTED, machine({ [EXECUTABLE]: { kind: 'file', sha256: 'old', mode: 0o755 } }, []))
+    expect(steps[0]).toEqual({
+      do: 'copy',
+      what: 'executable',
+      from: '/root/terway-edge',
+      path: EXECUTABLE,
+      keepAs: PREVIOUS_EXECUTABLE,
+    })
+  })
+
+  test('a service that an operator has disabled stays so, and runs the new executable if it runs', () => {
+    const first = planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, []))
+    const { steps } = planInstall(WANTED, after(first.steps, [NODE_UNIT]))
+    expect(calls(steps)).toEqual([
+      'daemon-reload',
+      'enable terway-edge',
+      'restart terway-edge',
+      'try-restart terway-edge-cni',
+    ])
+  })
+
+  test('without a kubeconfig nothing is started; an image may get one later', () => {
+    const wanted = { ...WANTED, kubeconfigText: undefined }
+    const there: SeenPath = { kind: 'file', sha256: 'x', mode: 0o600 }
+    const problems = (paths: Readonly<Record<string, SeenPath>>, start = true) =>
+      planInstall({ ...wanted, start }, machine(paths, [])).problems.map(({ path }) => path)
+    expect(problems({})).toEqual(['kubeconfig'])
+    expect(problems({ '/etc/terway-edge/kubeconfig': there })).toEqual([])
+    expect(problems({}, false)).toEqual([])
+  })
+
+  test("somebody else's plugin of our name is a problem, his loopback is left", () => {
+    const file: SeenPath = { kind: 'file', sha256: 'x', mode: 0o755 }
+    const seen = machine({ '/opt/cni/bin/terway-edge': file, '/opt/cni/bin/loopback': file }, [])
+    const { steps, problems } = planInstall(WANTED, seen)
+    expect(problems).toEqual([
+      { path: 'cni.binDir', message: '/opt/cni/bin/terway-edge is there and is not ours: move it away first' },
+    ])
+    expect(steps).toContainEqual({ do: 'leave', what: 'CNI plugin', path: '/opt/cni/bin/loopback', why: 'kept' })
+  })
+
+  test("the controller's secrets must be readable by its user", () => {
+    const config = parseConfig(`status: {listen: '0.0.0.0:9180', tokenFile: /etc/terway-edge/token}`, 'test')
+    const wanted: WantedInstall = { ...WANTED, role: 'controller', config }
+    const problems = (mode: number) =>
+      planInstall(wanted, machine({ '/etc/terway-edge/token': { kind: 'file', sha256: 'x', mode } }, [])).problems
+    expect(problems(0o600).map(({ message }) => message)).toEqual([
+      '/etc/terway-edge/token cannot be read by the user of the service: hand it over with LoadCredential= in a drop-in',
+    ])
+    expect(problems(0o644)).toEqual([])
+  })
+})
+
+describe('uninstall', () => {
+  const installed = after(planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, [])).steps, [
+    NODE_UNIT,
+    CNI_UNIT,
+  ])
+  const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: true } as const
+
+  test('the network is left before anything goes, and what the node knows is kept', () => {
+    const steps = planUninstall(wanted, installed)
+    expect(steps.map(step => step.do).slice(0, 4)).toEqual(['drain', 'systemctl', 'systemctl', 'leave network'])
+    expect(steps).toContainEqual({
+      do: 'say',
+      text: 'kept: /etc/terway-edge/config.yaml, /etc/terway-edge/kubeconfig (--purge removes them)',
+    })
+    expect(steps.at(-1)).toEqual({ do: 'remove', path: EXECUTABLE })
+  })
+
+  test('below another folder no network is left and no service stopped', () => {
+    const steps = planUninstall({ ...wanted, root: '/mnt/image' }, { ...installed, enabled: undefined })
+    expect(new Set(steps.map(step => step.do))).toEqual(new Set(['remove', 'say']))
+  })
+})
