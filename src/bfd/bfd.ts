@@ -3,9 +3,9 @@
  * tells. No protocol here (engine.ts). RFC 5880 and 5881, single hop, asynchronous mode; ARCHITECTURE.md has what is left out.
  */
 import { assertNever } from '../lib/assert.ts'
+import { backoffMilliseconds } from '../lib/backoff.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { backoffMilliseconds } from '../lib/loop.ts'
 import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 

@@ -43,6 +43,8 @@ export type Malformation = Pick<Exclude<Decoded, { outcome: 'ok' }>, 'outcome' |
 export type MessageSource = () => Uint8Array | undefined
 
 export interface SessionOptions {
+  /** Tells the connections of a peer apart. */
+  readonly id: number
   readonly clock: Clock
   readonly transport: Transport
   readonly direction: Direction
@@ -56,6 +58,7 @@ const FIRST_WRITE_OCTETS = 4096
 const WRITE_OCTETS = 65_536
 
 export class PeerSession {
+  readonly id: number
   readonly direction: Direction
   readonly #options: SessionOptions
   readonly #timers: SessionTimers
@@ -71,6 +74,7 @@ export class PeerSession {
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.id = options.id
     this.direction = options.direction
     this.#session = idleSession(options.settings)
     this.#timers = new SessionTimers(options.clock, timer => this.handle(EXPIRED[timer]))

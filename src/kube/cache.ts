@@ -5,11 +5,12 @@
  *
  * Does not interpret objects. Listeners learn that something changed, not what: they look at the whole (level-triggered).
  */
+
+import { type Backoff, backoffMilliseconds } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { type Backoff, backoffMilliseconds } from '../lib/loop.ts'
 import { ApiError, type Cache, type CacheOptions } from './api.ts'
 import { readPages, selectorQuery } from './pages.ts'
 import { apiVersionOf, resourcePath } from './paths.ts'

@@ -2,18 +2,8 @@
  * A loop that reconciles: level-triggered, one run at a time. Any number of wake-ups while it runs make one more run, a failed run
  * is tried again with exponential back-off and jitter, and a full pass happens every so often even if nothing woke it.
  */
+import { type Backoff, backoffMilliseconds } from './backoff.ts'
 import type { Cancel, Clock } from './clock.ts'
-
-export interface Backoff {
-  readonly initialMilliseconds: number
-  readonly maximumMilliseconds: number
-}
-
-/** The pause before try number `attempt` (0 is the first repeat): doubling, capped, minus up to 25% of jitter. */
-export function backoffMilliseconds(backoff: Backoff, attempt: number, random: number): number {
-  const pause = Math.min(backoff.maximumMilliseconds, backoff.initialMilliseconds * 2 ** Math.min(attempt, 30))
-  return pause * (1 - random / 4)
-}
 
 export interface LoopOptions {
   readonly clock: Clock

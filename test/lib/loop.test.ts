@@ -1,6 +1,7 @@
 /** The loop behind every reconcile, on a clock that the test holds: wake-ups, failures, full passes. */
 import { expect, test } from 'bun:test'
-import { backoffMilliseconds, Loop } from '../../src/lib/loop.ts'
+import { backoffMilliseconds } from '../../src/lib/backoff.ts'
+import { Loop } from '../../src/lib/loop.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 test('any number of wake-ups during a pass make one more pass, and passes never overlap', async () => {

@@ -4,7 +4,7 @@
  * The events of section 8.1, and what is made of them:
  *   1 ManualStart, 2 ManualStop, 3 AutomaticStart      used: a peer is configured; it goes; an idle hold is over
  *   4, 5 ..._with_PassiveTcpEstablishment              used: `passive` peers, and the machine of an accepted connection
- *   6, 7 AutomaticStart_with_DampPeerOscillations...   not used: peer.ts damps and then sends 3 or 5, as it outlives a machine
+ *   6, 7 AutomaticStart_with_DampPeerOscillations...   not used: peer-machine.ts damps and then sends 3 or 5, as it outlives a machine
  *   8 AutomaticStop                                    used: configuration change, restart of this speaker, takeover by a peer that restarted, BFD down
  *   9 ConnectRetryTimer_Expires                        used
  *  10 HoldTimer_Expires                                used
@@ -17,7 +17,7 @@
  *  19 BGPOpen                                          used
  *  20 BGPOpen with DelayOpenTimer running              not used: see 12
  *  21 BGPHeaderErr, 22 BGPOpenMsgErr                   used
- *  23 OpenCollisionDump                                used: collision.ts decides, peer.ts sends it
+ *  23 OpenCollisionDump                                used: collision.ts decides, peer-machine.ts sends it
  *  24 NotifMsgVerErr, 25 NotifMsg                      used
  *  26 KeepAliveMsg, 27 UpdateMsg, 28 UpdateMsgErr      used
  * Beyond RFC 4271: SendHoldTimer_Expires (RFC 9687, event 29), RouteRefreshMsg (RFC 2918), and MessagesSent, by which the shell

@@ -2,7 +2,7 @@
  * The BGP state machine of one TCP connection: RFC 4271 section 8.2.2 as a pure function, with RFC 6608 (subcodes), 9687 (send hold
  * timer) and the checks on OPEN of negotiation.ts. No clock, no socket, no log, never throws; the vocabulary is in fsm-types.ts.
  *
- * Does not know that a peer may have two connections (collision.ts, peer.ts), nor damping and restarts (peer.ts). One function per
+ * Does not know that a peer may have two connections (collision.ts), nor damping and restarts (peer-machine.ts). One function per
  * state, in the order of the RFC; the last line of each is its "any other event". Deviations are marked as such.
  */
 import { cease, notification } from '../codec/errors.ts'
@@ -193,7 +193,7 @@ function withConnection(session: Session, event: Event): Step {
     case 'ManualStart_with_PassiveTcpEstablishment':
     case 'AutomaticStart_with_PassiveTcpEstablishment':
     case 'Tcp_CR_Acked':
-    case 'TcpConnectionConfirmed': // a second connection has a machine of its own: peer.ts
+    case 'TcpConnectionConfirmed': // a second connection has a machine of its own: peer-machine.ts
     case 'MessagesSent':
       return [session, []]
     case 'ManualStop':

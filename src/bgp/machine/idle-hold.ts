@@ -5,7 +5,7 @@
  * Deviation: tries have no last one (RFC 4486 section 4), also after Unsupported Capability (RFC 5492 section 3), because nobody at an edge site starts a
  * session by hand; they get rarer, and what the peer dials is taken at once where it was the one that refused.
  */
-import type { Backoff } from '../../lib/loop.ts'
+import type { Backoff } from '../../lib/backoff.ts'
 import type { Notification } from '../codec/message-types.ts'
 import { Cease, ErrorCode } from '../codec/registry.ts'
 import type { Down } from './fsm-types.ts'
