@@ -12,6 +12,7 @@ import { type Problem, problemsError, UserError } from './lib/errors.ts'
 import { readFileIfPresent } from './lib/files.ts'
 import { covers, overlaps, parsePrefix } from './lib/ip.ts'
 import { LOG_LEVELS } from './lib/log.ts'
+import { parseNodeSelector } from './lib/node-selector.ts'
 import { cidrs, plainMessage, schemaProblems } from './lib/schema.ts'
 import { parseYaml } from './lib/yaml.ts'
 
@@ -22,12 +23,29 @@ const TABLES: Readonly<Record<string, number>> = { main: 254, default: 253 }
 
 const LOCAL_TABLE = 255
 
+const nodeSelector = z.string().superRefine((text, context) => {
+  const parsed = parseNodeSelector(text)
+  if ('problem' in parsed) context.addIssue({ code: 'custom', message: parsed.problem })
+})
+
 const network = z
   .strictObject({
     /** Pools for edge nodes, IPv4 and IPv6. May be appended to. */
     podCIDRs: cidrs.default([]),
     /** Gives the mask: the smallest block with room for so many pods. */
     podsPerNode: z.int().min(2, 'a podCIDR of one address cannot be served').max(65_536).default(128),
+    /**
+     * Which Nodes get a podCIDR, as a node selector or `all()`. The controller wants it where it
+     * allocates: a podCIDR is for ever, and a Node of the cloud has no use for one.
+     */
+    edgeNodes: nodeSelector.optional(),
+    /**
+     * Whether podCIDRs that others gave and that lie outside of the pools, touch a Service, VPC or data
+     * center range or are larger than a block are published all the same.
+     */
+    foreignPodCIDRs: z.boolean().default(false),
+    /** How long a cluster that remembers no podCIDR waits for its nodes to say which they had. */
+    rememberSeconds: z.int().min(0).max(3600).default(60),
     serviceCIDRs: cidrs.default([]),
     vpcCIDRs: cidrs.default([]),
     dataCenterCIDRs: cidrs.default([]),
@@ -174,10 +192,18 @@ export interface ConfigFlags {
 
 /** What a configuration lacks for the controller: a node's needs none of it. */
 export function controllerProblems({ allocatePodCIDRs, network }: Config): Problem[] {
-  if (!allocatePodCIDRs || network.podCIDRs.length > 0) return []
-  const message =
-    'is empty: name the pools that pod CIDRs come from, or set allocatePodCIDRs: false where something else allocates them'
-  return [{ path: 'network.podCIDRs', message }]
+  if (!allocatePodCIDRs) return []
+  const elsewhere = 'or set allocatePodCIDRs: false where something else allocates them'
+  const problems: Problem[] = []
+  if (network.podCIDRs.length === 0) {
+    const message = `is empty: name the pools that pod CIDRs come from, ${elsewhere}`
+    problems.push({ path: 'network.podCIDRs', message })
+  }
+  if (network.edgeNodes === undefined) {
+    const message = `is required: say which Nodes get a pod CIDR, for ever (a label selector, or all()), ${elsewhere}`
+    problems.push({ path: 'network.edgeNodes', message })
+  }
+  return problems
 }
 
 /** Reads, overrides, checks. Throws a `UserError` of exit status 2 that lists every problem. */

@@ -3,7 +3,7 @@
  *
  * Fields that may be selected are those of the real server for the built-in kinds; custom resources have name and namespace.
  */
-import { parseNodeSelector, selects } from '../kube/node-selector.ts'
+import { parseNodeSelector, selects } from '../lib/node-selector.ts'
 import { badRequest, type Failure } from './failure.ts'
 import { at, isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts'
 

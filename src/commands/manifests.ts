@@ -1,34 +1,52 @@
 /**
- * `terway-edge manifests`: what a cluster needs before the first node, as YAML for kubectl apply. The documents are those of config/,
- * embedded; only names that an operator chooses are put in.
+ * `terway-edge manifests`: what a cluster needs before the first node, as YAML for kubectl apply. The
+ * documents are those of config/, embedded; put in is what only the operator knows. What a guess could
+ * do harm with (which nodes get podCIDRs, from where, the image) has no default.
  */
-
+import admission from '../../config/admission.yaml' with { type: 'text' }
 import controllerManifest from '../../config/controller.yaml' with { type: 'text' }
 import bgpPeersCrd from '../../config/crd-bgppeers.yaml' with { type: 'text' }
 import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
-import { UserError } from '../lib/errors.ts'
+import { parseConfig } from '../config.ts'
+import { secretReaderObjects } from '../kube/node-identity.ts'
+import { type Problem, problemsError, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
-import { versionInfo } from './version.ts'
 
 interface Options {
-  readonly bgpSecret: string[]
+  readonly bgpSecret: readonly string[]
   readonly image?: string
   readonly part: string
+  readonly allocate: boolean
+  readonly edgeNodes?: string
+  readonly podCidrs?: readonly string[]
+  readonly podsPerNode?: string
+  readonly serviceCidrs?: readonly string[]
+  readonly vpcCidrs?: readonly string[]
+  readonly dataCenterCidrs?: readonly string[]
 }
 
-const PARTS = ['all', 'crds', 'rbac', 'controller'] as const
+const PARTS = ['all', 'crds', 'rbac', 'controller', 'admission'] as const
 
 export function manifestsCommand(args: string[]): Promise<number> {
   const program = createProgram('manifests', 'Prints the CRDs, the roles and the controller as YAML.', [
-    'terway-edge manifests --image registry.example/terway-edge:0.1.0 | kubectl apply -f -',
-    'terway-edge manifests --part rbac --bgp-secret bgp-secret-a bgp-secret-b | kubectl apply -f -',
+    'terway-edge manifests --image registry.example/terway-edge:0.1.0 --edge-nodes alibabacloud.com/is-edge-worker=true \\',
+    '    --pod-cidrs 10.0.0.0/8 --service-cidrs 172.21.0.0/20 --data-center-cidrs 172.16.0.0/16 | kubectl apply -f -',
+    'terway-edge manifests --part rbac --bgp-secret secret-a=edge-1,edge-2 secret-b=edge-7 | kubectl apply -f -',
+    'terway-edge manifests --part admission | kubectl apply -f -   # Kubernetes 1.30 or newer',
   ])
-    .option('--bgp-secret <names...>', 'Secrets in kube-system that BGPPeers take passwords from', ['bgp-secret'])
-    .option('--image <image>', 'the image of the controller (default: terway-edge:<this version>)')
-    .option('--part <part>', `one of ${PARTS.join(', ')}`, 'all')
+    .option('--part <part>', `one of ${PARTS.join(', ')}; all are those for every version: not admission`, 'all')
+    .option('--image <image>', 'the image of the controller')
+    .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
+    .option('--pod-cidrs <cidrs...>', 'the pools that pod CIDRs come from')
+    .option('--pods-per-node <number>', 'gives the size of a pod CIDR (default: 128)')
+    .option('--no-allocate', 'something else gives Nodes their pod CIDRs')
+    .option('--service-cidrs <cidrs...>', 'the Service ranges of the cluster')
+    .option('--vpc-cidrs <cidrs...>', 'the ranges of the cloud network')
+    .option('--data-center-cidrs <cidrs...>', 'the ranges of the sites')
+    .option('--bgp-secret <name=nodes...>', "a Secret in kube-system and who may read it: its LAN's speakers", [])
   return runProgram<Options>(program, args, async options => {
     print(manifests(options))
     return 0
@@ -37,30 +55,67 @@ export function manifestsCommand(args: string[]): Promise<number> {
 
 /** The documents asked for, separated by `---`. */
 function manifests(options: Options): string {
-  const image = options.image ?? `terway-edge:${versionInfo().version}`
-  if (!/^[^\s]+$/.test(image)) throw new UserError('--image: name the image of the controller', { exitStatus: 2 })
-  const parts: Readonly<Record<string, readonly string[]>> = {
-    crds: [bgpPeersCrd, routeSlicesCrd, eniNodesCrd],
-    rbac: [
-      rbac.replaceAll(
-        'resourceNames: [bgp-secret]',
-        `resourceNames: [${options.bgpSecret.map(secretName).join(', ')}]`,
-      ),
-    ],
-    controller: [controllerManifest.replace('image: terway-edge:VERSION', `image: ${JSON.stringify(image)}`)],
+  const parts: Readonly<Record<string, () => readonly string[]>> = {
+    crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd],
+    rbac: () => [rbac, ...options.bgpSecret.flatMap(secretReaders)],
+    controller: () => [controller(options)],
+    admission: () => [admission],
+    all: () => ['crds', 'rbac', 'controller'].flatMap(part => parts[part]?.() ?? []),
   }
-  const chosen = options.part === 'all' ? Object.values(parts).flat() : parts[options.part]
+  const chosen = parts[options.part]
   if (chosen === undefined)
     throw new UserError(`--part ${options.part}: there is ${PARTS.join(', ')}`, { exitStatus: 2 })
-  return chosen
+  return chosen()
     .map(text => text.trimEnd())
     .join('\n---\n')
     .concat('\n')
 }
 
-/** RFC 1123 subdomain, as Kubernetes wants the name of a Secret. */
-function secretName(name: string): string {
-  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name))
-    throw new UserError(`--bgp-secret ${name}: not a name of a Secret`, { exitStatus: 2 })
-  return name
+function controller(options: Options): string {
+  const { image, allocate, edgeNodes, podCidrs } = options
+  const missing: Problem[] = []
+  if (image === undefined || !/^\S+$/.test(image))
+    missing.push({ path: '--image', message: 'name the image that holds the executable' })
+  if (allocate && edgeNodes === undefined) {
+    const message = 'say which Nodes get a pod CIDR (a label selector, or all()), or --no-allocate'
+    missing.push({ path: '--edge-nodes', message })
+  }
+  if (allocate && podCidrs === undefined)
+    missing.push({ path: '--pod-cidrs', message: 'name the pools that pod CIDRs come from, or --no-allocate' })
+  if (missing.length > 0) throw problemsError('the command line', missing)
+  const config = Bun.YAML.stringify(controllerConfig(options), null, 2)
+  parseConfig(config, 'the command line')
+  const indented = config.trimEnd().replace(/^/gm, '    ')
+  return controllerManifest
+    .replace('  config.yaml: ""', () => `  config.yaml: |\n${indented}`)
+    .replace('image: terway-edge:VERSION', () => `image: ${JSON.stringify(image)}`)
+}
+
+function controllerConfig(options: Options) {
+  const { edgeNodes, podCidrs, podsPerNode, serviceCidrs, vpcCidrs, dataCenterCidrs } = options
+  const network = {
+    ...(edgeNodes !== undefined && { edgeNodes }),
+    ...(podCidrs !== undefined && { podCIDRs: podCidrs }),
+    ...(podsPerNode !== undefined && { podsPerNode: Number(podsPerNode) }),
+    ...(serviceCidrs !== undefined && { serviceCIDRs: serviceCidrs }),
+    ...(vpcCidrs !== undefined && { vpcCIDRs: vpcCidrs }),
+    ...(dataCenterCidrs !== undefined && { dataCenterCIDRs: dataCenterCidrs }),
+  }
+  return { allocatePodCIDRs: options.allocate, network }
+}
+
+/** RFC 1123 subdomain, as Kubernetes wants the names of Secrets and Nodes. */
+const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+
+/** `NAME=NODE,NODE` as the Role and the RoleBinding that it means. */
+function secretReaders(text: string): readonly string[] {
+  const [secret = '', nodes] = text.split('=', 2)
+  const fail = (what: string) => new UserError(`--bgp-secret ${text}: ${what}`, { exitStatus: 2 })
+  if (!NAME.test(secret)) throw fail(`${JSON.stringify(secret)} is not the name of a Secret`)
+  if (nodes === undefined || nodes === '')
+    throw fail(`say who may read it, the speakers of its LAN: --bgp-secret ${secret}=node-1,node-2`)
+  const names = nodes.split(',')
+  const wrong = names.find(name => !NAME.test(name))
+  if (wrong !== undefined) throw fail(`${JSON.stringify(wrong)} is not the name of a node`)
+  return secretReaderObjects(secret, names).map(object => Bun.YAML.stringify(object, null, 2))
 }

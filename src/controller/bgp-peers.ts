@@ -7,7 +7,7 @@ import { decodePassword } from '../kube/bgp-password.ts'
 import { type BGPPeer, type BGPPeerObject, compareByAge } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
-import { parseNodeSelector, selects } from '../kube/node-selector.ts'
+import { parseNodeSelector, selects } from '../lib/node-selector.ts'
 import type { Finding } from './finding.ts'
 import { type SessionFindings, sessionFindings } from './sessions.ts'
 

@@ -41,7 +41,7 @@ export class PasswordSecrets {
     const cache = this.#caches.get(name)
     if (cache?.synced) return { object: cache.objects.get(`${PASSWORD_NAMESPACE}/${name}`) }
     if (cache?.problem === undefined) return undefined
-    const advice = `terway-edge manifests --part rbac --bgp-secret ${name} gives the right to`
+    const advice = `terway-edge manifests --part rbac --bgp-secret ${name}=SPEAKERS gives the right to`
     return { problem: `Secret ${PASSWORD_NAMESPACE}/${name} cannot be read: ${cache.problem} (${advice})` }
   }
 

@@ -65,9 +65,9 @@ function apiServer({ api }: DoctorFacts): Check {
     case 401:
       return problem(name, detail, 'its credentials are refused: make a new kubeconfig with terway-edge kubeconfig')
     case 403:
-      return problem(name, detail, 'apply the rights of nodes: terway-edge manifests | kubectl apply -f -')
+      return problem(name, detail, 'apply the rights of nodes: terway-edge manifests --part rbac | kubectl apply -f -')
     case 404:
-      return problem(name, detail, 'install the CRDs: terway-edge manifests | kubectl apply -f -')
+      return problem(name, detail, 'install the CRDs: terway-edge manifests --part crds | kubectl apply -f -')
     default:
       return problem(
         name,

@@ -5,8 +5,8 @@
  */
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
+import { parseNodeSelector } from '../lib/node-selector.ts'
 import { BGP_ROLES, type BGPPeer, type BGPPeerSpec } from './bgp-peer.ts'
-import { parseNodeSelector } from './node-selector.ts'
 import { isFields, SpecReader } from './spec-reader.ts'
 
 export type DecodedBGPPeer = { readonly peer: BGPPeer } | { readonly problems: readonly Problem[] }

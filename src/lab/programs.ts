@@ -64,6 +64,7 @@ export function startController({ plan, book, command }: ProgramOptions): Proces
     state: inFolder(plan.directory, 'controller', 'state'),
     status: { listen: `127.0.0.1:${STATUS_PORT}` },
     network: {
+      edgeNodes: 'all()',
       podCIDRs: [POD_POOL, ...only6(POD_POOL6)],
       podsPerNode: PODS_PER_NODE,
       vpcCIDRs: [VPC_CIDR, ...only6(VPC_CIDR6)],

@@ -140,7 +140,7 @@ test('the controller is installed with a unit of its own, and stays when the nod
     stderr: expect.stringContaining('network.podCIDRs: is empty'),
   })
   expect(readdirSync(root)).toEqual([])
-  writeFileSync(config, 'network: {podCIDRs: [10.0.0.0/8]}')
+  writeFileSync(config, 'network: {podCIDRs: [10.0.0.0/8], edgeNodes: all()}')
   expect(install('--controller', '--config', config)).toMatchObject({ status: 0 })
   install()
   run([executable, 'uninstall', '--root', root, '--purge'])

@@ -1,6 +1,7 @@
 /** What an administrator does first, with a real API server: apply the manifests, make a kubeconfig for a node, and find its rights enough but small. */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { join } from 'node:path'
+import { NODE_GROUP, NODE_NAMESPACE, nodeIdentityObjects, nodeUser } from '../../src/kube/node-identity.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { run } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
@@ -14,6 +15,11 @@ function started(): TestApiServer {
   if (server === undefined) throw new Error('the API server did not start')
   return server
 }
+
+const CHOSEN = [
+  ...['--image', 'registry.example/terway-edge:1', '--edge-nodes', 'edge=true'],
+  ...['--pod-cidrs', '10.0.0.0/8', '--service-cidrs', '172.21.0.0/20'],
+]
 
 function terwayEdge(...args: string[]): string {
   return run([process.execPath, 'src/main.ts', ...args]).stdout
@@ -47,14 +53,7 @@ afterAll(async () => {
 
 test('manifests apply as they are, twice, and the user document after them', () => {
   const api = started()
-  const text = terwayEdge(
-    'manifests',
-    '--image',
-    'registry.example/terway-edge:1',
-    '--bgp-secret',
-    'bgp-secret',
-    'other-secret',
-  )
+  const text = terwayEdge('manifests', ...CHOSEN, '--bgp-secret', 'bgp-secret=edge-1,edge-2', 'other-secret=edge-7')
   expect(text).toContain('image: "registry.example/terway-edge:1"')
   api.applyYaml(text)
   const again = api.kubectl(['apply', '-f', '-'], { stdin: text }).stdout
@@ -66,9 +65,33 @@ test('manifests apply as they are, twice, and the user document after them', () 
   )
 })
 
+test('a node may renew and describe itself, and no other node', () => {
+  const api = started()
+  api.applyYaml(terwayEdge('manifests', '--part', 'rbac'))
+  for (const object of ['edge-1', 'edge-2'].flatMap(nodeIdentityObjects)) api.applyYaml(JSON.stringify(object))
+  const can = (...words: string[]) => {
+    const who = ['--as', nodeUser('edge-1'), '--as-group', NODE_GROUP, '-n', NODE_NAMESPACE]
+    return api.kubectl(['auth', 'can-i', ...words, ...who], { mayFail: true }).stdout.trim()
+  }
+  expect(can('create', 'serviceaccounts/edge-1', '--subresource=token')).toBe('yes')
+  expect(can('patch', 'serviceaccounts/edge-1')).toBe('yes')
+  expect(can('create', 'serviceaccounts/edge-2', '--subresource=token')).toBe('no')
+  expect(can('patch', 'serviceaccounts/edge-2')).toBe('no')
+  expect(can('list', 'serviceaccounts')).toBe('no')
+})
+
+test('manifests guess nothing', () => {
+  const refused = (...args: string[]) =>
+    run([process.execPath, 'src/main.ts', 'manifests', ...args], { mayFail: true }).stderr
+  expect(refused()).toMatch(/--image: .*\n.*--edge-nodes: .*\n.*--pod-cidrs: /)
+  expect(refused('--part', 'rbac', '--bgp-secret', 'bgp-secret')).toContain('--bgp-secret bgp-secret=node-1,node-2')
+  expect(refused(...CHOSEN, '--edge-nodes', '=x')).toContain('network.edgeNodes: at character 1')
+  expect(terwayEdge('manifests', ...CHOSEN)).toContain('edgeNodes: edge=true')
+})
+
 test('the kubeconfig of a node has the rights of a node, and no others', () => {
   const api = started()
-  api.applyYaml(terwayEdge('manifests'))
+  api.applyYaml(terwayEdge('manifests', '--part', 'rbac', '--bgp-secret', 'bgp-secret=edge-1'))
   const file = api.path('node.kubeconfig')
   terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, '--out', file)
   const can = (...words: string[]) =>
@@ -80,7 +103,14 @@ test('the kubeconfig of a node has the rights of a node, and no others', () => {
   expect(can('watch', 'eninodes.network.openyurt.io')).toBe('yes')
   expect(can('patch', 'eninodes.network.openyurt.io/node-1', '--subresource=status')).toBe('no')
   expect(can('create', 'events')).toBe('yes')
-  expect(can('watch', 'secrets/bgp-secret', ...all)).toBe('yes')
+  const edge = (name: string, ...words: string[]) =>
+    api
+      .kubectl(['auth', 'can-i', ...words, ...all, '--as', nodeUser(name), '--as-group', NODE_GROUP], { mayFail: true })
+      .stdout.trim()
+  expect(edge('edge-1', 'watch', 'secrets/bgp-secret')).toBe('yes')
+  expect(edge('edge-2', 'watch', 'secrets/bgp-secret')).toBe('no')
+  expect(edge('edge-2', 'watch', 'bgppeers.network.openyurt.io')).toBe('yes')
+  expect(can('get', 'secrets/bgp-secret', ...all)).toBe('no')
   expect(can('get', 'secrets/another', ...all)).toBe('no')
   expect(can('list', 'secrets', ...all)).toBe('no')
   expect(can('list', 'nodes')).toBe('no')

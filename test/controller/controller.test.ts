@@ -14,7 +14,7 @@ import { speakerPatch } from '../../src/kube/speaker-entry.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { type Log, silentLog } from '../../src/lib/log.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
-import { eventually } from '../support/namespaces.ts'
+import { eventually, run } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { COLUMNS, USER_DOCUMENT } from '../support/user-document.ts'
 
@@ -37,19 +37,18 @@ beforeAll(async () => {
   if (missing(['KUBEBUILDER_ASSETS']).length > 0) return
   server = await TestApiServer.start({ crds: false })
   admin = connect('admin')
-  server.kubectl(['apply', '-f', 'config/rbac.yaml'])
+  server.applyYaml(
+    run([process.execPath, 'src/main.ts', 'manifests', '--part', 'rbac', '--bgp-secret', 'bgp-secret=node-1']).stdout,
+  )
   for (const user of ['user-1', 'user-2']) {
     const name = `test-${user}`
     server.kubectl(['create', 'clusterrolebinding', name, '--clusterrole=terway-edge-controller', `--user=${user}`])
-    server.kubectl([
-      '-n',
-      'kube-system',
-      'create',
-      'rolebinding',
-      name,
-      '--role=terway-edge-controller',
-      `--user=${user}`,
-    ])
+    for (const [namespace, role] of [
+      ['kube-system', 'terway-edge-controller'],
+      ['kube-system', 'terway-edge-password-bgp-secret'],
+      ['terway-edge-nodes', 'terway-edge-controller'],
+    ] as const)
+      server.kubectl(['-n', namespace, 'create', 'rolebinding', `${role}-${user}`, `--role=${role}`, `--user=${user}`])
   }
 }, 60 * SECONDS)
 

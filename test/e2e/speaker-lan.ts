@@ -75,22 +75,28 @@ export class SpeakerLan {
 
   /** The roles as they are shipped, given to the token users of the test API server. */
   #bindRoles(): void {
-    this.server.kubectl(['apply', '-f', 'config/rbac.yaml'])
-    const bind = (role: string, user: string) => {
+    const readers = ['--part', 'rbac', '--bgp-secret', 'bgp-secret=node-1,node-2']
+    this.server.applyYaml(run([process.execPath, 'src/main.ts', 'manifests', ...readers]).stdout)
+    const bind = (user: string, role: string, namespaces: Readonly<Record<string, string>>) => {
       const to = ['--user', user]
       this.server.kubectl(['create', 'clusterrolebinding', `${role}-${user}`, '--clusterrole', role, ...to])
-      const inSystem = ['--namespace', 'kube-system', '--role', role, ...to]
-      this.server.kubectl(['create', 'rolebinding', `${role}-${user}`, ...inSystem])
+      for (const [namespace, name] of Object.entries(namespaces)) {
+        const inside = ['--namespace', namespace, '--role', name, ...to]
+        this.server.kubectl(['create', 'rolebinding', `${name}-${user}`, ...inside])
+      }
     }
-    bind('terway-edge-controller', 'user-3')
-    bind('terway-edge-node', 'user-1')
-    bind('terway-edge-node', 'user-2')
+    const controller = 'terway-edge-controller'
+    bind('user-3', controller, { 'kube-system': controller, 'terway-edge-nodes': controller })
+    const password = ['create', 'rolebinding', 'password-user-3', '--role', 'terway-edge-password-bgp-secret']
+    this.server.kubectl([...password, '--namespace', 'kube-system', '--user', 'user-3'])
+    for (const user of ['user-1', 'user-2'])
+      bind(user, 'terway-edge-node', { default: 'terway-edge-node', 'kube-system': 'terway-edge-password-bgp-secret' })
   }
 
   #startController(): void {
     const config = this.#write('controller/config.yaml', {
       kubeconfig: this.server.userKubeconfig('user-3'),
-      network: { podCIDRs: ['10.0.0.0/8'], dataCenterCIDRs: ['172.16.0.0/16'] },
+      network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/8'], dataCenterCIDRs: ['172.16.0.0/16'] },
       status: { listen: '127.0.0.1:0' },
     })
     this.#spawn('controller', 'api', [process.execPath, 'src/main.ts', 'controller', '--config', config])

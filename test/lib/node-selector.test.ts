@@ -1,6 +1,6 @@
 /** Node selectors: the grammar of kubectl -l, `all()`, and errors that point at the character. */
 import { expect, test } from 'bun:test'
-import { parseNodeSelector, selects } from '../../src/kube/node-selector.ts'
+import { parseNodeSelector, selects } from '../../src/lib/node-selector.ts'
 
 const NODES = {
   a: { pool: 'np1', zone: 'x', 'alibabacloud.com/nodepool-id': 'npxxx' },
