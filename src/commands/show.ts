@@ -1,5 +1,6 @@
 /** How the operator's commands print: a table for people, JSON for programs, and a hint on stderr where there is nothing to show. */
 
+import { jsonText } from '../lib/json-text.ts'
 import { print } from '../lib/stdout.ts'
 import { type Column, formatAge, formatTable } from '../lib/table.ts'
 import type { Snapshot } from '../model/snapshot.ts'
@@ -50,7 +51,7 @@ export function tableOf<Row>(
 }
 
 export function printJson(value: unknown): number {
-  print(`${JSON.stringify(value, null, 2)}\n`)
+  print(`${jsonText(value, 2)}\n`)
   return 0
 }
 

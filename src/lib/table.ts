@@ -29,7 +29,7 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
 
 /** The text with control characters (C0, DEL, C1, and the marks that turn the direction of writing) as `\x1b` or `\u202e`. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\u2028-\u202e\u2066-\u2069]/gu, character => {
+  return text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu, character => {
     const code = character.charCodeAt(0)
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
   })

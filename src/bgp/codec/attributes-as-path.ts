@@ -12,7 +12,7 @@ const MAX_SEGMENT = 255
 const MAX_TWO_OCTETS = 0xffff
 
 /** The segments of an AS_PATH (or AS4_PATH: always four octets each), or what is wrong with their structure. */
-function decodeSegments(value: Uint8Array, octets: 2 | 4): AsPath | string {
+export function decodeSegments(value: Uint8Array, octets: 2 | 4): AsPath | string {
   const reader = new Reader(value)
   const segments: AsPathSegment[] = []
   while (reader.left > 0) {

@@ -22,7 +22,7 @@ export function decodeMpReach(value: Uint8Array, context: CodecContext): MpReach
   }
   const nextHop = reader.slice(length)
   reader.u8() // reserved, to be ignored
-  const nlri = decodeNlri(family, reader.rest())
+  const nlri = decodeNlri(family, reader.rest(), context.addPath)
   if (typeof nlri === 'string') return reset(`RFC 7606 section 5.3: ${nlri} in MP_REACH_NLRI`)
   return { nextHop, nlri }
 }
@@ -38,7 +38,7 @@ export function decodeMpUnreach(value: Uint8Array, context: CodecContext): Nlri 
   const addressFamily = { afi: reader.u16(), safi: reader.u8() }
   const family = negotiatedFamily(addressFamily, context)
   if (family === undefined) return notNegotiated('MP_UNREACH_NLRI', addressFamily)
-  const nlri = decodeNlri(family, reader.rest())
+  const nlri = decodeNlri(family, reader.rest(), context.addPath)
   return typeof nlri === 'string' ? reset(`RFC 7606 section 5.3: ${nlri} in MP_UNREACH_NLRI`) : nlri
 }
 

@@ -5,6 +5,7 @@
  * Does not decide when to send one: that is the session's business. Pure.
  */
 import { toHex } from '../../lib/bytes.ts'
+import { jsonText } from '../../lib/json-text.ts'
 import type { Notification, Outcome } from './message-types.ts'
 import { Cease, ERROR_NAMES, ErrorCode, UpdateError } from './registry.ts'
 
@@ -90,7 +91,7 @@ function notificationDetail(message: Notification): string | undefined {
   const { code, subcode, data } = message
   if (data.length === 0) return undefined
   const text = shutdownText(message)
-  if (text !== undefined) return quoted(text)
+  if (text !== undefined) return jsonText(text)
   const limit = maximumPrefixes(message)
   if (limit !== undefined) return `at most ${limit.limit} prefixes of AFI ${limit.afi} SAFI ${limit.safi}`
   const reason = hardResetReason(message)
@@ -105,14 +106,7 @@ function notificationDetail(message: Notification): string | undefined {
 
 function innerText(reason: Notification): string {
   const text = shutdownText(reason)
-  return text === undefined ? '' : `: ${quoted(text)}`
-}
-
-/** A JSON string, with everything escaped that could steer a terminal or reorder a line: C1, DEL, line separators, bidirectional controls. */
-function quoted(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, character => {
-    return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
-  })
+  return text === undefined ? '' : `: ${jsonText(text)}`
 }
 
 /** What is wrong with an attribute: `reason` names the RFC, `subcode` is that of the NOTIFICATION if it comes to a reset. */

@@ -26,6 +26,8 @@ export interface CodecContext {
   readonly families: readonly Family[]
   /** IPv4 prefixes may have IPv6 next hops (RFC 8950). */
   readonly extendedNextHop: boolean
+  /** The families whose prefixes come with Path Identifiers (RFC 7911); absent: none. Only `bgp decode` has some. */
+  readonly addPath?: readonly Family[]
   /** When set and not iBGP: an AS_PATH that does not start with it is malformed (RFC 4271 section 6.3, a MAY). */
   readonly peerAs?: number
   /** Leaves AS_PATH, AS4_PATH, AGGREGATOR and AS4_AGGREGATOR as received instead of merging them (RFC 6793 section 4.2.3). */

@@ -29,8 +29,8 @@ export function decodeUpdate(body: Uint8Array, context: CodecContext): Decoded {
   if (typeof fields === 'string') {
     return resetBy(`RFC 4271 section 6.3: ${fields}`, UpdateError.MalformedAttributeList)
   }
-  const withdrawn = decodeNlri('ipv4', fields.withdrawn)
-  const nlri = decodeNlri('ipv4', fields.nlri)
+  const withdrawn = decodeNlri('ipv4', fields.withdrawn, context.addPath)
+  const nlri = decodeNlri('ipv4', fields.nlri, context.addPath)
   if (typeof withdrawn === 'string') {
     return resetBy(`RFC 7606 section 5.3: ${withdrawn} in Withdrawn Routes`, UpdateError.InvalidNetworkField)
   }

@@ -6,4 +6,6 @@ export interface Nlri {
   readonly family: Family
   readonly bytes: Uint8Array
   readonly count: number
+  /** Four octets before each length are its Path Identifier (RFC 7911 section 3); absent: there are none. */
+  readonly pathIdentifiers?: true
 }

@@ -2,7 +2,7 @@
  * Prefixes on the wire: a length octet and as many address octets as it needs, one after the other (RFC 4271 section 4.3, RFC 4760
  * section 5). Blocks of them stay bytes, checked once; texts are made at the border only, and nothing is allocated per prefix between.
  *
- * Only IPv4 and IPv6 unicast: no path identifiers (RFC 7911), no labels. Pure.
+ * Only IPv4 and IPv6 unicast, no labels. Path identifiers (RFC 7911) are read for `bgp decode`; the speaker never agrees on them. Pure.
  */
 import { Writer } from '../../lib/bytes.ts'
 import { addressBits, type Family, formatPrefix } from '../../lib/ip.ts'
@@ -11,6 +11,8 @@ import { putPrefix } from './nlri-text.ts'
 import type { Nlri } from './nlri-types.ts'
 import { Afi, Safi } from './registry.ts'
 
+/** Octets (RFC 7911 section 3). */
+const PATH_IDENTIFIER = 4
 const NO_BYTES = new Uint8Array(0)
 const NO_NLRI = {
   ipv4: { family: 'ipv4', bytes: NO_BYTES, count: 0 },
@@ -33,18 +35,22 @@ export function addressFamilyOf(family: Family): AddressFamily {
 }
 
 /** `bytes` as a block of prefixes, sharing memory; or what is wrong with it. Host bits may be set: RFC 4271 calls them irrelevant. */
-export function decodeNlri(family: Family, bytes: Uint8Array): Nlri | string {
+export function decodeNlri(family: Family, bytes: Uint8Array, addPath: readonly Family[] = []): Nlri | string {
   const maximum = addressBits(family)
+  const pathIdentifiers = addPath.includes(family)
   let count = 0
   let offset = 0
   while (offset < bytes.length) {
+    if (pathIdentifiers) offset += PATH_IDENTIFIER
+    if (offset >= bytes.length) return 'a path identifier without a prefix'
     const length = bytes[offset] ?? 0
     if (length > maximum) return `a prefix of ${length} bits`
     offset += 1 + ((length + 7) >> 3)
     count++
   }
   if (offset > bytes.length) return 'a prefix that ends behind the field'
-  return count === 0 ? noNlri(family) : { family, bytes, count }
+  if (count === 0) return noNlri(family)
+  return pathIdentifiers ? { family, bytes, count, pathIdentifiers } : { family, bytes, count }
 }
 
 /** The texts of a block, `address/length` each, with host bits cleared. */
@@ -53,6 +59,7 @@ export function prefixTexts(nlri: Nlri): string[] {
   const { bytes, family } = nlri
   const address = new Uint8Array(family === 'ipv4' ? 4 : 16)
   for (let offset = 0; offset < bytes.length; ) {
+    if (nlri.pathIdentifiers) offset += PATH_IDENTIFIER
     const length = bytes[offset] ?? 0
     const octets = (length + 7) >> 3
     address.fill(0)
@@ -62,6 +69,19 @@ export function prefixTexts(nlri: Nlri): string[] {
     offset += 1 + octets
   }
   return texts
+}
+
+/** The Path Identifier of each prefix of a block, or undefined when the block has none. */
+export function pathIdentifiersOf({ bytes, pathIdentifiers }: Nlri): number[] | undefined {
+  if (!pathIdentifiers) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const identifiers: number[] = []
+  for (let offset = 0; offset < bytes.length; ) {
+    identifiers.push(view.getUint32(offset))
+    offset += PATH_IDENTIFIER
+    offset += 1 + (((bytes[offset] ?? 0) + 7) >> 3)
+  }
+  return identifiers
 }
 
 /** Where blocks are written before they are copied: most have one prefix, which is not worth a buffer of its own. */

@@ -89,6 +89,7 @@ export const OtherCapabilityCode = {
   'software-version': 75,
   'paths-limit': 76,
   'route-refresh-prestandard': 128,
+  'outbound-route-filtering-prestandard': 130,
 } as const
 
 /** https://www.iana.org/assignments/bgp-parameters#bgp-role-value (RFC 9234 section 4.1). */

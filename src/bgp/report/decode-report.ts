@@ -5,81 +5,85 @@
  * Pure: reads no file and prints nothing.
  */
 import { assertNever } from '../../lib/assert.ts'
-import { fromHex, toHex } from '../../lib/bytes.ts'
-import { type Family, formatAddress } from '../../lib/ip.ts'
+import { Reader, toHex } from '../../lib/bytes.ts'
+import { formatAddress } from '../../lib/ip.ts'
 import { mergeAs4 } from '../codec/attributes-as-path.ts'
 import { capabilityCode } from '../codec/capabilities.ts'
 import { communityName } from '../codec/communities.ts'
 import { describeNotification, hardResetReason, shutdownText } from '../codec/errors.ts'
-import { decodeMessage, HEADER_LENGTH } from '../codec/message.ts'
+import { decodeHeader, decodeMessage, HEADER_LENGTH } from '../codec/message.ts'
 import type {
   Capability,
-  CodecContext,
   Decoded,
   Message,
   Notification,
   PathAttributes,
   UnknownAttribute,
 } from '../codec/message-types.ts'
-import { addressFamilyOf, prefixTexts } from '../codec/nlri.ts'
+import { addressFamilyOf, pathIdentifiersOf, prefixTexts } from '../codec/nlri.ts'
 import type { Nlri } from '../codec/nlri-types.ts'
 import { MessageTypeCode, nameOf, OtherAttributeType, OtherCapabilityCode, Role } from '../codec/registry.ts'
+import { rejectedAttributes } from './rejected-attributes.ts'
+import { addPathTuples, type ReportContext } from './report-options.ts'
 
 /** A JSON object. */
 export type Report = Readonly<Record<string, unknown>>
 
-export interface ReportOptions {
-  readonly as2: boolean
-  readonly ibgp: boolean
-  readonly families: readonly Family[]
-  readonly extendedMessages: boolean
+/** For a line that holds no message: no octets, no NOTIFICATION, but an outcome like every other line. */
+export function reportNoMessage(line: 'not-hex' | 'too-long'): Report {
+  const why = line === 'not-hex' ? 'the line is not hexadecimal octets' : 'the line is longer than any message'
+  return { type: null, length: 0, outcome: 'session-reset', reason: `not a message: ${why}` }
 }
 
-export function reportContext(options: ReportOptions): CodecContext {
-  const { as2, ibgp, families, extendedMessages } = options
-  return { fourOctetAs: !as2, ibgp, families, extendedMessages, extendedNextHop: true, keepAs4: true }
+/** One message with its header. */
+export function reportMessage(bytes: Uint8Array, context: ReportContext): Report {
+  return filterReport(bytes, context) ?? reportDecoded(bytes, decodeMessage(bytes, context), context)
 }
 
-/** What a line of text holds: nothing (empty, a comment), octets, or no hexadecimal at all. */
-export type HexLine =
-  | { readonly kind: 'empty' }
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly kind: 'not-hex' }
-
-/** Ignores spaces, colons and `0x`; `#` starts a comment. */
-export function readHexLine(line: string): HexLine {
-  const comment = line.indexOf('#')
-  const digits = (comment < 0 ? line : line.slice(0, comment)).replace(/0x|[\s:]/gi, '')
-  if (digits === '') return { kind: 'empty' }
-  const bytes = fromHex(digits)
-  return bytes === undefined ? { kind: 'not-hex' } : { kind: 'bytes', bytes }
-}
-
-/** For a line that is not hexadecimal: no octets, no NOTIFICATION, but an outcome like every other line. */
-export function reportNotHex(): Report {
-  return {
-    type: null,
-    length: 0,
-    outcome: 'session-reset',
-    reason: 'not a message: the line is not hexadecimal octets',
-  }
-}
-
-export function reportMessage(bytes: Uint8Array, context: CodecContext): Report {
-  return reportDecoded(bytes, decodeMessage(bytes, context))
-}
-
-/** `decoded` must be what `decodeMessage` made of `bytes` with `keepAs4`. */
-export function reportDecoded(bytes: Uint8Array, decoded: Decoded): Report {
+/** `decoded` must be what `decodeMessage` made of `bytes` in this context. */
+export function reportDecoded(bytes: Uint8Array, decoded: Decoded, context: ReportContext): Report {
   return {
     ...headerReport(bytes),
-    ...(decoded.message === undefined ? {} : messageReport(decoded.message)),
+    ...(decoded.message === undefined ? undecodedReport(bytes) : messageReport(decoded.message)),
+    ...(decoded.outcome === 'ok' ? {} : rejectedReport(bytes, decoded, context)),
     outcome: decoded.outcome,
     ...(decoded.outcome === 'ok' ? {} : { reason: decoded.reason }),
     ...(decoded.outcome === 'session-reset' ? { notification: notificationReport(decoded.notification) } : {}),
     ...(decoded.outcome === 'session-reset' ? { notificationText: describeNotification(decoded.notification) } : {}),
   }
 }
+
+/** What could not be read at all, as it is. */
+function undecodedReport(bytes: Uint8Array): Report {
+  return bytes.length === 0 ? {} : { octets: toHex(bytes) }
+}
+
+function rejectedReport(bytes: Uint8Array, { message }: Decoded, context: ReportContext): Report {
+  if (message?.type !== 'UPDATE') return {}
+  const rejected = rejectedAttributes(bytes.subarray(HEADER_LENGTH), message.attributes, context)
+  return rejected.length === 0 ? {} : { rejected }
+}
+
+/** A ROUTE-REFRESH with Outbound Route Filters (RFC 5291 section 5), where they may come. */
+function filterReport(bytes: Uint8Array, { orf, extendedMessages }: ReportContext): Report | undefined {
+  if (!orf || bytes.length <= HEADER_LENGTH + 5 || bytes[HEADER_LENGTH - 1] !== MessageTypeCode['ROUTE-REFRESH'])
+    return undefined
+  const header = decodeHeader(bytes, extendedMessages)
+  if ('notification' in header || header.length !== bytes.length) return undefined
+  const reader = new Reader(bytes.subarray(HEADER_LENGTH))
+  const message = { afi: reader.u16(), subtype: reader.u8(), safi: reader.u8() }
+  const whenToRefresh = reader.u8()
+  const filters: Report[] = []
+  while (reader.left >= 3) {
+    const type = reader.u8()
+    filters.push({ type, entries: toHex(reader.slice(Math.min(reader.u16(), reader.left))) })
+  }
+  const when = nameOf(WhenToRefresh, whenToRefresh) ?? null
+  return { ...headerReport(bytes), ...message, whenToRefresh, whenToRefreshName: when, filters, outcome: 'ok' }
+}
+
+/** RFC 5291 section 5. */
+const WhenToRefresh = { IMMEDIATE: 1, DEFER: 2 } as const
 
 /** What the header says, as far as there is one; `length` is its length field. */
 function headerReport(bytes: Uint8Array): Report {
@@ -99,9 +103,9 @@ function messageReport(message: Message): Report {
       const { withdrawn, attributes, nlri } = message
       const merged = mergedReport(attributes)
       return {
-        withdrawn: prefixTexts(withdrawn),
+        ...prefixesReport('withdrawn', withdrawn),
         attributes: attributesReport(attributes),
-        nlri: prefixTexts(nlri),
+        ...prefixesReport('nlri', nlri),
         ...(merged === undefined ? {} : { merged }),
       }
     }
@@ -137,6 +141,8 @@ function capabilityReport(capability: Capability): Report {
   if (capability.kind === 'unknown') {
     shown.name = nameOf(OtherCapabilityCode, capability.code) ?? 'unknown'
     shown.value = toHex(capability.value)
+    const tuples = addPathTuples(capability)
+    if (tuples !== undefined) shown.tuples = tuples
   }
   if (capability.kind === 'role') shown.roleName = nameOf(Role, capability.role) ?? null
   return shown
@@ -152,7 +158,7 @@ function attributesReport(attributes: PathAttributes): Report {
     ...(reach === undefined ? {} : { MP_REACH_NLRI: reachReport(reach) }),
     ...(unreach === undefined
       ? {}
-      : { MP_UNREACH_NLRI: { ...addressFamilyOf(unreach.family), withdrawn: prefixTexts(unreach) } }),
+      : { MP_UNREACH_NLRI: { ...addressFamilyOf(unreach.family), ...prefixesReport('withdrawn', unreach) } }),
     ...(unknown === undefined ? {} : { unknown: unknown.map(unknownReport) }),
   }
 }
@@ -168,7 +174,16 @@ function reachReport({ nextHop, nlri }: { nextHop: Uint8Array; nlri: Nlri }): Re
     ...addressFamilyOf(nlri.family),
     nextHop: formatAddress(withLinkLocal ? nextHop.subarray(0, 16) : nextHop),
     ...(withLinkLocal ? { linkLocalNextHop: formatAddress(nextHop.subarray(16)) } : {}),
-    nlri: prefixTexts(nlri),
+    ...prefixesReport('nlri', nlri),
+  }
+}
+
+/** The prefixes, and where there are such the Path Identifier of each (RFC 7911 section 3) beside them. */
+function prefixesReport(field: 'withdrawn' | 'nlri', nlri: Nlri): Report {
+  const pathIdentifiers = pathIdentifiersOf(nlri)
+  return {
+    [field]: prefixTexts(nlri),
+    ...(pathIdentifiers === undefined ? {} : { [`${field}PathIdentifiers`]: pathIdentifiers }),
   }
 }
 

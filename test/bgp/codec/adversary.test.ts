@@ -121,7 +121,7 @@ function handle(decoded: Decoded, wire: Uint8Array, context: CodecContext): void
   if (!OUTCOMES.includes(decoded.outcome)) throw new Error(`outcome ${decoded.outcome}`)
   if (decoded.outcome !== 'ok' && !/^RFC \d{4} section/.test(decoded.reason))
     throw new Error(`reason ${decoded.reason}`)
-  JSON.stringify(reportDecoded(wire, decoded))
+  JSON.stringify(reportDecoded(wire, decoded, { ...context, orf: false }))
   if (decoded.outcome === 'session-reset') {
     if (encodeMessage(decoded.notification, context).length > 65535) throw new Error('a NOTIFICATION too large')
     describeNotification(decoded.notification)

@@ -3,7 +3,9 @@
  * asks for.
  */
 import { expect, test } from 'bun:test'
-import { readHexLine, reportContext, reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { readHexLine } from '../../../src/bgp/report/hex-lines.ts'
+import { reportContext } from '../../../src/bgp/report/report-options.ts'
 import { hex, MANDATORY, NLRI, update } from '../codec/support.ts'
 
 export const DEFAULTS = { as2: false, ibgp: false, families: ['ipv4', 'ipv6'], extendedMessages: false } as const

@@ -2,7 +2,8 @@
  * What `terway-edge bgp decode` makes of the messages besides UPDATE, and of headers, at the edge of the standards. Written from the RFCs.
  */
 import { describe, expect, test } from 'bun:test'
-import { reportContext, reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { reportContext } from '../../../src/bgp/report/report-options.ts'
 import { hex, message, NEXT_HOP, ORIGIN, update } from '../codec/support.ts'
 import { DEFAULTS, OK, RESET, testOutcomes } from './decode-cases.ts'
 

@@ -1,6 +1,8 @@
 /** What `terway-edge bgp decode` says of a message, as an object; and the command itself with real pipes and files. */
 import { describe, expect, test } from 'bun:test'
-import { readHexLine, reportContext, reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { reportMessage } from '../../../src/bgp/report/decode-report.ts'
+import { readHexLine } from '../../../src/bgp/report/hex-lines.ts'
+import { reportContext } from '../../../src/bgp/report/report-options.ts'
 import { bytes, hex, LOCAL_PREF, MANDATORY, message, NLRI, update } from '../codec/support.ts'
 
 const DEFAULTS = { as2: false, ibgp: false, families: ['ipv4', 'ipv6'], extendedMessages: false } as const
@@ -113,9 +115,11 @@ describe('reports', () => {
     expect(report(wire, { families: ['ipv4'] })).toMatchObject({ outcome: 'attribute-discard' })
   })
   test('a reset comes with its NOTIFICATION', () => {
-    expect(report(message(2, '0000 0005 40010100'))).toEqual({
+    const wire = message(2, '0000 0005 40010100')
+    expect(report(wire)).toEqual({
       type: 'UPDATE',
       length: 27,
+      octets: hex(wire),
       outcome: 'session-reset',
       reason: 'RFC 4271 section 6.3: Total Path Attribute Length is too large',
       notification: { code: 3, subcode: 1, data: '' },
