@@ -36,7 +36,7 @@ const PLUGIN = `echo '{"cniVersion": "1.1.0"}' | CNI_COMMAND=VERSION ${PROGRAM}`
 /** Long and short outputs, of commands, of their parser, and of the plugin. */
 const COMMANDS = {
   'bgp decode': LONG,
-  manifests: `${PROGRAM} manifests`,
+  manifests: `${PROGRAM} manifests --part crds`,
   version: `${PROGRAM} version`,
   'help of a command': `${PROGRAM} node --help`,
   help: `${PROGRAM} --help`,
