@@ -1,15 +1,14 @@
 /**
- * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways, and who is on-link. Dumps
- * only; decides nothing.
+ * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways.
+ * Dumps only; decides nothing.
  */
 import { FAMILIES, type Family } from '../lib/ip.ts'
 import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
+import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
 import type { DefaultGateways } from './gateways.ts'
 import type { ObservedRoutes, RouteMark } from './plan.ts'
-
-const DEFAULT_DESTINATIONS: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
 /** What a look at the kernel found. */
 export interface ObservedKernel {
@@ -32,32 +31,6 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): ObservedKernel {
     },
     defaultGateways: defaultGateways(main.filter(({ protocol }) => protocol !== mark.protocol)),
   }
-}
-
-/** The interface index of each address that is on-link (see `onLinkInterface`), on an interface that is not loopback. */
-export function askOnLink(
-  netlink: Rtnetlink,
-  addresses: readonly string[],
-  links: readonly Link[],
-): ReadonlyMap<string, number> {
-  const usable = new Set(links.filter(({ loopback }) => !loopback).map(({ index }) => index))
-  const onLink = new Map<string, number>()
-  for (const address of addresses) {
-    const index = onLinkInterface(netlink, address)
-    if (index !== undefined && usable.has(index)) onLink.set(address, index)
-  }
-  return onLink
-}
-
-/**
- * The index of the interface on which packets to `address` go to itself; undefined where there is no such. What only a default route without
- * a gateway leads to (`default dev ppp0`) may be anywhere behind that link.
- */
-export function onLinkInterface(netlink: Rtnetlink, address: string): number | undefined {
-  const route = netlink.match(address)
-  const [hop, second] = route?.nextHops ?? []
-  if (route?.type !== 'unicast' || hop?.gateway !== undefined || second !== undefined) return undefined
-  return DEFAULT_DESTINATIONS[route.family] === route.destination ? undefined : hop?.interface
 }
 
 /** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */

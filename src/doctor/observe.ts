@@ -4,7 +4,7 @@
  */
 
 import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'
-import { askOnLink, observe, ownAddresses, uplinkOf } from '../agent/observe.ts'
+import { observe, ownAddresses, uplinkOf } from '../agent/observe.ts'
 import { plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
 import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewall/forward.ts'
@@ -22,6 +22,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
+import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Route } from '../netlink/types.ts'
 import type { FirewallFacts, HostChange, NetworkFacts } from './facts.ts'

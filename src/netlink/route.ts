@@ -16,6 +16,9 @@ const RTNEXTHOP_LENGTH = 8
 /** Metric of an IPv6 route that was added without one (IP6_RT_PRIO_USER). */
 export const IPV6_DEFAULT_PRIORITY = 1024
 
+/** `destination` of the default route of each family. */
+export const DEFAULT_DESTINATIONS: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
+
 /** A route to write. What is left out: table main, type unicast, priority the kernel's default, scope by whether there is a gateway. */
 export interface RouteSpec {
   readonly destination: string
