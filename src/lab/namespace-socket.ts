@@ -3,7 +3,6 @@
  * system calls; Bun takes them over once they listen or are connected. Bytes are passed on in relay.ts, not here.
  */
 
-import { parseSocketAddress, socketAddress } from '../bgp/tcp/socket-address.ts'
 import { AF } from '../lib/address-family.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { errnoText } from '../lib/errno.ts'
@@ -22,6 +21,7 @@ import {
   setSocketOptionInt,
   socket,
 } from '../lib/libc.ts'
+import { parseSocketAddress, socketAddress } from '../lib/socket-address.ts'
 
 const SOL_SOCKET = 1
 const SO_REUSEADDR = 2

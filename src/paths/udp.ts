@@ -5,8 +5,9 @@
  * lost and not cut.
  */
 import { AF } from '../lib/address-family.ts'
-import { addressBytes, familyOf } from '../lib/ip.ts'
+import { familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
+import { socketAddress } from '../lib/socket-address.ts'
 
 /** asm-generic/socket.h; linux/in.h; linux/in6.h. */
 const SO_MARK = { level: 1, option: 36 } as const
@@ -66,15 +67,4 @@ function openDescriptor(address: string, port: number, mark: number): number {
     libc.close(fd)
     throw error
   }
-}
-
-/** struct sockaddr_in or sockaddr_in6, without scope: a probe address is no link-local one. */
-function socketAddress(address: string, port: number): Uint8Array {
-  const bytes = addressBytes(address)
-  const result = new Uint8Array(bytes.length === 4 ? 16 : 28)
-  const view = new DataView(result.buffer)
-  view.setUint16(0, bytes.length === 4 ? AF.INET : AF.INET6, true)
-  view.setUint16(2, port)
-  result.set(bytes, bytes.length === 4 ? 4 : 8)
-  return result
 }

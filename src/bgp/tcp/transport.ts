@@ -11,7 +11,8 @@ import { ERRNO, SystemError } from '../../lib/errno.ts'
 import { familyOf } from '../../lib/ip.ts'
 import * as libc from '../../lib/libc.ts'
 import { Secret } from '../../lib/secret.ts'
-import { MD5_KEY_BYTES, md5Signature, parseSocketAddress, socketAddress } from './socket-address.ts'
+import { parseSocketAddress, socketAddress } from '../../lib/socket-address.ts'
+import { MD5_KEY_BYTES, md5Signature } from './md5-signature.ts'
 import { type TcpConnection, tcpHandlers } from './tcp-connection.ts'
 import type {
   Connection,

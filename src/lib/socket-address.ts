@@ -1,12 +1,9 @@
 /**
- * The kernel's structures around a TCP address: struct sockaddr_in and sockaddr_in6 (linux/in.h, in6.h) and struct tcp_md5sig
- * (linux/tcp.h). Family and key length are in host order, which is little-endian on x86-64 and arm64.
- * Pure.
+ * The kernel's struct sockaddr_in and sockaddr_in6 (linux/in.h, in6.h) as bytes. The family is in host
+ * order, which is little-endian on x86-64 and arm64. Pure.
  */
-
-import { AF } from '../../lib/address-family.ts'
-import { addressBytes, formatAddress } from '../../lib/ip.ts'
-import type { Secret } from '../../lib/secret.ts'
+import { AF } from './address-family.ts'
+import { addressBytes, formatAddress } from './ip.ts'
 
 /** The struct sockaddr of an address, IPv6 without scope: a link-local address is no peer. */
 export function socketAddress(address: string, port: number): Uint8Array {
@@ -26,20 +23,4 @@ export function parseSocketAddress(bytes: Uint8Array): { address: string; port: 
   if (view.getUint16(0, true) === AF.INET) return { address: formatAddress(bytes.slice(4, 8)), port }
   const mapped = bytes.slice(8, 18).every(byte => byte === 0) && bytes[18] === 0xff && bytes[19] === 0xff
   return { address: formatAddress(mapped ? bytes.slice(20, 24) : bytes.slice(8, 24)), port }
-}
-
-/** TCP_MD5SIG_MAXKEYLEN. */
-export const MD5_KEY_BYTES = 80
-
-const MD5SIG = { length: 216, keyLengthAt: 130, keyAt: 136 } as const
-
-/** The value of TCP_MD5SIG that sets the key for a peer (RFC 2385), or removes it when there is no password. */
-export function md5Signature(peerAddress: string, password: Secret | undefined): Uint8Array {
-  const result = new Uint8Array(MD5SIG.length)
-  result.set(socketAddress(peerAddress, 0))
-  if (password === undefined) return result
-  const key = Buffer.from(password.reveal())
-  new DataView(result.buffer).setUint16(MD5SIG.keyLengthAt, key.length, true)
-  result.set(key.subarray(0, MD5_KEY_BYTES), MD5SIG.keyAt)
-  return result
 }

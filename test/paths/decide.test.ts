@@ -1,0 +1,273 @@
+/**
+ * What is asked, and what the packets prove: the deciders of paths, by values. How the verdicts fare
+ * with real packets is in paths.test.ts.
+ */
+import { describe, expect, test } from 'bun:test'
+import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
+import type { RouteEntry } from '../../src/kube/route-slice.ts'
+import { type Evidence, PORT_PAIRS, stateOf, type TargetState, withOutcome } from '../../src/paths/evidence.ts'
+import { take } from '../../src/paths/limits.ts'
+import { decodeProbe, encodeAnswer, encodeQuestion } from '../../src/paths/packet.ts'
+import { probeAddress } from '../../src/paths/probe-address.ts'
+import { due, type PathBudget, type Schedule, START, staleAfter } from '../../src/paths/schedule.ts'
+import { type PathChoice, type PathTarget, pathChoice, targetKey } from '../../src/paths/targets.ts'
+import { pathVerdict } from '../../src/paths/verdict.ts'
+
+const BUDGET: PathBudget = { lanPacketsPerMinute: 60, farPacketsPerMinute: 12 }
+
+/** `lans` LANs of `size` nodes each, named so that their order is their number. */
+function cluster(lans: number, size: number): { entries: RouteEntry[]; peers: BGPPeer[] } {
+  const entries: RouteEntry[] = []
+  const peers: BGPPeer[] = []
+  for (let lan = 0; lan < lans; lan++) {
+    const name = `lan-${String(lan).padStart(4, '0')}`
+    peers.push({ name, spec: { peerIP: `172.16.${lan % 256}.1` } } as BGPPeer)
+    for (let index = 0; index < size; index++) {
+      const number = lan * size + index
+      const node = `node-${String(number).padStart(5, '0')}`
+      const podCIDR = `10.${number >> 9}.${(number >> 1) & 255}.${(number & 1) * 128}/25`
+      entries.push({ node, addresses: [], podCIDRs: [podCIDR], peers: [name] })
+    }
+  }
+  return { entries, peers }
+}
+
+function choiceOf(self: string, lans: number, size: number): PathChoice {
+  const { entries, peers } = cluster(lans, size)
+  return pathChoice({ self, entries, peers, onLink: new Set(peers.map(({ spec }) => spec.peerIP)) })
+}
+
+/** Everything that a node asks in `seconds`, when all is answered. */
+function askedIn(choice: PathChoice, seconds: number, budget = BUDGET): PathTarget[] {
+  let schedule: Schedule = START
+  let evidence: Evidence = new Map()
+  const asked: PathTarget[] = []
+  for (let second = 0; second < seconds; second++) {
+    const now = second * 1000
+    const step = due({ choice, evidence, schedule, budget, now, elapsed: 1000 })
+    schedule = step.schedule
+    for (const target of step.targets) evidence = withOutcome(evidence, target, { at: now, ports: 0, roundTrip: 1 })
+    asked.push(...step.targets)
+  }
+  return asked
+}
+
+describe('the address that answers', () => {
+  test('is the first of a podCIDR, and none where pods get all of them', () => {
+    expect(probeAddress('10.0.1.128/25')).toBe('10.0.1.128')
+    expect(probeAddress('fd10:1::/64')).toBe('fd10:1::')
+    expect(probeAddress('10.0.1.4/30')).toBe('10.0.1.4')
+    for (const none of ['10.0.1.4/31', '10.0.1.4/32', 'fd10::4/127', 'fd10::4/128'])
+      expect(probeAddress(none)).toBeUndefined()
+  })
+})
+
+describe('packets', () => {
+  test('a question says where its answer is awaited, in both families, and an answer is smaller', () => {
+    for (const address of ['10.0.1.0', 'fd10:1::']) {
+      const question = encodeQuestion('0123456789abcdef', { address, port: 40_000 })
+      expect(decodeProbe(question)).toEqual({
+        kind: 'question',
+        token: '0123456789abcdef',
+        replyTo: { address, port: 40_000 },
+      })
+      expect(encodeAnswer('0123456789abcdef').length).toBeLessThanOrEqual(question.length)
+    }
+    expect(decodeProbe(encodeAnswer('0123456789abcdef'))).toEqual({ kind: 'answer', token: '0123456789abcdef' })
+    expect(encodeQuestion('0123456789abcdef', { address: '10.0.1.0', port: 1 }, 1472).length).toBe(1472)
+  })
+
+  test('what is no probe is nothing', () => {
+    const question = encodeQuestion('0123456789abcdef', { address: '10.0.1.0', port: 1 })
+    for (const bytes of [new Uint8Array(0), new Uint8Array(64), question.subarray(0, 31), question.subarray(0, 15)])
+      expect(decodeProbe(bytes)).toBeUndefined()
+    const newer = question.slice()
+    newer[4] = 2
+    expect(decodeProbe(newer)).toBeUndefined()
+  })
+})
+
+describe('what is asked', () => {
+  test('packets of a minute are bounded whatever the size of the cluster', () => {
+    for (const [lans, size] of [
+      [1, 2],
+      [3, 40],
+      [1, 1000],
+      [50, 100],
+    ] as const) {
+      const asked = askedIn(choiceOf('node-00000', lans, size), 600)
+      expect(asked.filter(({ kind }) => kind !== 'far').length).toBeLessThanOrEqual(10 * BUDGET.lanPacketsPerMinute + 2)
+      expect(asked.filter(({ kind }) => kind === 'far').length).toBeLessThanOrEqual(10 * BUDGET.farPacketsPerMinute + 2)
+    }
+  })
+
+  test('every node is asked by three others of its LAN within a minute, directly and by way of the switch', () => {
+    const size = 12
+    const askers = new Map<string, Set<string>>()
+    for (let number = 0; number < size; number++) {
+      const self = `node-${String(number).padStart(5, '0')}`
+      for (const target of askedIn(choiceOf(self, 1, size), 60)) {
+        const key = `${target.kind} ${target.node}`
+        askers.set(key, (askers.get(key) ?? new Set()).add(self))
+      }
+    }
+    for (const kind of ['direct', 'by-switch'])
+      for (let number = 0; number < size; number++)
+        expect(askers.get(`${kind} node-${String(number).padStart(5, '0')}`)?.size).toBeGreaterThanOrEqual(3)
+  })
+
+  test('every podCIDR of the LAN is asked of the switch in time, and every other LAN', () => {
+    const choice = choiceOf('node-00007', 5, 50)
+    const asked = askedIn(choice, Math.ceil(staleAfter(choice, BUDGET) / 1000))
+    const nodes = new Set(asked.filter(({ kind }) => kind === 'by-switch').map(({ node }) => node))
+    expect(nodes.size).toBe(49)
+    expect(new Set(asked.filter(({ kind }) => kind === 'far').map(({ lan }) => lan)).size).toBe(4)
+  })
+
+  test('a budget of 0 asks nothing', () => {
+    expect(
+      askedIn(choiceOf('node-00000', 2, 5), 600, { lanPacketsPerMinute: 0, farPacketsPerMinute: 0 }).length,
+    ).toBeLessThanOrEqual(2)
+  })
+
+  test('what was lost once is asked again at once; what fails, only now and then', () => {
+    const choice = choiceOf('node-00000', 1, 30)
+    const target = choice.direct[20]
+    if (target === undefined) throw new Error('no target')
+    let evidence = withOutcome(new Map(), target, { at: 0, ports: 0, roundTrip: undefined })
+    const none = { lanPacketsPerMinute: 0, farPacketsPerMinute: 0 }
+    const quiet: Schedule = { ...START, lanCredit: 0, farCredit: 0 }
+    const next = (now: number) => due({ choice, evidence, schedule: quiet, budget: none, now, elapsed: 1000 }).targets
+    expect(next(1000)).toEqual([target])
+    for (const at of [1000, 2000]) evidence = withOutcome(evidence, target, { at, ports: 1, roundTrip: undefined })
+    expect(next(3000)).toEqual([])
+    expect(next(12_000)).toEqual([target])
+  })
+})
+
+describe('answers', () => {
+  test('are limited to each and for all', () => {
+    const rate = { perSecond: 2, burst: 3 }
+    let bucket = take(undefined, rate, 0)
+    for (let taken = 1; taken < 3; taken++) bucket = take(bucket, rate, 0)
+    expect(bucket?.tokens).toBe(0)
+    expect(take(bucket, rate, 100)).toBeUndefined()
+    expect(take(bucket, rate, 500)?.tokens).toBe(0)
+    expect(take(bucket, rate, 1_000_000)?.tokens).toBe(2)
+  })
+})
+
+const NOW = 100_000
+const STALE = 60_000
+
+/** A target whose last probes went so: `+` answered, `-` lost; port pairs take turns from 0. */
+function seen(target: Partial<PathTarget> & Pick<PathTarget, 'node'>, outcomes: string, ports?: number[]): Evidence {
+  const full: PathTarget = {
+    kind: 'direct',
+    size: 'small',
+    family: 'ipv4',
+    podCIDR: `10.0.${target.node.length}.0/25`,
+    address: `10.0.${target.node.length}.0`,
+    lan: 'lan-a',
+    ...target,
+  }
+  return [...outcomes].reduce<Evidence>(
+    (evidence, mark, index) =>
+      withOutcome(evidence, full, {
+        at: NOW - (outcomes.length - index) * 1000,
+        ports: ports?.[index] ?? index % PORT_PAIRS,
+        roundTrip: mark === '+' ? 1 : undefined,
+      }),
+    new Map(),
+  )
+}
+
+function verdictOf(parts: readonly Evidence[], self: TargetState = 'good') {
+  const evidence = new Map(parts.flatMap(part => [...part]))
+  return pathVerdict({ evidence, self, now: NOW, staleMilliseconds: STALE })
+}
+
+const placesOf = (parts: readonly Evidence[]) => verdictOf(parts).findings.map(({ place }) => place)
+const bySwitch = (node: string) => ({ node, kind: 'by-switch' as const, via: '172.16.0.1' })
+const far = (node: string, lan: string) => ({ node, kind: 'far' as const, lan })
+
+describe('evidence', () => {
+  test('one lost packet is no news, three in a row are; what is old is unknown', () => {
+    const stateNow = (outcomes: string, now = NOW) =>
+      stateOf([...seen({ node: 'b' }, outcomes).values()][0], { now, staleMilliseconds: STALE })
+    expect(stateNow('++-')).toBe('good')
+    expect(stateNow('++--')).toBe('good')
+    expect(stateNow('++---')).toBe('failing')
+    expect(stateNow('---')).toBe('unanswered')
+    expect(stateNow('--')).toBe('unknown')
+    expect(stateNow('++---+')).toBe('good')
+    expect(stateNow('+++', NOW + STALE)).toBe('unknown')
+  })
+
+  test('one pair of ports that never comes back is one member of several next hops', () => {
+    const history = [...seen({ node: 'b' }, '+++-+++-+++-+', [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0]).values()][0]
+    expect(stateOf(history, { now: NOW, staleMilliseconds: STALE })).toBe('partly')
+  })
+})
+
+describe('verdicts', () => {
+  test('all good: nothing to say, and the switch is proved', () => {
+    const verdict = verdictOf([seen({ node: 'b' }, '+++'), seen(bySwitch('b'), '+++'), seen(far('xx', 'lan-b'), '++')])
+    expect(verdict.findings).toEqual([])
+    expect(verdict.switches).toMatchObject([{ bgpPeer: 'lan-a', status: 'True', verified: ['10.0.1.0/25'] }])
+  })
+
+  test('a route that the switch lacks is named by its podCIDR', () => {
+    const direct = [seen({ node: 'b' }, '+++'), seen({ node: 'cc' }, '+++')]
+    const { findings, switches } = verdictOf([...direct, seen(bySwitch('b'), '+++'), seen(bySwitch('cc'), '+---')])
+    expect(switches).toMatchObject([{ status: 'False', missing: ['10.0.2.0/25'], verified: ['10.0.1.0/25'] }])
+    expect(findings.map(({ place }) => place)).toEqual(['switch'])
+  })
+
+  test('a switch that never let anything through is accused, unless another LAN reaches this node', () => {
+    const parts = [seen({ node: 'b' }, '+++'), seen(bySwitch('b'), '---')]
+    expect(verdictOf(parts).switches).toMatchObject([{ status: 'False' }])
+    expect(verdictOf([...parts, seen(far('xx', 'lan-b'), '+++')]).switches).toMatchObject([{ status: 'Unknown' }])
+  })
+
+  test('a neighbour that nothing reaches is no witness against the switch', () => {
+    const { findings, switches } = verdictOf([
+      seen({ node: 'b' }, '+---'),
+      seen({ node: 'cc' }, '+++'),
+      seen(bySwitch('b'), '+---'),
+      seen(bySwitch('cc'), '+++'),
+    ])
+    expect(switches).toMatchObject([{ status: 'True', missing: [] }])
+    expect(findings).toMatchObject([{ place: 'neighbour', podCIDRs: ['10.0.1.0/25'] }])
+  })
+
+  test('no neighbour answers: it is this node; a neighbour that never did is said nothing of', () => {
+    expect(placesOf([seen({ node: 'b' }, '+---'), seen({ node: 'cc' }, '+---')])).toEqual(['this node'])
+    expect(placesOf([seen({ node: 'b' }, '---'), seen({ node: 'cc' }, '+++')])).toEqual([])
+  })
+
+  test('one far LAN, all far LANs, one far node', () => {
+    const near = seen({ node: 'b' }, '+++')
+    expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+++')])).toEqual(['far LAN'])
+    expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+---')])).toEqual(['line'])
+    expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-b'), '+++')])).toEqual(['far node'])
+  })
+
+  test('full size lost where small arrives is a matter of size; where small is lost too it is not', () => {
+    const full = { node: 'b', size: 'full' as const }
+    expect(placesOf([seen({ node: 'b' }, '+++'), seen(full, '---')])).toEqual(['packet size'])
+    expect(placesOf([seen({ node: 'b' }, '+---'), seen(full, '---')])).toEqual(['neighbour'])
+  })
+
+  test('a prober that does not hear itself accuses nobody', () => {
+    const parts = [seen({ node: 'b' }, '+---'), seen(bySwitch('b'), '+---')]
+    const verdict = verdictOf(parts, 'unanswered')
+    expect(verdict.findings.map(({ place }) => place)).toEqual(['prober'])
+    expect(verdict.switches).toMatchObject([{ status: 'Unknown' }])
+  })
+
+  test('one key for one path', () => {
+    const { direct, bySwitch: switched } = choiceOf('node-00000', 1, 3)
+    expect(new Set([...direct, ...switched].map(targetKey)).size).toBe(direct.length + switched.length)
+  })
+})
