@@ -3,6 +3,7 @@
  * (worker.ts); knows no threads. What a session does is in running-session.ts.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
+import { type FieldTable, fieldsOf } from '../lib/fields.ts'
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
 import { decodePacket, discardText } from './packet.ts'
 import { RunningSession } from './running-session.ts'
@@ -202,13 +203,19 @@ export class BfdEngine {
   }
 }
 
-/** A session cannot be moved to another path. */
+/** What a change of each field asks for: `path` another session, as one cannot be moved; `values` a Poll Sequence. */
+const CHANGES: FieldTable<BfdSessionConfig, 'path' | 'values'> = {
+  key: 'values',
+  peerAddress: 'path',
+  localAddress: 'path',
+  minimumIntervalMilliseconds: 'values',
+  multiplier: 'values',
+}
+
 function samePath(a: BfdSessionConfig, b: BfdSessionConfig): boolean {
-  return a.localAddress === b.localAddress
+  return fieldsOf(CHANGES, 'path').every(field => a[field] === b[field])
 }
 
 function sameConfig(a: BfdSessionConfig, b: BfdSessionConfig): boolean {
-  return (
-    a.key === b.key && a.minimumIntervalMilliseconds === b.minimumIntervalMilliseconds && a.multiplier === b.multiplier
-  )
+  return fieldsOf(CHANGES, 'values').every(field => a[field] === b[field])
 }

@@ -4,42 +4,24 @@
  */
 import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { BgpState } from '../model/session.ts'
+import type { SessionSettings } from '../model/session-settings.ts'
 
 /** RFC 4271 section 8.2.2. */
-export type State = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
-
-/** RFC 9234 section 4.1, in lower case. */
-export type RoleName = 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer'
+export type State = BgpState
 
 /** A configured peer. `key` names it for its whole life; a change of anything else is applied with the smallest disturbance. */
-export interface PeerConfig {
+export interface PeerConfig extends SessionSettings {
   readonly key: string
   readonly localAs: number
   readonly peerAs: number
   readonly peerAddress: string
-  readonly peerPort: number
   /** The BGP Identifier, dotted. */
   readonly routerId: string
-  readonly sourceAddress?: string
   /** TCP MD5 key (RFC 2385). */
   readonly password?: Secret
-  readonly holdTimeSeconds: number
-  readonly connectRetrySeconds: number
-  /** RFC 4724. */
-  readonly gracefulRestart: {
-    readonly enabled: boolean
-    readonly restartTimeSeconds: number
-    /** RFC 9494: how long the peer may keep our routes as a last resort when the restart time is over; absent: not at all. */
-    readonly longLivedSeconds?: number
-  }
-  /** Our role towards an eBGP peer (RFC 9234); absent: none is told and none is asked for. */
-  readonly role?: RoleName
   /** Address families to negotiate (RFC 4760), unicast each. */
   readonly families: readonly Family[]
-  readonly ebgpMultihop?: number
-  readonly ttlSecurity?: number
-  /** Waits for the peer to connect, never connects. */
-  readonly passive: boolean
 }
 
 /** A prefix to announce with the next hop that owns it (third-party next hop, RFC 4271 section 5.1.3). */

@@ -6,9 +6,10 @@
  * Pure.
  */
 import type { BgpSession } from '../model/session.ts'
+import type { RoleName, SessionSettings } from '../model/session-settings.ts'
 import type { Condition, KubeObject } from './resources.ts'
 
-export interface BGPPeerSpec {
+export interface BGPPeerSpec extends SessionSettings {
   readonly localSpeakers: readonly string[]
   readonly localAsNumber: number
   /** Canonical address. */
@@ -19,23 +20,6 @@ export interface BGPPeerSpec {
   /** As written; parse with `parseNodeSelector`. */
   readonly nodeSelector: string
   readonly authPassword?: { readonly secretKeyRef: { readonly name: string; readonly key: string } }
-  readonly peerPort: number
-  readonly sourceAddress?: string
-  readonly holdTimeSeconds: number
-  readonly connectRetrySeconds: number
-  readonly gracefulRestart: {
-    readonly enabled: boolean
-    readonly restartTimeSeconds: number
-    /** RFC 9494: how much longer the device may keep the routes as a last resort; absent: off. */
-    readonly longLivedSeconds?: number
-  }
-  /** The speakers' role towards an eBGP device (RFC 9234); absent: none. */
-  readonly role?: (typeof BGP_ROLES)[number]
-  /** TTL of packets to an eBGP peer that is not on a connected network; absent: single hop. */
-  readonly ebgpMultihop?: number
-  /** GTSM (RFC 5082): the most hops a peer's packets may have made, 1 for directly connected; absent: off. */
-  readonly ttlSecurity?: number
-  readonly passive: boolean
   readonly bfd?: {
     readonly enabled: boolean
     readonly minimumIntervalMilliseconds: number
@@ -49,7 +33,7 @@ export interface BGPPeerSpec {
 }
 
 /** RFC 9234 section 4.1. */
-export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const
+export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const satisfies readonly RoleName[]
 
 /** A BGPPeer that was accepted. */
 export interface BGPPeer {

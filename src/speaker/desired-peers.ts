@@ -13,6 +13,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
+import { sessionSettings } from '../model/session-settings.ts'
 import { desiredBfd } from './desired-bfd.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
 
@@ -87,18 +88,10 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
     localAs: spec.localAsNumber,
     peerAs: spec.peerAsNumber,
     peerAddress: spec.peerIP,
-    peerPort: spec.peerPort,
+    ...sessionSettings(spec),
     routerId: routerId(input),
-    ...(spec.sourceAddress === undefined ? {} : { sourceAddress: spec.sourceAddress }),
     ...(password === undefined ? {} : { password }),
-    holdTimeSeconds: spec.holdTimeSeconds,
-    connectRetrySeconds: spec.connectRetrySeconds,
-    gracefulRestart: spec.gracefulRestart,
     families: families(peer, input),
-    ...(spec.role === undefined ? {} : { role: spec.role }),
-    ...(spec.ebgpMultihop === undefined ? {} : { ebgpMultihop: spec.ebgpMultihop }),
-    ...(spec.ttlSecurity === undefined ? {} : { ttlSecurity: spec.ttlSecurity }),
-    passive: spec.passive,
   }
 }
 

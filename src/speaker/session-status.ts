@@ -8,6 +8,7 @@
  */
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { BGPPeerSpec, SpeakerStatus } from '../kube/bgp-peer.ts'
+import { type FieldTable, fieldsOf, pickFields } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
 import { notAnnouncedText } from './not-announced.ts'
@@ -73,24 +74,29 @@ export function speakerStatus(
   const state = established ? 'Established' : opened ? 'Active' : 'Idle'
   const still = !established && previous?.state === state
   return {
-    node: session.node,
+    ...WHILE_DOWN,
+    ...pickFields(session, fieldsOf(REPORTED, 'always')),
+    ...(established ? pickFields(session, fieldsOf(REPORTED, 'while-up')) : {}),
     state,
     since: still ? previous.since : session.since,
-    advertisedPrefixes: established ? session.advertisedPrefixes : 0,
-    receivedPrefixes: established ? session.receivedPrefixes : 0,
-    ...(session.lastError === undefined ? {} : { lastError: session.lastError }),
-    flaps: session.flaps,
-    ...(established ? agreed(session) : {}),
   }
 }
 
-/** What is so only while a session is up. */
-function agreed({ localAddress, holdTimeSeconds, capabilities }: BgpSession): Partial<SpeakerStatus> {
-  return {
-    ...(localAddress === undefined ? {} : { localAddress }),
-    ...(holdTimeSeconds === undefined ? {} : { holdTimeSeconds, capabilities }),
-  }
+/** When a session has something to report in each field. */
+const REPORTED: FieldTable<SpeakerStatus, 'always' | 'while-up'> = {
+  node: 'always',
+  state: 'always',
+  since: 'always',
+  lastError: 'always',
+  flaps: 'always',
+  localAddress: 'while-up',
+  advertisedPrefixes: 'while-up',
+  receivedPrefixes: 'while-up',
+  holdTimeSeconds: 'while-up',
+  capabilities: 'while-up',
 }
+
+const WHILE_DOWN = { advertisedPrefixes: 0, receivedPrefixes: 0 } as const
 
 /** What was last written, and when (Clock.monotonic() milliseconds); `status` undefined: the entry was removed. */
 export interface Written {

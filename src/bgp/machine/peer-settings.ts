@@ -3,8 +3,12 @@
  * for. Pure.
  */
 
+import { isDeepStrictEqual } from 'node:util'
+import { type FieldTable, fieldsOf } from '../../lib/fields.ts'
+import { Secret } from '../../lib/secret.ts'
+import { type Disturbance, type RoleName, SESSION_SETTINGS } from '../../model/session-settings.ts'
 import { Role } from '../codec/registry.ts'
-import type { PeerConfig, RoleName } from '../speaker-types.ts'
+import type { PeerConfig } from '../speaker-types.ts'
 import type { Endpoint, HopLimits } from '../tcp/transport-types.ts'
 import type { Settings } from './fsm-types.ts'
 import { type RestartFacts, restartCapability } from './graceful-restart.ts'
@@ -63,38 +67,29 @@ export function settingsOf(
   }
 }
 
-/**
- * The smallest disturbance that brings a change into force: `none` (nothing changed, or only what the next connection uses),
- * `reopen` (the session, gracefully), `replace` (another peer by name or number: the old one is de-configured).
- */
-export type Disturbance = 'none' | 'reopen' | 'replace'
+/** What a change of each field asks for: one that is not here does not compile. */
+const DISTURBANCES: FieldTable<PeerConfig, Disturbance> = {
+  ...SESSION_SETTINGS,
+  key: 'replace',
+  localAs: 'replace',
+  peerAs: 'replace',
+  peerAddress: 'replace',
+  routerId: 'reopen',
+  password: 'reopen',
+  families: 'reopen',
+}
 
+const FROM_SEVERE: readonly Disturbance[] = ['replace', 'reopen']
+
+/** The smallest disturbance that brings a change of configuration into force. */
 export function disturbance(before: PeerConfig, after: PeerConfig): Disturbance {
-  if (identity(before) !== identity(after)) return 'replace'
-  return agreed(before) === agreed(after) && samePassword(before, after) ? 'none' : 'reopen'
+  const severest = FROM_SEVERE.find(severity =>
+    fieldsOf(DISTURBANCES, severity).some(field => !sameValue(before[field], after[field])),
+  )
+  return severest ?? 'none'
 }
 
-function identity({ peerAddress, localAs, peerAs }: PeerConfig): string {
-  return JSON.stringify([peerAddress, localAs, peerAs])
-}
-
-/** What a running session was opened with. The connect retry time and `passive` count at the next attempt only. */
-function agreed(config: PeerConfig): string {
-  return JSON.stringify([
-    config.peerPort,
-    config.routerId,
-    config.sourceAddress,
-    config.holdTimeSeconds,
-    config.gracefulRestart.enabled,
-    config.gracefulRestart.restartTimeSeconds,
-    config.gracefulRestart.longLivedSeconds,
-    config.role,
-    config.families,
-    config.ebgpMultihop,
-    config.ttlSecurity,
-  ])
-}
-
-function samePassword(before: PeerConfig, after: PeerConfig): boolean {
-  return before.password === undefined ? after.password === undefined : before.password.equals(after.password)
+function sameValue(before: PeerConfig[keyof PeerConfig], after: PeerConfig[keyof PeerConfig]): boolean {
+  if (before instanceof Secret) return after instanceof Secret && before.equals(after)
+  return isDeepStrictEqual(before, after)
 }

@@ -17,8 +17,8 @@ import { RefreshSubtype } from '../codec/registry.ts'
 import type { Negotiated } from '../machine/negotiation.ts'
 import type { Announcement, NotAnnounced, NotAnnouncedReason } from '../speaker-types.ts'
 import { countNotAnnounced } from './not-announced.ts'
-import { routeAttributes, usableNextHop } from './route-attributes.ts'
-import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf, sameAttributes } from './route-set.ts'
+import { routeAttributes, sameAttributes, usableNextHop } from './route-attributes.ts'
+import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf } from './route-set.ts'
 import { ToldRoutes } from './told-routes.ts'
 
 /** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */

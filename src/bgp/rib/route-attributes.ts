@@ -3,6 +3,7 @@
  * peer; the announcement's next hop as it is, the owning node (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where
  * our role asks for it (RFC 9234 section 5). Pure.
  */
+import { fieldsOf } from '../../lib/fields.ts'
 import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
 import type { PathAttributes, RouteGroup } from '../codec/message-types.ts'
 import type { Announcement } from '../speaker-types.ts'
@@ -17,10 +18,37 @@ export interface AttributeSet {
 /** RFC 4271 section 5.1.5 leaves the value open; 100 is what every implementation uses. */
 const LOCAL_PREF = 100
 
+/**
+ * The fields of an announcement that become path attributes: those in which two that share an UPDATE
+ * are alike. A field that is not here does not compile.
+ */
+const ATTRIBUTE_FIELDS = fieldsOf<Omit<Announcement, 'prefix' | 'nextHop'>, true>({
+  med: true,
+  localPref: true,
+  communities: true,
+  largeCommunities: true,
+})
+
 /** Equal for announcements that can share an UPDATE: the next hop and all attributes, and the family of the prefix. */
 export function attributeKey(announcement: Announcement): string {
-  const { prefix, nextHop, med, localPref, communities, largeCommunities } = announcement
-  return `${familyOf(prefix)} ${nextHop} ${med ?? ''} ${localPref ?? ''} ${communities?.join(',') ?? ''} ${largeCommunities?.join(',') ?? ''}`
+  const texts = ATTRIBUTE_FIELDS.map(field => String(announcement[field] ?? ''))
+  return [familyOf(announcement.prefix), announcement.nextHop, ...texts].join(' ')
+}
+
+/** Whether two have the same attributes but for the next hop. No list and an empty one are the same. */
+export function sameAttributes(a: Announcement, b: Announcement): boolean {
+  for (const field of ATTRIBUTE_FIELDS) {
+    const [one, other] = [a[field], b[field]]
+    if (one !== other && !sameTexts(one, other)) return false
+  }
+  return true
+}
+
+type AttributeValue = Announcement[(typeof ATTRIBUTE_FIELDS)[number]]
+
+function sameTexts(a: AttributeValue, b: AttributeValue): boolean {
+  if (typeof a === 'number' || typeof b === 'number') return false
+  return (a ?? []).length === (b ?? []).length && (a ?? []).every((text, index) => text === b?.[index])
 }
 
 /** Whether a prefix can be announced with this next hop: its own family, or IPv4 over IPv6 if negotiated (RFC 8950). */

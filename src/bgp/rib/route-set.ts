@@ -6,7 +6,7 @@ import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
 import { nlriOf, noNlri } from '../codec/nlri.ts'
 import type { Nlri } from '../codec/nlri-types.ts'
 import type { Announcement } from '../speaker-types.ts'
-import { type AttributeSet, attributeKey } from './route-attributes.ts'
+import { type AttributeSet, attributeKey, sameAttributes } from './route-attributes.ts'
 
 /** Some prefixes of one family with equal attributes. */
 export interface RouteBlock extends AttributeSet {
@@ -77,20 +77,6 @@ class GrowingBlocks {
       return block
     })
   }
-}
-
-export function sameAttributes(a: Announcement, b: Announcement): boolean {
-  return (
-    a.med === b.med &&
-    a.localPref === b.localPref &&
-    sameTexts(a.communities, b.communities) &&
-    sameTexts(a.largeCommunities, b.largeCommunities)
-  )
-}
-
-/** No list and an empty one are the same. */
-function sameTexts(a: readonly string[] = [], b: readonly string[] = []): boolean {
-  return a === b || (a.length === b.length && a.every((text, index) => text === b[index]))
 }
 
 function lastOfEach(announcements: readonly Announcement[]): Announcement[] {
