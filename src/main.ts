@@ -53,6 +53,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'remove what install and the agent made',
     load: async () => (await import('./commands/uninstall.ts')).uninstallCommand,
   },
+  upgrade: {
+    summary: 'go to another version, and back by itself if it does not do its job',
+    load: async () => (await import('./commands/upgrade.ts')).upgradeCommand,
+  },
+  rollback: {
+    summary: 'go back to the version before the last upgrade',
+    load: async () => (await import('./commands/upgrade.ts')).rollbackCommand,
+  },
   drain: {
     summary: "withdraw this node's announcements and close its sessions",
     load: async () => (await import('./commands/drain.ts')).drainCommand,

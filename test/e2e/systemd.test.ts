@@ -3,7 +3,9 @@
  * a BIRD router as the switch. Each test goes on where the one before ended.
  */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { buildVersion } from '../support/build.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
@@ -97,6 +99,44 @@ describe('the service', () => {
       await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
     },
     MINUTE,
+  )
+
+  testService(
+    'is upgraded, goes back by itself from a version that fails, and back by command: nothing is lost',
+    async () => {
+      const newer = '/root/terway-edge-9.0.0'
+      const failing = '/root/terway-edge-9.0.1'
+      buildVersion(join(lan.folder, 'newer'), '9.0.0')
+      buildVersion(join(lan.folder, 'failing'), '9.0.1', 'test/e2e/version-that-fails.ts')
+      for (const [file, there] of [
+        ['newer', newer],
+        ['failing', failing],
+      ] as const)
+        copyFileSync(join(lan.folder, file), lan.machine.path(there))
+      const before = version()
+      const lost = lan.withdrawals()
+      expect(lan.on(newer, 'upgrade')).toContain(`9.0.0 runs; terway-edge rollback goes back to ${before}`)
+      expect(version()).toBe('9.0.0')
+      await whole()
+      const refused = lan.machine.exec([failing, 'upgrade'], { mayFail: true })
+      expect([refused.status, refused.stderr]).toEqual([
+        1,
+        expect.stringContaining('9.0.1 does not do what 9.0.0 did; 9.0.0 is back'),
+      ])
+      await whole()
+      expect(version()).toBe('9.0.0')
+      lan.on(newer, 'install') // so that what is kept is not the one that fails
+      lan.machine.exec([BROUGHT, 'upgrade'])
+      expect(lan.on('terway-edge', 'rollback')).toContain(`from ${before} to 9.0.0`)
+      expect(lan.on('terway-edge', 'rollback')).toContain(`from 9.0.0 to ${before}`)
+      await whole()
+      expect(version()).toBe(before)
+      expect(lan.pingsFromSwitch(first)).toBe(true)
+      expect(lan.withdrawals()).toEqual(lost)
+      const unknown = lan.machine.exec(['terway-edge', 'upgrade', '/bin/true'], { mayFail: true })
+      expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('is no terway-edge that runs')])
+    },
+    3 * MINUTE,
   )
 
   testService(
@@ -304,6 +344,10 @@ function writeConfig(config: object): void {
   writeFileSync(lan.machine.path(CONFIG), JSON.stringify({ kubeconfig: '/etc/terway-edge/kubeconfig', ...config }))
 }
 
+function version(): string {
+  return JSON.parse(lan.on('terway-edge', 'status', '-o', 'json')).version
+}
+
 function isActive(): boolean {
   return lan.property('ActiveState') === 'active'
 }
@@ -319,6 +363,6 @@ function traces() {
     forwarding: shell('cat /proc/sys/net/ipv4/ip_forward'),
     files: lan.machine
       .changedFiles()
-      .filter(path => /terway-edge|cni/.test(path) && path !== BROUGHT && !path.endsWith('/portmap')),
+      .filter(path => /terway-edge|cni/.test(path) && !path.startsWith(BROUGHT) && !path.endsWith('/portmap')),
   }
 }

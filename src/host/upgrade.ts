@@ -1,0 +1,125 @@
+/**
+ * Puts another version in the place of the one installed, and goes back by itself when the node does not
+ * do with it what it did before. Each version installs itself (`install` knows its own units); what it
+ * replaces is kept at PREVIOUS_EXECUTABLE. Pods, routes and announcements stay meanwhile: a stop keeps
+ * the routes, and BGP restarts gracefully.
+ */
+import { existsSync } from 'node:fs'
+import { type Clock, sleep } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { EXECUTABLE, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from './installed-files.ts'
+import { notBack } from './upgrade-verdict.ts'
+
+export interface Upgrade {
+  /** The executable of the version to go to. */
+  readonly to: string
+  /** Whether to take the former version back when this one does not do its job. */
+  readonly goBack: boolean
+  /** How long it may take until all is back. */
+  readonly patienceSeconds: number
+  /**
+   * The snapshot of the running process, or undefined while it does not answer. A role without an entry
+   * cannot be asked from here: that it started is enough.
+   */
+  readonly ask: ReadonlyMap<Role, () => Promise<Snapshot | undefined>>
+  readonly clock: Clock
+  readonly say: (line: string) => void
+}
+
+const LOOK_MILLISECONDS = 500
+
+/** What is installed on this machine. */
+export function installedRoles(): Role[] {
+  return (['node', 'controller'] as const).filter(role => ROLE_FILES[role].units.some(path => existsSync(path)))
+}
+
+/** Throws `UserError` when the version cannot be taken, or was taken back. */
+export async function upgrade(options: Upgrade): Promise<void> {
+  const { to, clock, say } = options
+  const roles = installedRoles()
+  if (roles.length === 0) {
+    throw new UserError('nothing is installed here to upgrade: terway-edge install does that first', { exitStatus: 2 })
+  }
+  const version = versionOf(to)
+  const from = formerVersion()
+  for (const role of roles) requireConfigUnderstood(to, { role, version })
+  const before = new Map<Role, Snapshot | undefined>()
+  for (const role of roles) before.set(role, await options.ask.get(role)?.())
+  say(`from ${from} to ${version}`)
+  const reasons = installWith(to, roles) ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
+  if (reasons.length === 0) return say(`${version} runs; terway-edge rollback goes back to ${from}`)
+  const list = reasons.map(reason => `  ${reason}`).join('\n')
+  if (!options.goBack) throw new UserError(`${version} is installed, but:\n${list}`)
+  const failed = installWith(PREVIOUS_EXECUTABLE, roles)
+  const end = failed === undefined ? `${from} is back` : `${from} could not be put back: ${failed.join(' ')}`
+  throw new UserError(`${version} does not do what ${from} did; ${end}:\n${list}`)
+}
+
+interface Waiting extends Upgrade {
+  readonly roles: readonly Role[]
+  readonly version: string
+  readonly before: ReadonlyMap<Role, Snapshot | undefined>
+}
+
+/** What is still not back when patience ends. */
+async function waitUntilBack({ roles, version, before, ask, clock, patienceSeconds }: Waiting): Promise<string[]> {
+  const deadline = clock.now() + patienceSeconds * 1000
+  for (;;) {
+    const missing: string[] = []
+    for (const role of roles) {
+      const look = ask.get(role)
+      if (look !== undefined) missing.push(...notBack(before.get(role), await look(), version))
+    }
+    if (missing.length === 0 || clock.now() >= deadline) return missing
+    await sleep(clock, LOOK_MILLISECONDS)
+  }
+}
+
+/** Why a version could not install itself; undefined when it did. */
+function installWith(executable: string, roles: readonly Role[]): string[] | undefined {
+  const failures = roles.flatMap(role => {
+    const words = role === 'controller' ? ['--controller'] : []
+    const { status, stderr } = call(executable, ['install', '--offline', ...words])
+    return status === 0 ? [] : [stderr.trim()]
+  })
+  return failures.length === 0 ? undefined : failures
+}
+
+/** Throws when the file is none of our executables, or one of another machine. */
+function versionOf(file: string): string {
+  const { status, stdout, stderr } = call(file, ['version', '-o', 'json'])
+  const version = status === 0 ? /"version":"([^"]+)"/.exec(stdout)?.[1] : undefined
+  if (version !== undefined) return version
+  throw new UserError(`${file} is no terway-edge that runs on this machine: ${stderr.trim() || stdout.trim()}`, {
+    exitStatus: 2,
+  })
+}
+
+/** Of what is installed, which may be broken: a reason to upgrade. */
+function formerVersion(): string {
+  try {
+    return versionOf(EXECUTABLE)
+  } catch {
+    return 'the former version'
+  }
+}
+
+/** A version that does not know a key of the configuration would not start. */
+function requireConfigUnderstood(file: string, { role, version }: { role: Role; version: string }): void {
+  const { config } = ROLE_FILES[role]
+  const { status, stderr } = call(file, ['config', '--config', config])
+  if (status === 0) return
+  throw new UserError(`nothing was changed: ${version} does not understand ${config}:\n${stderr.trim()}`, {
+    exitStatus: 2,
+  })
+}
+
+function call(file: string, words: readonly string[]): { status: number; stdout: string; stderr: string } {
+  try {
+    const { exitCode, stdout, stderr } = Bun.spawnSync([file, ...words], { stdout: 'pipe', stderr: 'pipe' })
+    return { status: exitCode, stdout: stdout.toString(), stderr: stderr.toString() }
+  } catch (error) {
+    return { status: -1, stdout: '', stderr: error instanceof Error ? error.message : String(error) }
+  }
+}
