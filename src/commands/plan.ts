@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { UserError } from '../lib/errors.ts'
 import { writeFileWhole } from '../lib/files.ts'
 import type { Family } from '../lib/ip.ts'
+import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
 import { type Answers, answersOf, networkTemplate, QUESTIONS, type Question } from '../planner/init.ts'
 import { decodeNetwork, type Network } from '../planner/network.ts'
@@ -50,14 +51,14 @@ function checkCommand(args: readonly string[]): Promise<number> {
     .option('-o, --output <format>', 'table, json or markdown', readOutput, 'table')
   return runProgram<{ output: Output }>(program, args, async ({ output }, [file]) => {
     const plan = planOf(readNetwork(file), Date.now())
-    print(plan, output)
+    show(plan, output)
     return hasProblems(plan) ? PROBLEMS_FOUND : 0
   })
 }
 
-function print(plan: Plan, output: Output): void {
+function show(plan: Plan, output: Output): void {
   if (output === 'json') printJson({ ok: !hasProblems(plan), ...plan })
-  else process.stdout.write(output === 'markdown' ? planMarkdown(plan) : planText(plan))
+  else print(output === 'markdown' ? planMarkdown(plan) : planText(plan))
 }
 
 function readNetwork(file = DEFAULT_FILE): Network {
@@ -113,7 +114,7 @@ function initCommand(args: readonly string[]): Promise<number> {
       throw new UserError(`${options.out} is there already; give --force to overwrite it`, { exitStatus: 2 })
     }
     const text = networkTemplate(answersOf(await answers(options)))
-    if (options.out === undefined) process.stdout.write(text)
+    if (options.out === undefined) print(text)
     else writeFileWhole(options.out, text, { mode: 0o644 })
     return 0
   })
@@ -203,7 +204,7 @@ function suggest(options: SuggestOptions, text: string): number {
   const ranges = freeRanges(network, { purpose, family, length, count: number('--count', options.count) })
   if (options.output === 'json') printJson(ranges)
   else if (ranges.length > 0)
-    process.stdout.write(
+    print(
       formatTable(
         [{ title: 'FREE' }],
         ranges.map(range => [range]),
