@@ -5,6 +5,7 @@
 import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { familyOf, hostPrefix } from '../lib/ip.ts'
+import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { capacity } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
@@ -12,6 +13,7 @@ import { type AttachmentRecord, findRecord } from './attachments.ts'
 import { currentBootId } from './boot.ts'
 import { failureOf } from './failures.ts'
 import { inspectPod } from './inspect.ts'
+import { NodeInterfaces, removePodRules } from './node-interfaces.ts'
 import {
   type AttachRequest,
   CNI_ERROR,
@@ -22,7 +24,7 @@ import {
   type ResultInterface,
 } from './protocol.ts'
 import { release, reserve } from './reservation.ts'
-import { attachPod, DEFAULT_DESTINATION, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
+import { attachPod, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
 /** f_type of namespaces (NSFS_MAGIC of <linux/magic.h>). A bind mount of one that was taken away leaves an empty file. */
@@ -32,7 +34,7 @@ const DEFAULT_MTU = 1500
 
 /** Throws `StoreError` and what the kernel refuses before anything is made. */
 export function add(request: AttachRequest, store: AddressStore): Result | Failure {
-  const refusal = unusablePodCIDRs(request.config) ?? checkNamespace(request)
+  const refusal = unusableSource(request.config) ?? checkNamespace(request)
   if (refusal !== undefined) return refusal
   const host = Rtnetlink.open()
   try {
@@ -47,10 +49,11 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
   const mtu = mtuOf(config, host)
   if (typeof mtu !== 'number') return mtu
   const names = vethNames(attachment)
+  const interfaces = config.addressSource === 'interfaces' ? new NodeInterfaces(config.stateDir, host) : undefined
   const record = reserve(
     store,
     {
-      podCIDRs: config.podCIDRs,
+      source: interfaces ?? { kind: 'podCIDRs', podCIDRs: config.podCIDRs },
       requestedAddresses: config.requestedAddresses,
       record: {
         ...attachment,
@@ -74,6 +77,7 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
     interfaceName: attachment.interfaceName,
     addresses: record.addresses,
     mtu,
+    ...(interfaces !== undefined && { policy: interfaces.policyOf(record, mtu) }),
   }
   return wireRecorded({ store, host, record, wire, config })
 }
@@ -94,8 +98,10 @@ function wireRecorded({ store, host, record, wire, config }: Reserved): Result |
     // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
     if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
     detachLink(host, wired.hostIndex)
+    removePodRules(record, config.stateDir)
   } catch (error) {
     if (wired !== undefined) detachLink(host, wired.hostIndex)
+    removePodRules(record, config.stateDir)
     return releasing(store, record, failureOf(error, `cannot attach ${wire.interfaceName} of ${record.containerId}`))
   }
   return failure(
@@ -125,7 +131,7 @@ function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, config: Ne
     gateway: POD_GATEWAY[familyOf(address)],
     interface: podIndex,
   }))
-  const routes = wired.defaultRoutes.map(family => ({ dst: DEFAULT_DESTINATION[family], gw: POD_GATEWAY[family] }))
+  const routes = wired.defaultRoutes.map(family => ({ dst: DEFAULT_DESTINATIONS[family], gw: POD_GATEWAY[family] }))
   const dns = config.dns ?? before.dns
   return {
     interfaces: [...before.interfaces, host, pod],
@@ -135,7 +141,12 @@ function resultOf(wire: PodWire, wired: Pick<Wired, 'defaultRoutes'>, config: Ne
   }
 }
 
-export function unusablePodCIDRs(config: NetworkConfig): Failure | undefined {
+/** Why no pod can be attached, as far as the configuration alone tells. */
+export function unusableSource(config: NetworkConfig): Failure | undefined {
+  return config.addressSource === 'interfaces' ? undefined : unusablePodCIDRs(config)
+}
+
+function unusablePodCIDRs(config: NetworkConfig): Failure | undefined {
   const single = config.podCIDRs.find(podCIDR => capacity([podCIDR], familyOf(podCIDR)) === 1n)
   if (single !== undefined) {
     return failure(

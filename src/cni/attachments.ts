@@ -5,8 +5,9 @@
  * The text is JSON that people may read. It is checked when it is read, for it outlives versions of this program.
  */
 import { canonicalAddress, FAMILIES, type Family } from '../lib/ip.ts'
+import { isObject, type JsonObject, stringList } from '../lib/json.ts'
+import { WAITING_MILLISECONDS } from '../model/interface-pool.ts'
 import type { LastGiven } from './address-pool.ts'
-import { isObject, type JsonObject, stringList } from './json.ts'
 import type { Attachment, PodName } from './protocol.ts'
 
 export interface AttachmentRecord extends Attachment {
@@ -21,14 +22,36 @@ export interface AttachmentRecord extends Attachment {
   readonly pod?: PodName
   /** /proc/sys/kernel/random/boot_id: pods do not outlive a boot. */
   readonly bootId: string
+  /** The elastic network interface that the addresses belong to; absent: they are of the node's podCIDRs. */
+  readonly interface?: InterfaceName
+}
+
+/** An elastic network interface by what the cloud and the kernel call it. */
+export interface InterfaceName {
+  readonly id: string
+  readonly mac: string
+}
+
+/** A pod that got no address; its runtime tries again. */
+export interface WaitingPod {
+  /** `namespace/name`, or the container where the runtime names no pod. */
+  readonly pod: string
+  /** When it last asked, in milliseconds since the epoch. */
+  readonly at: number
 }
 
 export interface Attachments {
   readonly last: LastGiven
   readonly records: readonly AttachmentRecord[]
+  /** Addresses of interfaces that pods gave back, the last one at the end. */
+  readonly freed: readonly string[]
+  readonly waiting: readonly WaitingPod[]
 }
 
-export const NO_ATTACHMENTS: Attachments = { last: {}, records: [] }
+export const NO_ATTACHMENTS: Attachments = { last: {}, records: [], freed: [], waiting: [] }
+
+/** More than a node has: older ones are forgotten. */
+const MOST_FREED = 1024
 
 const FORMAT = 1
 
@@ -43,7 +66,31 @@ export function withRecord(attachments: Attachments, record: AttachmentRecord): 
 
 /** Without the record of `attempt`; a later attempt for the same interface stays. */
 export function withoutAttempt(attachments: Attachments, attempt: string): Attachments {
-  return { ...attachments, records: attachments.records.filter(record => record.attempt !== attempt) }
+  return withOnly(attachments, record => record.attempt !== attempt)
+}
+
+/** With the records that `keep` says; the addresses of the others rest from now on. */
+export function withOnly(attachments: Attachments, keep: (record: AttachmentRecord) => boolean): Attachments {
+  const gone = attachments.records.filter(record => !keep(record))
+  const back = new Set(gone.filter(record => record.interface !== undefined).flatMap(({ addresses }) => addresses))
+  const rested = attachments.freed.filter(address => !back.has(address))
+  return { ...attachments, records: attachments.records.filter(keep), freed: [...rested, ...back].slice(-MOST_FREED) }
+}
+
+/** With `pod` as one that waits, and without those that have not asked again for long. */
+export function withWaiting(attachments: Attachments, pod: string, now: number): Attachments {
+  const others = waitingPods(attachments, now).filter(waiting => waiting.pod !== pod)
+  return { ...attachments, waiting: [...others, { pod, at: now }] }
+}
+
+export function withoutWaiting(attachments: Attachments, pod: string): Attachments {
+  if (!attachments.waiting.some(waiting => waiting.pod === pod)) return attachments
+  return { ...attachments, waiting: attachments.waiting.filter(waiting => waiting.pod !== pod) }
+}
+
+/** Those that asked of late. */
+export function waitingPods({ waiting }: Attachments, now: number): readonly WaitingPod[] {
+  return waiting.filter(({ at }) => at > now - WAITING_MILLISECONDS && at <= now + WAITING_MILLISECONDS)
 }
 
 export function takenAddresses(attachments: Attachments): ReadonlySet<string> {
@@ -62,7 +109,10 @@ export function isSame(a: Attachment, b: Attachment): boolean {
 export function formatAttachments(attachments: Attachments): string {
   const lines = attachments.records.map(record => `    ${JSON.stringify(record)}`)
   const records = lines.length === 0 ? '[]' : `[\n${lines.join(',\n')}\n  ]`
-  return `{\n  "format": ${FORMAT},\n  "last": ${JSON.stringify(attachments.last)},\n  "records": ${records}\n}\n`
+  const { last, freed, waiting } = attachments
+  const more = { ...(freed.length > 0 && { freed }), ...(waiting.length > 0 && { waiting }) }
+  const rest = Object.entries(more).map(([key, value]) => `  "${key}": ${JSON.stringify(value)},\n`)
+  return `{\n  "format": ${FORMAT},\n  "last": ${JSON.stringify(last)},\n${rest.join('')}  "records": ${records}\n}\n`
 }
 
 /** Throws when `text` is not what `formatAttachments` writes. */
@@ -70,7 +120,18 @@ export function parseAttachments(text: string): Attachments {
   const json: unknown = JSON.parse(text)
   if (!isObject(json) || json.format !== FORMAT) throw new Error(`not attachments of format ${FORMAT}`)
   if (!Array.isArray(json.records) || !isObject(json.last)) throw new Error('"records" or "last" is missing')
-  return { last: parseLast(json.last), records: json.records.map(parseRecord) }
+  return {
+    last: parseLast(json.last),
+    records: json.records.map(parseRecord),
+    freed: (stringList(json.freed) ?? []).map(parseAddressText),
+    waiting: Array.isArray(json.waiting) ? json.waiting.flatMap(parseWaiting) : [],
+  }
+}
+
+/** One that cannot be read is forgotten: it asks again. */
+function parseWaiting(json: unknown): WaitingPod[] {
+  if (!isObject(json) || typeof json.pod !== 'string' || typeof json.at !== 'number') return []
+  return [{ pod: json.pod, at: json.at }]
 }
 
 function parseLast(json: JsonObject): LastGiven {
@@ -87,6 +148,7 @@ function parseRecord(json: unknown): AttachmentRecord {
   if (!isObject(json)) throw new Error('a record is not an object')
   const addresses = stringList(json.addresses)
   if (addresses === undefined) throw new Error('a record has no addresses')
+  const eni = isObject(json.interface) ? json.interface : undefined
   const pod = isObject(json.pod) ? { namespace: text(json.pod, 'namespace'), name: text(json.pod, 'name') } : undefined
   return {
     attempt: text(json, 'attempt'),
@@ -98,6 +160,7 @@ function parseRecord(json: unknown): AttachmentRecord {
     namespacePath: text(json, 'namespacePath'),
     bootId: text(json, 'bootId'),
     ...(pod !== undefined && { pod }),
+    ...(eni !== undefined && { interface: { id: text(eni, 'id'), mac: text(eni, 'mac') } }),
   }
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Problem } from '../lib/errors.ts'
 import { parseAddressWithLength } from '../lib/ip.ts'
-import { isObject, type JsonObject, stringList } from './json.ts'
+import { isObject, type JsonObject, stringList } from '../lib/json.ts'
 import type { Dns, Result, ResultInterface, ResultIp, ResultRoute } from './protocol.ts'
 
 export function decodeResult(given: unknown, path: string, problems: Problem[]): Result | undefined {

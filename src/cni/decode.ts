@@ -8,8 +8,8 @@
  */
 import { errorText, type Problem } from '../lib/errors.ts'
 import { canonicalAddress, parsePrefix } from '../lib/ip.ts'
+import { isObject, type JsonObject, stringList } from '../lib/json.ts'
 import { decodeResult } from './decode-result.ts'
-import { isObject, type JsonObject, stringList } from './json.ts'
 import {
   type Attachment,
   CNI_ERROR,
@@ -233,6 +233,10 @@ function decodeConfig(input: Input, args: ReadonlyMap<string, string>): DecodedC
   if (typeof stateDir !== 'string' || !stateDir.startsWith('/')) {
     problems.push({ path: 'stateDir', message: 'must be the absolute path of a folder' })
   }
+  const addressSource = json.addressSource ?? 'podCIDRs'
+  if (addressSource !== 'podCIDRs' && addressSource !== 'interfaces') {
+    minor.push({ path: 'addressSource', message: 'must be "podCIDRs" or "interfaces"' })
+  }
   const podCIDRs = decodePodCIDRs(json.podCIDRs, minor)
   const mtu = decodeMtu(json.mtu, podCIDRs, minor)
   const dns = decodeResult({ dns: json.dns }, '', minor)?.dns
@@ -242,6 +246,7 @@ function decodeConfig(input: Input, args: ReadonlyMap<string, string>): DecodedC
     cniVersion: version,
     name,
     type,
+    addressSource: addressSource === 'interfaces' ? addressSource : 'podCIDRs',
     podCIDRs,
     stateDir: typeof stateDir === 'string' ? stateDir : DEFAULT_STATE_DIR,
     requestedAddresses: decodeRequestedAddresses(json, args, minor),

@@ -4,6 +4,7 @@
  */
 import { errorText } from '../lib/errors.ts'
 import { AddressStore } from './address-store.ts'
+import { withOnly } from './attachments.ts'
 import { detachPod, ourLinks } from './veth.ts'
 
 /** In the network namespace of the caller. Returns how many host ends went, and what could not be done. Throws `NetlinkError`. */
@@ -20,7 +21,7 @@ export function removePodLinks(stateDir: string): { readonly removed: number; re
   try {
     const store = new AddressStore(stateDir)
     if (problems.length === 0 && store.read().records.length > 0) {
-      store.update(attachments => ({ attachments: { ...attachments, records: [] }, result: undefined }))
+      store.update(attachments => ({ attachments: withOnly(attachments, () => false), result: undefined }))
     }
   } catch (error) {
     problems.push(errorText(error))

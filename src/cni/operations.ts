@@ -4,13 +4,17 @@
  * ever removed.
  */
 import { errorText, isUnwritable } from '../lib/errors.ts'
+import { FAMILIES } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import { mtuOf, unusablePodCIDRs } from './add.ts'
+import { mtuOf, unusableSource } from './add.ts'
 import { familiesOf } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
 import { LinkNameTaken } from './errors.ts'
 import { inspectPod } from './inspect.ts'
+import { addressCount } from './interface-addresses.ts'
+import { readInterfacePool } from './interface-pool-file.ts'
+import { removePodRules } from './node-interfaces.ts'
 import {
   type Attachment,
   type AttachRequest,
@@ -23,7 +27,7 @@ import {
   type Result,
 } from './protocol.ts'
 import { type Readiness, readReadiness } from './readiness.ts'
-import { release } from './reservation.ts'
+import { noInterfaceAddress, release } from './reservation.ts'
 import { forwardingEnabled } from './sysctl.ts'
 import { detachPod, ourLinks } from './veth.ts'
 import { vethNames } from './veth-names.ts'
@@ -38,6 +42,7 @@ export function del(request: DetachRequest, store: AddressStore): undefined {
     // The same interface of the same container in another network: a runtime undoes a list that never got this far.
     if (record !== undefined && record.network !== config.name) return
     removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
+    if (record !== undefined) removePodRules(record, config.stateDir)
     if (record === undefined && findRecord(store.read(), attachment) === undefined) return
     if (record !== undefined && !releasedIfWritable(store, record.attempt)) return
   }
@@ -87,14 +92,21 @@ export function collect(request: CollectRequest, store: AddressStore): Failure |
   const isValid = (attachment: Attachment) => request.valid.some(valid => isSame(valid, attachment))
   const stale = records.filter(record => record.network === config.name && !isValid(record))
   const problems: string[] = []
-  const removed = stale.filter(record => removing(record.hostInterface, problems))
+  const removed = stale.filter(record =>
+    succeeds(problems, () => {
+      removeLink(record.hostInterface)
+      removePodRules(record, config.stateDir)
+    }),
+  )
   release(
     store,
     removed.map(record => record.attempt),
   )
   const known = new Set(records.map(record => record.hostInterface))
   for (const link of ourLinks()) {
-    if (link.network === config.name && !known.has(link.name) && !isValid(link)) removing(link.name, problems)
+    if (link.network === config.name && !known.has(link.name) && !isValid(link)) {
+      succeeds(problems, () => removeLink(link.name))
+    }
   }
   if (problems.length === 0) return undefined
   return failure(
@@ -106,10 +118,12 @@ export function collect(request: CollectRequest, store: AddressStore): Failure |
 
 /** A full pool is not a status: it would make Kubernetes take the whole node for not ready. */
 export function status(config: NetworkConfig, store: AddressStore): Failure | undefined {
-  const missing = unusablePodCIDRs(config)
+  const missing = unusableSource(config)
   if (missing !== undefined) return { ...missing, code: CNI_ERROR.notAvailable }
   try {
     store.read()
+    const none = config.addressSource === 'interfaces' ? withoutAddresses(config.stateDir) : undefined
+    if (none !== undefined) return { ...none, code: CNI_ERROR.notAvailable }
     const mtu = currentMtu(config)
     if (typeof mtu !== 'number') return { ...mtu, code: CNI_ERROR.notAvailable }
     return notReady(readReadiness(config.stateDir)) ?? notForwarding(config)
@@ -120,6 +134,14 @@ export function status(config: NetworkConfig, store: AddressStore): Failure | un
       'run terway-edge doctor on this node',
     )
   }
+}
+
+/** For want of addresses, of which others may be in use by pods: then the node serves them, and only ADD has to wait. */
+function withoutAddresses(stateDir: string): Failure | undefined {
+  const pool = readInterfacePool(stateDir)
+  if (pool === undefined) return noInterfaceAddress('the node agent has not written yet which there are')
+  if (addressCount(pool) > 0) return undefined
+  return noInterfaceAddress(pool.shortage ?? 'its interfaces have no addresses yet')
 }
 
 function currentMtu(config: NetworkConfig): number | Failure {
@@ -142,7 +164,8 @@ function notReady(readiness: Readiness): Failure | undefined {
 }
 
 function notForwarding(config: NetworkConfig): Failure | undefined {
-  const off = familiesOf(config.podCIDRs).filter(family => !forwardingEnabled(family))
+  const families = config.addressSource === 'interfaces' ? FAMILIES.slice(0, 1) : familiesOf(config.podCIDRs)
+  const off = families.filter(family => !forwardingEnabled(family))
   if (off.length === 0) return undefined
   const keys = off.map(family => (family === 'ipv4' ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'))
   return failure(
@@ -171,9 +194,9 @@ function checkFailed(attachment: Attachment, problems: readonly string[]): Failu
   )
 }
 
-function removing(hostInterface: string, problems: string[]): boolean {
+function succeeds(problems: string[], action: () => void): boolean {
   try {
-    removeLink(hostInterface)
+    action()
     return true
   } catch (error) {
     problems.push(errorText(error))

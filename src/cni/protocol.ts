@@ -66,6 +66,8 @@ export interface NetworkConfig {
   /** The network's name. */
   readonly name: string
   readonly type: string
+  /** Whether pods' addresses are of the node's podCIDRs or of its elastic network interfaces. */
+  readonly addressSource: 'podCIDRs' | 'interfaces'
   readonly podCIDRs: readonly string[]
   /** Bytes; absent: that of the uplink. */
   readonly mtu?: number

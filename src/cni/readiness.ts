@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
-import { isObject } from './json.ts'
+import { isObject } from '../lib/json.ts'
 
 /** `unavailable`: new pods cannot be served (CNI error 50). `limited`: and those that run may be cut off (51). */
 export interface Readiness {

@@ -1,17 +1,40 @@
 /**
- * Where a pod's address comes from: the node's podCIDRs by way of the store. The only way from wiring and plugin to addresses, so that
- * another source (an interface of the cloud, say) can take its place.
+ * Where a pod's address comes from: the node's podCIDRs, or the addresses of its elastic network interfaces, by way of the store. The only
+ * way from wiring and plugin to addresses.
  */
-import { allocate, type Refusal } from './address-pool.ts'
+import type { InterfacePool } from '../model/interface-pool.ts'
+import { allocate, type LastGiven, type Refusal } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
-import { type AttachmentRecord, findRecord, takenAddresses, withoutAttempt, withRecord } from './attachments.ts'
+import {
+  type AttachmentRecord,
+  type Attachments,
+  findRecord,
+  type InterfaceName,
+  takenAddresses,
+  withOnly,
+  withoutAttempt,
+  withoutWaiting,
+  withRecord,
+  withWaiting,
+} from './attachments.ts'
+import { allocateOfInterfaces } from './interface-addresses.ts'
 import { CNI_ERROR, type Failure, failure } from './protocol.ts'
 
+export type AddressSource =
+  | { readonly kind: 'podCIDRs'; readonly podCIDRs: readonly string[] }
+  | {
+      readonly kind: 'interfaces'
+      /** Asked while the store is locked, for the pool changes under that lock. Throws `StoreError`. */
+      readonly pool: () => InterfacePool | undefined
+      /** Whether an interface is among the links. */
+      readonly present: (mac: string) => boolean
+    }
+
 export interface ReservationRequest {
-  readonly podCIDRs: readonly string[]
+  readonly source: AddressSource
   readonly requestedAddresses: readonly string[]
   /** All of the record but the addresses. */
-  readonly record: Omit<AttachmentRecord, 'addresses'>
+  readonly record: Omit<AttachmentRecord, 'addresses' | 'interface'>
 }
 
 /**
@@ -27,29 +50,82 @@ export function reserve(
     const before = findRecord(attachments, request.record)
     if (before !== undefined && isAlive(before)) return { result: attachedAlready(before) }
     const free = before === undefined ? attachments : withoutAttempt(attachments, before.attempt)
-    const { podCIDRs, requestedAddresses } = request
-    const input = { podCIDRs, requested: requestedAddresses, last: attachments.last }
     let kept = free
-    let allocation = allocate({ ...input, taken: takenAddresses(free) })
-    if (allocation.kind !== 'allocated') {
+    let choice = choose(free, request)
+    if ('kind' in choice) {
       // no pod outlived a reboot: their addresses are free, whoever forgot to say so
-      kept = {
-        ...free,
-        records: free.records.filter(record => record.bootId === request.record.bootId || isAlive(record)),
-      }
-      if (kept.records.length < free.records.length) allocation = allocate({ ...input, taken: takenAddresses(kept) })
+      kept = withOnly(free, record => record.bootId === request.record.bootId || isAlive(record))
+      if (kept.records.length < free.records.length) choice = choose(kept, request)
     }
-    switch (allocation.kind) {
-      case 'full':
-        return { result: noFreeAddress(podCIDRs, allocation.capacity) }
-      case 'refused':
-        return { result: addressRefused(allocation.address, allocation.reason, podCIDRs) }
-      case 'allocated': {
-        const record = { ...request.record, addresses: allocation.addresses }
-        return { attachments: withRecord({ ...kept, last: allocation.last }, record), result: record }
-      }
+    const pod = podKey(request.record)
+    if ('kind' in choice) {
+      if (choice.code !== CNI_ERROR.tryAgainLater) return { result: choice }
+      return { attachments: withWaiting(attachments, pod, Date.now()), result: choice }
     }
+    const { last = kept.last, ...chosen } = choice
+    const record = { ...request.record, ...chosen }
+    return { attachments: withRecord({ ...withoutWaiting(kept, pod), last }, record), result: record }
   })
+}
+
+interface Choice {
+  readonly addresses: readonly string[]
+  readonly interface?: InterfaceName
+  readonly last?: LastGiven
+}
+
+function choose(attachments: Attachments, { source, requestedAddresses }: ReservationRequest): Choice | Failure {
+  const taken = takenAddresses(attachments)
+  if (source.kind === 'interfaces') return chooseOfInterfaces(source, attachments, requestedAddresses)
+  const { podCIDRs } = source
+  const allocation = allocate({ podCIDRs, requested: requestedAddresses, last: attachments.last, taken })
+  switch (allocation.kind) {
+    case 'full':
+      return noFreeAddress(podCIDRs, allocation.capacity)
+    case 'refused':
+      return addressRefused(
+        allocation.address,
+        allocation.reason,
+        `in the podCIDRs of this node (${podCIDRs.join(', ')})`,
+      )
+    case 'allocated':
+      return { addresses: allocation.addresses, last: allocation.last }
+  }
+}
+
+function chooseOfInterfaces(
+  source: Extract<AddressSource, { kind: 'interfaces' }>,
+  attachments: Attachments,
+  requested: readonly string[],
+): Choice | Failure {
+  const pool = source.pool()
+  if (pool === undefined) return noInterfaceAddress('the node agent has not written yet which there are')
+  const { present } = source
+  const { freed } = attachments
+  const allocation = allocateOfInterfaces({ pool, present, taken: takenAddresses(attachments), freed, requested })
+  switch (allocation.kind) {
+    case 'none':
+      return noInterfaceAddress(allocation.why)
+    case 'refused':
+      return addressRefused(allocation.address, allocation.reason, 'on an elastic network interface of this node')
+    case 'allocated': {
+      const { id, mac } = allocation.interface
+      return { addresses: allocation.addresses, interface: { id, mac } }
+    }
+  }
+}
+
+function podKey({ pod, containerId }: ReservationRequest['record']): string {
+  return pod === undefined ? containerId : `${pod.namespace}/${pod.name}`
+}
+
+/** The answer of ADD, and of STATUS on a node that has no address at all. */
+export function noInterfaceAddress(why: string): Failure {
+  return failure(
+    CNI_ERROR.tryAgainLater,
+    `this node has no free address for the pod: ${why}`,
+    'the runtime tries again by itself; more addresses are asked for by the controller: look at the conditions and Events of the ENINode of this node (kubectl describe eninode)',
+  )
 }
 
 /** Forgets attempts, and so frees their addresses. Throws `StoreError`. */
@@ -77,10 +153,10 @@ function noFreeAddress(podCIDRs: readonly string[], capacity: bigint): Failure {
   )
 }
 
-function addressRefused(address: string, reason: Refusal, podCIDRs: readonly string[]): Failure {
+function addressRefused(address: string, reason: Refusal, place: string): Failure {
   const why = {
     taken: 'another pod has it',
-    outside: `it is not in the podCIDRs of this node (${podCIDRs.join(', ')})`,
+    outside: `it is not ${place}`,
     reserved: 'it is the first or last address of a podCIDR, which no pod gets',
     'second-of-family': 'a pod gets one address of each family, and two were asked for',
   }[reason]

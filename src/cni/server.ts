@@ -9,10 +9,10 @@ import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
+import { isObject } from '../lib/json.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
-import { isObject } from './json.ts'
 import { answer } from './plugin.ts'
 
 export interface CniServer {

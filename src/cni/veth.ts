@@ -8,14 +8,14 @@
  */
 
 import { ERRNO, SystemError } from '../lib/errno.ts'
-import { addressBits, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
+import { addressBits, FAMILIES, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
 import { close, inNetworkNamespace, interfaceIndex, openFile } from '../lib/libc.ts'
 import { addAddress } from '../netlink/address.ts'
 import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
 import type { Request } from '../netlink/message.ts'
 import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
-import { addRoute } from '../netlink/route.ts'
+import { addRoute, DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { LinkNameTaken, NamespaceGone } from './errors.ts'
 import type { Attachment } from './protocol.ts'
@@ -24,7 +24,6 @@ import { isOurAlias, parseVethAlias } from './veth-names.ts'
 
 /** What the pod takes for its router. Never leaves the veth pair. */
 export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.1', ipv6: 'fe80::1' }
-export const DEFAULT_DESTINATION: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
 /**
  * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it has the gateway's; no DAD, which would delay
@@ -43,6 +42,8 @@ export interface PodWire {
   readonly addresses: readonly string[]
   /** Bytes. */
   readonly mtu: number
+  /** How the host reaches a pod whose addresses are of an elastic network interface; absent: by a route in table main. */
+  readonly policy?: PodPolicy
 }
 
 export interface Wired {
@@ -51,6 +52,12 @@ export interface Wired {
   /** Families whose default route goes this way; one that the pod has already by another interface is left alone. */
   readonly defaultRoutes: readonly Family[]
 }
+
+/** The requests that lead to a pod by policy routes, and from it by its interface (`policy.ts`), once its host end has an index. */
+export type PodPolicy = (hostIndex: number) => readonly Request[]
+
+/** What the requests of a policy may be refused with, for what they ask for is so already. */
+const SO_ALREADY: readonly number[] = [ERRNO.EEXIST, ERRNO.ENOENT]
 
 /**
  * Wires a pod, all or nothing: what was made is taken back when a step fails. A host end left by a dead attempt is replaced.
@@ -65,7 +72,9 @@ export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
       setInterfaceSysctls('ipv6', wire.hostInterface, wire.addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
       host.run(setLink(hostIndex, { up: true, alias: wire.alias }))
       const defaultRoutes = inPodNamespace(wire.namespacePath, () => configurePod(wire))
-      runAll(host, hostRequests(wire, hostIndex))
+      const { policy } = wire
+      if (policy === undefined) runAll(host, hostRequests(wire, hostIndex))
+      else runAll(host, [...hostRequests(wire, hostIndex), ...policy(hostIndex)], SO_ALREADY)
       return { hostIndex, defaultRoutes }
     } catch (error) {
       host.execute([deleteLink(hostIndex)])
@@ -97,13 +106,20 @@ export function detachPod(hostInterface: string): boolean {
  * for documentation (RFC 5737, RFC 3849), which no other route covers.
  */
 export function uplinkMtu(host: Rtnetlink): { readonly name: string; readonly mtu: number } | undefined {
-  for (const address of ['192.0.2.1', '2001:db8::1']) {
-    const route = host.lookup(address)
+  for (const family of FAMILIES) {
+    const route = host.lookup(ANYWHERE[family])
     const link = route.interface === undefined || route.type !== 'unicast' ? undefined : host.getLink(route.interface)
     if (link !== undefined) return { name: link.name, mtu: link.mtu }
   }
   return undefined
 }
+
+/** The address of this node that packets to the world bear; undefined without a default route of that family. */
+export function nodeAddress(host: Rtnetlink, family: Family): string | undefined {
+  return host.lookup(ANYWHERE[family]).source
+}
+
+const ANYWHERE: Readonly<Record<Family, string>> = { ipv4: '192.0.2.1', ipv6: '2001:db8::1' }
 
 /** The host ends that bear our alias, with what it says. */
 export function ourLinks(): (Attachment & { readonly name: string; readonly network: string })[] {
@@ -207,9 +223,10 @@ function inPodNamespace<T>(path: string, action: () => T): T {
   }
 }
 
-/** Sends requests as one; throws the first refusal. */
-function runAll(netlink: Rtnetlink, requests: readonly Request[]): void {
-  for (const { error } of netlink.execute(requests)) if (error !== undefined) throw error
+/** Sends requests as one; throws the first refusal, unless it is for one of `tolerated`. */
+function runAll(netlink: Rtnetlink, requests: readonly Request[], tolerated: readonly number[] = []): void {
+  for (const { error } of netlink.execute(requests))
+    if (error !== undefined && !tolerated.includes(error.errno)) throw error
 }
 
 /** Runs inside the pod's namespace. Returns the families whose default route it made. */
@@ -251,7 +268,7 @@ function podRequests(wire: PodWire, podIndex: number, address: string): Request[
 function addGatewayRoutes(pod: Rtnetlink, podIndex: number, family: Family): boolean {
   const gateway = POD_GATEWAY[family]
   const byGateway = addRoute({
-    destination: DEFAULT_DESTINATION[family],
+    destination: DEFAULT_DESTINATIONS[family],
     protocol: RTPROT.BOOT,
     nextHops: [{ gateway, interface: podIndex, onlink: true }],
   })
@@ -275,9 +292,13 @@ function hostRequests(wire: PodWire, hostIndex: number): Request[] {
     ...[...families].map(family => answerForGateway(family, hostIndex)),
     ...wire.addresses.flatMap(address => [
       replaceNeighbour({ address, interface: hostIndex, hardwareAddress: wire.podMac }),
-      addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }),
+      ...(wire.policy === undefined ? [mainRoute(address, hostIndex)] : []),
     ]),
   ]
+}
+
+function mainRoute(address: string, hostIndex: number): Request {
+  return addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] })
 }
 
 /**

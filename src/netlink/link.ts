@@ -119,6 +119,11 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   return link
 }
 
+/** Links by their hardware address; of several (VLANs on top of an interface have its address) the one that was there first. */
+export function linksByAddress(links: readonly Link[]): ReadonlyMap<string, Link> {
+  return new Map([...links].sort((a, b) => b.index - a.index).map(link => [link.address, link]))
+}
+
 /** `02:00:5e:10:00:00`. */
 export function formatHardwareAddress(bytes: Uint8Array): string {
   return [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join(':')

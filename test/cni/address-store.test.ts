@@ -45,7 +45,7 @@ function reserving(
 ) {
   return reserve(
     store,
-    { podCIDRs: [podCIDR], requestedAddresses: [], record: record(containerId, extra) },
+    { source: { kind: 'podCIDRs', podCIDRs: [podCIDR] }, requestedAddresses: [], record: record(containerId, extra) },
     before => before.hostInterface === 'alive',
   )
 }
@@ -54,13 +54,16 @@ test('what is written is read again', () => {
   const store = new AddressStore(stateDir())
   reserving(store, 'a')
   reserving(store, 'b')
-  const { last, records } = store.read()
+  const attachments = store.read()
+  const { last, records } = attachments
   expect(last).toEqual({ ipv4: '10.0.1.2' })
   expect(records).toEqual([
     { ...record('a'), addresses: ['10.0.1.1'] },
     { ...record('b'), addresses: ['10.0.1.2'] },
   ])
-  expect(parseAttachments(formatAttachments({ last, records }))).toEqual({ last, records })
+  expect(parseAttachments(formatAttachments(attachments))).toEqual(attachments)
+  const more = { ...attachments, freed: ['192.168.32.11'], waiting: [{ pod: 'default/web-1', at: 17 }] }
+  expect(parseAttachments(formatAttachments(more))).toEqual(more)
 })
 
 test('a full pool is said, and an address is free again when its attempt is released', () => {

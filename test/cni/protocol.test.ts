@@ -35,6 +35,7 @@ describe('requests', () => {
         cniVersion: '1.1.0',
         name: 'pods',
         type: 'terway-edge',
+        addressSource: 'podCIDRs',
         podCIDRs: ['10.0.1.0/25', 'fd00:1::/64'],
         mtu: 1400,
         stateDir: '/var/lib/other',

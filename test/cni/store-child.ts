@@ -24,7 +24,7 @@ for (let round = 0; ; round++) {
   }
   const reserved = reserve(
     store,
-    { podCIDRs: ['10.0.0.0/20', 'fd00:1::/64'], requestedAddresses: [], record },
+    { source: { kind: 'podCIDRs', podCIDRs: ['10.0.0.0/20', 'fd00:1::/64'] }, requestedAddresses: [], record },
     () => false,
   )
   if ('kind' in reserved) throw new Error(reserved.msg)
