@@ -154,9 +154,11 @@ test('killed at any instruction, the store is whole and has what was promised', 
         stderr: 'inherit',
       }),
     )
-    await Bun.sleep(15 + Math.random() * 25)
+    const spoken = children.map(child => listen(child.stdout))
+    await Promise.all(spoken.map(({ begun }) => begun)) // a busy machine starts them late
+    await Bun.sleep(Math.random() * 25)
     for (const child of children) child.kill('SIGKILL')
-    const outputs = await Promise.all(children.map(child => new Response(child.stdout).text()))
+    const outputs = await Promise.all(spoken.map(({ text }) => text))
     await Promise.all(children.map(child => child.exited))
 
     const after = new Map(store.read().records.map(entry => [entry.attempt, entry.addresses]))
@@ -179,3 +181,19 @@ test('killed at any instruction, the store is whole and has what was promised', 
   reserving(store, 'the lock is free', {}, '10.9.0.0/24')
   expect(readdirSync(join(folder, 'cni')).sort()).toEqual(['attachments.json', 'lock'])
 }, 60_000)
+
+/** What a child says, and when it has begun to. */
+function listen(output: ReadableStream<Uint8Array>): { begun: Promise<void>; text: Promise<string> } {
+  const { promise: begun, resolve } = Promise.withResolvers<void>()
+  const read = async () => {
+    const decoder = new TextDecoder()
+    let text = ''
+    for await (const bytes of output) {
+      text += decoder.decode(bytes, { stream: true })
+      resolve()
+    }
+    resolve()
+    return text
+  }
+  return { begun, text: read() }
+}
