@@ -146,6 +146,19 @@ const ipMasq = z.strictObject({
   nonMasqueradeCIDRs: cidrs.default([]),
 })
 
+/** Paths between nodes are measured by packets, so many a minute as is said here, whatever the size of the cluster. */
+const paths = z.strictObject({
+  enabled: z.boolean().default(true),
+  /** The UDP port at which nodes answer, the same on all nodes. */
+  port: z.int().min(1).max(65_535).default(9179),
+  /** Questions to nodes of the LAN; 0: none. Each is answered by one packet. */
+  lanPacketsPerMinute: z.int().min(0).max(600).default(60),
+  /** Questions to nodes of other LANs, which cross the line between. */
+  farPacketsPerMinute: z.int().min(0).max(120).default(12),
+  /** Whether neighbours are also asked by way of the switch, which proves its routes. */
+  bySwitch: z.boolean().default(true),
+})
+
 /** Folders of the machine that others keep things in (hier(7)). */
 const SHARED_FOLDERS: ReadonlySet<string> = new Set(
   '/ /bin /boot /dev /etc /home /lib /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys /tmp /usr /usr/lib /usr/local /var /var/lib /var/log /var/tmp'.split(
@@ -173,6 +186,7 @@ const schema = z.strictObject({
   cni: cni.prefault({}),
   firewall: firewall.prefault({}),
   ipMasq: ipMasq.prefault({}),
+  paths: paths.prefault({}),
 })
 
 export type Config = Readonly<Omit<z.output<typeof schema>, 'node'>> & {

@@ -134,6 +134,11 @@ export class Agent {
     return () => this.#listeners.delete(listener)
   }
 
+  /** The MTU that pods are given; undefined while no uplink was seen. */
+  get podMtu(): number | undefined {
+    return this.#lastMtu
+  }
+
   /** Stops. The routes stay, so that pods go on talking over an upgrade; `leaveNetwork` takes them away. */
   async close(): Promise<void> {
     for (const stop of this.#stopListening) stop()

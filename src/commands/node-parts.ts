@@ -24,6 +24,9 @@ import type { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { removeProbeRouting } from '../paths/kernel.ts'
+import { type Prober, startProber } from '../paths/prober.ts'
+import { pathsView } from '../paths/view.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
 import type { readStatusCredentials } from '../status/credentials.ts'
@@ -140,6 +143,42 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
   return speaker
 }
 
+/** Measures paths all the time; undefined where that is switched off. */
+export function startPaths(services: NodeServices, { view }: Cluster, agent: Agent | undefined): Prober | undefined {
+  const { config, log, parting, changes } = services
+  const { enabled, port, bySwitch, lanPacketsPerMinute, farPacketsPerMinute } = config.paths
+  if (agent === undefined) return undefined
+  if (!enabled) {
+    leaveNoProbeRoutes(services)
+    return undefined
+  }
+  const prober = startProber({
+    clock,
+    log: log.child({ room: 'paths' }),
+    self: config.node,
+    view: () => view.current(),
+    mtu: () => agent.podMtu,
+    protocol: config.route.protocol,
+    port,
+    budget: { lanPacketsPerMinute, farPacketsPerMinute },
+    bySwitch,
+  })
+  prober.onChange(changes.tell)
+  view.onChange(() => prober.wake())
+  agent.onChange(() => prober.wake())
+  parting.defer(() => prober.close())
+  return prober
+}
+
+/** What an earlier process made for probes, which nobody looks after now. */
+function leaveNoProbeRoutes({ config, log }: NodeServices): void {
+  try {
+    for (const detail of removeProbeRouting(config.route.protocol)) log.warn({ detail }, 'routes of probes are left')
+  } catch (error) {
+    log.warn({ detail: errorText(error) }, 'routes of probes are left')
+  }
+}
+
 /** Makes `terway-edge drain` work: what it asks for, and where it is told that it is done. */
 export function prepareDrain({ config, log, changes }: NodeServices, speaker: () => SpeakerRoom | undefined): Drain {
   const file = drainedFile(config.state, log)
@@ -172,6 +211,7 @@ export interface Shown {
   readonly cluster: Cluster
   readonly agent: Agent | undefined
   readonly speaker: SpeakerRoom | undefined
+  readonly paths: Prober | undefined
   readonly drain: Drain
 }
 
@@ -192,7 +232,11 @@ export function startStatus(services: NodeServices, shown: Shown): void {
   parting.defer(() => server.close())
 }
 
-function snapshotOf({ config, parts }: NodeServices, { cluster, agent, speaker, drain }: Shown, startedAt: number) {
+function snapshotOf(
+  { config, parts }: NodeServices,
+  { cluster, agent, speaker, paths, drain }: Shown,
+  startedAt: number,
+) {
   const { view, events } = cluster
   return nodeSnapshot({
     version: versionInfo().version,
@@ -202,9 +246,10 @@ function snapshotOf({ config, parts }: NodeServices, { cluster, agent, speaker, 
     view: view.current(),
     api: apiContact(view.contact),
     ready: agent?.ready ?? view.current() !== undefined,
-    problems: [...(agent?.problems ?? []), ...(speaker?.problems() ?? [])],
+    problems: [...(agent?.problems ?? []), ...(speaker?.problems() ?? []), ...(paths?.report.problems ?? [])],
     routes: agent?.view() ?? [],
     sessions: speaker?.sessions() ?? [],
+    paths: paths && pathsView(paths.report),
     events: events.rows,
     drained: drain.drained,
     pods: parts.agent ? countPods(config.state) : undefined,

@@ -6,7 +6,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
-import type { ApiContact, EventRow, LanView, NodeView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type { ApiContact, EventRow, LanView, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -20,6 +20,8 @@ export interface NodeSnapshotInput {
   readonly problems: readonly string[]
   readonly routes: readonly RouteRow[]
   readonly sessions: readonly BgpSession[]
+  /** Undefined where paths are not measured. */
+  readonly paths: PathsView | undefined
   readonly events: readonly EventRow[]
   readonly drained: boolean
   /** How many pods have an address from here; undefined where that is not known. */
@@ -31,6 +33,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const entries = view?.entries ?? []
   const peers = view?.peers ?? []
   const own = entries.find(entry => entry.node === self)
+  const lost = (input.paths?.findings ?? []).map(({ message }) => message)
   const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
   return {
     version: input.version,
@@ -38,11 +41,12 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     time: timestamp(input.now),
     startedAt: timestamp(input.startedAt),
     ready: input.ready,
-    problems: [...input.problems, ...drained],
+    problems: [...input.problems, ...lost, ...drained],
     api: input.api,
     nodes: entries.map(entry => nodeView(entry, peers)),
     lans: peers.map(peer => lanView(peer, entries)),
     sessions: input.sessions,
+    ...(input.paths !== undefined && { paths: input.paths }),
     routes: input.routes,
     events: input.events,
     node: {

@@ -20,6 +20,7 @@ import {
   prepareDrain,
   startAgent,
   startCluster,
+  startPaths,
   startSpeaker,
   startStatus,
 } from './node-parts.ts'
@@ -90,7 +91,8 @@ async function serve(services: NodeServices): Promise<void> {
   const cluster = startCluster(services)
   const agent = parts.agent ? startAgent(services, cluster) : undefined
   speaker = parts.speaker ? await startSpeaker(services, cluster) : undefined
-  startStatus(services, { cluster, agent, speaker, drain })
+  const paths = startPaths(services, cluster, agent)
+  startStatus(services, { cluster, agent, speaker, paths, drain })
   notifyService('READY=1', log)
   const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')

@@ -3,7 +3,7 @@
 import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
 import type { BgpSession } from '../model/session.ts'
-import type { ApiContact, EventRow, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type { ApiContact, EventRow, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, printJson, tableOf } from './show.ts'
@@ -46,6 +46,7 @@ function factsOf(snapshot: Snapshot, now: number): (readonly [string, string])[]
     ['Nodes', `${nodes.length} in ${lans.length} ${lans.length === 1 ? 'BGPPeer' : 'BGPPeers'}`],
     ['Sessions', `${established} of ${sessions.length} Established`],
     ...(role === 'node' ? [['Routes', routesText(snapshot.routes)] as const] : []),
+    ...(snapshot.paths === undefined ? [] : [['Proved', provedText(snapshot.paths)] as const]),
   ]
 }
 
@@ -99,6 +100,18 @@ function blocksText(blocks: number): string {
 function routesText(routes: readonly RouteRow[]): string {
   const count = (state: RouteRow['state']) => routes.filter(route => route.state === state).length
   return `${count('present')} of ${routes.length} present, ${count('missing')} missing, ${count('failed')} failed`
+}
+
+function provedText({ switches, kinds }: PathsView): string {
+  const sent = kinds.reduce((sum, kind) => sum + kind.sent, 0)
+  const lost = kinds.reduce((sum, kind) => sum + kind.lost, 0)
+  const verified = switches.map(({ bgpPeer, status, verified }) =>
+    status === 'Unknown'
+      ? `${bgpPeer} not known`
+      : `${bgpPeer} ${status === 'True' ? `${verified.length} pod CIDRs` : 'NOT'}`,
+  )
+  const proofs = verified.length === 0 ? '' : `; routes of the switch: ${verified.join(', ')}`
+  return `${sent - lost} of the last ${sent} probes answered${proofs}`
 }
 
 function problemLines({ problems, sessions }: Snapshot): string[] {

@@ -15,6 +15,7 @@ import { pathsToSeeForUninstall, planUninstall, type WantedUninstall } from '../
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent } from '../lib/files.ts'
 import { print } from '../lib/stdout.ts'
+import { removeProbeRouting } from '../paths/kernel.ts'
 import { drainProcess, drainTimeoutSeconds } from './drain.ts'
 import { requireRoot } from './install.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -70,11 +71,12 @@ async function leave({ route, cni, state }: Config, say: (line: string) => void)
   const { protocol, table } = route
   const left = leaveNetwork({ mark: { protocol, table }, confDir: cni.confDir, stateDir: state })
   const firewall = await removeFirewall()
+  const probes = removeProbeRouting(protocol)
   const pods = removePodLinks(state)
   for (const line of [...left.done, ...firewall.removed.map(what => `removed ${what}`)]) say(line)
   if (pods.removed > 0)
     say(`removed the ${pods.removed === 1 ? 'interface of 1 pod' : `interfaces of ${pods.removed} pods`}`)
-  complain([...left.problems, ...firewall.problems, ...pods.problems])
+  complain([...left.problems, ...firewall.problems, ...probes, ...pods.problems])
 }
 
 function complain(problems: readonly string[]): void {

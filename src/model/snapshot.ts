@@ -22,6 +22,8 @@ export interface Snapshot {
   readonly sessions: readonly BgpSession[]
   /** Of this node; empty on the controller. */
   readonly routes: readonly RouteRow[]
+  /** What packets proved; absent where paths are not measured. */
+  readonly paths?: PathsView
   /** The last ones, newest first. */
   readonly events: readonly EventRow[]
   /** Of this node. */
@@ -80,6 +82,45 @@ export interface RouteRow {
   readonly reason: string
   readonly state: 'present' | 'missing' | 'failed'
   readonly problem?: string
+}
+
+/** What a node's own probes say of the paths from it. */
+export interface PathsView {
+  /** What is broken, and where, as far as the evidence tells. */
+  readonly findings: readonly PathFindingView[]
+  /** Whether packets proved that each switch holds the routes. */
+  readonly switches: readonly SwitchView[]
+  readonly kinds: readonly PathKindView[]
+}
+
+export interface PathFindingView {
+  readonly place: string
+  readonly message: string
+  readonly podCIDRs: readonly string[]
+  readonly lan: string
+}
+
+export interface SwitchView {
+  readonly bgpPeer: string
+  readonly via: string
+  /** As a condition: True, False, Unknown. */
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly message: string
+  /** podCIDRs that were reached by way of the switch lately, and those that were not. */
+  readonly verified: readonly string[]
+  readonly missing: readonly string[]
+}
+
+/** The last probes of one kind of path to one LAN, in one family. */
+export interface PathKindView {
+  readonly kind: 'direct' | 'by-switch' | 'far'
+  readonly lan: string
+  readonly family: 'ipv4' | 'ipv6'
+  readonly size: 'small' | 'full'
+  readonly sent: number
+  readonly lost: number
+  /** Median, in milliseconds. */
+  readonly roundTripMilliseconds?: number
 }
 
 export interface EventRow {

@@ -5,7 +5,7 @@
  */
 import type { NetlinkError } from '../netlink/message.ts'
 import { deleteRoute, replaceRoute } from '../netlink/route.ts'
-import type { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { addRule, deleteRule } from '../netlink/rule.ts'
 import { isProbeRoute, isProbeRule, type ProbeRouting, planProbeRouting } from './probe-routes.ts'
 
@@ -30,6 +30,11 @@ export function applyProbeRouting(netlink: Rtnetlink, wanted: ProbeRouting, prot
 }
 
 /** Takes all of it away: for uninstall, and where paths are not measured any more. */
-export function removeProbeRouting(netlink: Rtnetlink, protocol: number): string[] {
-  return applyProbeRouting(netlink, NOTHING, protocol)
+export function removeProbeRouting(protocol: number): string[] {
+  const netlink = Rtnetlink.open()
+  try {
+    return applyProbeRouting(netlink, NOTHING, protocol)
+  } finally {
+    netlink.close()
+  }
 }

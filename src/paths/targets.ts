@@ -121,8 +121,8 @@ function switchesOf(own: RouteEntry, peers: readonly BGPPeer[], onLink: Readonly
 
 /** How many of those nearest in the ring are asked again and again; the rest takes turns. */
 const REGULARS = 3
-/** Every so many of its turns a target is asked with a packet of full size. */
-const FULL_SIZE_EVERY = 4
+/** Every so many turns the packet has full size: prime to how many are in turn, so that each has its own. */
+const FULL_SIZE_EVERY = 5
 /** Nodes of another LAN that are asked in turn: two, as one may be down for reasons of its own. */
 const VANTAGE_POINTS = 2
 
@@ -131,7 +131,8 @@ export function lanTarget(choice: PathChoice, turn: number): PathTarget | undefi
   const lists = [choice.direct, choice.bySwitch].filter(list => list.length > 0)
   const list = lists[turn % Math.max(lists.length, 1)]
   if (list === undefined) return undefined
-  return sized(inTurn(list, Math.floor(turn / lists.length)), turn)
+  const turnOfList = Math.floor(turn / lists.length)
+  return sized(inTurn(list, turnOfList), turnOfList)
 }
 
 /** The next target of another LAN. LANs take turns, and within one its vantage points, which change slowly. */

@@ -5,7 +5,7 @@
  * out, never zero. Labels are only names that the cluster's owner chose; no peer's message, no error text becomes a label.
  */
 import type { BgpSession } from '../model/session.ts'
-import type { PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type { PathKindView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -43,6 +43,7 @@ export function renderMetrics(snapshot: Snapshot): string {
     ...poolMetrics(snapshot.controller?.pools ?? []),
     ...sessionMetrics(snapshot.sessions),
     ...nodeMetrics(snapshot),
+    ...pathMetrics(snapshot.paths),
   ]
   return metrics
     .filter(({ samples }) => samples.length > 0)
@@ -186,6 +187,40 @@ function nodeMetrics({ role, routes, node }: Snapshot): Metric[] {
         : VIEW_SOURCES.map(source => ({ labels: { source }, value: source === node.viewSource ? 1 : 0 })),
     ),
     gauge('pods', 'Pods on this node that have an address from its pod CIDRs.', one(node?.pods)),
+  ]
+}
+
+/** For each kind of path to each LAN, never for each target: names are in Events and status. */
+function pathMetrics(paths: PathsView | undefined): Metric[] {
+  if (paths === undefined) return []
+  const labels = ({ kind, lan, family, size }: PathKindView): Labels => ({ kind, lan, family, size })
+  return [
+    gauge(
+      'path_probes_lost_ratio',
+      'Share of the last probes of a kind of path that were lost: 0 none, 1 all.',
+      paths.kinds.map(kind => ({ labels: labels(kind), value: kind.sent === 0 ? 0 : kind.lost / kind.sent })),
+    ),
+    gauge(
+      'path_round_trip_seconds',
+      'Median round trip of the last answered probes of a kind of path.',
+      paths.kinds.flatMap(kind =>
+        kind.roundTripMilliseconds === undefined
+          ? []
+          : [{ labels: labels(kind), value: kind.roundTripMilliseconds / 1000 }],
+      ),
+    ),
+    gauge(
+      'path_findings',
+      'Faults that packets proved now, as the status page lists them.',
+      one(paths.findings.length),
+    ),
+    gauge(
+      'path_switch_verified',
+      'Whether packets proved that the switch of a BGPPeer holds the routes: 1 yes, 0 no; absent while nobody can tell.',
+      paths.switches.flatMap(({ bgpPeer, via, status }) =>
+        status === 'Unknown' ? [] : [{ labels: { bgp_peer: bgpPeer, via }, value: status === 'True' ? 1 : 0 }],
+      ),
+    ),
   ]
 }
 

@@ -124,6 +124,16 @@ describe('what is asked', () => {
     expect(new Set(asked.filter(({ kind }) => kind === 'far').map(({ lan }) => lan)).size).toBe(4)
   })
 
+  test('every kind of path is tried with packets of full size too', () => {
+    for (const size of [2, 3, 4, 5, 30]) {
+      const asked = askedIn(choiceOf('node-00000', 3, size), 300).filter(target => target.size === 'full')
+      expect([...new Set(asked.map(({ kind }) => kind))].sort()).toEqual(['by-switch', 'direct', 'far'])
+      expect(
+        new Set(asked.filter(({ kind }) => kind === 'direct').map(({ node }) => node)).size,
+      ).toBeGreaterThanOrEqual(Math.min(3, size - 1))
+    }
+  })
+
   test('a budget of 0 asks nothing', () => {
     expect(
       askedIn(choiceOf('node-00000', 2, 5), 600, { lanPacketsPerMinute: 0, farPacketsPerMinute: 0 }).length,

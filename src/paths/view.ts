@@ -1,0 +1,25 @@
+/** What the prober found, as the status interface shows it: counts for each kind of path, never for each target. Pure. */
+import type { PathKindView, PathsView } from '../model/snapshot.ts'
+import { summary, type TargetHistory } from './evidence.ts'
+import type { PathVerdict } from './verdict.ts'
+
+export function pathsView(report: {
+  readonly verdict: PathVerdict
+  readonly histories: readonly TargetHistory[]
+}): PathsView {
+  const { findings, switches } = report.verdict
+  return { findings, switches, kinds: kindViews(report.histories) }
+}
+
+function kindViews(histories: readonly TargetHistory[]): PathKindView[] {
+  const groups = Map.groupBy(histories, ({ target }) => `${target.kind} ${target.lan} ${target.family} ${target.size}`)
+  return [...groups.keys()].sort().flatMap(key => {
+    const group = groups.get(key) ?? []
+    const target = group[0]?.target
+    if (target === undefined) return []
+    const { kind, lan, family, size } = target
+    const { sent, lost, roundTrip } = summary(group)
+    const time = roundTrip === undefined ? {} : { roundTripMilliseconds: Math.round(roundTrip * 1000) / 1000 }
+    return [{ kind, lan, family, size, sent, lost, ...time }]
+  })
+}
