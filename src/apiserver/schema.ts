@@ -2,6 +2,7 @@
  * Structural schemas of CustomResourceDefinitions: defaults, pruning of unknown fields, and validation. The keywords that the project's
  * CRDs and common ones use; CEL rules (`x-kubernetes-validations`) are not evaluated, as on Kubernetes before 1.25. Pure.
  */
+import { canonicalAddress, familyOf, networkOf } from '../lib/ip.ts'
 import type { FieldProblem } from './failure.ts'
 import { equal, isList, isObject, type Json, type JsonObject, listAt, objectAt } from './json.ts'
 
@@ -49,10 +50,32 @@ export function validate(value: Json, schema: Json | undefined, path = ''): read
   const field = path === '' ? '<root>' : path
   const wrongType = typeProblem(value, schema)
   if (wrongType !== undefined) return [{ field, message: wrongType }]
-  const own = [...enumProblems(value, schema), ...numberProblems(value, schema), ...textProblems(value, schema)]
+  const own = [...ownProblems(value, schema), ...combinedProblems(value, schema)]
   const problems = own.map(message => ({ field, message }))
   if (isList(value)) return [...problems, ...listProblems(value, schema, field)]
   return isObject(value) ? [...problems, ...objectProblems(value, schema, path)] : problems
+}
+
+function ownProblems(value: Json, schema: JsonObject): string[] {
+  return [...enumProblems(value, schema), ...numberProblems(value, schema), ...textProblems(value, schema)]
+}
+
+/** `not`, `anyOf`, `allOf`: in structural schemas they hold checks of the value and no types. */
+function combinedProblems(value: Json, schema: JsonObject): string[] {
+  const passes = (part: Json) => validate(value, part).length === 0
+  const problems: string[] = []
+  if (schema.not !== undefined && passes(schema.not))
+    problems.push(invalidValue(value, 'must not validate the schema (not)'))
+  const any = listAt(schema, 'anyOf')
+  if (any.length > 0 && !any.some(passes)) {
+    const formats = any.flatMap(part => (isObject(part) && typeof part.format === 'string' ? [part.format] : []))
+    const wanted =
+      formats.length > 0 ? `must be of type ${formats.join(' or ')}` : 'must validate one of the schemas (anyOf)'
+    problems.push(invalidValue(value, wanted))
+  }
+  if (!listAt(schema, 'allOf').every(passes))
+    problems.push(invalidValue(value, 'must validate all the schemas (allOf)'))
+  return problems
 }
 
 function typeProblem(value: Json, schema: JsonObject): string | undefined {
@@ -107,7 +130,23 @@ function textProblems(value: Json, schema: JsonObject): string[] {
     problems.push(invalidValue(value, `may not be longer than ${maxLength}`))
   if (typeof pattern === 'string' && !new RegExp(pattern, 'u').test(value))
     problems.push(invalidValue(value, `should match '${pattern}'`))
+  const format = typeof schema.format === 'string' && Object.hasOwn(FORMATS, schema.format) ? schema.format : undefined
+  if (format !== undefined && FORMATS[format]?.(value) === false)
+    problems.push(invalidValue(value, `must be of type ${format}`))
   return problems
+}
+
+/** Formats that are checked; others are remarks, as on the real server those that it does not know are. */
+const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
+  ipv4: text => isAddress(text, 'ipv4'),
+  ipv6: text => isAddress(text, 'ipv6'),
+  cidr: text => networkOf(text) !== undefined,
+  'date-time': text => !Number.isNaN(Date.parse(text)),
+}
+
+function isAddress(text: string, family: 'ipv4' | 'ipv6'): boolean {
+  const address = canonicalAddress(text)
+  return address !== undefined && familyOf(address) === family
 }
 
 function listProblems(value: readonly Json[], schema: JsonObject, field: string): readonly FieldProblem[] {

@@ -6,10 +6,18 @@ import bgpPeers from '../../config/crd-bgppeers.yaml' with { type: 'text' }
 import eniNodes from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlices from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import { ApiError, type KubeApi } from '../kube/api.ts'
-import { CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resources.ts'
+import { BGP_PEER_RULES } from '../kube/bgp-peer-schema.ts'
+import { BGP_PEERS, CUSTOM_RESOURCE_DEFINITIONS, type KubeObject } from '../kube/resources.ts'
+import { parseYaml } from '../lib/yaml.ts'
 import { FIELD_MANAGER } from './field-manager.ts'
 
 interface CustomResourceDefinition extends KubeObject {
+  readonly spec: {
+    readonly names: { readonly kind: string }
+    readonly versions: readonly {
+      readonly schema: { readonly openAPIV3Schema: { readonly properties: Readonly<Record<string, object>> } }
+    }[]
+  }
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] }
 }
 
@@ -20,10 +28,10 @@ export async function ensureCrds(api: KubeApi): Promise<'installed' | 'found'> {
 }
 
 async function ensureCrd(api: KubeApi, text: string): Promise<'installed' | 'found'> {
-  const wanted = Bun.YAML.parse(text) as CustomResourceDefinition
+  const wanted = parseYaml(text, 'an embedded CRD') as CustomResourceDefinition
   const { name } = wanted.metadata
   try {
-    const applied = await api.apply(CUSTOM_RESOURCE_DEFINITIONS, wanted, { fieldManager: FIELD_MANAGER, force: true })
+    const applied = await applyWithRules(api, wanted)
     if (!isServed(applied)) throw new Error(`the CRD ${name} is not served yet`)
     return 'installed'
   } catch (error) {
@@ -38,6 +46,28 @@ async function ensureCrd(api: KubeApi, text: string): Promise<'installed' | 'fou
   throw new Error(
     `the CRD ${name} is missing and may not be installed; run: terway-edge manifests --part crds | kubectl apply -f -`,
   )
+}
+
+/** With the rules in CEL, and where the server does not know such a field (before 1.25) without. */
+async function applyWithRules(api: KubeApi, wanted: CustomResourceDefinition): Promise<CustomResourceDefinition> {
+  const apply = (definition: CustomResourceDefinition) =>
+    api.apply(CUSTOM_RESOURCE_DEFINITIONS, definition, { fieldManager: FIELD_MANAGER, force: true })
+  if (wanted.spec.names.kind !== BGP_PEERS.kind) return apply(wanted)
+  try {
+    return await apply(withRules(wanted))
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 0 || error.status === 403)) throw error
+    return apply(wanted)
+  }
+}
+
+function withRules(definition: CustomResourceDefinition): CustomResourceDefinition {
+  const versions = definition.spec.versions.map(version => {
+    const { openAPIV3Schema: schema } = version.schema
+    const spec = { ...schema.properties.spec, 'x-kubernetes-validations': BGP_PEER_RULES }
+    return { ...version, schema: { openAPIV3Schema: { ...schema, properties: { ...schema.properties, spec } } } }
+  })
+  return { ...definition, spec: { ...definition.spec, versions } }
 }
 
 function isServed(definition: CustomResourceDefinition): boolean {

@@ -164,7 +164,9 @@ class Reconciler implements Controller {
   }
 
   async #pass(): Promise<void> {
-    if (this.#crds === 'unknown' && this.#election.isLeader) await this.#installCrds()
+    // also when somebody deleted them: the network stays as it is, and there is a place for BGPPeers again
+    const gone = this.#peers.kindUnknown || this.#slices.kindUnknown
+    if ((this.#crds === 'unknown' || gone) && this.#election.isLeader) await this.#installCrds()
     if (!this.#nodes.synced || !this.#peers.synced || !this.#slices.synced) return
     await this.#catchUp()
     const peers = [...this.#peers.objects.values()]
@@ -256,9 +258,16 @@ class Reconciler implements Controller {
       return [
         async () => {
           const patch = statusPatch(evaluated, status)
-          await api.apply(BGP_PEERS, patch, { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' })
           const { status: state, reason, message } = evaluated.accepted
           const fields = { bgpPeer: evaluated.name, state: evaluated.sessions, reason, detail: message }
+          try {
+            await api.apply(BGP_PEERS, patch, { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' })
+          } catch (error) {
+            // stored before the schema refused it: no status can be written either, the Event tells
+            if (!(error instanceof ApiError && error.status === 422)) throw error
+            log.warn(fields, 'BGPPeer that the schema refuses today: its status cannot be written')
+            return
+          }
           if (state === 'True') log.info(fields, 'BGPPeer status')
           else log.warn(fields, 'BGPPeer cannot work as it is')
           await this.#echo(this.#peers, () => {

@@ -72,6 +72,10 @@ export interface Cache<T extends KubeObject> {
   readonly lastContact: number | undefined
   /** Why the last try failed, while the server is out of reach. */
   readonly problem: string | undefined
+  /** Whether that is so because the server does not know the kind (404): its CustomResourceDefinition is gone. */
+  readonly kindUnknown: boolean
+  /** When the last whole list came in, in Clock.monotonic() milliseconds; undefined before the first. */
+  readonly listedAt: number | undefined
   /** Calls `listener` after each change (and after the first list), and when `problem` comes or goes. Returns how to stop that. */
   onChange(listener: () => void): () => void
   /** Lists anew, for a watch may lag behind what was written. Resolves when such a list has come in, however long that takes, or at `close`. */

@@ -35,6 +35,18 @@ export interface BGPPeerSpec extends SessionSettings {
 /** RFC 9234 section 4.1. */
 export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const satisfies readonly RoleName[]
 
+/** Names of the IANA registry of well-known communities that make sense on a route that we announce. */
+export const COMMUNITY_NAMES = [
+  'graceful-shutdown',
+  'llgr-stale',
+  'no-llgr',
+  'blackhole',
+  'no-export',
+  'no-advertise',
+  'no-export-subconfed',
+  'no-peer',
+] as const
+
 /** A BGPPeer that was accepted. */
 export interface BGPPeer {
   readonly name: string

@@ -60,6 +60,8 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   #synced = false
   #lastContact: number | undefined
   #problem: string | undefined
+  #kindUnknown = false
+  #listedAt: number | undefined
   #resourceVersion: string | undefined
   #failures = 0
   /** Who waits for a list that begins from now on. */
@@ -82,6 +84,12 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
   get problem(): string | undefined {
     return this.#problem
+  }
+  get kindUnknown(): boolean {
+    return this.#kindUnknown
+  }
+  get listedAt(): number | undefined {
+    return this.#listedAt
   }
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
@@ -156,6 +164,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const changed = first || !sameObjects(this.#objects, objects)
     this.#objects = objects
     this.#synced = true
+    this.#listedAt = this.#options.clock.monotonic()
     this.#resourceVersion = resourceVersion
     this.#reached()
     if (changed) this.#notify()
@@ -263,6 +272,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     this.#contact()
     if (this.#problem === undefined) return
     this.#problem = undefined
+    this.#kindUnknown = false
     this.#options.log.info({ name: this.#name() }, 'the API server answers again')
     this.#notify()
   }
@@ -270,6 +280,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   #failed(error: unknown): void {
     const before = this.#problem
     this.#problem = errorText(error)
+    this.#kindUnknown = error instanceof ApiError && error.status === 404
     if (before === undefined) {
       const fields = { name: this.#name(), reason: this.#problem }
       this.#options.log.warn(fields, 'cannot read from the API server; keeping what is known')

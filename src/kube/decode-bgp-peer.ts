@@ -1,12 +1,14 @@
 /**
  * The door for BGPPeers: defaults filled in, addresses canonical, numbers in range; what cannot work comes back as problems, each with its
- * path and what to change. The CRD's schema is wider on purpose (see config/crd-bgppeers.yaml), and an older CRD may be wider still.
+ * path and what to change. The CRD's schema refuses most of it before (bgp-peer-schema.ts has the bounds of both), but a server may
+ * know no rules about two fields, and an older CRD may be wider.
  * Looks at one object alone: that its nodes, its Secret and its peer exist is not known here. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
 import { parseNodeSelector } from '../lib/node-selector.ts'
-import { BGP_ROLES, type BGPPeer, type BGPPeerSpec } from './bgp-peer.ts'
+import { BGP_ROLES, type BGPPeer, type BGPPeerSpec, COMMUNITY_NAMES } from './bgp-peer.ts'
+import { BFD, BGP_PEER_SPEC, GRACEFUL_RESTART } from './bgp-peer-schema.ts'
 import { isFields, SpecReader } from './spec-reader.ts'
 
 export type DecodedBGPPeer = { readonly peer: BGPPeer } | { readonly problems: readonly Problem[] }
@@ -65,12 +67,12 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
   const ttl = readTtl(reader)
   const bfd = readBfd(reader)
   const role = readRole(reader, localAsNumber, peerAsNumber)
-  const med = reader.integer('med', { minimum: 0, maximum: 4294967295 })
+  const med = reader.integer('med', BGP_PEER_SPEC.med)
   const rest = {
-    peerPort: reader.integer('peerPort', { minimum: 1, maximum: 65535 }) ?? BGP_PEER_DEFAULTS.peerPort,
+    peerPort: reader.integer('peerPort', BGP_PEER_SPEC.peerPort) ?? BGP_PEER_DEFAULTS.peerPort,
     holdTimeSeconds: readHoldTime(reader),
     connectRetrySeconds:
-      reader.integer('connectRetrySeconds', { minimum: 1, maximum: 65535, unit: 'seconds' }) ??
+      reader.integer('connectRetrySeconds', { ...BGP_PEER_SPEC.connectRetrySeconds, unit: 'seconds' }) ??
       BGP_PEER_DEFAULTS.connectRetrySeconds,
     gracefulRestart: readGracefulRestart(reader),
     passive: reader.boolean('passive') ?? false,
@@ -118,7 +120,7 @@ function readAs(reader: SpecReader, field: 'localAsNumber' | 'peerAsNumber'): nu
   if (!reader.required(field)) return undefined
   const value = reader.value(field)
   const reserved = typeof value === 'number' ? RESERVED_AS[value] : undefined
-  if (reserved === undefined) return reader.integer(field, { minimum: 1, maximum: 4294967294 })
+  if (reserved === undefined) return reader.integer(field, BGP_PEER_SPEC[field])
   return reader.problem(field, `${reserved}; a LAN uses a private one, 64512 to 65534 or 4200000000 to 4294967294`)
 }
 
@@ -179,7 +181,7 @@ function readPassword(reader: SpecReader): BGPPeerSpec['authPassword'] {
 }
 
 function readHoldTime(reader: SpecReader): number {
-  const seconds = reader.integer('holdTimeSeconds', { minimum: 0, maximum: 65535, unit: 'seconds' })
+  const seconds = reader.integer('holdTimeSeconds', { ...BGP_PEER_SPEC.holdTimeSeconds, unit: 'seconds' })
   if (seconds === 1 || seconds === 2) {
     reader.problem('holdTimeSeconds', `must be 0 or 3 to 65535 seconds, not ${seconds} (RFC 4271 section 4.2)`)
   }
@@ -188,8 +190,14 @@ function readHoldTime(reader: SpecReader): number {
 
 function readGracefulRestart(reader: SpecReader): BGPPeerSpec['gracefulRestart'] {
   const restart = reader.nested('gracefulRestart')
-  const restartTimeSeconds = restart?.integer('restartTimeSeconds', { minimum: 1, maximum: 4095, unit: 'seconds' })
-  const longLivedSeconds = restart?.integer('longLivedSeconds', { minimum: 1, maximum: 16_777_215, unit: 'seconds' })
+  const restartTimeSeconds = restart?.integer('restartTimeSeconds', {
+    ...GRACEFUL_RESTART.restartTimeSeconds,
+    unit: 'seconds',
+  })
+  const longLivedSeconds = restart?.integer('longLivedSeconds', {
+    ...GRACEFUL_RESTART.longLivedSeconds,
+    unit: 'seconds',
+  })
   return {
     enabled: restart?.boolean('enabled') ?? true,
     restartTimeSeconds: restartTimeSeconds ?? BGP_PEER_DEFAULTS.restartTimeSeconds,
@@ -214,8 +222,8 @@ function readRole(
 }
 
 function readTtl(reader: SpecReader): Pick<BGPPeerSpec, 'ebgpMultihop' | 'ttlSecurity'> {
-  const ebgpMultihop = reader.integer('ebgpMultihop', { minimum: 1, maximum: 255, unit: 'hops' })
-  const ttlSecurity = reader.integer('ttlSecurity', { minimum: 1, maximum: 254, unit: 'hops' })
+  const ebgpMultihop = reader.integer('ebgpMultihop', { ...BGP_PEER_SPEC.ebgpMultihop, unit: 'hops' })
+  const ttlSecurity = reader.integer('ttlSecurity', { ...BGP_PEER_SPEC.ttlSecurity, unit: 'hops' })
   if (ebgpMultihop !== undefined && ttlSecurity !== undefined) {
     reader.problem(
       'ttlSecurity',
@@ -231,25 +239,16 @@ function readTtl(reader: SpecReader): Pick<BGPPeerSpec, 'ebgpMultihop' | 'ttlSec
 function readBfd(reader: SpecReader): BGPPeerSpec['bfd'] {
   const bfd = reader.nested('bfd')
   if (bfd === undefined) return undefined
-  const interval = bfd.integer('minimumIntervalMilliseconds', { minimum: 50, maximum: 60_000, unit: 'milliseconds' })
+  const interval = bfd.integer('minimumIntervalMilliseconds', {
+    ...BFD.minimumIntervalMilliseconds,
+    unit: 'milliseconds',
+  })
   return {
     enabled: bfd.boolean('enabled') ?? true,
     minimumIntervalMilliseconds: interval ?? BGP_PEER_DEFAULTS.minimumIntervalMilliseconds,
-    multiplier: bfd.integer('multiplier', { minimum: 2, maximum: 255 }) ?? BGP_PEER_DEFAULTS.multiplier,
+    multiplier: bfd.integer('multiplier', BFD.multiplier) ?? BGP_PEER_DEFAULTS.multiplier,
   }
 }
-
-/** Names of the IANA registry of well-known communities that make sense on a route that we announce. */
-export const COMMUNITY_NAMES = [
-  'graceful-shutdown',
-  'llgr-stale',
-  'no-llgr',
-  'blackhole',
-  'no-export',
-  'no-advertise',
-  'no-export-subconfed',
-  'no-peer',
-] as const
 
 function readCommunities(
   reader: SpecReader,

@@ -206,11 +206,11 @@ withApi('heartbeats and statuses of nodes write no slice', async () => {
 })
 
 withApi('a BGPPeer that cannot work gets a condition and an Event; nodes keep what worked', async () => {
-  await admin.mergePatch(BGP_PEERS, 'peer', { spec: { localAsNumber: 0, nodeSelector: 'a=b c' } })
+  await admin.mergePatch(BGP_PEERS, 'peer', { spec: { gateway: 'fd00::1', nodeSelector: 'a/b/c=d' } })
   await eventually('refused', () => accepted('peer') === 'InvalidSpec')
   const text = await eventually('the Event', () => /Warning\s+InvalidSpec\s.*/.exec(describe('peer'))?.[0])
-  expect(text).toContain('spec.localAsNumber: AS 0 is reserved (RFC 7607)')
-  expect(text).toContain('spec.nodeSelector: "a=b c": at character 5')
+  expect(text).toContain('spec.gateway: fd00::1 is not of the same address family as peerIP 172.16.0.1')
+  expect(text).toContain('spec.nodeSelector: "a/b/c=d": at character 1')
   expect(
     (await entries())
       .filter(({ peers }) => peers.includes('peer'))
@@ -219,7 +219,7 @@ withApi('a BGPPeer that cannot work gets a condition and an Event; nodes keep wh
   ).toEqual(['node-1', 'node-2'])
   server.applyYaml(USER_DOCUMENT)
   await admin.mergePatch(BGP_PEERS, 'peer', {
-    spec: { localAsNumber: 65010, nodeSelector: Object.entries(POOL)[0]?.join('=') },
+    spec: { gateway: null, nodeSelector: Object.entries(POOL)[0]?.join('=') },
   })
   await eventually('accepted again', () => accepted('peer') === 'Accepted')
   await eventually('and said', () => /Normal\s+Accepted\s/.test(describe('peer')))
@@ -385,6 +385,22 @@ withApi(
     expect((await entries()).map(({ node }) => node).sort()).toEqual(before.filter(node => node !== 'late'))
   },
   60 * SECONDS,
+)
+
+withApi(
+  'CustomResourceDefinitions that somebody deleted are installed again, and what was published is again',
+  async () => {
+    const before = (await entries()).map(({ node }) => node).sort()
+    server.kubectl(['delete', 'crd', 'bgppeers.network.openyurt.io', 'routeslices.network.openyurt.io'])
+    await eventually(
+      'they are back',
+      () => server.kubectl(['get', 'bgppeers,routeslices'], { mayFail: true }).status === 0,
+      60,
+    )
+    await eventually('published', async () => (await entries().catch(() => [])).length === before.length, 60)
+    expect((await entries()).map(({ node }) => node).sort()).toEqual(before)
+  },
+  150 * SECONDS,
 )
 
 withApi('without rights it says so, and does nothing', async () => {

@@ -1,7 +1,8 @@
 /** The door for BGPPeers: the user's document, every default, every range, and what the problems say. */
 import { expect, test } from 'bun:test'
 import { WellKnownCommunity } from '../../src/bgp/codec/registry.ts'
-import { COMMUNITY_NAMES, decodeBGPPeer } from '../../src/kube/decode-bgp-peer.ts'
+import { COMMUNITY_NAMES } from '../../src/kube/bgp-peer.ts'
+import { decodeBGPPeer } from '../../src/kube/decode-bgp-peer.ts'
 
 const SPEC = {
   localSpeakers: ['node-1', 'node-2'],

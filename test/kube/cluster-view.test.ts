@@ -99,13 +99,24 @@ withApi(
     await admin.mergePatch(BGP_PEERS, 'peer', { status: { speakers: [{ node: 'node-1' }] } }, { subresource: 'status' })
     await eventually('its entry', () => view.hasEntry('peer') === true)
 
-    await admin.mergePatch(BGP_PEERS, 'peer', { spec: { peerAsNumber: 0 } })
-    await admin.mergePatch(ROUTE_SLICES, 'routes-1', {
+    // a server whose CRD is an older one takes what ours refuses
+    const schema = '/spec/versions/0/schema/openAPIV3Schema/properties/entries/items/properties/podCIDRs/items/format'
+    const wider = JSON.stringify([{ op: 'remove', path: schema }])
+    server.kubectl(['patch', 'crd', 'routeslices.network.openyurt.io', '--type=json', '-p', wider])
+    await admin.mergePatch(BGP_PEERS, 'peer', { spec: { gateway: 'fd00::1' } })
+    const half = {
       entries: [
         { node: 'edge-1', addresses: ['172.16.0.12'], podCIDRs: ['10.0.1.0/25'], peers: ['peer'] },
         { node: 'edge-2', podCIDRs: ['nonsense'] },
       ],
-    })
+    }
+    // until the server takes the wider schema up
+    const refused = () =>
+      admin
+        .mergePatch(ROUTE_SLICES, 'routes-1', half)
+        .then(() => true)
+        .catch(() => false)
+    await eventually('taken', refused)
     await eventually('the good half', () => view.current()?.entries[0]?.addresses[0] === '172.16.0.12')
     expect(view.current()?.peers[0]?.spec.peerAsNumber).toBe(65001)
 

@@ -26,6 +26,8 @@ function quietApi(): { api: KubeApi; tell: () => void } {
     objects: new Map(type.kind === ROUTE_SLICES.kind ? [['routes-1', SLICE as unknown as T]] : []),
     lastContact: 0,
     problem: undefined,
+    kindUnknown: false,
+    listedAt: 0,
     onChange: listener => {
       listeners.push(listener)
       return () => {}

@@ -1,0 +1,34 @@
+/**
+ * The fields of a RouteSlice, once: config/crd-routeslices.yaml is made of this table (`scripts/crds`). The
+ * controller alone writes slices, so the schema is there against writes of others: what a node could not
+ * read must not get in. Pure.
+ */
+import { list, type ObjectProperty, type Properties, text } from './openapi.ts'
+import { ENTRIES_PER_SLICE, type RouteEntry } from './route-slice.ts'
+
+export const ROUTE_ENTRY = {
+  node: text('Name of the node.', { minLength: 1, maxLength: 253 }),
+  addresses: list('Addresses of the node, the preferred one of each family first.', {
+    type: 'string',
+    maxLength: 45,
+    anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
+  }),
+  podCIDRs: list('Pod CIDRs of the node.', { type: 'string', maxLength: 49, format: 'cidr' }),
+  peers: list('BGPPeers that select the node.', { type: 'string', minLength: 1, maxLength: 253 }),
+} as const satisfies Properties<RouteEntry>
+
+/** The whole schema of the kind. */
+export const ROUTE_SLICE_SCHEMA: ObjectProperty = {
+  description: 'A part of the routes of the cluster, at most 100 nodes. Do not edit, the controller writes it.',
+  type: 'object',
+  properties: {
+    apiVersion: { type: 'string' },
+    kind: { type: 'string' },
+    metadata: { type: 'object' },
+    entries: list(
+      'A node each.',
+      { type: 'object', required: ['node'], properties: ROUTE_ENTRY },
+      { maxItems: ENTRIES_PER_SLICE },
+    ),
+  },
+}
