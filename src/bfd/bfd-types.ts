@@ -11,6 +11,11 @@ export interface BfdSessionConfig {
   readonly peerAddress: string
   /** The source of our packets, canonical; absent: what the route to the peer says. */
   readonly localAddress?: string
+  /**
+   * The interface that the session is bound to (RFC 5881 section 3): nothing is sent or taken elsewhere. Undefined while
+   * the peer is on no link: nothing at all is.
+   */
+  readonly interface: string | undefined
   /** Of sending and of receiving: Desired Min TX Interval and Required Min RX Interval. */
   readonly minimumIntervalMilliseconds: number
   /** Detect Mult, 1 to 255. */

@@ -78,7 +78,7 @@ export class BfdEngine {
     for (const config of wanted.values()) {
       const entry = this.#byPeerAddress.get(config.peerAddress)
       if (entry === undefined) this.#start(config)
-      else if (!sameConfig(entry.session.config, config)) entry.session.configure(config)
+      else if (!sameConfig(entry.session.config, config)) this.#change(entry, config)
     }
     this.#listen()
     this.#changed()
@@ -125,6 +125,11 @@ export class BfdEngine {
     entry.session.enable()
   }
 
+  #change(entry: Entry, config: BfdSessionConfig): void {
+    if (entry.session.config.interface !== config.interface) entry.sender.move(config.interface)
+    entry.session.configure(config)
+  }
+
   /** RFC 5880 section 6.8.16: AdminDown for as long as the peer needs to hear of it. */
   #retire(entry: Entry): void {
     if (entry.cancelEnd !== undefined) return
@@ -145,7 +150,9 @@ export class BfdEngine {
   }
 
   #listen(): void {
-    if (!this.#closed) this.#transport.listen([...this.#byPeerAddress.values()].map(({ session }) => session.config))
+    if (this.#closed) return
+    const ends = [...this.#byPeerAddress.values()].map(({ session }) => session)
+    this.#transport.listen(ends.map(({ config, discriminator }) => ({ ...config, discriminator })))
   }
 
   /** Random, so that a packet for the process before this one finds no session (RFC 5880 section 6.8.1). */
@@ -203,19 +210,26 @@ export class BfdEngine {
   }
 }
 
-/** What a change of each field asks for: `path` another session, as one cannot be moved; `values` a Poll Sequence. */
-const CHANGES: FieldTable<BfdSessionConfig, 'path' | 'values'> = {
+/**
+ * What a change of each field asks for: `path` another session, as one cannot be moved; `link` the same, but a session that is nowhere
+ * for a while waits for its own; `values` a Poll Sequence.
+ */
+const CHANGES: FieldTable<BfdSessionConfig, 'path' | 'link' | 'values'> = {
   key: 'values',
   peerAddress: 'path',
   localAddress: 'path',
+  interface: 'link',
   minimumIntervalMilliseconds: 'values',
   multiplier: 'values',
 }
 
 function samePath(a: BfdSessionConfig, b: BfdSessionConfig): boolean {
-  return fieldsOf(CHANGES, 'path').every(field => a[field] === b[field])
+  const moved = fieldsOf(CHANGES, 'link').some(
+    field => a[field] !== undefined && b[field] !== undefined && a[field] !== b[field],
+  )
+  return !moved && fieldsOf(CHANGES, 'path').every(field => a[field] === b[field])
 }
 
 function sameConfig(a: BfdSessionConfig, b: BfdSessionConfig): boolean {
-  return fieldsOf(CHANGES, 'values').every(field => a[field] === b[field])
+  return [...fieldsOf(CHANGES, 'values'), ...fieldsOf(CHANGES, 'link')].every(field => a[field] === b[field])
 }

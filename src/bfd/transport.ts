@@ -1,20 +1,22 @@
 /**
- * UDP for single-hop BFD (RFC 5881 section 4 and 5): a receiving socket per family on port 3784, a sending socket per session with a source
- * port of its own, TTL 255 both ways. Knows no sessions: bytes in, bytes out.
+ * UDP for single-hop BFD (RFC 5881 sections 3 to 6): a receiving socket per family on port 3784, a sending socket per session with a source
+ * port of its own, TTL 255 and the session's interface both ways. Knows no state of a session: bytes in, bytes out.
  */
 
 import { AF } from '../lib/address-family.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { ERRNO, SystemError } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'
-import { addressBytes, canonicalAddress, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { canonicalAddress, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
-import { dropEverything, receiveFilter } from './filter.ts'
+import { socketAddress } from '../lib/socket-address.ts'
+import { dropEverything, type HeardPath, receiveFilter } from './filter.ts'
 import { BFD_PORT, BFD_TTL, SOURCE_PORTS } from './registry.ts'
-import type { Endpoint, Sender, Transport, TransportEvents } from './transport-types.ts'
+import type { Endpoint, Hearing, Sender, Transport, TransportEvents } from './transport-types.ts'
 
 /** Socket options: asm-generic/socket.h, linux/in.h, linux/in6.h. */
-const SOL = { IP: 0, IPV6: 41 } as const
+const SOL = { IP: 0, SOCKET: 1, IPV6: 41 } as const
+const SO = { DONTROUTE: 5, BINDTODEVICE: 25 } as const
 const IP = { TOS: 1, TTL: 2 } as const
 const IPV6 = { UNICAST_HOPS: 16, V6ONLY: 26, TCLASS: 67 } as const
 
@@ -38,16 +40,17 @@ export function createUdpTransport(options: UdpTransportOptions): Transport {
   const ports = new Set<number>()
   return {
     sender: endpoint => new UdpSender(endpoint, { clock: options.clock, within, ports }),
-    listen(endpoints) {
+    listen(ends) {
       for (const family of FAMILIES) {
-        if (!endpoints.some(({ peerAddress }) => familyOf(peerAddress) === family)) {
+        const own = ends.filter(({ peerAddress }) => familyOf(peerAddress) === family)
+        if (own.length === 0) {
           receivers.get(family)?.close()
           receivers.delete(family)
           continue
         }
         const receiver = receivers.get(family) ?? new Receiver(family, options, within)
         receivers.set(family, receiver)
-        receiver.listen()
+        receiver.listen(within(() => own.flatMap(heardPath)))
       }
     },
     close() {
@@ -55,6 +58,12 @@ export function createUdpTransport(options: UdpTransportOptions): Transport {
       receivers.clear()
     },
   }
+}
+
+/** None while there is no such interface: `listen` is called again when interfaces change. */
+function heardPath({ interface: name, peerAddress, discriminator }: Hearing): HeardPath[] {
+  const interfaceIndex = name === undefined ? undefined : libc.interfaceIndex(name)
+  return interfaceIndex === undefined ? [] : [{ interfaceIndex, peerAddress, discriminator }]
 }
 
 type Within = <T>(action: () => T) => T
@@ -71,18 +80,26 @@ class UdpSender implements Sender {
   readonly #endpoint: Endpoint
   readonly #options: SenderOptions
   readonly #target: Uint8Array
+  #interface: string | undefined
   #fd: number | undefined
   #port: number | undefined
 
   constructor(endpoint: Endpoint, options: SenderOptions) {
     this.#endpoint = endpoint
     this.#options = options
+    this.#interface = endpoint.interface
     this.#target = socketAddress(endpoint.peerAddress, BFD_PORT)
   }
 
+  move(interfaceName: string | undefined): void {
+    this.#shut()
+    this.#interface = interfaceName
+  }
+
   send(bytes: Uint8Array): string | undefined {
+    if (this.#interface === undefined) return `${this.#endpoint.peerAddress} is on no link of this node`
     try {
-      this.#fd ??= this.#open()
+      this.#fd ??= this.#open(this.#interface)
       libc.sendTo(this.#fd, bytes, this.#target, libc.MSG.DONTWAIT)
       return undefined
     } catch (error) {
@@ -102,8 +119,8 @@ class UdpSender implements Sender {
     this.#fd = undefined
   }
 
-  #open(): number {
-    const fd = this.#options.within(() => openSender(this.#endpoint))
+  #open(interfaceName: string): number {
+    const fd = this.#options.within(() => openSender(this.#endpoint, interfaceName))
     try {
       this.#bind(fd)
     } catch (error) {
@@ -145,11 +162,14 @@ class UdpSender implements Sender {
   }
 }
 
-function openSender({ peerAddress }: Endpoint): number {
+/** Packets leave by the interface or not at all, and to the peer itself: through no router (RFC 5881 section 6). */
+function openSender({ peerAddress }: Endpoint, interfaceName: string): number {
   const family = familyOf(peerAddress)
   const fd = libc.socket(family === 'ipv4' ? AF.INET : AF.INET6, libc.SOCK.DGRAM, 0)
   try {
     libc.attachFilter(fd, dropEverything())
+    libc.setSocketOption(fd, SOL.SOCKET, SO.BINDTODEVICE, Buffer.from(`${interfaceName}\0`))
+    libc.setSocketOptionInt(fd, SOL.SOCKET, SO.DONTROUTE, 1)
     if (family === 'ipv4') {
       libc.setSocketOptionInt(fd, SOL.IP, IP.TTL, BFD_TTL)
       libc.setSocketOptionInt(fd, SOL.IP, IP.TOS, TOS_NETWORK_CONTROL)
@@ -179,6 +199,7 @@ class Receiver {
   #opening = false
   #cancelRetry: Cancel = () => {}
   #closed = false
+  #paths: readonly HeardPath[] = []
 
   constructor(family: Family, options: UdpTransportOptions, within: Within) {
     this.#family = family
@@ -186,8 +207,10 @@ class Receiver {
     this.#within = within
   }
 
-  listen(): void {
-    if (this.#socket === undefined && !this.#opening) void this.#open()
+  listen(paths: readonly HeardPath[]): void {
+    this.#paths = paths
+    if (this.#socket !== undefined) libc.attachFilter(descriptor(this.#socket), receiveFilter(this.#family, paths))
+    else if (!this.#opening) void this.#open()
   }
 
   close(): void {
@@ -233,7 +256,7 @@ class Receiver {
     if (this.#family === 'ipv6' && libc.getSocketOptionInt(fd, SOL.IPV6, IPV6.V6ONLY) !== 1) {
       throw new Error('the socket for IPv6 is one for IPv4 too')
     }
-    libc.attachFilter(fd, receiveFilter(this.#family))
+    libc.attachFilter(fd, receiveFilter(this.#family, this.#paths))
     const buffer = new Uint8Array(64)
     for (;;) {
       try {
@@ -254,15 +277,4 @@ class Receiver {
 function descriptor(socket: ReceivingSocket): number {
   if ('fd' in socket && typeof socket.fd === 'number') return socket.fd
   throw new Error('the UDP socket does not tell its file descriptor')
-}
-
-/** struct sockaddr_in or sockaddr_in6, without scope: a link-local address is no peer. */
-function socketAddress(address: string, port: number): Uint8Array {
-  const bytes = addressBytes(address)
-  const result = new Uint8Array(bytes.length === 4 ? 16 : 28)
-  const view = new DataView(result.buffer)
-  view.setUint16(0, bytes.length === 4 ? AF.INET : AF.INET6, true)
-  view.setUint16(2, port)
-  result.set(bytes, bytes.length === 4 ? 4 : 8)
-  return result
 }

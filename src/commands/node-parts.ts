@@ -14,7 +14,7 @@ import type { Config } from '../config.ts'
 import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { drainedFile } from '../host/drained-file.ts'
-import { localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
+import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
 import type { KubeApi } from '../kube/api.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
@@ -130,6 +130,7 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
     }),
     bfd: createBfd({ clock, log: log.child({ room: 'bfd' }) }), // starts when a BGPPeer asks for it
     localAddresses,
+    linkTo,
     clock,
     log: log.child({ room: 'speaker' }),
   })

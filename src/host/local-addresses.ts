@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { Watch } from '../netlink/watch.ts'
 
@@ -20,6 +21,18 @@ export function localAddresses(): { interface: string; address: string }[] {
       const name = names.get(index)
       return name === undefined ? [] : [{ interface: name, address }]
     })
+  } finally {
+    netlink.close()
+  }
+}
+
+/** The name of the interface on which packets to `address` go to itself, without a gateway between; undefined: on none that is up. */
+export function linkTo(address: string): string | undefined {
+  const netlink = Rtnetlink.open()
+  try {
+    const links = netlink.dumpLinks().filter(({ up }) => up)
+    const index = askOnLink(netlink, [address], links).get(address)
+    return links.find(link => link.index === index)?.name
   } finally {
     netlink.close()
   }

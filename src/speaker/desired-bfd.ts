@@ -12,8 +12,18 @@ export interface DesiredBfd {
   readonly problems: readonly SpeakerProblem[]
 }
 
-/** `peers` are those with a BGP session, in whose order the BFD sessions come; `bgpPeers` holds their specs. */
-export function desiredBfd(peers: readonly PeerConfig[], bgpPeers: readonly BGPPeer[]): DesiredBfd {
+export interface DesiredBfdInput {
+  /** Those with a BGP session, in whose order the BFD sessions come. */
+  readonly peers: readonly PeerConfig[]
+  /** Their specs. */
+  readonly bgpPeers: readonly BGPPeer[]
+  /** The interface on which each peer address is on-link; one that is not there is on none. */
+  readonly links: ReadonlyMap<string, string>
+  /** The sessions that there are: one whose link or address is gone for now stays, so that the loss is detected. */
+  readonly former: readonly BfdSessionConfig[]
+}
+
+export function desiredBfd({ peers, bgpPeers, links, former }: DesiredBfdInput): DesiredBfd {
   const sessions: BfdSessionConfig[] = []
   const problems: SpeakerProblem[] = []
   for (const { key, peerAddress, sourceAddress } of peers) {
@@ -25,9 +35,16 @@ export function desiredBfd(peers: readonly PeerConfig[], bgpPeers: readonly BGPP
       problems.push({ bgpPeer: key, kind: 'BfdMultihop', message })
       continue
     }
+    const link = links.get(peerAddress)
+    if (link === undefined && !former.some(session => session.peerAddress === peerAddress)) {
+      const message = `bfd works over one hop only (RFC 5881) and ${peerAddress} is on no link of this node: the session runs without BFD; remove bfd, or give the node an address in the peer's network`
+      problems.push({ bgpPeer: key, kind: 'BfdNotOnLink', message })
+      continue
+    }
     sessions.push({
       key,
       peerAddress,
+      interface: link,
       ...(sourceAddress === undefined ? {} : { localAddress: sourceAddress }),
       minimumIntervalMilliseconds: spec.bfd.minimumIntervalMilliseconds,
       multiplier: spec.bfd.multiplier,

@@ -37,6 +37,9 @@ export interface DesiredPeersInput {
   readonly self: string
   readonly view: ClusterView
   readonly local: readonly LocalAddress[]
+  /** For BFD: see `DesiredBfdInput`. */
+  readonly links?: ReadonlyMap<string, string>
+  readonly formerBfd?: readonly BfdSessionConfig[]
 }
 
 /** The sessions and announcements that this node should have. Peers come in the order of their names. */
@@ -64,7 +67,8 @@ export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
     announcements.set(peer.name, announcementsFor(peer, input, problems))
   }
   peers.sort((a, b) => (a.key < b.key ? -1 : 1))
-  const bfd = desiredBfd(peers, input.view.peers)
+  const { links = new Map(), formerBfd: former = [] } = input
+  const bfd = desiredBfd({ peers, bgpPeers: input.view.peers, links, former })
   return { peers, announcements, bfd: bfd.sessions, problems: [...problems, ...bfd.problems] }
 }
 

@@ -105,6 +105,7 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
     case 'NoNextHop':
     case 'PrefixTaken':
     case 'BfdMultihop':
+    case 'BfdNotOnLink':
       return undefined
     default:
       return assertNever(kind)

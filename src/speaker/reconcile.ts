@@ -55,6 +55,8 @@ export interface SpeakerRoomOptions {
   readonly marker: RestartMarker | undefined
   /** The addresses of this node's interfaces now, the preferred one of each family first. */
   readonly localAddresses: () => readonly LocalAddress[]
+  /** The interface on which an address is on-link now: what a BFD session is bound to. */
+  readonly linkTo: (address: string) => string | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -182,7 +184,14 @@ class Room implements SpeakerRoom {
     const current = view.current()
     if (current === undefined) return // not ready is not empty
     this.#view = current
-    this.#desired = desiredPeers({ self, view: current, local: localAddresses() })
+    const { bfd: formerBfd } = this.#desired
+    this.#desired = desiredPeers({
+      self,
+      view: current,
+      local: localAddresses(),
+      links: this.#links(current),
+      formerBfd,
+    })
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
     for (const key of this.#toldMissing.keys()) if (!this.#configs.has(key)) this.#toldMissing.delete(key)
     speaker.setPeers(this.#desired.peers)
@@ -190,6 +199,16 @@ class Room implements SpeakerRoom {
     this.#options.bfd?.setSessions(this.#desired.bfd)
     this.#tellProblems()
     this.#changed()
+  }
+
+  #links(view: ClusterView): ReadonlyMap<string, string> {
+    const { self, linkTo } = this.#options
+    const links = new Map<string, string>()
+    for (const { spec } of spokenTo(self, view)) {
+      const link = spec.bfd?.enabled === true ? linkTo(spec.peerIP) : undefined
+      if (link !== undefined) links.set(spec.peerIP, link)
+    }
+    return links
   }
 
   #tellProblems(): void {

@@ -12,6 +12,7 @@ export interface SpeakerProblem {
     | 'NoNextHop'
     | 'PrefixTaken'
     | 'BfdMultihop'
+    | 'BfdNotOnLink'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family

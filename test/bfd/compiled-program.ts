@@ -10,7 +10,7 @@ const ends = [
 ].map(({ networkNamespace, peerAddress }) => {
   const bfd = createBfd({ clock: systemClock, log: silentLog, networkNamespace })
   const up = new Promise<void>(resolve => bfd.onEvent(({ kind }) => kind === 'up' && resolve()))
-  bfd.setSessions([{ key: 'end', peerAddress, minimumIntervalMilliseconds: 100, multiplier: 3 }])
+  bfd.setSessions([{ key: 'end', peerAddress, interface: 'eth0', minimumIntervalMilliseconds: 100, multiplier: 3 }])
   return { bfd, up }
 })
 await Promise.all(ends.map(({ up }) => up))

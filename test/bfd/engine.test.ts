@@ -87,7 +87,7 @@ test('a session that never came up tells nothing', async () => {
   expect(network.events).toEqual([])
 })
 
-test('each packet to its session: by discriminator, else by address, and only from its peer', () => {
+test('each packet to its session: by discriminator whatever its source, else by address', () => {
   const network = new FakeNetwork()
   network.want({ key: 'a' }, { key: 'b', peerAddress: OTHER })
   network.receive({ state: 'Down', yourDiscriminator: 0 }, OTHER)
@@ -95,12 +95,11 @@ test('each packet to its session: by discriminator, else by address, and only fr
   const [first] = network.sent
   const yourDiscriminator = first?.packet.myDiscriminator ?? 0
   expect(first?.to).toBe(PEER)
-  network.receive({ state: 'Init', yourDiscriminator }, OTHER)
   network.receive({ state: 'Init', yourDiscriminator: 12345 }, PEER)
   network.receive({ state: 'Down', yourDiscriminator: 0 }, '10.9.0.77')
   network.receiveBytes(new Uint8Array([1, 2, 3]))
   expect(network.views).toMatchObject([{ state: 'Down' }, { state: 'Init' }])
-  network.receive({ state: 'Init', yourDiscriminator }, PEER)
+  network.receive({ state: 'Init', yourDiscriminator }, '10.9.0.77') // another address of the peer
   expect(network.views).toMatchObject([{ state: 'Up' }, { state: 'Init' }])
   expect(new Set(network.sent.map(({ packet }) => packet.myDiscriminator)).size).toBe(2)
 })
@@ -217,4 +216,21 @@ test('a peer that sends nonsense fills no log and costs no session', async () =>
   expect(network.notes).toEqual(['debug: discarded a BFD packet: not BFD version 1'])
   await network.clock.advance(899)
   expect(network.views).toMatchObject([{ state: 'Up' }])
+})
+
+test('a session waits for its interface, and another interface is another session', async () => {
+  const network = new FakeNetwork()
+  network.want({})
+  network.up()
+  const [{ discriminator = 0 } = {}] = network.heard
+  expect(network.heard).toMatchObject([{ peerAddress: PEER, interface: 'eth0' }])
+  network.want({ interface: undefined })
+  network.want({ interface: 'eth0' })
+  expect(network.moved).toEqual([undefined, 'eth0'])
+  expect(network.views).toMatchObject([{ state: 'Up' }])
+  expect(network.heard).toMatchObject([{ interface: 'eth0', discriminator }])
+  network.clock.randomValue = 0.5
+  network.want({ interface: 'eth1' })
+  expect(network.views).toMatchObject([{ state: 'Down' }])
+  expect(network.heard[0]?.discriminator).not.toBe(discriminator)
 })

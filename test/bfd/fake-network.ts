@@ -2,7 +2,7 @@
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from '../../src/bfd/bfd-types.ts'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import { type ControlPacket, decodePacket, encodePacket } from '../../src/bfd/packet.ts'
-import type { Endpoint, TransportEvents } from '../../src/bfd/transport-types.ts'
+import type { Hearing, TransportEvents } from '../../src/bfd/transport-types.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { peerPacket } from './packets.ts'
 
@@ -20,7 +20,8 @@ export class FakeNetwork {
   readonly events: BfdEvent[] = []
   readonly notes: string[] = []
   views: readonly BfdSessionView[] = []
-  heard: readonly Endpoint[] = []
+  heard: readonly Hearing[] = []
+  readonly moved: (string | undefined)[] = []
   /** What sending says. */
   problem: string | undefined
   closed = false
@@ -44,6 +45,7 @@ export class FakeNetwork {
           sender: ({ peerAddress }) => {
             this.senders++
             return {
+              move: name => this.moved.push(name),
               send: bytes => this.#send(peerAddress, bytes),
               close: () => {
                 this.senders--
@@ -66,6 +68,7 @@ export class FakeNetwork {
       sessions.map(session => ({
         key: 'lan',
         peerAddress: PEER,
+        interface: 'eth0',
         minimumIntervalMilliseconds: 300,
         multiplier: 3,
         ...session,

@@ -6,10 +6,12 @@
 import { expect } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'
 import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
+import { encodePacket } from '../../src/bfd/packet.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
+import { peerPacket } from './packets.ts'
 import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, createBfdRouter } from './routers.ts'
 
 const NODE = { ipv4: '10.9.0.1', ipv6: 'fd00:9::1' } as const
@@ -42,6 +44,7 @@ class Wire {
     const sessions = FAMILIES.map(family => ({
       key: family,
       peerAddress: SWITCH[family],
+      interface: 'eth0',
       minimumIntervalMilliseconds: 50,
       multiplier: 3,
       ...change,
@@ -146,6 +149,63 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     expect(wire.bfd.sessions().map(({ remoteState }) => remoteState)).toEqual(['Down', 'Down'])
     wire.network.exec(wire.switch, ['nft', 'delete table inet t'])
     await wire.become('Up')
+  })
+
+  withWire('packets from another link are not ours, whoever they say they are from', async wire => {
+    const pod = wire.network.namespace('pod')
+    wire.network.connect(
+      { namespace: wire.node, interface: 'pod0', addresses: ['10.8.0.1/24', 'fd00:8::1/64'] },
+      { namespace: pod, interface: 'eth0', addresses: ['10.8.0.2/24', 'fd00:8::2/64'] },
+    )
+    for (const [forged, to] of [
+      [SWITCH.ipv4, '10.8.0.1'],
+      [SWITCH.ipv6, 'fd00:8::1'],
+    ]) {
+      wire.network.ip(pod, `addr add ${forged} dev eth0 nodad`)
+      wire.network.ip(pod, `route replace ${forged === SWITCH.ipv4 ? NODE.ipv4 : NODE.ipv6} via ${to} src ${forged}`)
+    }
+    wire.network.exec(wire.node, [
+      'sh',
+      '-c',
+      'for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 > $file; done; nft "add table inet t; ' +
+        'add chain inet t in { type filter hook input priority 0; }; add rule inet t in iifname pod0 udp dport 3784 counter"',
+    ])
+    await wire.up()
+    const down = encodePacket(peerPacket({ state: 'Down', yourDiscriminator: 0 }))
+    for (const family of FAMILIES) {
+      const source = `const socket = await Bun.udpSocket({ hostname: '${SWITCH[family]}', port: 50000 })
+        socket.setTTL(255)
+        for (let count = 0; count < 5; count++) socket.send(new Uint8Array([${down.join()}]), 3784, '${NODE[family]}')
+        socket.close()`
+      wire.network.exec(pod, [process.execPath, '-e', source])
+    }
+    const arrived = () => wire.network.exec(wire.node, ['nft', 'list', 'table', 'inet', 't']).stdout
+    await eventually('they arrive', () => arrived().includes('packets 10'))
+    await Bun.sleep(300)
+    expect(wire.downs()).toEqual([])
+    expect(wire.states()).toEqual(['Up', 'Up'])
+  })
+
+  withWire('nothing leaves by another link when the address or the link is gone', async wire => {
+    const other = wire.network.namespace('other')
+    wire.network.connect(
+      { namespace: wire.node, interface: 'eth1', addresses: ['10.8.0.1/24', 'fd00:8::1/64'] },
+      { namespace: other, interface: 'eth0', addresses: ['10.8.0.2/24', 'fd00:8::2/64'] },
+    )
+    wire.network.ip(wire.node, 'route add default via 10.8.0.2')
+    wire.network.ip(wire.node, '-6 route add default via fd00:8::2')
+    wire.network.exec(other, [
+      'nft',
+      'add table inet t; add chain inet t in { type filter hook prerouting priority 0; }; ' +
+        'add rule inet t in udp dport 3784 counter',
+    ])
+    await wire.up()
+    wire.network.ip(wire.node, `addr del ${NODE.ipv4}/24 dev eth0`)
+    wire.network.ip(wire.node, `addr del ${NODE.ipv6}/64 dev eth0`)
+    await wire.become('Down')
+    wire.network.ip(wire.node, 'link set eth0 down')
+    await Bun.sleep(2_500) // some packets, one a second
+    expect(wire.network.exec(other, ['nft', 'list', 'table', 'inet', 't']).stdout).toContain('packets 0')
   })
 
   withWire('our AdminDown is understood, and a new session comes up', async wire => {

@@ -10,6 +10,7 @@ import { testNeeding } from '../support/requires.ts'
 const session = (peerAddress: string): BfdSessionConfig => ({
   key: 'end',
   peerAddress,
+  interface: 'eth0',
   minimumIntervalMilliseconds: 100,
   multiplier: 3,
 })

@@ -73,6 +73,7 @@ class Lan {
       bfd: this.bfd,
       marker: undefined,
       localAddresses: () => [{ interface: 'eth0', address: NODE }],
+      linkTo: () => 'eth0',
       clock: systemClock,
       log: silentLog,
     })

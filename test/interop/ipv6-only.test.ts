@@ -74,6 +74,7 @@ function openRoom(speaker: Parameters<typeof createSpeakerRoom>[0]['speaker'], t
     speaker,
     marker: undefined,
     localAddresses: () => LOCAL,
+    linkTo: () => 'eth0',
     clock: systemClock,
     log: silentLog,
   })

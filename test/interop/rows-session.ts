@@ -269,7 +269,13 @@ export const SESSION_ROWS = {
       const bfd = createBfd({ clock: systemClock, log: silentLog, networkNamespace: lan.network.path(lan.node) })
       try {
         bfd.setSessions([
-          { key: KEY, peerAddress: lan.config.peerAddress, minimumIntervalMilliseconds: 100, multiplier: 3 },
+          {
+            key: KEY,
+            peerAddress: lan.config.peerAddress,
+            interface: 'eth0',
+            minimumIntervalMilliseconds: 100,
+            multiplier: 3,
+          },
         ])
         const running = await lan.comesUp(IPV4, IPV4_ROUTES)
         bfd.onEvent(event => {

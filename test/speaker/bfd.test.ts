@@ -1,7 +1,8 @@
 /** BFD in the speaker room: which sessions are wanted, and what a path that goes does to BGP. test/e2e/speaker-bfd.test.ts has real routers. */
 import { expect, test } from 'bun:test'
 import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
-import type { Speaker } from '../../src/bgp/speaker-types.ts'
+import type { PeerConfig, Speaker } from '../../src/bgp/speaker-types.ts'
+import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
@@ -15,33 +16,36 @@ const BFD = { enabled: true, minimumIntervalMilliseconds: 300, multiplier: 3 }
 const SESSION: BfdSessionConfig = {
   key: 'peer',
   peerAddress: '172.16.0.1',
+  interface: 'eth0',
   minimumIntervalMilliseconds: 300,
   multiplier: 3,
 }
 
+const LINKS = new Map([['172.16.0.1', 'eth0']])
+const wanted = (peers: readonly PeerConfig[], bgpPeers: readonly BGPPeer[]) =>
+  desiredBfd({ peers, bgpPeers, links: LINKS, former: [] })
+
 test('a BFD session for each BGP session that asks for it', () => {
   const asks = bgpPeer('peer', { bfd: BFD })
-  expect(desiredBfd([config()], [asks])).toEqual({ sessions: [SESSION], problems: [] })
-  expect(desiredBfd([config()], [bgpPeer()]).sessions).toEqual([])
-  expect(desiredBfd([config()], [bgpPeer('peer', { bfd: { ...BFD, enabled: false } })]).sessions).toEqual([])
-  expect(desiredBfd([], [asks]).sessions).toEqual([])
+  expect(wanted([config()], [asks])).toEqual({ sessions: [SESSION], problems: [] })
+  expect(wanted([config()], [bgpPeer()]).sessions).toEqual([])
+  expect(wanted([config()], [bgpPeer('peer', { bfd: { ...BFD, enabled: false } })]).sessions).toEqual([])
+  expect(wanted([], [asks]).sessions).toEqual([])
 })
 
 test('source address and interface are those of the BGP session', () => {
   const peers = [config({ sourceAddress: '172.16.0.11' })]
-  expect(desiredBfd(peers, [bgpPeer('peer', { bfd: BFD })]).sessions).toEqual([
-    { ...SESSION, localAddress: '172.16.0.11' },
-  ])
+  expect(wanted(peers, [bgpPeer('peer', { bfd: BFD })]).sessions).toEqual([{ ...SESSION, localAddress: '172.16.0.11' }])
 })
 
 test('more than one hop: no BFD, and a problem that says so', () => {
   for (const hops of [{ ebgpMultihop: 2 }, { ttlSecurity: 3 }]) {
-    const { sessions, problems } = desiredBfd([config()], [bgpPeer('peer', { bfd: BFD, ...hops })])
+    const { sessions, problems } = wanted([config()], [bgpPeer('peer', { bfd: BFD, ...hops })])
     expect(sessions).toEqual([])
     expect(problems).toMatchObject([{ bgpPeer: 'peer', kind: 'BfdMultihop' }])
     expect(problems[0]?.message).toContain(Object.keys(hops)[0])
   }
-  expect(desiredBfd([config()], [bgpPeer('peer', { bfd: BFD, ttlSecurity: 1 })]).sessions).toHaveLength(1)
+  expect(wanted([config()], [bgpPeer('peer', { bfd: BFD, ttlSecurity: 1 })]).sessions).toHaveLength(1)
   const all = desiredPeers({
     self: 'node-1',
     view: view({ peers: [bgpPeer('peer', { bfd: BFD, ebgpMultihop: 2 })] }),
@@ -49,6 +53,19 @@ test('more than one hop: no BFD, and a problem that says so', () => {
   })
   expect(all.peers).toHaveLength(1)
   expect(all.problems.map(({ kind }) => kind)).toContain('BfdMultihop')
+})
+
+test('a peer that is on no link: no BFD and why; one that was on a link keeps its session, which is nowhere', () => {
+  const bgpPeers = [bgpPeer('peer', { bfd: BFD, peerAsNumber: 65010 })]
+  const off = { peers: [config({ peerAs: 65010 })], bgpPeers, links: new Map() }
+  const { sessions, problems } = desiredBfd({ ...off, former: [] })
+  expect(sessions).toEqual([])
+  expect(problems).toMatchObject([{ bgpPeer: 'peer', kind: 'BfdNotOnLink' }])
+  expect(problems[0]?.message).toContain('172.16.0.1 is on no link of this node')
+  expect(desiredBfd({ ...off, former: [SESSION] })).toEqual({
+    sessions: [{ ...SESSION, interface: undefined }],
+    problems: [],
+  })
 })
 
 /** The room with a speaker and a BFD that note what they are told, in order. */
@@ -87,6 +104,7 @@ function setUp(current: ClusterView) {
     bfd,
     marker: undefined,
     localAddresses: () => localOfNode1,
+    linkTo: () => 'eth0',
     clock,
     log: silentLog,
   })

@@ -88,6 +88,7 @@ function setUp(first: ClusterView | 'none' = view(), change: Partial<SpeakerRoom
     speaker,
     marker: undefined,
     localAddresses: () => localOfNode1,
+    linkTo: () => 'eth0',
     clock,
     log: silentLog,
     ...change,
