@@ -291,4 +291,6 @@ function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
 export const environment = {
   /** systemd's notification socket (sd_notify(3)). */
   notifySocket: () => process.env.NOTIFY_SOCKET,
+  /** Proxies that every request of this process goes by, where the operator set any. */
+  proxies: () => ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap(name => process.env[name] || []),
 }

@@ -3,18 +3,20 @@
  * the LAN's gateway, and an `unreachable` route for its own podCIDRs, so that a dead pod's address never loops. Pods are reached all the
  * same: their host routes are more specific.
  *
- * Pure: what the kernel knows (who is on-link, the default gateway) comes in as values. Which of these routes exist is `plan.ts`.
+ * Pure: what the kernel knows (who is on-link, the default gateway) comes in as values. Which podCIDRs are believed is decided before
+ * (kube/sound-entries.ts); which of these routes exist is `plan.ts`.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
-import { compareAddresses, covers, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
 import type { NextHop } from '../netlink/types.ts'
 import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
-import { ProtectedAddresses } from './protected-addresses.ts'
 
 /** `reason` of the routes that guard this node's own podCIDRs. */
 export const OWN_REASON = 'this node'
+/** `reason` of the routes that keep packets from going around in a circle. */
+const NOWHERE_REASON = 'nowhere'
 
 /** What the kernel says of the links. */
 export interface ObservedNetwork {
@@ -26,10 +28,17 @@ export interface ObservedNetwork {
   readonly ownAddresses: readonly string[]
 }
 
+export interface RoutingView {
+  readonly entries: readonly RouteEntry[]
+  readonly peers: readonly BGPPeer[]
+  /** podCIDRs whose packets are to end here. */
+  readonly unreachable?: readonly string[]
+}
+
 export interface RoutingInput {
   /** The name of this node. */
   readonly self: string
-  readonly view: { readonly entries: readonly RouteEntry[]; readonly peers: readonly BGPPeer[] }
+  readonly view: RoutingView
   readonly network: ObservedNetwork
 }
 
@@ -67,18 +76,20 @@ export function desiredRoutes(input: RoutingInput): Routing | undefined {
   if (own === undefined) return undefined
   const problems: string[] = []
   const others = view.entries.filter(({ node }) => node !== self).sort((a, b) => (a.node < b.node ? -1 : 1))
-  const routed = routableCIDRs({ own, others, peers: view.peers, network, problems })
   const direct: DesiredRoute[] = []
   const distant: string[] = []
-  for (const { entry, podCIDR } of routed.others) {
-    const hop = inLan(own, entry) ? nextHopTo(entry, familyOf(podCIDR), network) : undefined
-    if (hop === undefined) distant.push(podCIDR)
-    else direct.push({ destination: podCIDR, type: 'unicast', nextHops: [hop], reason: entry.node })
+  for (const entry of others) {
+    for (const podCIDR of entry.podCIDRs) {
+      const hop = inLan(own, entry) ? nextHopTo(entry, familyOf(podCIDR), network) : undefined
+      if (hop === undefined) distant.push(podCIDR)
+      else direct.push({ destination: podCIDR, type: 'unicast', nextHops: [hop], reason: entry.node })
+    }
   }
-  const unreachable = routed.own.map(
-    (destination): DesiredRoute => ({ destination, type: 'unreachable', nextHops: [], reason: OWN_REASON }),
-  )
-  const near = [...unreachable, ...direct]
+  const near = [
+    ...own.podCIDRs.map(podCIDR => unreachable(podCIDR, OWN_REASON)),
+    ...(view.unreachable ?? []).map(podCIDR => unreachable(podCIDR, NOWHERE_REASON)),
+    ...direct,
+  ]
   const gateways = gatewaysOf({ peers: peersOf(own, view.peers), addresses: own.addresses, network })
   const viaGateway = FAMILIES.flatMap(family => {
     const podCIDRs = distant.filter(podCIDR => familyOf(podCIDR) === family)
@@ -111,58 +122,8 @@ function nextHopTo(entry: RouteEntry, family: Family, network: ObservedNetwork):
   return hops.find(({ gateway }) => familyOf(gateway) === family) ?? (family === 'ipv4' ? hops[0] : undefined)
 }
 
-interface Routable {
-  readonly own: readonly string[]
-  readonly others: readonly { readonly entry: RouteEntry; readonly podCIDR: string }[]
-}
-
-/** Leaves out, with a problem each, the podCIDRs whose routes would harm: those over addresses that packets must reach themselves. */
-function routableCIDRs(input: {
-  readonly own: RouteEntry
-  readonly others: readonly RouteEntry[]
-  readonly peers: readonly BGPPeer[]
-  readonly network: ObservedNetwork
-  readonly problems: string[]
-}): Routable {
-  const { own, network, problems } = input
-  const elsewhere = [
-    ...input.others.flatMap(({ addresses }) => addresses),
-    ...input.peers.flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])]),
-    ...FAMILIES.flatMap(family => network.defaultGateways[family]).flatMap(hop => hop.gateway ?? []),
-  ]
-  const machines = new ProtectedAddresses(elsewhere)
-  const machinesAndSelf = new ProtectedAddresses([...elsewhere, ...own.addresses, ...network.ownAddresses])
-  const ownCIDRs = own.podCIDRs.filter(podCIDR => {
-    const address = machines.within(podCIDR)
-    if (address !== undefined) problems.push(`${podCIDR} of this node holds ${address}, a node or gateway: no route`)
-    return address === undefined
-  })
-  const owner = new Map<string, string>()
-  const others: { entry: RouteEntry; podCIDR: string }[] = []
-  for (const entry of input.others) {
-    for (const podCIDR of entry.podCIDRs) {
-      const problem = ownOverlap(podCIDR, own.podCIDRs) ?? held(podCIDR, machinesAndSelf) ?? twin(owner.get(podCIDR))
-      if (problem !== undefined) problems.push(`${podCIDR} of node ${entry.node} ${problem}: no route`)
-      else others.push({ entry, podCIDR })
-      owner.set(podCIDR, owner.get(podCIDR) ?? entry.node)
-    }
-  }
-  return { own: ownCIDRs, others }
-}
-
-/** A larger one around ours does no harm: ours is more specific. */
-function ownOverlap(podCIDR: string, own: readonly string[]): string | undefined {
-  const taken = own.find(mine => covers(mine, podCIDR))
-  return taken === undefined ? undefined : `lies in ${taken} of this node`
-}
-
-function held(podCIDR: string, addresses: ProtectedAddresses): string | undefined {
-  const address = addresses.within(podCIDR)
-  return address === undefined ? undefined : `holds ${address}, a node or gateway`
-}
-
-function twin(owner: string | undefined): string | undefined {
-  return owner === undefined ? undefined : `is also that of node ${owner}`
+function unreachable(destination: string, reason: string): DesiredRoute {
+  return { destination, type: 'unreachable', nextHops: [], reason }
 }
 
 function gatewayRoutes(input: {

@@ -34,7 +34,7 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): ObservedKernel {
 }
 
 /** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
-export function ownAddresses({ addresses }: ObservedKernel): string[] {
+export function ownAddresses({ addresses }: Pick<ObservedKernel, 'addresses'>): string[] {
   return addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address)
 }
 

@@ -20,7 +20,14 @@ import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
-import { addressesToAsk, desiredRoutes, type ObservedNetwork, OWN_REASON, type Routing } from './desired-routes.ts'
+import {
+  addressesToAsk,
+  desiredRoutes,
+  type ObservedNetwork,
+  OWN_REASON,
+  type Routing,
+  type RoutingView,
+} from './desired-routes.ts'
 import { type ObservedKernel, observe, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, routeProblems, routeRows } from './rows.ts'
@@ -222,7 +229,7 @@ export class Agent {
     }
     const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])
     if (this.#memo?.view !== view || this.#memo.network !== key) {
-      this.#memo = { view, network: key, routing: desiredRoutes({ self, view, network }) }
+      this.#memo = { view, network: key, routing: desiredRoutes({ self, view: routingView(view), network }) }
     }
     return this.#memo.routing
   }
@@ -314,6 +321,12 @@ export class Agent {
     if (JSON.stringify(before) === JSON.stringify(next)) return
     for (const listener of this.#listeners) listener()
   }
+}
+
+function routingView({ entries, peers, refused = [] }: ClusterView): RoutingView {
+  const taken = new Set(entries.flatMap(({ podCIDRs }) => podCIDRs))
+  const unreachable = refused.filter(one => one.unreachable && !taken.has(one.podCIDR)).map(({ podCIDR }) => podCIDR)
+  return { entries, peers, unreachable: [...new Set(unreachable)] }
 }
 
 function countText(changes: readonly Change[]): string {

@@ -3,6 +3,7 @@
  * leaves in `parting` how it is ended (in the reverse order of the start). node.ts says which there
  * are; what they decide is in their rooms.
  */
+import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
@@ -10,7 +11,7 @@ import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
-import type { Config } from '../config.ts'
+import { type Config, environment } from '../config.ts'
 import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { drainedFile } from '../host/drained-file.ts'
@@ -18,9 +19,10 @@ import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addre
 import type { KubeApi } from '../kube/api.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
-import type { ClusterViewSource } from '../kube/cluster-view-types.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import type { loadKubeconfig } from '../kube/kubeconfig.ts'
+import type { ObjectReference } from '../kube/resources.ts'
+import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -50,7 +52,8 @@ export interface NodeServices {
 /** What the parts know of the cluster, and how they speak to it. */
 export interface Cluster {
   readonly api: KubeApi
-  readonly view: ClusterViewSource
+  /** What agent and speaker act on. */
+  readonly view: SoundView
   readonly events: EventLog
 }
 
@@ -77,18 +80,59 @@ export class Changes {
   }
 }
 
-export function startCluster({ config, kubeconfig, log, parts, parting, changes }: NodeServices): Cluster {
+export function startCluster(services: NodeServices): Cluster {
+  const { config, kubeconfig, log, parts, parting, changes } = services
   const self = config.node
-  const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
-  parting.defer(() => api.close())
   const kubeLog = log.child({ room: 'kube' })
-  const view = createClusterViewSource({ api, node: self, stateDir: config.state, clock, log: kubeLog })
-  parting.defer(() => view.close())
-  view.onChange(changes.tell)
+  const api = createKubeApi({ kubeconfig, clock, log: kubeLog })
+  parting.defer(() => api.close())
+  const source = createClusterViewSource({ api, node: self, stateDir: config.state, clock, log: kubeLog })
   const recorder = createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log })
   const events = new EventLog(clock, recorder)
   parting.defer(() => events.close())
+  const lifelines = startLifelines(services)
+  const view = createSoundView({
+    source,
+    self,
+    lifelines,
+    ask: () => api.reach(REACH_MILLISECONDS),
+    stateDir: config.state,
+    clock,
+    log: kubeLog,
+    onHeld: texts => {
+      for (const message of texts)
+        events.record({ regarding: thisNode(self), type: 'Warning', reason: 'ChangeHeld', message })
+    },
+  })
+  parting.defer(() => view.close())
+  view.onChange(lifelines.wake)
+  view.onChange(changes.tell)
   return { api, view, events }
+}
+
+/** How long the API server has to answer a question that only asks whether it does. */
+const REACH_MILLISECONDS = 3000
+
+function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lifelines {
+  const urls = async () => {
+    const { proxy } = await kubeconfig.credentials()
+    return [kubeconfig.server, ...(proxy === undefined ? environment.proxies() : [proxy])]
+  }
+  const { protocol } = config.route
+  const lifelines = createLifelines({
+    urls,
+    stateDir: config.state,
+    protocol,
+    clock,
+    log: log.child({ room: 'agent' }),
+  })
+  parting.defer(() => lifelines.close())
+  return lifelines
+}
+
+/** As kubelet refers to its Node, so that `kubectl describe node` shows the Event. */
+function thisNode(name: string): ObjectReference {
+  return { apiVersion: 'v1', kind: 'Node', name, uid: name }
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
@@ -247,7 +291,12 @@ function snapshotOf(
     view: view.current(),
     api: apiContact(view.contact),
     ready: agent?.ready ?? view.current() !== undefined,
-    problems: [...(agent?.problems ?? []), ...(speaker?.problems() ?? []), ...(paths?.report.problems ?? [])],
+    problems: [
+      ...view.problems,
+      ...(agent?.problems ?? []),
+      ...(speaker?.problems() ?? []),
+      ...(paths?.report.problems ?? []),
+    ],
     routes: agent?.view() ?? [],
     sessions: speaker?.sessions() ?? [],
     paths: paths && pathsView(paths.report),

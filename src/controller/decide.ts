@@ -88,7 +88,9 @@ function routeEntries(
       // a kubelet or cloud controller that restarts may clear the addresses for a moment: the node has not moved
       const addresses = node.addresses.length > 0 ? node.addresses : (from.published.get(node.name)?.addresses ?? [])
       if (podCIDRs.length === 0 || addresses.length === 0) return []
-      return [{ node: node.name, addresses, podCIDRs, peers: (peersOf.get(node.name) ?? []).sort() }]
+      const { name, createdAt } = node
+      const peers = (peersOf.get(name) ?? []).sort()
+      return [{ node: name, addresses, podCIDRs, peers, ...(createdAt !== '' && { createdAt }) }]
     })
     .sort((a, b) => (a.node < b.node ? -1 : 1))
 }

@@ -55,6 +55,8 @@ export interface KubeApi {
   deleteUnchanged(type: ResourceType, object: KubeObject): Promise<boolean>
   /** A list that is kept current by a watch, for ever: reconnects with back-off, relists on 410. */
   cache<T extends KubeObject>(type: ResourceType, options?: CacheOptions<T>): Cache<T>
+  /** Resolves when the server answers at all, whatever it says; throws `ApiError` when it is silent. */
+  reach(timeoutMilliseconds: number): Promise<void>
   close(): void
 }
 

@@ -106,6 +106,14 @@ class Client implements KubeApi {
     }
   }
 
+  async reach(timeoutMilliseconds: number): Promise<void> {
+    try {
+      await this.#transport.request({ method: 'GET', path: '/version', timeoutMilliseconds })
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status === 0) throw error
+    }
+  }
+
   cache<T extends KubeObject>(type: ResourceType, options: CacheOptions<T> = {}): Cache<T> {
     const cache = new WatchCache<T>({
       transport: this.#transport,

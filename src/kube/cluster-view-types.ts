@@ -2,6 +2,7 @@
 import type { Secret } from '../lib/secret.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import type { RouteEntry } from './route-slice.ts'
+import type { Refusal } from './sound-entries.ts'
 
 /** A consistent picture; replaced whole, never changed in place. */
 export interface ClusterView {
@@ -13,6 +14,8 @@ export interface ClusterView {
   readonly passwordProblems: ReadonlyMap<string, string>
   /** Where the view comes from: the state folder, or the API server. */
   readonly source: 'state' | 'api'
+  /** podCIDRs that are not in `entries`, as they are not believed; absent: nobody has judged. */
+  readonly refused?: readonly Refusal[]
 }
 
 export interface ClusterViewSource {

@@ -19,6 +19,8 @@ export interface RouteEntry {
   readonly podCIDRs: readonly string[]
   /** Names of the BGPPeers that select the node, sorted. */
   readonly peers: readonly string[]
+  /** Since when there is the Node, RFC 3339: of two that want one thing the older has it. */
+  readonly createdAt?: string
 }
 
 export interface RouteSlice extends KubeObject {
@@ -71,7 +73,9 @@ function decodeEntry(node: string, item: Readonly<Record<string, unknown>>): Rou
   if (podCIDRs === undefined) return 'podCIDRs is not a list of prefixes'
   const peers = mapTexts(item.peers, name => name)
   if (peers === undefined) return 'peers is not a list of names'
-  return { node, addresses, podCIDRs, peers }
+  const { createdAt } = item
+  const dated = typeof createdAt === 'string' && /^\d{4}-\d\d-\d\dT/.test(createdAt)
+  return { node, addresses, podCIDRs, peers, ...(dated && { createdAt }) }
 }
 
 /** Each text of a list through `map`; undefined when it is not a list of such texts. An absent list is an empty one. */

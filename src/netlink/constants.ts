@@ -134,9 +134,18 @@ export const IFA_F = { NODAD: 2, DADFAILED: 8, DEPRECATED: 0x20, TENTATIVE: 0x40
 
 export const NDA = { DST: 1, LLADDR: 2 } as const
 /** ndm_state. */
-export const NUD = { INCOMPLETE: 1, REACHABLE: 2, STALE: 4, FAILED: 0x20, NOARP: 0x40, PERMANENT: 0x80 } as const
+export const NUD = {
+  INCOMPLETE: 1,
+  REACHABLE: 2,
+  STALE: 4,
+  DELAY: 8,
+  PROBE: 0x10,
+  FAILED: 0x20,
+  NOARP: 0x40,
+  PERMANENT: 0x80,
+} as const
 /** ndm_flags. */
-export const NTF = { PROXY: 8, ROUTER: 0x80 } as const
+export const NTF = { USE: 1, PROXY: 8, ROUTER: 0x80 } as const
 
 export const FRA = {
   DST: 1,

@@ -56,14 +56,31 @@ export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
 }
 
 function writeNeighbour(verb: string, spec: NeighbourSpec): Request {
-  const text = `${verb} ${spec.address} on interface ${spec.interface}`
   const proxy = spec.hardwareAddress === undefined
+  return neighbourRequest(verb, spec, { state: proxy ? 0 : NUD.PERMANENT, flags: proxy ? NTF.PROXY : 0 })
+}
+
+/**
+ * Has the kernel ask now whether somebody answers there: an entry that is there is probed (after three tries without an answer it is
+ * FAILED), one that is missing is resolved.
+ */
+export function probeNeighbour(spec: NeighbourSpec): Request {
+  const known = spec.hardwareAddress !== undefined
+  return neighbourRequest('probe neighbour', spec, { state: known ? NUD.PROBE : 0, flags: known ? 0 : NTF.USE })
+}
+
+function neighbourRequest(
+  verb: string,
+  spec: NeighbourSpec,
+  { state, flags }: { readonly state: number; readonly flags: number },
+): Request {
+  const text = `${verb} ${spec.address} on interface ${spec.interface}`
   return request({ text, type: RTM.NEWNEIGH, flags: NLM_F.CREATE | NLM_F.REPLACE }, encoder => {
     encoder
       .u8(afOf(familyOf(spec.address)), 0)
       .u16(0)
       .i32(spec.interface)
-    encoder.u16(proxy ? 0 : NUD.PERMANENT).u8(proxy ? NTF.PROXY : 0, 0)
+    encoder.u16(state).u8(flags, 0)
     encoder.bytesAttribute(NDA.DST, addressBytes(spec.address))
     if (spec.hardwareAddress !== undefined) {
       encoder.bytesAttribute(NDA.LLADDR, hardwareAddressBytes(spec.hardwareAddress))

@@ -301,37 +301,21 @@ describe('a default route without a gateway', () => {
 })
 
 describe('what must not be routed', () => {
-  const gateway = { peers: [peerA], onLink: ['172.16.0.1'] }
   const mine = entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan-a'])
   const other = (podCIDR: string) => entry('edge-9', ['172.16.9.9'], [podCIDR], ['z'])
 
-  test.each([
-    ['inside mine', '10.0.1.64/26', '10.0.1.64/26 of node edge-9 lies in 10.0.1.0/25 of this node: no route'],
-    ['the same as mine', '10.0.1.0/25', '10.0.1.0/25 of node edge-9 lies in 10.0.1.0/25 of this node: no route'],
-    ['over my gateway', '172.16.0.0/29', '172.16.0.0/29 of node edge-9 holds 172.16.0.1, a node or gateway: no route'],
-    ['over myself', '172.16.0.8/29', '172.16.0.8/29 of node edge-9 holds 172.16.0.11, a node or gateway: no route'],
-    ['everything', '0.0.0.0/0', '0.0.0.0/0 of node edge-9 holds 127.0.0.1, a node or gateway: no route'],
-  ])('a podCIDR %s', (_name, podCIDR, problem) => {
-    const { routes, problems } = decide({ entries: [mine, other(podCIDR)], ...gateway })
-    expect(routes).toEqual(['10.0.1.0/25 > unreachable (this node)'])
-    expect(problems).toEqual([problem])
-  })
-
-  test('over a node, also when the link is down and nothing is on-link', () => {
-    const { routes, problems } = decide({
-      entries: [mine, entry('edge-2', ['172.16.0.130'], ['10.0.2.0/25'], ['lan-a']), other('172.16.0.128/25')],
-      peers: [peerA],
-      defaultGateways: ['172.16.0.254'],
-    })
-    expect(routes.filter(route => route.startsWith('172.'))).toEqual([])
-    expect(problems[0]).toContain('172.16.0.128/25 of node edge-9 holds 172.16.0.130')
-  })
-
-  test('the same podCIDR of two nodes goes to the first by name, and is reported', () => {
-    const twice = [mine, entry('edge-3', ['172.16.0.13'], ['10.0.2.0/25'], ['lan-a']), ...lanA.slice(1)]
-    const { routes, problems } = decide({ entries: twice, onLink: ['172.16.0.12', '172.16.0.13'] })
-    expect(routes).toContain('10.0.2.0/25 > 172.16.0.12 (edge-2)')
-    expect(problems).toEqual(['10.0.2.0/25 of node edge-3 is also that of node edge-2: no route'])
+  test('what comes back from where it goes ends here', () => {
+    const view = { entries: [mine, other('10.0.9.0/25')], peers: [peerA], unreachable: ['10.0.8.0/25'] }
+    const network = {
+      onLink: new Map([['172.16.0.1', 2]]),
+      defaultGateways: { ipv4: [], ipv6: [] },
+      ownAddresses: ['172.16.0.11'],
+    }
+    expect(desiredRoutes({ self: 'edge-1', view, network })?.routes.map(routeLine)).toEqual([
+      '10.0.1.0/25 > unreachable (this node)',
+      '10.0.8.0/25 > unreachable (nowhere)',
+      '10.0.9.0/25 > 172.16.0.1 (gateway)',
+    ])
   })
 
   test('a merged route never swallows my podCIDR or that of a direct neighbour', () => {

@@ -25,7 +25,7 @@ function node(
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name, uid: `uid-${name}`, labels: change.labels ?? {}, creationTimestamp: '2026-01-01T00:00:00Z' },
+    metadata: { name, uid: `uid-${name}`, labels: change.labels ?? {}, creationTimestamp: CREATED },
     spec: change.podCIDRs === undefined ? {} : { podCIDR: change.podCIDRs[0] ?? '', podCIDRs: change.podCIDRs },
     status: {
       addresses: [
@@ -49,6 +49,7 @@ const PEER = {
     nodeSelector: 'lan=1',
   },
 }
+const CREATED = '2026-01-01T00:00:00Z'
 const lan = { lan: '1' }
 
 function observe(nodes: Node[], change: Partial<Parameters<typeof decide>[2]> = {}) {
@@ -67,15 +68,15 @@ test('entries: nodes with a pod CIDR and an address, Ready or not, with the BGPP
     ]),
   )
   expect(decision.entries).toEqual([
-    { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'] },
-    { node: 'b', addresses: ['172.16.0.12', 'fd00::12'], podCIDRs: ['10.0.2.0/25'], peers: [] },
+    { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'], createdAt: CREATED },
+    { node: 'b', addresses: ['172.16.0.12', 'fd00::12'], podCIDRs: ['10.0.2.0/25'], peers: [], createdAt: CREATED },
   ])
   expect([...decision.allocation.allocated]).toEqual([['c', ['10.0.0.0/25']]])
   expect(decision.slices.create).toHaveLength(1)
 })
 
 test('a node that loses its addresses for a moment keeps those that were published', () => {
-  const entries = [{ node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: [] }]
+  const entries = [{ node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: [], createdAt: CREATED }]
   const slices = [{ apiVersion: '', kind: 'RouteSlice', metadata: { name: 'routes-1' }, entries }]
   const decision = decide(
     CONFIG,
@@ -87,7 +88,9 @@ test('a node that loses its addresses for a moment keeps those that were publish
 })
 
 test('a BGPPeer that becomes invalid keeps the nodes that were published with it', () => {
-  const entries = [{ node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'] }]
+  const entries = [
+    { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'], createdAt: CREATED },
+  ]
   const slices = [{ apiVersion: '', kind: 'RouteSlice', metadata: { name: 'routes-1' }, entries }]
   const broken = { ...PEER, spec: { ...PEER.spec, nodeSelector: '=' } }
   const decision = decide(

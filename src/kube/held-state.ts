@@ -1,0 +1,59 @@
+/**
+ * The format of `held.json` in the state folder: changes of routing that are held (held-changes.ts),
+ * so that a process that starts anew does not make them again. Untrusted when read: its objects go
+ * through the decoders of those of the API server, and one that is damaged is not held any more.
+ */
+import { join } from 'node:path'
+import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import type { BGPPeer } from './bgp-peer.ts'
+import { decodeBGPPeer } from './decode-bgp-peer.ts'
+import { type Held, type HeldChanges, isHolding, NOTHING_HELD } from './held-changes.ts'
+import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
+import { isFields } from './spec-reader.ts'
+
+const VERSION = 1
+
+function heldPath(stateDir: string): string {
+  return join(stateDir, 'held.json')
+}
+
+/** Writes the file whole, or removes it where nothing is held. Throws when the folder cannot be written. */
+export function storeHeld(stateDir: string, held: HeldChanges): void {
+  if (!isHolding(held)) {
+    if (readFileIfPresent(heldPath(stateDir)) !== undefined) removeFile(heldPath(stateDir))
+    return
+  }
+  const { entries, peers } = held
+  const document = { version: VERSION, entries: Object.fromEntries(entries), peers: Object.fromEntries(peers) }
+  writeFileWhole(heldPath(stateDir), `${JSON.stringify(document)}\n`)
+}
+
+/** What is held. Throws when the file cannot be read as a whole. */
+export function loadHeld(stateDir: string): HeldChanges {
+  const text = readFileIfPresent(heldPath(stateDir))
+  if (text === undefined) return NOTHING_HELD
+  const document: unknown = JSON.parse(text)
+  if (!isFields(document) || document.version !== VERSION) throw new Error(`it is not of version ${VERSION}`)
+  return { entries: heldOf(document.entries, entryOf), peers: heldOf(document.peers, peerOf) }
+}
+
+function heldOf<T>(value: unknown, decode: (key: string, former: unknown) => T | undefined): Map<string, Held<T>> {
+  const held = new Map<string, Held<T>>()
+  for (const [key, one] of Object.entries(isFields(value) ? value : {})) {
+    if (!isFields(one) || typeof one.refused !== 'string') continue
+    const former = one.former === undefined ? undefined : decode(key, one.former)
+    if (one.former !== undefined && former === undefined) continue
+    held.set(key, { refused: one.refused, ...(former !== undefined && { former }) })
+  }
+  return held
+}
+
+function entryOf(_node: string, former: unknown): RouteEntry | undefined {
+  return decodeRouteSlice({ entries: [former] }).entries[0]
+}
+
+function peerOf(name: string, former: unknown): BGPPeer | undefined {
+  const { uid, generation, createdAt, spec } = isFields(former) ? former : {}
+  const decoded = decodeBGPPeer({ metadata: { name, uid, generation, creationTimestamp: createdAt }, spec })
+  return 'peer' in decoded ? decoded.peer : undefined
+}

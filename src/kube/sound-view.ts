@@ -1,0 +1,220 @@
+/**
+ * The view that agent, firewall and speaker act on: what the cluster says, without podCIDRs that
+ * cover a lifeline (sound-entries.ts) and without changes that cost contact with the API server
+ * (held-changes.ts). While a change is on trial it asks the server whether it still answers, by a
+ * few small requests; at other times it asks nothing.
+ */
+import type { Cancel, Clock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
+import type { Log } from '../lib/log.ts'
+import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
+import {
+  beforeTrial,
+  type HeldChanges,
+  heldTexts,
+  holdChanges,
+  isHolding,
+  isOnTrial,
+  NO_TRIAL,
+  NOTHING_HELD,
+  type RoutingObjects,
+  sameRouting,
+  stillHeld,
+  type Trial,
+  trialOfChange,
+  trialStep,
+  withoutHeld,
+} from './held-changes.ts'
+import { loadHeld, storeHeld } from './held-state.ts'
+import { type Lifeline, type Refusal, refusalText, soundEntries } from './sound-entries.ts'
+
+/** Who knows what this node lives by. */
+export interface LifelineSource {
+  current(): readonly Lifeline[]
+  onChange(listener: () => void): () => void
+  /** The API server was silent once: asks now whether the first steps of the way to it still answer. */
+  probePath(): void
+  /** Whether something else than routes of ours explains its silence. */
+  pathIsDown(): boolean
+}
+
+export interface SoundViewOptions {
+  readonly source: ClusterViewSource
+  /** The name of this node. */
+  readonly self: string
+  readonly lifelines: LifelineSource
+  /** Resolves when the API server has answered anything; rejects when it is silent. Absent: nothing is put on trial. */
+  readonly ask?: () => Promise<void>
+  /** Where held changes are kept. */
+  readonly stateDir: string
+  readonly clock: Clock
+  readonly log: Log
+  /** Is told what is held, when that begins. */
+  readonly onHeld?: (texts: readonly string[]) => void
+  /** Other pauses than the usual ones: for tests. */
+  readonly askMilliseconds?: { readonly quiet: number; readonly silent: number }
+}
+
+export interface SoundView extends ClusterViewSource {
+  readonly problems: readonly string[]
+}
+
+/** Between two questions, while the server answers (then doubling) and while it does not. */
+const ASK_MILLISECONDS = { quiet: 2000, silent: 2000 }
+const ASK_AT_MOST_MILLISECONDS = 15_000
+
+export function createSoundView(options: SoundViewOptions): SoundView {
+  return new View(options)
+}
+
+class View implements SoundView {
+  readonly #options: SoundViewOptions
+  readonly #listeners = new Set<() => void>()
+  readonly #stops: readonly (() => void)[]
+  #held = NOTHING_HELD
+  #trial: Trial = NO_TRIAL
+  #believed: ClusterView | undefined
+  #shown: ClusterView | undefined
+  #refused: readonly Refusal[] = []
+  #asked = 0
+  #cancelAsking: Cancel | undefined
+
+  constructor(options: SoundViewOptions) {
+    this.#options = options
+    try {
+      this.#held = loadHeld(options.stateDir)
+    } catch (error) {
+      options.log.warn({ file: options.stateDir, reason: errorText(error) }, 'what was held cannot be read')
+    }
+    this.#stops = [options.source.onChange(() => this.#changed()), options.lifelines.onChange(() => this.#show())]
+    this.#changed()
+  }
+
+  current(): ClusterView | undefined {
+    return this.#shown
+  }
+  get problems(): readonly string[] {
+    const trial = this.#trial.takenBackAt === undefined ? [] : ['the API server fell silent: changes are taken back']
+    return [...this.#refused.map(refusalText), ...heldTexts(this.#held), ...trial]
+  }
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  hasEntry(bgpPeer: string): boolean | undefined {
+    return this.#options.source.hasEntry(bgpPeer)
+  }
+  get contact(): ClusterViewSource['contact'] {
+    return this.#options.source.contact
+  }
+  close(): void {
+    for (const stop of this.#stops) stop()
+    this.#cancelAsking?.()
+    this.#listeners.clear()
+    this.#options.source.close()
+  }
+
+  /** The cluster says something else. */
+  #changed(): void {
+    const { source, clock, self } = this.#options
+    const next = source.current()
+    const before = this.#believed
+    this.#believed = next
+    if (next === undefined) return
+    const held = stillHeld(next, this.#held)
+    if (held.entries.size + held.peers.size !== this.#held.entries.size + this.#held.peers.size) this.#hold(held)
+    // what comes from the API server says that it answers
+    if (next.source === 'api') this.#trial = { ...this.#trial, answeredAt: clock.monotonic() }
+    const known = before?.entries.some(({ node }) => node === self) === true
+    if (known && !sameRouting(withoutHeld(before, held), withoutHeld(next, held))) {
+      this.#trial = trialOfChange(this.#trial, withoutHeld(before, held), clock.monotonic())
+      this.#asked = 0
+      this.#askLater()
+    }
+    this.#show()
+  }
+
+  /** Decides anew what is believed, and says so where it differs. */
+  #show(): void {
+    const believed = this.#believed
+    if (believed === undefined) return
+    const { self, lifelines, log } = this.#options
+    const wanted = this.#inForce(believed)
+    const { entries, refused } = soundEntries({ self, ...wanted, lifelines: lifelines.current() })
+    const next: ClusterView = { ...believed, peers: wanted.peers, entries, refused }
+    const news = refused.filter(one => !this.#refused.some(other => refusalText(other) === refusalText(one)))
+    for (const one of news) log.error({ detail: refusalText(one) }, 'a podCIDR is refused')
+    this.#refused = refused
+    if (this.#shown !== undefined && sameView(this.#shown, next)) return
+    this.#shown = next
+    this.#tell()
+  }
+
+  #inForce(believed: ClusterView): RoutingObjects {
+    const former = this.#trial.takenBackAt === undefined ? undefined : beforeTrial(this.#trial)
+    return former ?? withoutHeld({ entries: believed.entries, peers: believed.peers }, this.#held)
+  }
+
+  #askLater(): void {
+    const { ask, clock, askMilliseconds = ASK_MILLISECONDS } = this.#options
+    this.#cancelAsking?.()
+    this.#cancelAsking = undefined
+    if (ask === undefined || !isOnTrial(this.#trial)) return
+    const { silent, outage } = this.#trial
+    const grown = (outage ? 8 : 1) * (silent > 0 ? askMilliseconds.silent : askMilliseconds.quiet * 2 ** this.#asked)
+    this.#cancelAsking = clock.after(Math.min(grown, ASK_AT_MOST_MILLISECONDS), () => {
+      this.#asked++
+      void ask().then(
+        () => this.#answered(true),
+        () => this.#answered(false),
+      )
+    })
+  }
+
+  #answered(answered: boolean): void {
+    const { clock, lifelines, log } = this.#options
+    if (!answered && this.#trial.silent === 0) lifelines.probePath()
+    const innocent = !answered && lifelines.pathIsDown()
+    const before = this.#trial
+    const [trial, verdict] = trialStep(before, { answered, innocent, at: clock.monotonic() })
+    const former = beforeTrial(before)
+    this.#trial = trial
+    if (verdict === 'take back')
+      log.error({}, 'the API server fell silent after routes changed: the former ones come back')
+    if (verdict === 'put back')
+      log.warn({}, 'the API server is silent with the former routes too: the new ones are put back')
+    if (verdict === 'hold' && former !== undefined && this.#believed !== undefined) {
+      this.#hold(holdChanges(former, withoutHeld(this.#believed, this.#held), this.#held))
+      for (const detail of heldTexts(this.#held)) log.error({ detail }, 'a change is held')
+      this.#options.onHeld?.(heldTexts(this.#held))
+    }
+    if (verdict !== 'go on') this.#show()
+    if (verdict !== 'go on') this.#tell()
+    this.#askLater()
+  }
+
+  #hold(held: HeldChanges): void {
+    this.#held = held
+    try {
+      storeHeld(this.#options.stateDir, held)
+    } catch (error) {
+      const detail = errorText(error)
+      if (isHolding(held))
+        this.#options.log.error({ detail }, 'what is held cannot be stored: a restart would forget it')
+    }
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener()
+  }
+}
+
+function sameView(a: ClusterView, b: ClusterView): boolean {
+  return (
+    a.source === b.source &&
+    a.passwords === b.passwords &&
+    a.passwordProblems === b.passwordProblems &&
+    sameRouting(a, b) &&
+    JSON.stringify(a.refused ?? []) === JSON.stringify(b.refused ?? [])
+  )
+}

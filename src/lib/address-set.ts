@@ -1,0 +1,42 @@
+/**
+ * Addresses, each with what it is, asked which of them lie in a prefix: once for each podCIDR, of
+ * which there may be thousands, hence by binary search. Pure.
+ */
+import { addressBytes, addressNumber, type Family, familyOf, prefixRange } from './ip.ts'
+
+export interface PlacedAddress {
+  /** Canonical. */
+  readonly address: string
+}
+
+export class AddressSet<T extends PlacedAddress> {
+  readonly #sorted: Readonly<Record<Family, readonly { readonly value: bigint; readonly item: T }[]>>
+
+  constructor(items: readonly T[]) {
+    const entries = items.map(item => ({ value: addressNumber(addressBytes(item.address)), item }))
+    const of = (family: Family) =>
+      entries
+        .filter(({ item }) => familyOf(item.address) === family)
+        .sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0))
+    this.#sorted = { ipv4: of('ipv4'), ipv6: of('ipv6') }
+  }
+
+  /** The first address inside the prefix that `counts`, if there is any. */
+  within(prefix: string, counts: (item: T) => boolean = () => true): T | undefined {
+    const { family, first, last } = prefixRange(prefix)
+    const sorted = this.#sorted[family]
+    let low = 0
+    let high = sorted.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((sorted[middle]?.value ?? 0n) < first) low = middle + 1
+      else high = middle
+    }
+    for (let index = low; index < sorted.length; index++) {
+      const candidate = sorted[index]
+      if (candidate === undefined || candidate.value > last) return undefined
+      if (counts(candidate.item)) return candidate.item
+    }
+    return undefined
+  }
+}
