@@ -15,7 +15,9 @@ export const ROUTE_ENTRY = {
   }),
   podCIDRs: list('Pod CIDRs of the node.', { type: 'string', maxLength: 49, format: 'cidr' }),
   peers: list('BGPPeers that select the node.', { type: 'string', minLength: 1, maxLength: 253 }),
-  createdAt: text('Since when there is the Node. Of two that want one thing the older has it.', { format: 'date-time' }),
+  createdAt: text('Since when there is the Node. Of two that want one thing the older has it.', {
+    format: 'date-time',
+  }),
 } as const satisfies Properties<RouteEntry>
 
 /** The whole schema of the kind. */
