@@ -203,9 +203,9 @@ test('what could say that it is pure says so: nobody has to remember to guard a 
   expect(couldBePure().filter(file => !pure.has(file))).toEqual([])
 })
 
-test('routes are written by the agent (between nodes), cni (to pods) and paths (for probes), nowhere else', () => {
+test('routes are written by the agent (between nodes), cni (to pods), eni (of interfaces) and paths (for probes), nowhere else', () => {
   const writers = imports.filter(({ target }) => /netlink\/route\.ts$/.test(target)).map(({ file }) => room(file))
-  expect([...new Set(writers)].sort()).toEqual(['agent', 'cni', 'paths'])
+  expect([...new Set(writers)].sort()).toEqual(['agent', 'cni', 'eni', 'paths'])
 })
 
 test('the doctor writes nothing', () => {

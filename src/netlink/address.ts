@@ -33,6 +33,15 @@ export function addAddress(spec: AddressSpec): Request {
   })
 }
 
+/** Removes an address; EADDRNOTAVAIL when the interface does not have it. */
+export function removeAddress(spec: Pick<AddressSpec, 'address' | 'prefixLength' | 'interface'>): Request {
+  const text = `remove address ${spec.address}/${spec.prefixLength} of interface ${spec.interface}`
+  return request({ text, type: RTM.DELADDR, flags: 0 }, encoder => {
+    encoder.u8(afOf(familyOf(spec.address)), spec.prefixLength, 0, 0).u32(spec.interface)
+    encoder.bytesAttribute(IFA.LOCAL, addressBytes(spec.address))
+  })
+}
+
 export function dumpAddressesRequest(): Request {
   return request({ text: 'dump addresses', type: RTM.GETADDR, flags: NLM_F.DUMP }, encoder => {
     encoder.u8(0, 0, 0, 0).u32(0)

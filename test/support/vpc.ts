@@ -39,7 +39,7 @@ export class Vpc {
   chain prerouting {
     type filter hook prerouting priority -400;
     iifname "p*" ip saddr 0.0.0.0 accept
-    iifname "p*" ip6 saddr fe80::/10 accept
+    iifname "p*" ip6 saddr { ::/128, fe80::/10 } accept
     iifname "p*" icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
     iifname "p*" meta protocol ip iifname . ip saddr != @owned4 counter name spoofed drop
     iifname "p*" meta protocol ip6 iifname . ip6 saddr != @owned6 counter name spoofed drop
