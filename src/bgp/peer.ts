@@ -7,16 +7,16 @@ import { toHex } from '../lib/bytes.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Open, RouteRefresh, Update } from './codec/message-types.ts'
-import { familyOfAfi } from './codec/nlri.ts'
-import { RefreshSubtype } from './codec/registry.ts'
 import type { Direction } from './machine/collision.ts'
 import type { Down, Event, Settings } from './machine/fsm-types.ts'
 import type { Closing } from './machine/graceful-restart.ts'
+import { involvedPrefixes } from './machine/malformed.ts'
 import type { Negotiated } from './machine/negotiation.ts'
 import { newPeer, peerStep } from './machine/peer-machine.ts'
 import { endpointOf, hopLimits } from './machine/peer-settings.ts'
 import type { PeerAction, PeerEvent, PeerState, Told } from './machine/peer-types.ts'
 import { ReceivedPrefixes } from './machine/received-prefixes.ts'
+import { refreshOf } from './machine/refresh.ts'
 import { sessionView } from './machine/session-view.ts'
 import { AdjRibOut } from './rib/rib.ts'
 import { type Malformation, PeerSession, type SessionHost } from './session.ts'
@@ -29,6 +29,8 @@ export interface PeerOptions {
   readonly transport: Transport
   /** Clock.monotonic() at which this process started after a restart; absent: a first start. */
   readonly restartedAt?: number
+  /** Closes a connection that is not wanted. */
+  readonly refuse: (connection: Connection) => void
   readonly emit: (event: SessionEvent) => void
   readonly changed: () => void
 }
@@ -134,12 +136,13 @@ export class Peer implements SessionHost {
     this.#happened({ kind: 'moved' })
   }
 
-  /** RFC 7606 section 6 wants the whole message in the log; `terway-edge bgp decode` reads it. Once a session for each reason. */
-  malformed(bytes: Uint8Array, { outcome, reason }: Malformation): void {
+  /** RFC 7606 section 6 wants the prefixes and the whole message in the log; `terway-edge bgp decode` reads it. Once a session for each reason. */
+  malformed(bytes: Uint8Array, { outcome, reason, message }: Malformation): void {
     if (this.#malformed.has(reason) || this.#malformed.size === MAX_MALFORMED_TOLD) return
     this.#malformed.add(reason)
+    const prefixes = involvedPrefixes(message)
     const fields = { address: this.config.peerAddress, reason, change: outcome, detail: toHex(bytes) }
-    this.#options.log.warn(fields, 'malformed UPDATE')
+    this.#options.log.warn({ ...fields, ...(prefixes !== undefined && { prefixes }) }, 'malformed UPDATE')
   }
 
   update(update: Update): void {
@@ -148,9 +151,13 @@ export class Peer implements SessionHost {
   }
 
   refresh(refresh: RouteRefresh): void {
-    const family = familyOfAfi(refresh)
-    if (refresh.subtype !== RefreshSubtype.request || family === undefined) return
-    this.#rib.refresh(family)
+    const asked = refreshOf(refresh, this.#established?.negotiated)
+    if (asked.kind === 'ignore') {
+      if (asked.reason === undefined) return
+      this.#options.log.warn({ address: this.config.peerAddress, reason: asked.reason }, 'ignored a ROUTE-REFRESH')
+      return
+    }
+    this.#rib.refresh(asked.family)
     this.#announce()
   }
 
@@ -198,8 +205,7 @@ export class Peer implements SessionHost {
         this.#take(action.id, action.settings)
         break
       case 'refuse':
-        this.#arrived.get(action.id)?.close()
-        this.#arrived.delete(action.id)
+        this.#refuse(action.id)
         break
       case 'feed':
         this.#feed(action.id, action.event)
@@ -235,6 +241,12 @@ export class Peer implements SessionHost {
       case 'then':
         this.#events.push(action.event)
     }
+  }
+
+  #refuse(id: number): void {
+    const connection = this.#arrived.get(id)
+    this.#arrived.delete(id)
+    if (connection !== undefined) this.#options.refuse(connection)
   }
 
   #open(direction: Direction, settings: Settings, id: number): PeerSession {

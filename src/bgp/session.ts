@@ -10,7 +10,7 @@ import { MessageTypeCode } from './codec/registry.ts'
 import type { Direction } from './machine/collision.ts'
 import { idleSession, step } from './machine/fsm.ts'
 import type { Action, Down, Event, Session, Settings, Timer } from './machine/fsm-types.ts'
-import type { Negotiated } from './machine/negotiation.ts'
+import { type Negotiated, receivingBeforeOpen } from './machine/negotiation.ts'
 import { messageEvent } from './machine/session-events.ts'
 import { SessionTimers } from './machine/session-timers.ts'
 import type { State } from './speaker-types.ts'
@@ -34,10 +34,11 @@ export interface SessionHost {
   /** An UPDATE that is not as it should be, whole, and what RFC 7606 makes of it. */
   malformed(bytes: Uint8Array, problem: Malformation): void
   refresh(refresh: RouteRefresh): void
-  counted(what: 'sent' | 'received'): void
+  /** A message of this type (`MessageTypeCode`). */
+  counted(what: 'sent' | 'received', type: number): void
 }
 
-export type Malformation = Pick<Exclude<Decoded, { outcome: 'ok' }>, 'outcome' | 'reason'>
+export type Malformation = Pick<Exclude<Decoded, { outcome: 'ok' }>, 'outcome' | 'reason' | 'message'>
 
 /** Where UPDATEs come from: one encoded message after the other while there are any. */
 export type MessageSource = () => Uint8Array | undefined
@@ -52,6 +53,9 @@ export interface SessionOptions {
   readonly settings: Settings
   readonly host: SessionHost
 }
+
+/** The messages that restart the KeepaliveTimer when they are sent (RFC 4271 section 8.2.2). */
+const DRIVING: ReadonlySet<number> = new Set([MessageTypeCode.KEEPALIVE, MessageTypeCode.UPDATE])
 
 /** UPDATEs are written together in about this many octets: few at first, so that the peer begins while we make the rest. */
 const FIRST_WRITE_OCTETS = 4096
@@ -68,6 +72,8 @@ export class PeerSession {
   #connection: Connection | undefined
   #cancelConnect: Cancel = () => {}
   #framer = new MessageFramer()
+  /** What the socket was given and says nothing of yet has a KEEPALIVE or UPDATE in it. */
+  #drives = false
   #source: MessageSource | undefined
   #finish: (() => void) | undefined
   #localAddress: string | undefined
@@ -161,7 +167,6 @@ export class PeerSession {
         this.#drop(connection => connection.abort())
         break
       case 'up':
-        this.#framer.extendedMessages = action.negotiated.context.extendedMessages
         this.#options.host.up(this, action.negotiated)
         break
       case 'update':
@@ -190,7 +195,8 @@ export class PeerSession {
   #use(connection: Connection): void {
     this.#connection = connection
     this.#localAddress = connection.localAddress
-    this.#framer = new MessageFramer()
+    this.#framer = new MessageFramer({ extendedMessages: this.#receiving().extendedMessages })
+    this.#drives = false
     const current = () => this.#connection === connection
     connection.attach({
       data: bytes => this.#receive(connection, bytes),
@@ -218,8 +224,8 @@ export class PeerSession {
     if (connection !== undefined) how(connection)
   }
 
-  #context(): CodecContext {
-    return this.negotiated?.context ?? INITIAL_CONTEXT
+  #receiving(): CodecContext {
+    return this.negotiated?.receiving ?? receivingBeforeOpen(this.settings.local)
   }
 
   #send(message: Message): void {
@@ -227,17 +233,25 @@ export class PeerSession {
     if (connection === undefined) return
     // What already waits for a peer that reads slowly says as much as a KEEPALIVE behind it.
     if (message.type === 'KEEPALIVE' && connection.congested) return
-    connection.write(encodeMessage(message, this.#context()))
-    this.#options.host.counted('sent')
+    connection.write(encodeMessage(message, this.negotiated?.context ?? INITIAL_CONTEXT))
+    this.#counted(MessageTypeCode[message.type])
     this.#sent(connection)
   }
 
   #sent(connection: Connection): void {
-    if (this.state === 'Established' && !connection.congested) this.handle({ kind: 'MessagesSent' })
+    if (this.state !== 'Established' || connection.congested || !this.#drives) return
+    this.#drives = false
+    this.handle({ kind: 'MessagesSent' })
+  }
+
+  #counted(type: number): void {
+    if (DRIVING.has(type)) this.#drives = true
+    this.#options.host.counted('sent', type)
   }
 
   #drained(): void {
-    this.handle({ kind: 'MessagesSent' })
+    const connection = this.#connection
+    if (connection !== undefined) this.#sent(connection)
     this.#pump()
     if (this.#connection?.congested !== true) {
       this.#finish?.()
@@ -267,7 +281,7 @@ export class PeerSession {
       if (message === undefined) break
       messages.push(message)
       length += message.length
-      this.#options.host.counted('sent')
+      this.#counted(message[HEADER_LENGTH - 1] ?? 0)
     }
     return messages.length > 1 ? Buffer.concat(messages) : messages[0]
   }
@@ -276,16 +290,16 @@ export class PeerSession {
     const framed = this.#framer.push(bytes)
     for (const message of framed.messages) {
       if (this.#connection !== connection) return
-      this.#options.host.counted('received')
+      this.#options.host.counted('received', message[HEADER_LENGTH - 1] ?? 0)
       this.#message(message)
     }
     if (framed.error !== undefined && this.#connection === connection) {
-      this.handle({ kind: 'BGPHeaderErr', ...framed.error })
+      this.handle({ kind: 'BGPHeaderErr', ...framed.error, messageType: 0 })
     }
   }
 
   #message(bytes: Uint8Array): void {
-    const decoded = decodeMessage(bytes, this.#context())
+    const decoded = decodeMessage(bytes, this.#receiving())
     const event = messageEvent(bytes, decoded)
     const isUpdate = bytes[HEADER_LENGTH - 1] === MessageTypeCode.UPDATE
     if (isUpdate && decoded.outcome !== 'ok') this.#options.host.malformed(bytes, decoded)

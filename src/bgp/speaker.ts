@@ -9,7 +9,9 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
 import { cease } from './codec/errors.ts'
+import { encodeMessage, INITIAL_CONTEXT } from './codec/message.ts'
 import { Cease } from './codec/registry.ts'
+import { Allowance } from './machine/allowance.ts'
 import type { Closing } from './machine/graceful-restart.ts'
 import { onTheWayOut } from './machine/graceful-shutdown.ts'
 import { disturbance } from './machine/peer-settings.ts'
@@ -52,6 +54,7 @@ class BgpSpeaker implements Speaker {
   readonly #keys = new Map<string, Secret>()
   readonly #unprotected = new Set<string>()
   #cancelListen: Cancel = () => {}
+  readonly #words = new Allowance({ burst: 10, perSecond: 2 })
   #listenProblem: string | undefined
   #closed = false
   /** Ends the forewarning of a shutdown. */
@@ -132,6 +135,7 @@ class BgpSpeaker implements Speaker {
       log: log.child({ bgpPeer: config.key }),
       transport: this.#transport,
       ...(restarting && { restartedAt: this.#startedAt }),
+      refuse: connection => this.#refuse(connection),
       emit: event => this.#emit(event),
       changed: () => this.#changed(),
     })
@@ -189,12 +193,22 @@ class BgpSpeaker implements Speaker {
 
   #accept(connection: Connection): void {
     const peer = this.#peerOf(connection)
-    if (peer === undefined || this.#unprotected.has(connection.remoteAddress)) {
-      this.#options.log.debug({ address: connection.remoteAddress }, 'refused a BGP connection')
+    if (peer === undefined || this.#unprotected.has(connection.remoteAddress)) this.#refuse(connection)
+    else peer.accept(connection)
+  }
+
+  /**
+   * RFC 4486 section 4: Cease, Connection Rejected for whom we do not want. Not more often than now and then: who floods us is no
+   * neighbour that reads it.
+   */
+  #refuse(connection: Connection): void {
+    this.#options.log.debug({ address: connection.remoteAddress }, 'refused a BGP connection')
+    if (!this.#words.take(this.#options.clock.monotonic())) {
       connection.abort()
       return
     }
-    peer.accept(connection)
+    connection.write(encodeMessage(cease(Cease.ConnectionRejected), INITIAL_CONTEXT))
+    connection.close()
   }
 
   #peerOf({ remoteAddress, localAddress }: Connection): Peer | undefined {

@@ -26,6 +26,7 @@ export interface LogFields {
   readonly peer?: string
   readonly podCIDR?: string
   readonly port?: number
+  readonly prefixes?: string
   readonly reason?: string
   readonly room?: string
   readonly seconds?: number

@@ -106,13 +106,13 @@ describe('a changed configuration', () => {
     world.speaker.setPeers([peerConfig({ connectRetrySeconds: 7, passive: true })])
     expect(connection.ended).toBeUndefined()
   })
-  test('a new password: opened anew without a NOTIFICATION, the listener has the new key', () => {
+  test('a new password: opened anew by a graceful Cease (RFC 8538 section 3), the listener has the new key', () => {
     world = new World({ password: new Secret('old') })
     const connection = world.up()
     const password = new Secret('new')
     world.speaker.setPeers([peerConfig({ password })])
     expect(connection.ended).toBe('close')
-    expect(connection.sent.at(-1)).toBe('UPDATE')
+    expect(connection.sent.at(-1)).toBe('6/6')
     expect(world.transport.dials.length).toBe(2)
     expect(world.transport.dial.to.password).toBe(password)
     expect(world.transport.keys.get('10.0.0.2')).toBe(password)

@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../src/bgp/codec/errors.ts'
+import { encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/codec/message.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { hex, MANDATORY, NLRI, update } from './codec/support.ts'
 import { peerOpen, ROUTE, WITHOUT_RESTART, World } from './peer-world.ts'
@@ -41,10 +42,64 @@ describe('a session', () => {
     const reset = update({ attributes: `${MANDATORY} 40c800`, nlri: NLRI })
     connection.sendBytes(withdrawn)
     connection.sendBytes(withdrawn)
-    expect(malformed()).toMatchObject([{ change: 'treat-as-withdraw', address: '10.0.0.2', detail: hex(withdrawn) }])
+    expect(malformed()).toMatchObject([
+      { change: 'treat-as-withdraw', address: '10.0.0.2', prefixes: '10.0.1.0/24', detail: hex(withdrawn) },
+    ])
     connection.sendBytes(reset)
     expect(malformed().slice(1)).toMatchObject([{ change: 'session-reset', detail: hex(reset) }])
     expect(connection.sent.at(-1)).toBe('3/2')
+  })
+  test('long messages are taken from our OPEN on, also behind the KEEPALIVE in one read (RFC 8654 section 4)', () => {
+    for (const capabilities of [undefined, []]) {
+      world = new World()
+      const connection = world.transport.dial.connect()
+      const open = peerOpen()
+      connection.send(
+        capabilities === undefined
+          ? open
+          : { ...open, capabilities: [...open.capabilities].filter(({ kind }) => kind !== 'extended-message') },
+      )
+      const long = updateBytes('10.1.0.0/16', 5000)
+      expect(long.length).toBeGreaterThan(4096)
+      connection.sendBytes(Buffer.concat([encodeMessage({ type: 'KEEPALIVE' }, INITIAL_CONTEXT), long]))
+      expect(world.view).toMatchObject({ state: 'Established', receivedPrefixes: 1 })
+    }
+  })
+  test('ROUTE-REFRESH keeps no session alive, neither received nor sent (RFC 4271 section 4.2)', async () => {
+    world = new World({ holdTimeSeconds: 9 })
+    const connection = world.up()
+    const keepalives = () => connection.sent.filter(type => type === 'KEEPALIVE').length
+    const before = keepalives()
+    for (let second = 0; second < 8; second++) {
+      connection.send({ type: 'ROUTE-REFRESH', afi: 1, subtype: 0, safi: 1 })
+      world.speaker.setAnnouncements('lan', [])
+      await world.clock.advance(1000)
+    }
+    expect(connection.sent.filter(type => type === 'ROUTE-REFRESH')).toHaveLength(16) // BoRR and EoRR
+    expect(keepalives() - before).toBeGreaterThanOrEqual(2)
+    await world.clock.advance(1500)
+    expect(world.kinds).toContain('lost hold-timer-expired')
+  })
+  test('a subtype means something only to who has the capability (RFC 2918 section 3, RFC 7313 section 5)', () => {
+    world = new World()
+    const connection = world.up()
+    const sent = connection.sent.length
+    connection.send({ type: 'ROUTE-REFRESH', afi: 1, subtype: 7, safi: 1 })
+    connection.send({ type: 'ROUTE-REFRESH', afi: 1, subtype: 1, safi: 1 })
+    expect(connection.sent.length).toBe(sent)
+    expect(world.warnings.map(({ msg, reason }) => [msg, reason])).toEqual([
+      ['ignored a ROUTE-REFRESH', 'RFC 7313 section 5: subtype 7'],
+    ])
+
+    world = new World()
+    const open = peerOpen()
+    const plain = world.up({
+      ...open,
+      capabilities: open.capabilities.filter(({ kind }) => kind !== 'enhanced-route-refresh'),
+    })
+    const before = plain.sent.length
+    plain.send({ type: 'ROUTE-REFRESH', afi: 1, subtype: 7, safi: 1 })
+    expect(plain.sent.slice(before)).toEqual(['UPDATE'])
   })
   test('stays up while the peer sends keepalives', async () => {
     world = new World({ holdTimeSeconds: 9 })
@@ -218,7 +273,61 @@ describe('two connections', () => {
   })
   test('strangers are refused', () => {
     world = new World()
-    expect(world.transport.incoming('10.0.0.66').ended).toBe('abort')
+    const stranger = () => world.transport.incoming('10.0.0.66')
+    const first = stranger()
+    expect(first.sent).toEqual(['6/5']) // RFC 4486 section 4
+    expect(first.ended).toBe('close')
+  })
+  test('who floods us is refused without a word', async () => {
+    world = new World()
+    const flood = Array.from({ length: 100 }, () => world.transport.incoming('10.0.0.66'))
+    expect(flood.filter(({ sent }) => sent.length > 0)).toHaveLength(10)
+    expect(flood.filter(({ ended }) => ended === 'abort')).toHaveLength(90)
+    await world.clock.advance(1000)
+    expect(world.transport.incoming('10.0.0.66').sent).toEqual(['6/5'])
+  })
+  test('a second connection of the peer has its own machine while the first one awaits its KEEPALIVE (RFC 4271 section 8.2.1)', () => {
+    world = new World({ passive: true })
+    const first = world.transport.incoming()
+    first.send(peerOpen())
+    const second = world.transport.incoming()
+    expect(second.sent).toEqual(['OPEN'])
+    second.send(peerOpen())
+    expect(second.sent.at(-1)).toBe('6/7')
+    first.send({ type: 'KEEPALIVE' })
+    expect(world.view.state).toBe('Established')
+  })
+  test('a peer that resets each session at once is let in after rests that grow, and the log tells once', async () => {
+    world = new World({ passive: true, connectRetrySeconds: 30 })
+    let refused = 0
+    for (let tries = 0; tries < 1000; tries++) {
+      const connection = world.transport.incoming()
+      if (connection.ended === undefined) world.shake(connection).fail({ kind: 'reset', detail: 'connection reset' })
+      else refused++
+      await world.clock.advance(10)
+    }
+    expect(refused).toBeGreaterThan(980)
+    const lost = world.warnings.filter(({ msg }) => msg === 'BGP session lost')
+    expect(lost).toHaveLength(4)
+    expect(world.warnings.filter(({ msg }) => msg.startsWith('BGP sessions do not last'))).toHaveLength(1)
+    await world.clock.advance(30_000)
+    const forgiven = world.shake(world.transport.incoming())
+    await world.clock.advance(10_000)
+    forgiven.fail()
+    expect(world.transport.incoming().ended).toBeUndefined() // it lasted
+  })
+  test('a late OPEN on our own connection does not replace a session (RFC 4724 section 5)', async () => {
+    world = new World()
+    const ours = world.transport.dial.connect()
+    const theirs = world.transport.incoming()
+    theirs.send(peerOpen())
+    theirs.send({ type: 'KEEPALIVE' })
+    expect(world.view.state).toBe('Established')
+    await world.clock.advance(20_000)
+    const restarted = peerOpen({ gracefulRestart: { restartTimeSeconds: 120, restarted: true, forwarding: true } })
+    ours.send(restarted)
+    expect(ours.sent.at(-1)).toBe('6/7')
+    expect(theirs.ended).toBeUndefined()
   })
   test('a bare connection does not disturb an established session', () => {
     world = new World()
@@ -251,14 +360,16 @@ describe('two connections', () => {
   })
 })
 
-function updateBytes(prefix: string): Uint8Array {
+/** `padding`: octets of communities. */
+function updateBytes(prefix: string, padding = 0): Uint8Array {
   const [address = '', length = ''] = prefix.split('/')
   const octets = address
     .split('.')
     .map(Number)
     .slice(0, Number(length) / 8)
   const attributes = [0x40, 1, 1, 0, 0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xe9, 0x40, 3, 4, 10, 0, 0, 2]
-  const body = [0, 0, 0, attributes.length, ...attributes, Number(length), ...octets]
+  if (padding > 0) attributes.push(0xd0, 8, padding >> 8, padding & 255, ...Array(padding).fill(1))
+  const body = [0, 0, attributes.length >> 8, attributes.length & 255, ...attributes, Number(length), ...octets]
   const total = 19 + body.length
   return Uint8Array.from([...Array(16).fill(0xff), total >> 8, total & 255, 2, ...body])
 }

@@ -1,9 +1,18 @@
 /**
  * The bytes that our speaker sends for a workload on a session with BIRD: what the replay replays, and what the codec is measured with.
  */
+import type { CodecContext } from '../../../src/bgp/codec/message-types.ts'
 import type { Negotiated } from '../../../src/bgp/machine/negotiation.ts'
 import { AdjRibOut } from '../../../src/bgp/rib/rib.ts'
 import { announcementsOf, HOLD_SECONDS, SENDER, SINK, type Workload } from './routes.ts'
+
+const CONTEXT: CodecContext = {
+  fourOctetAs: true,
+  extendedMessages: false,
+  ibgp: false,
+  families: ['ipv4'],
+  extendedNextHop: false,
+}
 
 /** What a session between the two agrees on. */
 export const NEGOTIATED: Negotiated = {
@@ -11,7 +20,8 @@ export const NEGOTIATED: Negotiated = {
   keepaliveSeconds: HOLD_SECONDS / 3,
   families: ['ipv4'],
   capabilities: ['multiprotocol', 'four-octet-as'],
-  context: { fourOctetAs: true, extendedMessages: false, ibgp: false, families: ['ipv4'], extendedNextHop: false },
+  context: CONTEXT,
+  receiving: CONTEXT,
   peerRouterId: SINK.address,
   peerAs: SINK.asNumber,
   routeRefresh: false,

@@ -88,6 +88,7 @@ function collectRepeated({ type }: RawAttribute, { repeated, findings }: Collect
   if (repeated.has(type)) return
   repeated.add(type)
   findings.push({
+    attribute: type,
     outcome: isMultiprotocol(type) ? 'session-reset' : 'attribute-discard',
     reason: `RFC 7606 section 3 g: ${labelOf(type)} appears more than once`,
     notification: updateError(UpdateError.MalformedAttributeList),
@@ -132,7 +133,7 @@ function collectKnown<Name extends AttributeName>(
 function addFinding(problem: Malformed, row: AnyRow, raw: RawAttribute, { findings }: Collected): void {
   const outcome = problem.outcome ?? row.whenMalformed
   const notification = updateError(problem.subcode, raw.whole)
-  findings.push({ outcome, reason: problem.reason, notification })
+  findings.push({ attribute: raw.type, outcome, reason: problem.reason, notification })
 }
 
 type AnyRow = Omit<AttributeRow<never>, 'decode' | 'encode'>

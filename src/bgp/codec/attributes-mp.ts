@@ -1,5 +1,5 @@
 /**
- * MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 sections 3, 4 and 7), with IPv6 next hops for IPv4 prefixes (RFC 8950) and the error
+ * MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 sections 3, 4 and 8), with IPv6 next hops for IPv4 prefixes (RFC 8950) and the error
  * handling of RFC 7606 sections 5.3, 7.11 and 7.12. Pure.
  */
 import { Reader, type Writer } from '../../lib/bytes.ts'
@@ -12,7 +12,7 @@ import { UpdateError } from './registry.ts'
 
 export function decodeMpReach(value: Uint8Array, context: CodecContext): MpReach | Malformed {
   const reader = new Reader(value)
-  if (reader.left < 5) return reset('RFC 4760 section 7: MP_REACH_NLRI is shorter than its fixed fields')
+  if (reader.left < 5) return reset('RFC 7606 section 5.3: MP_REACH_NLRI is shorter than its fixed fields')
   const addressFamily = { afi: reader.u16(), safi: reader.u8() }
   const family = negotiatedFamily(addressFamily, context)
   if (family === undefined) return notNegotiated('MP_REACH_NLRI', addressFamily)
@@ -34,7 +34,7 @@ export function encodeMpReach(writer: Writer, { nextHop, nlri }: MpReach): void 
 
 export function decodeMpUnreach(value: Uint8Array, context: CodecContext): Nlri | Malformed {
   const reader = new Reader(value)
-  if (reader.left < 3) return reset('RFC 4760 section 7: MP_UNREACH_NLRI is shorter than its fixed fields')
+  if (reader.left < 3) return reset('RFC 7606 section 5.3: MP_UNREACH_NLRI is shorter than its fixed fields')
   const addressFamily = { afi: reader.u16(), safi: reader.u8() }
   const family = negotiatedFamily(addressFamily, context)
   if (family === undefined) return notNegotiated('MP_UNREACH_NLRI', addressFamily)
@@ -69,8 +69,8 @@ function reset(reason: string): Malformed {
   return new Malformed(UpdateError.OptionalAttributeError, reason, 'session-reset')
 }
 
-/** RFC 4760 section 7 lets a speaker ignore an address family: its routes are unknown to us, and nothing else is harmed. */
+/** RFC 4760 section 8: what only one side offered is not exchanged. It is ignored: its routes are unknown to us, and nothing else is harmed. */
 function notNegotiated(name: string, { afi, safi }: AddressFamily): Malformed {
-  const reason = `RFC 4760 section 7: ${name} of AFI ${afi} SAFI ${safi}, which is not negotiated`
+  const reason = `RFC 4760 section 8: ${name} of AFI ${afi} SAFI ${safi}, which is not negotiated`
   return new Malformed(UpdateError.OptionalAttributeError, reason, 'attribute-discard')
 }

@@ -42,6 +42,8 @@ export interface AttributeValues {
   readonly MP_UNREACH_NLRI: Nlri
   /** Each 8 octets as hexadecimal (RFC 4360): passed through. */
   readonly EXTENDED_COMMUNITIES: readonly string[]
+  /** Each 20 octets as hexadecimal (RFC 5701): passed through. */
+  readonly IPV6_EXTENDED_COMMUNITIES: readonly string[]
   readonly AS4_PATH: AsPath
   readonly AS4_AGGREGATOR: Aggregator
   /** Each `global:local1:local2` (RFC 8092). */

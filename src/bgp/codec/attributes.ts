@@ -187,6 +187,17 @@ export const ATTRIBUTES: AttributeTable = {
       for (const hex of value) writer.put(new Uint8Array(Buffer.from(hex, 'hex')))
     },
   },
+  IPV6_EXTENDED_COMMUNITIES: {
+    type: AttributeType.IPV6_EXTENDED_COMMUNITIES,
+    flags: OPTIONAL_TRANSITIVE,
+    section: 'RFC 7606 section 7.15',
+    whenMalformed: 'treat-as-withdraw',
+    multiple: 20,
+    decode: value => chunks(value, 20, toHex),
+    encode(writer, value) {
+      for (const hex of value) writer.put(new Uint8Array(Buffer.from(hex, 'hex')))
+    },
+  },
   AS4_PATH: {
     type: AttributeType.AS4_PATH,
     flags: OPTIONAL_TRANSITIVE,
@@ -214,10 +225,11 @@ export const ATTRIBUTES: AttributeTable = {
     multiple: 12,
     decode(value) {
       const number = (part: Uint8Array, at: number) => readU32(part.subarray(at, at + 4))
-      return chunks(value, 12, part => `${number(part, 0)}:${number(part, 4)}:${number(part, 8)}`)
+      // RFC 8092 section 3: redundant values are silently removed, and not sent.
+      return [...new Set(chunks(value, 12, part => `${number(part, 0)}:${number(part, 4)}:${number(part, 8)}`))]
     },
     encode(writer, value) {
-      for (const text of value) {
+      for (const text of new Set(value)) {
         for (const number of checked(parseLargeCommunity(text), 'a large community', text)) writer.u32(number)
       }
     },

@@ -23,7 +23,7 @@ export function cease(subcode: number, text = ''): Notification {
   return notification(ErrorCode.Cease, subcode, carriesText ? shutdownCommunication(text) : NO_DATA)
 }
 
-/** RFC 8538 section 3: a Hard Reset around the NOTIFICATION that is the reason, so that the peer keeps no routes. */
+/** RFC 8538 section 3.1: a Hard Reset around the NOTIFICATION that is the reason, so that the peer keeps no routes. */
 export function hardReset(inner: Notification): Notification {
   const data = new Uint8Array(2 + inner.data.length)
   data.set([inner.code, inner.subcode])
@@ -31,12 +31,44 @@ export function hardReset(inner: Notification): Notification {
   return notification(ErrorCode.Cease, Cease.HardReset, data)
 }
 
-/** The NOTIFICATION inside a Hard Reset (RFC 8538 section 3), if `outer` is one and holds one. */
+/**
+ * The NOTIFICATION inside a Hard Reset (RFC 8538 section 3.1), if `outer` is one and holds one. Some leave its code and subcode out
+ * and put only its data there: an upper bound of prefixes says by itself what the reason was, a text is `hardResetText`.
+ */
 export function hardResetReason(outer: Notification): Notification | undefined {
-  const [code, subcode] = outer.data
+  const { data } = outer
+  const [code, subcode] = data
   if (outer.code !== ErrorCode.Cease || outer.subcode !== Cease.HardReset) return undefined
   if (code === undefined || subcode === undefined) return undefined
-  return notification(code, subcode, outer.data.subarray(2))
+  const bound = notification(ErrorCode.Cease, Cease.MaximumPrefixesReached, data)
+  if (code === 0 && maximumPrefixes(bound) !== undefined) return bound
+  return ERROR_NAMES[code] === undefined || barelyText(data) !== undefined
+    ? undefined
+    : notification(code, subcode, data.subarray(2))
+}
+
+/** The text that stands in a Hard Reset where a NOTIFICATION should, with or without the length octet of RFC 9003. */
+export function hardResetText(outer: Notification): string | undefined {
+  if (outer.code !== ErrorCode.Cease || outer.subcode !== Cease.HardReset) return undefined
+  if (hardResetReason(outer) !== undefined) return undefined
+  return barelyText(outer.data) ?? plainText(outer.data)
+}
+
+/** RFC 9003 section 2, and nothing before or behind it. */
+function barelyText(data: Uint8Array): string | undefined {
+  const length = data[0] ?? 0
+  return length > 0 && data.length === length + 1 ? plainText(data.subarray(1)) : undefined
+}
+
+/** UTF-8 of a person: no control characters. */
+function plainText(data: Uint8Array): string | undefined {
+  if (data.length === 0) return undefined
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data)
+    return /[\p{Cc}\p{Cn}]/u.test(text) ? undefined : text
+  } catch {
+    return undefined
+  }
 }
 
 /** RFC 9003 section 2: a length octet and UTF-8, cut at a character so that it fits. */
@@ -93,10 +125,12 @@ function notificationDetail(message: Notification): string | undefined {
   const text = shutdownText(message)
   if (text !== undefined) return jsonText(text)
   const limit = maximumPrefixes(message)
-  if (limit !== undefined) return `at most ${limit.limit} prefixes of AFI ${limit.afi} SAFI ${limit.safi}`
+  if (limit !== undefined) return limitText(limit)
   const reason = hardResetReason(message)
   // One level: a Hard Reset inside a Hard Reset means nothing and could be nested a thousand times.
   if (reason !== undefined) return errorName(reason.code, reason.subcode) + innerText(reason)
+  const bare = hardResetText(message)
+  if (bare !== undefined) return jsonText(bare)
   if (code === ErrorCode.OpenMessage && subcode === 1 && data.length === 2) {
     return `the highest version it speaks is ${((data[0] ?? 0) << 8) | (data[1] ?? 0)}`
   }
@@ -104,9 +138,15 @@ function notificationDetail(message: Notification): string | undefined {
   return data.length > 64 ? `data ${shown}… (${data.length} octets)` : `data ${shown}`
 }
 
+function limitText({ afi, safi, limit }: { afi: number; safi: number; limit: number }): string {
+  return `at most ${limit} prefixes of AFI ${afi} SAFI ${safi}`
+}
+
 function innerText(reason: Notification): string {
   const text = shutdownText(reason)
-  return text === undefined ? '' : `: ${jsonText(text)}`
+  if (text !== undefined) return `: ${jsonText(text)}`
+  const limit = maximumPrefixes(reason)
+  return limit === undefined ? '' : `: ${limitText(limit)}`
 }
 
 /** What is wrong with an attribute: `reason` names the RFC, `subcode` is that of the NOTIFICATION if it comes to a reset. */
@@ -124,6 +164,8 @@ export class Malformed {
 
 /** One finding about an UPDATE: what RFC 7606 asks for, and the NOTIFICATION in case it is, or becomes, a session reset. */
 export interface Finding {
+  /** The type of the attribute that it is about, if it is about one. */
+  readonly attribute?: number
   readonly outcome: Exclude<Outcome, 'ok'>
   readonly reason: string
   readonly notification: Notification

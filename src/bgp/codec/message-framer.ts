@@ -7,11 +7,15 @@ import { decodeHeader, HEADER_LENGTH, MAX_LENGTH } from './message.ts'
 import type { Framed } from './message-types.ts'
 
 export class MessageFramer {
-  /** Set when both OPENs had the capability (RFC 8654). */
-  extendedMessages = false
+  readonly #extendedMessages: boolean
   #partial = new Uint8Array(MAX_LENGTH)
   #held = 0
   #failed = false
+
+  /** `extendedMessages`: our OPEN offers the capability, whatever the peer's says (RFC 8654 section 4). */
+  constructor({ extendedMessages }: { readonly extendedMessages: boolean } = { extendedMessages: false }) {
+    this.#extendedMessages = extendedMessages
+  }
 
   /** The octets of an incomplete message that wait for the rest. */
   get buffered(): number {
@@ -33,7 +37,7 @@ export class MessageFramer {
         this.#hold(bytes)
         break
       }
-      const header = decodeHeader(bytes, this.extendedMessages)
+      const header = decodeHeader(bytes, this.#extendedMessages)
       if ('notification' in header) {
         this.#failed = true
         this.#held = 0

@@ -18,16 +18,18 @@ import type { Nlri } from './nlri-types.ts'
 export interface CodecContext {
   /** Both sides sent the capability: AS numbers in UPDATE have 4 octets (RFC 6793). */
   readonly fourOctetAs: boolean
-  /** Both sides sent the capability: messages up to 65535 octets (RFC 8654). */
+  /** Messages up to 65535 octets: who receives them has offered it (RFC 8654 section 4). */
   readonly extendedMessages: boolean
   /** The peer has our AS number. */
   readonly ibgp: boolean
   /** The unicast families of the session (RFC 4760). */
   readonly families: readonly Family[]
-  /** IPv4 prefixes may have IPv6 next hops (RFC 8950). */
+  /** IPv4 prefixes may have IPv6 next hops: who receives them has offered it (RFC 8950 section 4). */
   readonly extendedNextHop: boolean
   /** The families whose prefixes come with Path Identifiers (RFC 7911); absent: none. Only `bgp decode` has some. */
   readonly addPath?: readonly Family[]
+  /** The peer sent the capability: its ROUTE-REFRESH has a subtype (RFC 7313 section 4). */
+  readonly enhancedRouteRefresh?: boolean
   /** When set and not iBGP: an AS_PATH that does not start with it is malformed (RFC 4271 section 6.3, a MAY). */
   readonly peerAs?: number
   /** Leaves AS_PATH, AS4_PATH, AGGREGATOR and AS4_AGGREGATOR as received instead of merging them (RFC 6793 section 4.2.3). */

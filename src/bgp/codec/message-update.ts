@@ -7,7 +7,7 @@
 import { Reader, type Writer } from '../../lib/bytes.ts'
 import { type Family, formatAddress } from '../../lib/ip.ts'
 import { mergeAs4 } from './attributes-as-path.ts'
-import { decodeAttributes, encodeAttributes } from './attributes-loop.ts'
+import { type DecodedAttributes, decodeAttributes, encodeAttributes } from './attributes-loop.ts'
 import { isUnicast } from './attributes-mp.ts'
 import { type Finding, strongest, updateError } from './errors.ts'
 import type { CodecContext, Decoded, PathAttributes, Update } from './message-types.ts'
@@ -37,7 +37,7 @@ export function decodeUpdate(body: Uint8Array, context: CodecContext): Decoded {
   if (typeof nlri === 'string') {
     return resetBy(`RFC 7606 section 5.3: ${nlri} in NLRI`, UpdateError.InvalidNetworkField)
   }
-  const { attributes, seen, findings } = decodeAttributes(fields.attributes, context)
+  const { attributes, seen, findings } = withoutIdleNextHop(decodeAttributes(fields.attributes, context), nlri)
   const merged = context.fourOctetAs || context.keepAs4 ? attributes : mergeAs4(attributes)
   const update = withNegotiatedFamilies({ type: 'UPDATE', withdrawn, attributes: merged, nlri }, context)
   const reachable = nlri.count > 0 || (attributes.MP_REACH_NLRI?.nlri.count ?? 0) > 0
@@ -48,6 +48,20 @@ export function decodeUpdate(body: Uint8Array, context: CodecContext): Decoded {
     ...ignored({ withdrawn, nlri, context }),
   ]
   return conclude(update, escalated(all, reachable))
+}
+
+/**
+ * RFC 4760 section 3: NEXT_HOP beside MP_REACH_NLRI and no prefix of its own is ignored, whatever is wrong with it.
+ */
+function withoutIdleNextHop(decoded: DecodedAttributes, nlri: Nlri): DecodedAttributes {
+  const { seen } = decoded
+  if (nlri.count > 0 || !seen.has(AttributeType.NEXT_HOP) || !seen.has(AttributeType.MP_REACH_NLRI)) return decoded
+  const { NEXT_HOP: _ignored, ...attributes } = decoded.attributes
+  return {
+    seen,
+    attributes,
+    findings: decoded.findings.filter(({ attribute }) => attribute !== AttributeType.NEXT_HOP),
+  }
 }
 
 function splitFields(body: Uint8Array): { withdrawn: Uint8Array; attributes: Uint8Array; nlri: Uint8Array } | string {

@@ -148,21 +148,22 @@ export function decodeMessage(bytes: Uint8Array, context: CodecContext): Decoded
     case 'KEEPALIVE':
       return { outcome: 'ok', message: { type: 'KEEPALIVE' } }
     case 'ROUTE-REFRESH':
-      return decodeRouteRefresh(bytes)
+      return decodeRouteRefresh(bytes, context)
     default:
       return assertNever(header.type)
   }
 }
 
 /**
- * RFC 2918 section 3. A wrong length is answered as RFC 7313 section 5 says for its subtypes, else as any wrong length: what may
- * follow (RFC 5291) is never negotiated.
+ * RFC 2918 section 3: the third octet is reserved and means nothing, unless the peer has the capability of RFC 7313. A wrong
+ * length is answered as section 5 of that says for its subtypes, else as any wrong length: what may follow (RFC 5291) is never
+ * negotiated.
  */
-function decodeRouteRefresh(bytes: Uint8Array): Decoded {
+function decodeRouteRefresh(bytes: Uint8Array, { enhancedRouteRefresh = false }: CodecContext): Decoded {
   const reader = new Reader(bytes.subarray(HEADER_LENGTH))
   if (reader.left !== 4) {
     const subtype = reader.bytes[2]
-    if (subtype !== RefreshSubtype.BoRR && subtype !== RefreshSubtype.EoRR) {
+    if (!enhancedRouteRefresh || (subtype !== RefreshSubtype.BoRR && subtype !== RefreshSubtype.EoRR)) {
       return { outcome: 'session-reset', ...badLength(bytes.length, 'ROUTE-REFRESH') }
     }
     return {

@@ -31,6 +31,7 @@ export const AttributeType = {
   EXTENDED_COMMUNITIES: 16, // RFC 4360
   AS4_PATH: 17, // RFC 6793
   AS4_AGGREGATOR: 18, // RFC 6793
+  IPV6_EXTENDED_COMMUNITIES: 25, // RFC 5701
   LARGE_COMMUNITIES: 32, // RFC 8092
   ONLY_TO_CUSTOMER: 35, // RFC 9234
 } as const
@@ -40,7 +41,6 @@ export const OtherAttributeType = {
   PMSI_TUNNEL: 22, // RFC 6514
   TUNNEL_ENCAPSULATION: 23, // RFC 9012
   TRAFFIC_ENGINEERING: 24, // RFC 5543
-  IPV6_EXTENDED_COMMUNITIES: 25, // RFC 5701
   AIGP: 26, // RFC 7311
   BGP_LS: 29, // RFC 9552
   BGPSEC_PATH: 33, // RFC 8205
@@ -52,7 +52,7 @@ export const OtherAttributeType = {
 /** Attribute flags, RFC 4271 section 4.3. The lower four bits are unused and ignored on receipt. */
 export const AttributeFlag = { optional: 0x80, transitive: 0x40, partial: 0x20, extendedLength: 0x10 } as const
 
-/** RFC 4271 section 5.1.1. */
+/** RFC 4271 section 4.3 a). */
 export const Origin = { IGP: 0, EGP: 1, INCOMPLETE: 2 } as const
 
 /** RFC 4271 section 4.3 b), RFC 5065 section 3. */

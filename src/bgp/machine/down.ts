@@ -5,7 +5,7 @@ import { hardResetReason } from '../codec/errors.ts'
 import { Cease, ErrorCode, OpenError } from '../codec/registry.ts'
 import type { Down } from './fsm-types.ts'
 
-/** A received Hard Reset is judged by what it carries (RFC 8538 section 3). */
+/** A received Hard Reset is judged by what it carries (RFC 8538 sections 3.1 and 5.2). */
 export function withoutHardReset(reason: Down): Down {
   if (reason.kind !== 'notification-received') return reason
   return { ...reason, notification: hardResetReason(reason.notification) ?? reason.notification }

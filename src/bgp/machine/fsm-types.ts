@@ -21,7 +21,8 @@
  *  24 NotifMsgVerErr, 25 NotifMsg                      used
  *  26 KeepAliveMsg, 27 UpdateMsg, 28 UpdateMsgErr      used
  * Beyond RFC 4271: SendHoldTimer_Expires (RFC 9687, event 29), RouteRefreshMsg (RFC 2918), and MessagesSent, by which the shell
- * says that the socket took what there was to send (section 8.2.2: "each time the local system sends a KEEPALIVE or UPDATE message").
+ * says that the socket took a KEEPALIVE or UPDATE, and all there was (section 8.2.2: "each time the local system sends a KEEPALIVE or
+ * UPDATE message"; no other message counts, section 4.4).
  * Pure.
  */
 import type { Message, Notification, Open, RouteRefresh, Update } from '../codec/message-types.ts'
@@ -76,6 +77,8 @@ export type Event =
       readonly kind: 'BGPHeaderErr' | 'BGPOpenMsgErr' | 'UpdateMsgErr'
       readonly notification: Notification
       readonly reason: string
+      /** The type of the message that is malformed. */
+      readonly messageType: number
     }
   | { readonly kind: 'OpenCollisionDump' }
   | { readonly kind: 'NotifMsgVerErr' | 'NotifMsg'; readonly notification: Notification }

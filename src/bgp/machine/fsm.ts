@@ -179,7 +179,8 @@ function established(session: WithNegotiated, event: Event): Step {
     case 'UpdateMsg':
       return [session, [...startHold(negotiated), { do: 'update', update: event.update }]]
     case 'RouteRefreshMsg':
-      return [session, [...startHold(negotiated), { do: 'refresh', refresh: event.refresh }]]
+      // RFC 4271 section 4.2: the Hold Timer is for KEEPALIVE and UPDATE messages; RFC 2918 adds none to these.
+      return [session, [{ do: 'refresh', refresh: event.refresh }]]
     default:
       return withConnection(session, event)
   }
@@ -249,9 +250,7 @@ function messageError(
 
 const MESSAGE_TYPE_OF: Partial<Record<Event['kind'], number>> = {
   BGPOpen: MessageTypeCode.OPEN,
-  BGPOpenMsgErr: MessageTypeCode.OPEN,
   UpdateMsg: MessageTypeCode.UPDATE,
-  UpdateMsgErr: MessageTypeCode.UPDATE,
   KeepAliveMsg: MessageTypeCode.KEEPALIVE,
   RouteRefreshMsg: MessageTypeCode['ROUTE-REFRESH'],
 }
@@ -264,7 +263,7 @@ const FSM_SUBCODE: Partial<Record<Session['state'], number>> = {
 
 /** RFC 6608 section 3 and 4: the subcode names the state, the data the type of the message; a timer has neither. */
 function unexpected(session: Session, event: Event): Step {
-  const type = MESSAGE_TYPE_OF[event.kind]
+  const type = 'messageType' in event ? event.messageType : MESSAGE_TYPE_OF[event.kind]
   const message =
     type === undefined
       ? notification(ErrorCode.FiniteStateMachine, FsmError.Unspecified)

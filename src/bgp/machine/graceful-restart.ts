@@ -10,7 +10,9 @@ import { cease, hardReset } from '../codec/errors.ts'
 import type { Notification, Open } from '../codec/message-types.ts'
 import { Cease, ErrorCode } from '../codec/registry.ts'
 import type { PeerConfig, State } from '../speaker-types.ts'
+import type { Direction } from './collision.ts'
 import type { BfdDown, Down } from './fsm-types.ts'
+import { SETTLED_MILLISECONDS } from './idle-hold.ts'
 import type { LocalSide, Negotiated } from './negotiation.ts'
 
 /** RFC 4724 section 3: 12 bits. */
@@ -40,23 +42,27 @@ export function restartCapability(config: PeerConfig, facts: RestartFacts): Loca
 export type Closing = 'restart' | 'configuration-change' | { readonly final: Notification }
 
 /**
- * The NOTIFICATION to close a session with; undefined: none, so that the peer keeps our routes (RFC 4724 section 4.2).
- * - restart of this process: none, also towards a peer without graceful restart, which removes the routes either way;
- * - changed configuration: none if the peer keeps routes, else Cease, Other Configuration Change;
- * - for good: that NOTIFICATION, as a Hard Reset where a plain one would keep the routes (RFC 8538 section 3).
+ * The NOTIFICATION to close a session with; undefined: none, so that the peer keeps our routes (RFC 4724 section 5,
+ * TcpConnectionFails in Established).
+ * - restart of this process: none, also towards a peer without graceful restart, which removes the routes either way. Deviation: none
+ *   before Established either (RFC 4271 section 8.2.2, event 8), as a peer that keeps routes from before may drop them at a NOTIFICATION;
+ * - changed configuration: Cease, Other Configuration Change (RFC 4486 section 4), but none towards a peer that keeps routes only
+ *   over the end of the connection (no N bit);
+ * - for good: that NOTIFICATION, as a Hard Reset where a plain one would keep the routes (RFC 8538 section 5.1).
  */
 export function closingNotification(closing: Closing, negotiated: Negotiated | undefined): Notification | undefined {
   if (closing === 'restart') return undefined
   if (closing === 'configuration-change') {
-    return negotiated?.gracefulRestart === undefined ? cease(Cease.OtherConfigurationChange) : undefined
+    const restart = negotiated?.gracefulRestart
+    return restart === undefined || restart.notification ? cease(Cease.OtherConfigurationChange) : undefined
   }
   return negotiated?.gracefulRestart?.notification ? hardReset(closing.final) : closing.final
 }
 
 /**
- * The end of a session by BFD (RFC 9384), never as a Hard Reset. Our BFD shares its processor with BGP, so its C bit is clear, and then
- * RFC 5882 section 4.3.2 would not have a BFD failure undo a graceful restart: a peer with the N bit keeps our routes for the restart time,
- * whose next hops are the nodes, which this session says nothing about. Any other peer removes them.
+ * The end of a session by BFD (RFC 9384), never as a Hard Reset: a choice that RFC 5882 section 10.2 leaves to us by way of its section
+ * 4.3.2.2. Our BFD shares its processor with BGP, so its C bit is clear and its failure says nothing of forwarding: a peer with the N bit
+ * keeps our routes for the restart time, whose next hops are the nodes, which this session says nothing about. Any other removes them.
  */
 export function bfdDown(reason: string): BfdDown {
   return { kind: 'bfd-down', notification: cease(Cease.BfdDown), reason }
@@ -95,13 +101,15 @@ function survives(message: Notification, bothN: boolean): boolean {
   return bothN && !hard
 }
 
-/** A younger session is more likely the other half of a collision than one that the peer lost without our notice. */
-const SETTLED_MILLISECONDS = 10_000
-
 /**
- * Whether the connection on which `open` arrived replaces a session that we still hold for established: the peer restarted and we did
- * not notice (RFC 4724 section 5, change to event 17 in Established). Deviation: decided at the OPEN, not at the TCP connection, so
- * that a bare connection cannot end a session. Without graceful restart it is a collision like any other.
+ * Whether the connection on which the peer's OPEN arrived replaces a session that we still hold for established: the peer restarted
+ * and we did not notice (RFC 4724 section 4.2, and section 5, change to event 17 in Established). Only a connection that the peer
+ * opened says so: ours may have been under way before the session. Without graceful restart it is a collision.
+ *
+ * Deviations: decided at the OPEN, not at the TCP connection, so that a bare connection cannot end a session; and a session younger
+ * than `SETTLED_MILLISECONDS` goes only when the peer says that it restarted, as the other half of a collision is likelier. A
+ * capability without any family counts too: it is what a router says by default that only knows the procedure, and one whose power
+ * failed would else be refused until the hold timer expires.
  */
 export function takesOver(
   existing: {
@@ -109,9 +117,12 @@ export function takesOver(
     readonly negotiated: Negotiated | undefined
     readonly establishedMilliseconds: number
   },
-  open: Open,
+  opening: { readonly direction: Direction; readonly open: Open },
 ): boolean {
-  if (existing.state !== 'Established' || existing.negotiated?.gracefulRestart === undefined) return false
-  const restarted = open.capabilities.some(capability => capability.kind === 'graceful-restart' && capability.restarted)
+  if (opening.direction !== 'incoming' || existing.state !== 'Established') return false
+  if (existing.negotiated?.gracefulRestart === undefined) return false
+  const restarted = opening.open.capabilities.some(
+    capability => capability.kind === 'graceful-restart' && capability.restarted,
+  )
   return restarted || existing.establishedMilliseconds >= SETTLED_MILLISECONDS
 }

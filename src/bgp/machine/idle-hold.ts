@@ -1,5 +1,5 @@
 /**
- * How long a peer rests after a failure before it tries again: the damping that RFC 4271 section 8.1 leaves to the implementation
+ * How long a peer rests after a failure before it tries again: the damping that RFC 4271 section 8.2.2 (Idle) leaves to the implementation
  * (DampPeerOscillations, IdleHoldTimer), with the advice of RFC 4486 section 4 not to hammer a peer that refuses. Pure.
  *
  * Deviation: tries have no last one (RFC 4486 section 4), also after Unsupported Capability (RFC 5492 section 3), because nobody at an edge site starts a
@@ -17,6 +17,8 @@ export interface IdleHold extends Backoff {
 
 /** A session that lasted this long starts with the shortest rest again. */
 export const STABLE_MILLISECONDS = 120_000
+/** One that did not last this long may as well not have been. */
+export const SETTLED_MILLISECONDS = 10_000
 
 /** A connection that did not come up, or broke: soon again, for peers that restart. */
 function ofConnection(connectRetrySeconds: number): IdleHold {
@@ -58,5 +60,7 @@ export function idleHold(reason: Down, connectRetrySeconds: number): IdleHold {
 function ofNotification({ code, subcode }: Notification, connectRetrySeconds: number): IdleHold {
   if (code !== ErrorCode.Cease) return DISAGREEMENT
   if (OPERATOR_ACTS.includes(subcode)) return OPERATOR
+  // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-machine.ts), is not left alone for long.
+  if (subcode === Cease.ConnectionRejected) return DISAGREEMENT
   return ofConnection(connectRetrySeconds) // a reset, a changed configuration, a collision: the peer is there
 }

@@ -3,10 +3,11 @@
  * Pure: values in, values out.
  *
  * Families are unicast IPv4 and IPv6. A capability counts when both sides sent it; a peer that sends none speaks IPv4 unicast with
- * 2-octet AS numbers (RFC 4760 section 8, RFC 6793 section 4.1).
+ * 2-octet AS numbers (RFC 4271; RFC 6793 section 4.2).
  */
 import type { Family } from '../../lib/ip.ts'
 import { notification } from '../codec/errors.ts'
+import { INITIAL_CONTEXT } from '../codec/message.ts'
 import { checkRole } from '../codec/message-open.ts'
 import type { Capability, CodecContext, GracefulRestart, Notification, Open } from '../codec/message-types.ts'
 import { addressFamilyOf, familyOfAfi } from '../codec/nlri.ts'
@@ -36,6 +37,13 @@ export interface LocalSide {
   readonly capabilities: boolean
 }
 
+/**
+ * How to read a peer whose OPEN was not accepted yet: with what our own OPEN offers, as it may write more than its OPEN at once.
+ */
+export function receivingBeforeOpen(local: LocalSide): CodecContext {
+  return { ...INITIAL_CONTEXT, extendedMessages: local.capabilities }
+}
+
 /** What holds for a session from its OPENs on. */
 export interface Negotiated {
   /** 0: no keepalives (RFC 4271 section 4.2). */
@@ -44,10 +52,14 @@ export interface Negotiated {
   readonly families: readonly Family[]
   /** Names of the capabilities that both sides sent. */
   readonly capabilities: readonly Capability['kind'][]
+  /** How we write to the peer, and how we read what it writes: of a choice, the word of who receives counts. */
   readonly context: CodecContext
+  readonly receiving: CodecContext
   readonly peerRouterId: string
   readonly peerAs: number
+  /** The peer may ask for everything once more. */
   readonly routeRefresh: boolean
+  /** Then it is told where that begins and ends. */
   readonly enhancedRouteRefresh: boolean
   /** The peer keeps our routes over a restart (RFC 4724). */
   readonly gracefulRestart?: {
@@ -173,7 +185,7 @@ function commonFamilies(local: LocalSide, open: Open): readonly Family[] {
   return ours.filter(family => theirs.includes(family))
 }
 
-/** RFC 4760 section 8: without the capability, IPv4 unicast. */
+/** Without any capability of RFC 4760 what RFC 4271 knows: IPv4 unicast. */
 function familiesOf(open: Open): readonly Family[] {
   const named = capabilitiesOf(open, 'multiprotocol')
   if (named.length === 0) return ['ipv4']
@@ -187,8 +199,10 @@ function peerFamiliesText(open: Open): string {
 
 function agree(local: LocalSide, open: Open, families: readonly Family[]): Negotiated {
   const ours = localOpen(local).capabilities
-  const both = (kind: Capability['kind']) =>
-    ours.some(capability => capability.kind === kind) && open.capabilities.some(capability => capability.kind === kind)
+  const offered = (kind: Capability['kind']) => ours.some(capability => capability.kind === kind)
+  const has = (kind: Capability['kind']) => open.capabilities.some(capability => capability.kind === kind)
+  const both = (kind: Capability['kind']) => offered(kind) && has(kind)
+  const shared = { fourOctetAs: both('four-octet-as'), ibgp: local.localAs === local.peerAs, families }
   const holdTimeSeconds = Math.min(local.holdTimeSeconds, open.holdTime)
   const restart = both('graceful-restart') ? peerGracefulRestart(open) : undefined
   const staleTime = both('long-lived-graceful-restart') ? local.gracefulRestart?.longLivedSeconds : undefined
@@ -198,16 +212,21 @@ function agree(local: LocalSide, open: Open, families: readonly Family[]): Negot
     families,
     capabilities: [...new Set(ours.map(({ kind }) => kind))].filter(both),
     context: {
-      fourOctetAs: both('four-octet-as'),
+      ...shared,
       extendedMessages: both('extended-message'),
-      ibgp: local.localAs === local.peerAs,
-      families,
       extendedNextHop: both('extended-next-hop') && takesIPv6NextHops(open),
+    },
+    receiving: {
+      ...shared,
+      extendedMessages: offered('extended-message'),
+      extendedNextHop: offered('extended-next-hop'),
+      enhancedRouteRefresh: has('enhanced-route-refresh'),
     },
     peerRouterId: open.bgpIdentifier,
     peerAs: open.asNumber,
-    routeRefresh: both('route-refresh'),
-    enhancedRouteRefresh: both('route-refresh') && both('enhanced-route-refresh'),
+    // RFC 2918 section 4: what we offered it may ask for. RFC 7313 section 4: BoRR and EoRR for who said that it knows them.
+    routeRefresh: offered('route-refresh'),
+    enhancedRouteRefresh: has('enhanced-route-refresh'),
     ...(restart && {
       gracefulRestart: {
         restartTimeSeconds: local.gracefulRestart?.restartTimeSeconds ?? 0,

@@ -13,7 +13,7 @@ import type { PeerConfig, SessionError, State } from '../speaker-types.ts'
 import { loserOf } from './collision.ts'
 import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
 import { sessionError } from './failure-text.ts'
-import type { Settings } from './fsm-types.ts'
+import type { Down, Settings } from './fsm-types.ts'
 import {
   bfdDown,
   type Closing,
@@ -22,7 +22,7 @@ import {
   keptSeconds,
   takesOver,
 } from './graceful-restart.ts'
-import { idleHold, STABLE_MILLISECONDS } from './idle-hold.ts'
+import { idleHold, SETTLED_MILLISECONDS, STABLE_MILLISECONDS } from './idle-hold.ts'
 import { type Negotiated, negotiate } from './negotiation.ts'
 import { settingsOf } from './peer-settings.ts'
 import type { Circumstances, ConnectionFacts, PeerAction, PeerEvent, PeerState, PeerStep } from './peer-types.ts'
@@ -39,6 +39,8 @@ export function newPeer(config: PeerConfig, restartedAt: number | undefined, now
     attempt: 0,
     hold: undefined,
     refuseUntil: 0,
+    restless: 0,
+    lastRestless: 0,
     capabilities: true,
     hadSession: false,
     synchronised: false,
@@ -73,7 +75,7 @@ function decide(peer: PeerState, event: PeerEvent, around: Circumstances): PeerS
     case 'configured':
       return configured(peer, event, around)
     case 'begin-anew':
-      return after(stopResting({ ...peer, attempt: 0, refuseUntil: 0 }), next => dial(next, around))
+      return after(stopResting({ ...peer, attempt: 0, refuseUntil: 0, restless: 0 }), next => dial(next, around))
     case 'path-down': {
       const id = peer.established?.id
       if (id === undefined) return [peer, []]
@@ -122,16 +124,20 @@ function dial(peer: PeerState, around: Circumstances): PeerStep {
   return [{ ...peer, started: true }, [{ do: 'dial', settings: settings(peer, 'outgoing', around), start }]]
 }
 
-/** Takes, or closes, a connection that the peer opened. */
+/**
+ * Takes, or refuses, a connection that the peer opened. Each that is taken has a machine of its own (RFC 4271 section 8.2.1); of
+ * those that have not said who they are there is one at most.
+ */
 function incoming(peer: PeerState, id: number, around: Circumstances): PeerStep {
-  const pending = around.connections.find(({ direction, state }) => direction === 'incoming' && state !== 'Established')
-  if (peer.closed || around.monotonic < peer.refuseUntil || pending?.state === 'OpenConfirm') {
-    return [peer, [{ do: 'refuse', id }]]
-  }
+  if (peer.closed || around.monotonic < peer.refuseUntil) return [peer, [{ do: 'refuse', id }]]
+  const pending = around.connections.find(({ direction, state }) => direction === 'incoming' && !KNOWN.includes(state))
   const take: PeerAction = { do: 'take', id, settings: settings(peer, 'incoming', around) }
   // The newest is the likeliest to live: a peer that restarted does not come back to the one before.
   return [peer, pending === undefined ? [take] : [collided(pending), take]]
 }
+
+/** States after the peer's OPEN. */
+const KNOWN: readonly State[] = ['OpenConfirm', 'Established']
 
 function configured(
   before: PeerState,
@@ -159,7 +165,7 @@ function opening(
   if (own === undefined || other === undefined) return [peer, []]
   if (!('negotiated' in negotiate(own.settings.local, open))) return [peer, []] // the machine answers it
   const establishedMilliseconds = monotonic - (peer.established?.at ?? monotonic)
-  if (takesOver({ ...other, establishedMilliseconds }, open)) {
+  if (takesOver({ ...other, establishedMilliseconds }, { ...own, open })) {
     const restarted: PeerAction = {
       do: 'feed',
       id: other.id,
@@ -194,12 +200,35 @@ function up(
       ...rested,
       { do: 'begin-announcing', negotiated },
       ...idle.map((other): PeerAction => ({ do: 'feed', id: other.id, event: { kind: 'AutomaticStop' } })),
-      { do: 'log', level: 'info', phrase: 'BGP session established' },
+      { do: 'log', level: before.restless > PATIENCE ? 'debug' : 'info', phrase: 'BGP session established' },
       { do: 'tell', what: { kind: 'established' } },
       ...(restarted ? restart('the peer has restarted') : []),
       { do: 'announce' },
     ],
   ]
+}
+
+/**
+ * A peer whose sessions end as soon as they begin, one after the other, is not let in at once for ever: what it dials is refused
+ * during rests that grow. Counts the ends of sessions and of the peer's own connections within `SETTLED_MILLISECONDS`.
+ */
+function restless(before: PeerState, own: ConnectionFacts, reason: Down, { monotonic }: Circumstances): PeerState {
+  if (reason.kind === 'stopped' || reason.kind === 'collision') return before
+  const established = before.established?.id === own.id ? before.established : undefined
+  if (established === undefined && (own.direction === 'outgoing' || own.localAddress === undefined)) return before
+  if (established !== undefined && monotonic - established.at >= SETTLED_MILLISECONDS) return { ...before, restless: 0 }
+  const forgotten = monotonic - before.lastRestless > STABLE_MILLISECONDS
+  return { ...before, restless: forgotten ? 1 : before.restless + 1, lastRestless: monotonic }
+}
+
+/** So many short sessions in a row are a router that restarts, or a handful of `clear bgp`. */
+const PATIENCE = 4
+
+/** How long a peer may not dial in after its sessions did not last; 0: it may. */
+function refusal({ restless, config }: PeerState, random: number): number {
+  if (restless <= PATIENCE) return 0
+  const hold = { initialMilliseconds: 1000, maximumMilliseconds: Math.max(1000, config.connectRetrySeconds * 1000) }
+  return backoffMilliseconds(hold, restless - PATIENCE - 1, random)
 }
 
 function down(peer: PeerState, event: Extract<PeerEvent, { kind: 'down' }>, around: Circumstances): PeerStep {
@@ -216,7 +245,7 @@ function down(peer: PeerState, event: Extract<PeerEvent, { kind: 'down' }>, arou
     ...(own.state === 'Active' ? [{ do: 'feed', id: own.id, event: { kind: 'AutomaticStop' } } as const] : []),
     ...(ended ? [{ do: 'forget', id: own.id } as const] : []),
   ]
-  return after([peer, ending], next =>
+  return after([restless(peer, own, event.reason, around), ending], next =>
     after(told(next, own, event, left), then => (then.closed ? [then, []] : rest(then, event, left))),
   )
 }
@@ -255,9 +284,7 @@ function lost(
   }
   if (peer.closed) return [peer, [{ do: 'end-announcing' }]]
   const seconds = keptSeconds(was, reason)
-  const log = error.planned
-    ? ({ level: 'info', phrase: 'BGP session opened anew' } as const)
-    : ({ level: 'warn', phrase: 'BGP session lost' } as const)
+  const log = lossLog(peer, error)
   return [
     peer,
     [
@@ -267,6 +294,14 @@ function lost(
       ...(seconds === undefined ? [] : restart(`the peer keeps our routes for up to ${seconds} s`)),
     ],
   ]
+}
+
+/** The log tells once of a peer whose sessions do not last. */
+function lossLog({ restless }: PeerState, { planned }: SessionError) {
+  if (planned) return { level: 'info', phrase: 'BGP session opened anew' } as const
+  if (restless <= PATIENCE) return { level: 'warn', phrase: 'BGP session lost' } as const
+  if (restless > PATIENCE + 1) return { level: 'debug', phrase: 'BGP session lost again' } as const
+  return { level: 'warn', phrase: 'BGP sessions do not last; the peer may dial in only after a rest' } as const
 }
 
 /** Nobody's concern while another connection is further than the one that ended. */
@@ -296,12 +331,13 @@ function rest(before: PeerState, { reason }: Extract<PeerEvent, { kind: 'down' }
   const another = counts && hold.initialMilliseconds !== before.hold?.initialMilliseconds
   const attempt = another ? 0 : before.attempt
   const milliseconds = backoffMilliseconds(hold, attempt, around.random)
+  const refused = Math.max(hold.refusesIncoming ? milliseconds : 0, refusal(before, around.random))
   const peer: PeerState = {
     ...before,
     capabilities: !refusesCapabilities(inner),
     attempt: counts ? attempt + 1 : attempt,
     hold: counts ? hold : before.hold,
-    refuseUntil: hold.refusesIncoming ? around.monotonic + milliseconds : before.refuseUntil,
+    refuseUntil: Math.max(before.refuseUntil, refused === 0 ? 0 : around.monotonic + refused),
   }
   if (config.passive || around.connections.some(({ direction }) => direction === 'outgoing')) return [peer, []]
   return [{ ...peer, resting: true }, [{ do: 'rest', milliseconds }]]

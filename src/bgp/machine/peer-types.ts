@@ -3,7 +3,7 @@
  * remembers, what happens to it, and what it wants done, all of them values. A peer is what outlives
  * its connections, of which there are two at most (RFC 4271 section 6.8). Pure.
  */
-import type { Notification, Open } from '../codec/message-types.ts'
+import type { Open } from '../codec/message-types.ts'
 import type { PeerConfig, SessionError, State } from '../speaker-types.ts'
 import type { Direction } from './collision.ts'
 import type { Down, Event, Settings } from './fsm-types.ts'
@@ -37,6 +37,9 @@ export interface PeerState {
   readonly hold: IdleHold | undefined
   /** Until when (monotonic) the peer may not dial in. */
   readonly refuseUntil: number
+  /** Sessions in a row that ended as soon as they began, the last of them then (monotonic). */
+  readonly restless: number
+  readonly lastRestless: number
   /** False after the peer refused our capabilities (RFC 5492 section 3). */
   readonly capabilities: boolean
   readonly hadSession: boolean
@@ -74,9 +77,9 @@ export type PeerEvent =
 export type PeerAction =
   /** Opens a connection with these settings, and starts its machine. */
   | { readonly do: 'dial'; readonly settings: Settings; readonly start: 'ManualStart' | 'AutomaticStart' }
-  /** Gives the accepted connection a machine; `refuse` closes it. */
+  /** Gives the accepted connection a machine; `refuse` closes it with Cease, Connection Rejected. */
   | { readonly do: 'take'; readonly id: number; readonly settings: Settings }
-  | { readonly do: 'refuse'; readonly id: number; readonly notification?: Notification }
+  | { readonly do: 'refuse'; readonly id: number }
   | { readonly do: 'feed'; readonly id: number; readonly event: Event }
   | { readonly do: 'forget'; readonly id: number }
   /** Asks for `rest-over` after this time, instead of what was asked before; `stop-resting`: not at all. */

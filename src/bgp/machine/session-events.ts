@@ -42,7 +42,8 @@ function goodEvent(message: Message): Event {
 /** Events 21, 22 and 28: the header's errors whatever the type, else by the type of the message that was bad. */
 function errorEvent(bytes: Uint8Array, decoded: Extract<Decoded, { outcome: 'session-reset' }>): Event {
   const { notification, reason } = decoded
-  if (notification.code === ErrorCode.MessageHeader) return { kind: 'BGPHeaderErr', notification, reason }
-  const open = bytes[HEADER_LENGTH - 1] === MessageTypeCode.OPEN
-  return { kind: open ? 'BGPOpenMsgErr' : 'UpdateMsgErr', notification, reason }
+  const messageType = bytes[HEADER_LENGTH - 1] ?? 0
+  if (notification.code === ErrorCode.MessageHeader) return { kind: 'BGPHeaderErr', notification, reason, messageType }
+  const open = messageType === MessageTypeCode.OPEN
+  return { kind: open ? 'BGPOpenMsgErr' : 'UpdateMsgErr', notification, reason, messageType }
 }

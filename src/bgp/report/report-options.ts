@@ -27,7 +27,8 @@ export interface ReportContext extends CodecContext {
 
 export function reportContext(options: ReportOptions): ReportContext {
   const { as2, ibgp, families, extendedMessages, extendedNextHop = true, addPath = [], orf = false } = options
-  return { fourOctetAs: !as2, ibgp, families, extendedMessages, extendedNextHop, addPath, orf, keepAs4: true }
+  const reading = { families, extendedMessages, extendedNextHop, addPath, orf }
+  return { fourOctetAs: !as2, ibgp, ...reading, enhancedRouteRefresh: true, keepAs4: true }
 }
 
 /** How what `sender` sends is to be read by `receiver`. */
@@ -38,6 +39,8 @@ export function negotiatedContext(sender: Open, receiver: Open): ReportContext {
     // RFC 8654 section 4, RFC 8950 section 4: who receives has to have said that it can.
     extendedMessages: offers(receiver, 'extended-message'),
     extendedNextHop: takesIPv6NextHops(receiver),
+    // RFC 7313 section 5: who sends has to have said that it knows subtypes.
+    enhancedRouteRefresh: offers(sender, 'enhanced-route-refresh'),
     ibgp: sender.asNumber === receiver.asNumber,
     families: FAMILIES.filter(family => [sender, receiver].every(open => offersFamily(open, family))),
     addPath: FAMILIES.filter(family => {

@@ -36,6 +36,17 @@ describe('describeNotification', () => {
     [6, 9, '06 03', 'Cease / Hard Reset: Cease / Peer De-configured'],
     [6, 9, '06 02 02 6f6b', 'Cease / Hard Reset: Cease / Administrative Shutdown: "ok"'],
     [6, 9, '06', 'Cease / Hard Reset: data 06'],
+    // A NOTIFICATION without its code and subcode: only its data is there.
+    [6, 9, '05 68656c6c6f', 'Cease / Hard Reset: "hello"'],
+    [6, 9, '68656c6c6f', 'Cease / Hard Reset: "hello"'],
+    [6, 9, '06 6d616e75616c', 'Cease / Hard Reset: "manual"'],
+    [
+      6,
+      9,
+      '0001 01 000003e8',
+      'Cease / Hard Reset: Cease / Maximum Number of Prefixes Reached: at most 1000 prefixes of AFI 1 SAFI 1',
+    ],
+    [6, 9, '06 02 04 61626364', 'Cease / Hard Reset: Cease / Administrative Shutdown: "abcd"'],
     [6, 10, '', 'Cease / BFD Down'],
     [7, 1, '', 'ROUTE-REFRESH Message Error / Invalid Message Length'],
     [8, 0, '', 'Send Hold Timer Expired'],

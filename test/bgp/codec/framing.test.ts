@@ -36,7 +36,9 @@ describe('header errors', () => {
     test(what, () => expect(answer(decodeMessage(wire, EXTERNAL))).toBe(expected))
   test('a beginning of refresh of the wrong length is sent back whole (RFC 7313 section 5)', () => {
     const wire = message(5, '0001 01 01 00')
-    expect(answer(decodeMessage(wire, EXTERNAL))).toBe(`7/1 ${hex(wire)}`)
+    const knows = { ...EXTERNAL, enhancedRouteRefresh: true }
+    expect(answer(decodeMessage(wire, knows))).toBe(`7/1 ${hex(wire)}`)
+    expect(answer(decodeMessage(wire, EXTERNAL))).toBe('1/2 0018') // the peer knows no 7/1
   })
   test('an unknown refresh subtype is a message to ignore, not an error', () => {
     expect(decodeMessage(message(5, '0001 07 01'), EXTERNAL).outcome).toBe('ok')
@@ -54,8 +56,7 @@ describe('extended messages (RFC 8654)', () => {
     expect(answer(decodeMessage(raw(4097, 4, 4097), EXTENDED))).toBe('1/2 1001')
   })
   test('the largest message', () => {
-    const framer = new MessageFramer()
-    framer.extendedMessages = true
+    const framer = new MessageFramer({ extendedMessages: true })
     const wire = raw(65535, 3, 65535)
     expect(framer.push(wire.subarray(0, 30000)).messages).toEqual([])
     expect(framer.push(wire.subarray(30000)).messages).toEqual([wire])

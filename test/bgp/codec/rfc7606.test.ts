@@ -1,6 +1,7 @@
 /** RFC 7606 and what refers to it, row by row: which malformed UPDATE has which outcome, and the NOTIFICATION of a reset. */
 import { describe, expect, test } from 'bun:test'
 import { ATTRIBUTES } from '../../../src/bgp/codec/attributes.ts'
+import { encodeAttributes } from '../../../src/bgp/codec/attributes-loop.ts'
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'
 import type { CodecContext, Outcome } from '../../../src/bgp/codec/message-types.ts'
 import { asWithdrawal, endOfRibFamily } from '../../../src/bgp/codec/message-update.ts'
@@ -12,6 +13,7 @@ import {
   bytes,
   decodeWith,
   EXTERNAL,
+  hex,
   INTERNAL,
   LOCAL_PREF,
   MANDATORY,
@@ -99,7 +101,7 @@ const ROWS: readonly Row[] = [
     '7606 section 7.11',
   ),
   row('MP_REACH_NLRI whose next hop overruns', `${MANDATORY} 800e07 0002 01 10 fd0000`, R, '7606 section 7.11'),
-  row('MP_REACH_NLRI shorter than its fields', `${MANDATORY} 800e03 0002 01`, R, '4760 section 7'),
+  row('MP_REACH_NLRI shorter than its fields', `${MANDATORY} 800e03 0002 01`, R, '7606 section 5.3'),
   row(
     'MP_REACH_NLRI with a prefix of 129 bits',
     `${MANDATORY} ${attribute('800e', `0002 01 10 ${V6_HOP} 00 81${'00'.repeat(17)}`)}`,
@@ -112,7 +114,7 @@ const ROWS: readonly Row[] = [
     R,
     '7606 section 5.3',
   ),
-  row('MP_REACH_NLRI of a family that is not negotiated', `${MANDATORY} 800e05 0019 46 00 00`, D, '4760 section 7'),
+  row('MP_REACH_NLRI of a family that is not negotiated', `${MANDATORY} 800e05 0019 46 00 00`, D, '4760 section 8'),
   row(
     'MP_REACH_NLRI with wrong flags',
     `${MANDATORY} ${attribute('c00e', `0002 01 10 ${V6_HOP} 00 00`)}`,
@@ -132,9 +134,19 @@ const ROWS: readonly Row[] = [
     '7606 section 7.11',
     { ...EXTERNAL, extendedNextHop: false },
   ),
-  row('MP_UNREACH_NLRI of 2 octets', `${MANDATORY} 800f02 0002`, R, '4760 section 7'),
+  row('MP_UNREACH_NLRI of 2 octets', `${MANDATORY} 800f02 0002`, R, '7606 section 5.3'),
   row('MP_UNREACH_NLRI with a prefix of 129 bits', `${MANDATORY} 800f04 0002 01 81`, R, '7606 section 5.3'),
   row('EXTENDED_COMMUNITIES of 0 octets', `${MANDATORY} c01000`, W, '7606 section 7.14'),
+  row('IPV6_EXTENDED_COMMUNITIES of 0 octets', `${MANDATORY} c01900`, W, '7606 section 7.15'),
+  row('IPV6_EXTENDED_COMMUNITIES of 19 octets', `${MANDATORY} c01913 ${'00'.repeat(19)}`, W, '7606 section 7.15'),
+  row('an IPv6 extended community of an unknown type', `${MANDATORY} c01914 7f${'00'.repeat(19)}`, 'ok', ''),
+  row(
+    'a Traffic Engineering attribute, which nobody here reads (7606 section 7.13)',
+    `${MANDATORY} 801801 00`,
+    'ok',
+    '',
+  ),
+  row('an ATTR_SET, which nobody here reads (7606 section 7.16)', `${MANDATORY} c08001 00`, 'ok', ''),
   row('EXTENDED_COMMUNITIES of 7 octets', `${MANDATORY} c01007 00020000000000`, W, '7606 section 7.14'),
   row('AS4_PATH from a 4-octet speaker', `${MANDATORY} c01106 0201 0000fde9`, D, '6793 section 4.1'),
   row('AS4_AGGREGATOR from a 4-octet speaker', `${MANDATORY} c01208 0000fde9 0a000001`, D, '6793 section 4.1'),
@@ -306,4 +318,11 @@ test('values share memory with the message, and nothing is written to it', () =>
   expect(nlri.bytes.buffer).toBe(wire.buffer)
   expect(wire).toEqual(before)
   expect(bytes(NLRI)).toEqual(new Uint8Array(nlri.bytes))
+})
+
+test('redundant large communities are removed, received and sent (RFC 8092 section 3)', () => {
+  const twice = 'c02018 0000fde9 00000001 00000002 0000fde9 00000001 00000002'
+  expect(updateOf(decodeWith(twice)).attributes.LARGE_COMMUNITIES).toEqual(['65001:1:2'])
+  const sent = encodeAttributes({ LARGE_COMMUNITIES: ['65001:1:2', '65001:3:4', '65001:1:2'] }, EXTERNAL)
+  expect(hex(sent)).toBe('c020180000fde900000001000000020000fde90000000300000004')
 })

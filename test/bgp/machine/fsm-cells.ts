@@ -159,7 +159,7 @@ export const CELLS: { readonly [S in State]: { readonly [K in Event['kind']]: st
     NotifMsg: 'Idle#4: close stop-timers down(notification-received)',
     KeepAliveMsg: 'Established#3: +HoldTimer=30',
     UpdateMsg: 'Established#3: +HoldTimer=30 update',
-    RouteRefreshMsg: 'Established#3: +HoldTimer=30 refresh',
+    RouteRefreshMsg: 'Established#3: refresh',
     MessagesSent: 'Established#3: +KeepaliveTimer=10 +SendHoldTimer=480',
   },
 }

@@ -116,3 +116,24 @@ test('long random sequences keep the invariants', () => {
   }
   expect(reached.size).toBe(6)
 })
+
+describe('a message that a state does not expect is answered with its type (RFC 6608 section 4)', () => {
+  const refreshError: Event = { ...EVENTS.UpdateMsgErr, messageType: 5 }
+  test.each<[State, Event, number, number]>([
+    ['OpenSent', EVENTS.KeepAliveMsg, 1, 4],
+    ['OpenSent', EVENTS.UpdateMsg, 1, 2],
+    ['OpenSent', EVENTS.UpdateMsgErr, 1, 2],
+    ['OpenSent', EVENTS.RouteRefreshMsg, 1, 5],
+    ['OpenConfirm', EVENTS.BGPOpen, 2, 1],
+    ['OpenConfirm', EVENTS.UpdateMsg, 2, 2],
+    ['OpenConfirm', EVENTS.RouteRefreshMsg, 2, 5],
+    ['OpenConfirm', refreshError, 2, 5],
+    ['Established', EVENTS.BGPOpen, 3, 1],
+    ['Established', EVENTS.BGPOpenMsgErr, 3, 1],
+  ])('%s', (state, event, subcode, type) => {
+    const [, actions] = step(sessionIn(state), event)
+    expect(actions.find(action => action.do === 'send')).toMatchObject({
+      message: { code: 5, subcode, data: Uint8Array.of(type) },
+    })
+  })
+})

@@ -81,15 +81,27 @@ describe('what is agreed', () => {
     expect(agreed(withCapabilities())).toMatchObject({
       families: ['ipv4'],
       capabilities: [],
-      routeRefresh: false,
+      routeRefresh: true, // it may ask for what we offered (RFC 2918 section 4)
       context: { fourOctetAs: false, extendedMessages: false, extendedNextHop: false, families: ['ipv4'] },
     })
   })
   test('a capability counts when both sides have it', () => {
     expect(agreed(without('extended-message')).context.extendedMessages).toBe(false)
     expect(agreed().context.extendedMessages).toBe(true)
-    expect(agreed(without('route-refresh')).enhancedRouteRefresh).toBe(false)
+    expect(agreed(without('enhanced-route-refresh')).enhancedRouteRefresh).toBe(false)
+    expect(agreed(without('route-refresh')).enhancedRouteRefresh).toBe(true) // RFC 7313 section 4: its word alone
     expect(agreed({}, { capabilities: false })).toMatchObject({ capabilities: [], families: ['ipv4'] })
+  })
+  test('what the peer may send us is what we offered, whatever it offers itself (RFC 8654 section 4, RFC 8950 section 4)', () => {
+    const { context, receiving } = agreed(withCapabilities())
+    expect(context).toMatchObject({ extendedMessages: false, extendedNextHop: false })
+    expect(receiving).toMatchObject({ extendedMessages: true, extendedNextHop: true, enhancedRouteRefresh: false })
+    expect(agreed({}, { capabilities: false }).receiving).toMatchObject({
+      extendedMessages: false,
+      extendedNextHop: false,
+      fourOctetAs: false,
+    })
+    expect(agreed().receiving.enhancedRouteRefresh).toBe(true)
   })
   test('IPv4 over IPv6 next hops needs the tuple, not just the capability (RFC 8950)', () => {
     expect(agreed().context.extendedNextHop).toBe(true)
@@ -170,10 +182,11 @@ describe('graceful restart', () => {
     const { gracefulRestart: _off, ...plain } = LOCAL
     expect(localOpen(plain).capabilities).not.toContainEqual(expect.objectContaining({ kind: 'graceful-restart' }))
   })
-  test('closing: nothing on restart; Cease on a change only where routes would go anyway; Hard Reset where a Cease keeps them', () => {
+  test('closing: nothing on restart; Cease on a change unless the routes would go by it; Hard Reset where a Cease keeps them', () => {
     expect(closingNotification('restart', keeps)).toBeUndefined()
     expect(closingNotification('restart', keepsNot)).toBeUndefined()
-    expect(closingNotification('configuration-change', keeps)).toBeUndefined()
+    expect(closingNotification('configuration-change', keeps)).toEqual(cease(6)) // graceful (RFC 8538 section 3)
+    expect(closingNotification('configuration-change', keepsWithoutN)).toBeUndefined()
     expect(closingNotification('configuration-change', keepsNot)).toEqual(cease(6))
     expect(closingNotification({ final: shutdown }, keepsWithoutN)).toEqual(shutdown)
     expect(closingNotification({ final: shutdown }, keeps)).toEqual(
@@ -195,11 +208,15 @@ describe('graceful restart', () => {
   test('a new connection takes over from an established session: of a peer that restarted, not of a collision', () => {
     const existing = { state: 'Established', negotiated: keeps, establishedMilliseconds: 1000 } as const
     const restarted = { ...PEER_OPEN, capabilities: [{ ...GRACEFUL, restarted: true }] }
-    expect(takesOver(existing, restarted)).toBe(true)
-    expect(takesOver(existing, PEER_OPEN)).toBe(false)
-    expect(takesOver({ ...existing, establishedMilliseconds: 60_000 }, PEER_OPEN)).toBe(true)
-    expect(takesOver({ ...existing, negotiated: keepsNot, establishedMilliseconds: 60_000 }, restarted)).toBe(false)
-    expect(takesOver({ ...existing, state: 'OpenConfirm' }, restarted)).toBe(false)
+    const incoming = (open: Open) => ({ direction: 'incoming', open }) as const
+    const settled = { ...existing, establishedMilliseconds: 60_000 }
+    expect(takesOver(existing, incoming(restarted))).toBe(true)
+    expect(takesOver(existing, incoming(PEER_OPEN))).toBe(false)
+    expect(takesOver(settled, incoming(PEER_OPEN))).toBe(true)
+    expect(takesOver({ ...settled, negotiated: keepsNot }, incoming(restarted))).toBe(false)
+    expect(takesOver({ ...existing, state: 'OpenConfirm' }, incoming(restarted))).toBe(false)
+    // An OPEN that comes late on a connection of ours says nothing about the session.
+    expect(takesOver(settled, { direction: 'outgoing', open: restarted })).toBe(false)
   })
 })
 

@@ -99,11 +99,22 @@ describe('the rest after an end', () => {
     ['connection refused', REFUSED, 1000, 2000, false],
     ['the peer resets the session', received(6, Cease.AdministrativeReset), 1000, 2000, false],
     ['the peer does not agree', received(2, 7), 5000, 10_000, false],
+    ['the peer rejects the connection', received(6, Cease.ConnectionRejected), 5000, 10_000, false],
     ['an operator of the peer has to act', received(6, Cease.MaximumPrefixesReached), 30_000, 60_000, false],
     ['the peer has no room', received(6, Cease.OutOfResources), 30_000, 60_000, false],
     [
       'the same inside a Hard Reset',
       { kind: 'notification-received', notification: hardReset(cease(Cease.MaximumPrefixesReached)) },
+      30_000,
+      60_000,
+      false,
+    ],
+    [
+      'an upper bound of prefixes, bare in a Hard Reset',
+      {
+        kind: 'notification-received',
+        notification: notification(6, Cease.HardReset, Uint8Array.of(0, 1, 1, 0, 0, 0, 1)),
+      },
       30_000,
       60_000,
       false,
