@@ -18,6 +18,7 @@ import { drainedFile } from '../host/drained-file.ts'
 import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
 import { watchStateFolder } from '../host/state-watch.ts'
 import type { KubeApi } from '../kube/api.ts'
+import { claimPodCIDRs } from '../kube/claim-pod-cidrs.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
@@ -145,6 +146,7 @@ export function startCluster(services: NodeServices): Cluster {
   parting.defer(() => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
+  parting.defer(claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
   return { api, view, events }
 }
 
