@@ -2,6 +2,7 @@
  * The contract between the BFD room and who uses it: the sessions wanted, how they are, and what happens to them. Knows no BGP and no
  * Kubernetes. bfd.ts implements `Bfd`. Pure.
  */
+import type { Kept } from './machine-types.ts'
 import type { BfdState } from './registry.ts'
 
 /** A session wanted (RFC 5881, single hop). `key` names it for its whole life; one session per peer address. */
@@ -51,6 +52,17 @@ export type BfdEvent =
       readonly administrative: boolean
     }
 
+/** A session that the peer takes for Up while no process of ours is there; the next one goes on with it. Plain JSON. */
+export interface SuspendedSession {
+  readonly peerAddress: string
+  readonly localAddress?: string | undefined
+  readonly interface: string
+  /** For how long the peer waits without a packet, from the last one on. */
+  readonly waitsMilliseconds: number
+  /** See machine-types.ts. */
+  readonly kept: Kept
+}
+
 export interface Bfd {
   /** The whole set of sessions wanted: starts, changes (by a Poll Sequence) and ends (by AdminDown) as needed. */
   setSessions(sessions: readonly BfdSessionConfig[]): void
@@ -58,6 +70,13 @@ export interface Bfd {
   sessions(): readonly BfdSessionView[]
   /** Up, and down after having been up. A session that is taken away, or never came up, tells nothing. */
   onEvent(listener: (event: BfdEvent) => void): () => void
-  /** Says AdminDown to all peers and ends. */
+  /** What `suspend` of the process before gave; to be told before the first `setSessions`. A session that is wanted otherwise starts anew. */
+  resume(sessions: readonly SuspendedSession[]): void
+  /**
+   * Before a planned restart: asks the peers of these sessions (by key) to wait so many seconds for our next packet (RFC 5882 section
+   * 4.3.2.2). Resolves soon with those that agreed, of which `close` will not say AdminDown.
+   */
+  suspend(seconds: ReadonlyMap<string, number>): Promise<readonly SuspendedSession[]>
+  /** Says AdminDown to all peers but those of suspended sessions, and ends. */
   close(): Promise<void>
 }

@@ -6,7 +6,7 @@ import { assertNever } from '../lib/assert.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
+import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView, SuspendedSession } from './bfd-types.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
 
 export interface BfdOptions {
@@ -23,7 +23,9 @@ export function createBfd(options: BfdOptions): Bfd {
 
 /** After a crash of the worker. */
 const RESTART = { initialMilliseconds: 1_000, maximumMilliseconds: 60_000 }
-const CLOSE_MILLISECONDS = 1_000
+/** More than the engine takes for each. */
+const CLOSE_MILLISECONDS = 4_000
+const SUSPEND_MILLISECONDS = 3_000
 
 /**
  * Beside this file; in a compiled executable, whose files lie in /$bunfs/root, at the place that an entry point has below the common
@@ -46,6 +48,9 @@ class WorkerBfd implements Bfd {
   #crashes = 0
   #closed: (() => void) | undefined
   #closing: Promise<void> | undefined
+  /** For the first worker alone. */
+  #kept: readonly SuspendedSession[] = []
+  #suspended: ((sessions: readonly SuspendedSession[]) => void) | undefined
 
   constructor(options: BfdOptions) {
     this.#options = options
@@ -68,6 +73,22 @@ class WorkerBfd implements Bfd {
     return () => this.#listeners.delete(listener)
   }
 
+  resume(sessions: readonly SuspendedSession[]): void {
+    this.#kept = sessions
+  }
+
+  async suspend(seconds: ReadonlyMap<string, number>): Promise<readonly SuspendedSession[]> {
+    if (this.#worker === undefined || this.#closing !== undefined) return []
+    return new Promise(resolve => {
+      const cancel = this.#options.clock.after(SUSPEND_MILLISECONDS, () => resolve([])) // a worker that fails says nothing
+      this.#suspended = sessions => {
+        cancel()
+        resolve(sessions)
+      }
+      this.#tell({ kind: 'suspend', seconds })
+    })
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#end()
     return this.#closing
@@ -84,6 +105,8 @@ class WorkerBfd implements Bfd {
     }
     worker.addEventListener('close', () => this.#failed(worker, 'it ended'))
     this.#tell({ kind: 'start', networkNamespace: this.#options.networkNamespace })
+    if (this.#kept.length > 0) this.#tell({ kind: 'resume', sessions: this.#kept })
+    this.#kept = []
   }
 
   #tell(message: ToWorker): void {
@@ -101,6 +124,9 @@ class WorkerBfd implements Bfd {
         break
       case 'log':
         this.#options.log[message.level](message.fields, message.phrase)
+        break
+      case 'suspended':
+        this.#suspended?.(message.sessions)
         break
       case 'closed':
         this.#closed?.()

@@ -4,7 +4,8 @@
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { type FieldTable, fieldsOf } from '../lib/fields.ts'
-import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
+import type { BfdEvent, BfdSessionConfig, BfdSessionView, SuspendedSession } from './bfd-types.ts'
+import type { Kept } from './machine-types.ts'
 import { decodePacket, discardText } from './packet.ts'
 import { RunningSession } from './running-session.ts'
 import { selectSession } from './select-session.ts'
@@ -39,9 +40,11 @@ interface Entry {
   problem: string | undefined
 }
 
-/** At the end of the process there is no time for a Detection Time of AdminDown: this many packets, so close together, go out. */
-const LAST_PACKETS = 3
-const BETWEEN_LAST_PACKETS_MILLISECONDS = 10
+/** AdminDown goes out for a Detection Time, and at the end of the process at most so long. */
+const LAST_MILLISECONDS = 3_000
+/** How long peers are given to answer the Poll before a restart, and how often that is looked at. */
+const AGREE_MILLISECONDS = 2_000
+const LOOK_MILLISECONDS = 20
 
 /** Between two notes of discarded packets. */
 const BETWEEN_DISCARDS_MILLISECONDS = 10_000
@@ -51,6 +54,8 @@ export class BfdEngine {
   readonly #transport: Transport
   readonly #byDiscriminator = new Map<number, Entry>()
   readonly #byPeerAddress = new Map<string, Entry>()
+  /** By peer address. */
+  readonly #kept = new Map<string, SuspendedSession>()
   #shown = '[]'
   /** Clock.monotonic() of the last discarded packet that was noted. */
   #notedDiscard = Number.NEGATIVE_INFINITY
@@ -73,7 +78,8 @@ export class BfdEngine {
     for (const [address, entry] of [...this.#byPeerAddress]) {
       const config = wanted.get(address)
       if (config === undefined) this.#retire(entry)
-      else if (entry.cancelEnd !== undefined || !samePath(entry.session.config, config)) this.#end(entry)
+      else if (!samePath(entry.session.config, config)) this.#end(entry)
+      else this.#wantAgain(entry)
     }
     for (const config of wanted.values()) {
       const entry = this.#byPeerAddress.get(config.peerAddress)
@@ -90,28 +96,49 @@ export class BfdEngine {
       .map(({ session }) => session.view())
   }
 
-  /** Takes all sessions out of service, tells the peers, and ends. */
+  /** For sessions that are started later. */
+  resume(sessions: readonly SuspendedSession[]): void {
+    for (const session of sessions) this.#kept.set(session.peerAddress, session)
+  }
+
+  /** See `Bfd.suspend`. */
+  async suspend(seconds: ReadonlyMap<string, number>): Promise<readonly SuspendedSession[]> {
+    const asked = [...this.#byPeerAddress.values()].filter(({ session }) => seconds.has(session.config.key))
+    for (const { session } of asked) session.suspend((seconds.get(session.config.key) ?? 0) * 1000)
+    const agreed = () => asked.flatMap(({ session }) => suspendedOf(session) ?? [])
+    for (let waited = 0; waited < AGREE_MILLISECONDS && agreed().length < asked.length; waited += LOOK_MILLISECONDS)
+      await this.#sleep(LOOK_MILLISECONDS)
+    return agreed()
+  }
+
+  /** Takes all sessions but suspended ones out of service, tells their peers, and ends. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    const entries = [...this.#byPeerAddress.values()]
-    for (let packet = 0; packet < LAST_PACKETS && entries.length > 0; packet++) {
-      for (const { session } of entries) session.sayAdminDown()
-      await new Promise<void>(resolve => this.#options.clock.after(BETWEEN_LAST_PACKETS_MILLISECONDS, resolve))
+    for (const entry of [...this.#byPeerAddress.values()]) {
+      if (entry.session.suspended !== undefined) this.#remove(entry) // not a word from here on
     }
-    for (const entry of entries) this.#end(entry)
+    const toTell = [...this.#byPeerAddress.values()]
+    const milliseconds = Math.max(0, ...toTell.map(({ session }) => session.disable()))
+    if (toTell.length > 0) await this.#sleep(Math.min(milliseconds, LAST_MILLISECONDS))
+    for (const entry of toTell) this.#remove(entry)
     this.#transport.close()
+  }
+
+  #sleep(milliseconds: number): Promise<void> {
+    return new Promise(resolve => this.#options.clock.after(milliseconds, resolve))
   }
 
   #start(config: BfdSessionConfig): void {
     const { clock, emit } = this.#options
     const sender = this.#transport.sender(config)
+    const kept = this.#keptFor(config)
     const entry: Entry = {
       sender,
       peerAddress: config.peerAddress,
       session: new RunningSession({
         config,
-        discriminator: this.#newDiscriminator(),
+        discriminator: kept?.discriminator ?? this.#newDiscriminator(),
         clock,
         send: bytes => this.#sent(entry, sender.send(bytes)),
         emit,
@@ -122,6 +149,25 @@ export class BfdEngine {
     }
     this.#byPeerAddress.set(config.peerAddress, entry)
     this.#byDiscriminator.set(entry.session.discriminator, entry)
+    if (kept === undefined) entry.session.enable()
+    else entry.session.resume(kept)
+  }
+
+  /** The same session of the process before; used once. */
+  #keptFor(config: BfdSessionConfig): Kept | undefined {
+    const suspended = this.#kept.get(config.peerAddress)
+    this.#kept.delete(config.peerAddress)
+    const same = suspended?.localAddress === config.localAddress && suspended?.interface === config.interface
+    return suspended !== undefined && same && !this.#byDiscriminator.has(suspended.kept.discriminator)
+      ? suspended.kept
+      : undefined
+  }
+
+  /** A session that says goodbye, and is wanted after all, goes on with what it knows of its peer. */
+  #wantAgain(entry: Entry): void {
+    if (entry.cancelEnd === undefined) return
+    entry.cancelEnd()
+    entry.cancelEnd = undefined
     entry.session.enable()
   }
 
@@ -141,8 +187,12 @@ export class BfdEngine {
   }
 
   #end(entry: Entry): void {
-    entry.cancelEnd?.()
     entry.session.disable()
+    this.#remove(entry)
+  }
+
+  #remove(entry: Entry): void {
+    entry.cancelEnd?.()
     entry.session.close()
     entry.sender.close()
     this.#byPeerAddress.delete(entry.peerAddress)
@@ -208,6 +258,13 @@ export class BfdEngine {
     this.#shown = shown
     this.#options.changed(views)
   }
+}
+
+function suspendedOf({ config, suspended: kept }: RunningSession): SuspendedSession | undefined {
+  const { peerAddress, localAddress, interface: name, multiplier } = config
+  if (kept === undefined || name === undefined) return undefined
+  const waitsMilliseconds = (kept.desiredMinTxInterval / 1000) * multiplier
+  return { peerAddress, localAddress, interface: name, waitsMilliseconds, kept }
 }
 
 /**

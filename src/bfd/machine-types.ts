@@ -8,11 +8,20 @@
 import type { ControlPacket } from './packet.ts'
 import type { BfdState, Diagnostic } from './registry.ts'
 
-/** What is configured. */
+/** What is configured; intervals in microseconds. */
 export interface Parameters {
-  /** Of sending and of receiving. */
-  readonly minimumIntervalMicroseconds: number
+  readonly desiredMinTxInterval: number
+  readonly requiredMinRxInterval: number
   readonly detectMult: number
+}
+
+/** A session that is Up as the next process takes it over (RFC 5882 sections 3.3 and 4.3.2.2). */
+export interface Kept {
+  readonly discriminator: number
+  readonly remote: Remote
+  /** What the peer knows of us. */
+  readonly desiredMinTxInterval: number
+  readonly requiredMinRxInterval: number
 }
 
 /** Section 6.5. `again`: values changed while a Poll was out, so its Final may not speak of them; `wanted`: a Poll is to begin. */
@@ -52,6 +61,8 @@ export type Event =
   /** Section 6.8.16: into and out of service. */
   | { readonly kind: 'enable' }
   | { readonly kind: 'disable' }
+  /** Instead of `enable`: the peer never heard that a process ended. */
+  | { readonly kind: 'resume'; readonly kept: Kept }
   | { readonly kind: 'configure'; readonly parameters: Parameters }
   /** A packet that is this session's. */
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
@@ -67,9 +78,18 @@ export type Action =
   | { readonly do: 'transmit-every'; readonly milliseconds: number | undefined }
   /** A packet was received: expire this long from now; undefined: stop. */
   | { readonly do: 'detect-within'; readonly milliseconds: number | undefined }
+  /** The Detection Time is another now: expire this long from the last packet; at once if that has passed. */
+  | { readonly do: 'detect-since-last'; readonly milliseconds: number }
   | { readonly do: 'state'; readonly from: BfdState; readonly to: BfdState; readonly cause: Cause }
 
 /** Why a state changed. */
-export type Cause = 'enabled' | 'disabled' | 'packet' | 'detection-time-expired' | 'peer-down' | 'peer-admin-down'
+export type Cause =
+  | 'enabled'
+  | 'resumed'
+  | 'disabled'
+  | 'packet'
+  | 'detection-time-expired'
+  | 'peer-down'
+  | 'peer-admin-down'
 
 export type Step = readonly [Session, readonly Action[]]

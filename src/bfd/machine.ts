@@ -1,9 +1,9 @@
 /**
  * One BFD session in asynchronous mode: `step(session, event) -> [session, actions]`, pure. RFC 5880 section 6.8, which the functions
- * cite. session-types.ts has the vocabulary; sockets, clocks and chance are in running-session.ts.
+ * cite. machine-types.ts has the vocabulary; sockets, clocks and chance are in running-session.ts.
  */
 import { assertNever } from '../lib/assert.ts'
-import type { Action, Cause, Event, Parameters, Remote, Session, Step } from './machine-types.ts'
+import type { Action, Cause, Event, Kept, Parameters, PollSequence, Remote, Session, Step } from './machine-types.ts'
 import type { ControlPacket } from './packet.ts'
 import { type BfdState, Diagnostic, SLOW_INTERVAL_MICROSECONDS } from './registry.ts'
 
@@ -19,7 +19,7 @@ const NO_REMOTE: Remote = {
 
 /** A session out of service (AdminDown), silent until `enable`. */
 export function newSession(parameters: Parameters, discriminator: number): Session {
-  const desiredMinTxInterval = Math.max(parameters.minimumIntervalMicroseconds, SLOW_INTERVAL_MICROSECONDS)
+  const desiredMinTxInterval = Math.max(parameters.desiredMinTxInterval, SLOW_INTERVAL_MICROSECONDS)
   return {
     parameters,
     state: 'AdminDown',
@@ -28,9 +28,9 @@ export function newSession(parameters: Parameters, discriminator: number): Sessi
     remote: NO_REMOTE,
     poll: 'none',
     desiredMinTxInterval,
-    requiredMinRxInterval: parameters.minimumIntervalMicroseconds,
+    requiredMinRxInterval: parameters.requiredMinRxInterval,
     activeMinTxInterval: desiredMinTxInterval,
-    activeMinRxInterval: parameters.minimumIntervalMicroseconds,
+    activeMinRxInterval: parameters.requiredMinRxInterval,
   }
 }
 
@@ -38,6 +38,8 @@ export function step(session: Session, event: Event): Step {
   switch (event.kind) {
     case 'enable':
       return session.state === 'AdminDown' ? enable(session) : [session, []]
+    case 'resume':
+      return session.state === 'AdminDown' ? resume(session, event.kept) : [session, []]
     case 'disable':
       return session.state === 'AdminDown' ? [session, []] : disable(session)
     case 'configure':
@@ -55,12 +57,15 @@ export function step(session: Session, event: Event): Step {
 
 /** Section 6.8.2: between our packets, before jitter; undefined: the peer wants none. Microseconds. */
 export function transmitInterval(session: Session): number | undefined {
-  const { remote, poll, state } = session
+  const { remote, poll } = session
   if (remote.requiredMinRxInterval === 0) return undefined
   // Section 6.8.7: a peer in Demand mode gets packets only while we poll.
-  const demand = remote.demand && state === 'Up' && remote.state === 'Up'
-  if (demand && poll !== 'polling' && poll !== 'again') return undefined
+  if (inDemand(session) && poll !== 'polling' && poll !== 'again') return undefined
   return Math.max(session.activeMinTxInterval, remote.requiredMinRxInterval)
+}
+
+function inDemand({ remote, state }: Session): boolean {
+  return remote.demand && state === 'Up' && remote.state === 'Up'
 }
 
 /** Section 6.8.4, asynchronous mode; undefined before the first packet. Microseconds. */
@@ -80,28 +85,40 @@ export function remoteDetectionTime(session: Session): number {
   return session.parameters.detectMult * Math.max(session.desiredMinTxInterval, session.remote.requiredMinRxInterval)
 }
 
-/** The peer may be another one than before: nothing that it said then counts. */
+/** What the peer said within the last Detection Time goes on to count: how fast it can receive above all (section 6.8.7). */
 function enable(session: Session): Step {
-  const fresh = { ...session, remote: NO_REMOTE }
-  return become(fresh, { state: 'Down', diagnostic: Diagnostic.NoDiagnostic, cause: 'enabled' })
+  return become(session, { state: 'Down', diagnostic: Diagnostic.NoDiagnostic, cause: 'enabled' })
 }
 
-/** Section 6.8.16; packets go on until the shell ends them, so that the peer learns of it. */
+/** Goes on where the former process ended; a Poll Sequence brings the peer our own intervals again. */
+function resume(session: Session, { remote, desiredMinTxInterval, requiredMinRxInterval }: Kept): Step {
+  const known = { remote, desiredMinTxInterval, requiredMinRxInterval }
+  const active = { activeMinTxInterval: desiredMinTxInterval, activeMinRxInterval: requiredMinRxInterval }
+  const diagnostic = Diagnostic.NoDiagnostic
+  const [after, actions] = become({ ...session, ...known, ...active }, { state: 'Up', diagnostic, cause: 'resumed' })
+  return [after, [...actions, { do: 'detect-within', milliseconds: milliseconds(detectionTime(after)) }]]
+}
+
+/** What the next process needs to go on with this session, once no Poll is out. */
+export function keptOf({ discriminator, remote, desiredMinTxInterval, requiredMinRxInterval }: Session): Kept {
+  return { discriminator, remote, desiredMinTxInterval, requiredMinRxInterval }
+}
+
+/** Section 6.8.16; packets go on until the shell ends them, so that the peer learns of it, which may still fall silent. */
 function disable(session: Session): Step {
   const diagnostic = Diagnostic.AdministrativelyDown
-  const [after, actions] = become(session, { state: 'AdminDown', diagnostic, cause: 'disabled' })
-  return [after, [...actions, { do: 'detect-within', milliseconds: undefined }]]
+  return become(session, { state: 'AdminDown', diagnostic, cause: 'disabled' })
 }
 
 /** Section 6.8.6, from where the packet is known to be this session's. In AdminDown it is discarded once its values are taken. */
 function receive(before: Session, packet: ControlPacket): Step {
   const heard: Session = { ...before, remote: remoteOf(packet) }
   const session = packet.final ? pollAnswered(heard) : pollMayBegin(heard)
-  if (session.state === 'AdminDown') return [session, retimed(before, session)]
+  const detection = (of: Session): Action => ({ do: 'detect-within', milliseconds: milliseconds(detectionTime(of)) })
+  if (session.state === 'AdminDown') return [session, [...retimed(before, session), detection(session)]]
   const [after, moved] = transition(session, packet.state)
   const timing = moved.length > 0 ? moved : retimed(before, after)
-  const detection: Action = { do: 'detect-within', milliseconds: milliseconds(detectionTime(after)) }
-  return [after, [...timing, detection, ...answer(after, packet)]]
+  return [after, [...timing, detection(after), ...answer(after, packet)]]
 }
 
 /** The state machine of section 6.2. */
@@ -124,9 +141,8 @@ function neighborDown(session: Session, cause: Cause): Step {
 
 /** Section 6.8.4; what the peer said is forgotten with its discriminator (section 6.8.1). */
 function detectionExpired(session: Session): Step {
-  if (session.state === 'AdminDown') return [session, []]
-  const silent = { ...session, remote: NO_REMOTE }
-  if (session.state === 'Down') return [silent, retimed(session, silent)]
+  const silent = { ...session, remote: NO_REMOTE, poll: 'none' as const }
+  if (session.state === 'Down' || session.state === 'AdminDown') return [silent, retimed(session, silent)]
   const diagnostic = Diagnostic.ControlDetectionTimeExpired
   return become(silent, { state: 'Down', diagnostic, cause: 'detection-time-expired' })
 }
@@ -137,8 +153,8 @@ function become(
   to: { readonly state: BfdState; readonly cause: Cause; readonly diagnostic?: Diagnostic },
 ): Step {
   const { state, cause, diagnostic = session.diagnostic } = to
-  const moved: Session = { ...session, state, diagnostic, ...(state === 'Up' ? {} : { poll: 'none' as const }) }
-  const after = withIntervals(moved, state === 'Up' ? 'poll' : 'at-once')
+  const ended = state === 'AdminDown' || (state !== 'Up' && session.state === 'Up')
+  const after = withIntervals({ ...session, state, diagnostic, ...(ended && { poll: 'none' as const }) })
   return [
     after,
     [{ do: 'state', from: session.state, to: state, cause }, { do: 'send', packet: packetOf(after) }, schedule(after)],
@@ -146,30 +162,43 @@ function become(
 }
 
 function configure(before: Session, parameters: Parameters): Step {
-  const session = withIntervals({ ...before, parameters }, before.state === 'Up' ? 'poll' : 'at-once')
-  return [session, session.state === 'AdminDown' ? [] : retimed(before, session)]
+  const changed = withIntervals({ ...before, parameters })
+  // Section 6.6: a peer that waits for no packets learns of another multiplier by a Poll alone.
+  const unheard = inDemand(before) && before.parameters.detectMult !== parameters.detectMult
+  const session = unheard ? { ...changed, poll: nextPoll(before) } : changed
+  if (session.state === 'AdminDown') return [session, []]
+  const detection = detectionTime(session)
+  const moved = detection !== undefined && detection !== detectionTime(before)
+  const deadline: readonly Action[] = moved ? [{ do: 'detect-since-last', milliseconds: detection / 1000 }] : []
+  return [session, [...retimed(before, session), ...deadline]]
 }
 
 /**
- * Section 6.8.3. Up: the new values are polled; until that is done a longer transmit interval and a shorter receive interval do not
- * count, as the peer does not know them yet. Not Up: nothing depends on them, and we send at most once a second.
+ * Section 6.8.3. New values are polled, where there is a peer to know them. Up: until that is done a longer transmit interval and a
+ * shorter receive interval do not count, as the peer does not know them yet. Not Up: they count at once, and we send at most once a
+ * second.
  */
-function withIntervals(session: Session, how: 'poll' | 'at-once'): Session {
-  const minimum = session.parameters.minimumIntervalMicroseconds
-  const desired = session.state === 'Up' ? minimum : Math.max(minimum, SLOW_INTERVAL_MICROSECONDS)
-  const values = { desiredMinTxInterval: desired, requiredMinRxInterval: minimum }
-  const same = desired === session.desiredMinTxInterval && minimum === session.requiredMinRxInterval
-  if (how === 'at-once') {
-    return { ...session, ...values, activeMinTxInterval: desired, activeMinRxInterval: minimum }
-  }
-  if (same) return session
+function withIntervals(session: Session): Session {
+  const { requiredMinRxInterval: required, desiredMinTxInterval } = session.parameters
+  const desired =
+    session.state === 'Up' ? desiredMinTxInterval : Math.max(desiredMinTxInterval, SLOW_INTERVAL_MICROSECONDS)
+  const same = desired === session.desiredMinTxInterval && required === session.requiredMinRxInterval
+  const up = session.state === 'Up'
+  if (same && up) return session
   return {
     ...session,
-    ...values,
-    activeMinTxInterval: Math.min(desired, session.activeMinTxInterval),
-    activeMinRxInterval: Math.max(minimum, session.activeMinRxInterval),
-    poll: session.poll === 'none' ? 'polling' : session.poll === 'polling' ? 'again' : session.poll,
+    desiredMinTxInterval: desired,
+    requiredMinRxInterval: required,
+    activeMinTxInterval: up ? Math.min(desired, session.activeMinTxInterval) : desired,
+    activeMinRxInterval: up ? Math.max(required, session.activeMinRxInterval) : required,
+    poll:
+      same || session.state === 'AdminDown' || session.remote.discriminator === 0 ? session.poll : nextPoll(session),
   }
+}
+
+/** A Poll is due: now, or behind the one that is out. */
+function nextPoll({ poll }: Session): PollSequence {
+  return poll === 'none' ? 'polling' : poll === 'polling' ? 'again' : poll
 }
 
 /** Section 6.5: a Final ends the Poll Sequence. If values changed meanwhile, it may have been for the ones before: once more. */

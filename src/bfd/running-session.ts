@@ -1,12 +1,12 @@
 /**
- * A session's machine (session.ts) with its two timers: carries out the actions, jitters what is sent, and words why it went down.
+ * A session's machine (machine.ts) with its two timers: carries out the actions, jitters what is sent, and words why it went down.
  * Sockets are in transport.ts, the set of sessions in engine.ts.
  */
 import { assertNever } from '../lib/assert.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { BfdEvent, BfdSessionConfig, BfdSessionView } from './bfd-types.ts'
-import { detectionTime, jittered, newSession, remoteDetectionTime, step } from './machine.ts'
-import type { Action, Cause, Event, Parameters, Session } from './machine-types.ts'
+import { detectionTime, jittered, keptOf, newSession, remoteDetectionTime, step } from './machine.ts'
+import type { Action, Cause, Event, Kept, Parameters, Session } from './machine-types.ts'
 import { type ControlPacket, encodePacket } from './packet.ts'
 import { Diagnostic, diagnosticName } from './registry.ts'
 
@@ -33,9 +33,12 @@ export class RunningSession {
   #session: Session
   #since: number
   #lastDown: string | undefined
+  /** Clock.monotonic() of the last packet from the peer. */
+  #heardAt = Number.NEGATIVE_INFINITY
   /** Clock.monotonic() of the last packet but answers to Polls. */
   #sentAt = Number.NEGATIVE_INFINITY
   #cancelTransmit: Cancel = () => {}
+  #suspending = false
   #detectAt: number | undefined
   /** How long that deadline was when it was set, for the wording. */
   #detectMilliseconds = 0
@@ -68,7 +71,34 @@ export class RunningSession {
     this.#handle({ kind: 'configure', parameters: parametersOf(config) })
   }
 
+  /** Goes on with the session of a former process, as `suspend` gave it. */
+  resume(kept: Kept): void {
+    this.#heardAt = this.#options.clock.monotonic()
+    this.#handle({ kind: 'resume', kept })
+  }
+
+  /**
+   * Has the peer wait at least so long for our next packet, in milliseconds (RFC 5882 section 4.3.2.2). Only of a session that is Up;
+   * `suspended` says when the peer knows.
+   */
+  suspend(milliseconds: number): void {
+    if (this.#session.state !== 'Up') return
+    const parameters = parametersOf(this.#config)
+    const interval = Math.ceil((milliseconds * 1000) / parameters.detectMult)
+    if (interval <= this.#session.desiredMinTxInterval) return
+    this.#handle({ kind: 'configure', parameters: { ...parameters, desiredMinTxInterval: interval } })
+    this.#handle({ kind: 'transmit-timer-expired' }) // the Poll, now
+    this.#suspending = true
+  }
+
+  /** The session for the next process, once the peer has agreed to wait. */
+  get suspended(): Kept | undefined {
+    const { state, poll } = this.#session
+    return this.#suspending && state === 'Up' && poll === 'none' ? keptOf(this.#session) : undefined
+  }
+
   receive(packet: ControlPacket): void {
+    this.#heardAt = this.#options.clock.monotonic()
     this.#handle({ kind: 'packet', packet })
   }
 
@@ -76,11 +106,6 @@ export class RunningSession {
   disable(): number {
     this.#handle({ kind: 'disable' })
     return remoteDetectionTime(this.#session) / 1000
-  }
-
-  /** Says AdminDown once more. */
-  sayAdminDown(): void {
-    this.#handle({ kind: this.#session.state === 'AdminDown' ? 'transmit-timer-expired' : 'disable' })
   }
 
   /** Sends nothing more. */
@@ -124,6 +149,9 @@ export class RunningSession {
       case 'detect-within':
         this.#detectWithin(action.milliseconds)
         break
+      case 'detect-since-last':
+        this.#detectBy(this.#heardAt + action.milliseconds, action.milliseconds)
+        break
       case 'state':
         this.#moved(action)
         break
@@ -147,11 +175,15 @@ export class RunningSession {
       this.#stopDetecting()
       return
     }
-    const deadline = this.#options.clock.monotonic() + milliseconds
+    this.#detectBy(this.#options.clock.monotonic() + milliseconds, milliseconds)
+  }
+
+  #detectBy(deadline: number, milliseconds: number): void {
     const sooner = this.#detectAt !== undefined && deadline < this.#detectAt
     this.#detectAt = deadline
     this.#detectMilliseconds = milliseconds
-    if (sooner || this.#cancelDetect === undefined) this.#wakeToDetect(milliseconds)
+    const left = Math.max(0, deadline - this.#options.clock.monotonic())
+    if (sooner || this.#cancelDetect === undefined) this.#wakeToDetect(left)
   }
 
   #wakeToDetect(milliseconds: number): void {
@@ -202,6 +234,7 @@ export class RunningSession {
       case 'peer-admin-down':
         return `${peerAddress} took its side out of service (AdminDown)`
       case 'enabled':
+      case 'resumed':
       case 'disabled':
       case 'packet':
         return undefined
@@ -222,8 +255,6 @@ function looksTheSame(a: Session, b: Session): boolean {
 }
 
 function parametersOf(config: BfdSessionConfig): Parameters {
-  return {
-    minimumIntervalMicroseconds: config.minimumIntervalMilliseconds * 1000,
-    detectMult: config.multiplier,
-  }
+  const interval = config.minimumIntervalMilliseconds * 1000
+  return { desiredMinTxInterval: interval, requiredMinRxInterval: interval, detectMult: config.multiplier }
 }

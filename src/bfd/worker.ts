@@ -38,6 +38,12 @@ parentPort?.on('message', (message: ToWorker) => {
     case 'sessions':
       engine?.setSessions(message.sessions)
       break
+    case 'resume':
+      engine?.resume(message.sessions)
+      break
+    case 'suspend':
+      void engine?.suspend(message.seconds).then(sessions => tell({ kind: 'suspended', sessions }))
+      break
     case 'close':
       void engine?.close().then(() => tell({ kind: 'closed' }))
       break

@@ -4,7 +4,7 @@
  * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP never waits for the API server
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
-import type { Bfd, BfdEvent } from '../bfd/bfd-types.ts'
+import type { Bfd, BfdEvent, SuspendedSession } from '../bfd/bfd-types.ts'
 import { keptAtMostSeconds } from '../bgp/machine/graceful-restart.ts'
 import type {
   NotAnnounced,
@@ -111,6 +111,7 @@ class Room implements SpeakerRoom {
     this.#writer = api && new StatusWriter({ self, api, clock, log })
     this.#spoke = options.marker?.restarting ?? false
     this.#former = options.marker?.formerPeers ?? []
+    options.bfd?.resume(options.marker?.formerBfd ?? [])
     this.#loop = new Loop({
       clock,
       run: () => this.#reconcile(),
@@ -158,8 +159,10 @@ class Room implements SpeakerRoom {
     for (const stop of this.#stops) stop()
     this.#cancelWait()
     await this.#loop.close()
-    if (how.mode === 'restart') this.#mark(marker => marker.restart())
-    else this.#leave(how.reason)
+    if (how.mode === 'restart') {
+      const waiting = await this.#suspendBfd()
+      this.#mark(marker => marker.restart(waiting))
+    } else this.#leave(how.reason)
     await Promise.all([this.#closeSessions(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
     if (how.mode === 'shutdown') this.#mark(marker => marker.shutdown())
   }
@@ -168,6 +171,17 @@ class Room implements SpeakerRoom {
   #leave(reason: string): void {
     for (const config of this.#configs.values()) this.#record(drainEvent(this.#options.self, reason, config))
     for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
+  }
+
+  /** RFC 5882 section 4.3.2.2: a switch that keeps our routes for a while is asked to wait for our BFD as long. */
+  async #suspendBfd(): Promise<readonly SuspendedSession[]> {
+    const { bfd, log } = this.#options
+    const kept = this.#desired.peers.filter(({ gracefulRestart }) => gracefulRestart.enabled)
+    const seconds = new Map(kept.map(({ key, gracefulRestart }) => [key, gracefulRestart.restartTimeSeconds]))
+    const waiting = (await bfd?.suspend(seconds)) ?? []
+    for (const { peerAddress } of waiting)
+      log.info({ address: peerAddress }, 'BFD session left for the next process; its peer waits')
+    return waiting
   }
 
   /**

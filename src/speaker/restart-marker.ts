@@ -1,9 +1,12 @@
 /**
  * Whether this start is a restart in the sense of RFC 4724, so that the R bit goes out and the switch neither waits for us nor drops our
  * routes. A file in the state folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended, a crash
- * leaves it as it was. It also names the BGPPeers that hold a status entry of ours.
+ * leaves it as it was. It also names the BGPPeers that hold a status entry of ours, and holds the BFD sessions that wait for us.
  */
 import { join } from 'node:path'
+import { z } from 'zod'
+import type { SuspendedSession } from '../bfd/bfd-types.ts'
+import { BFD_STATES } from '../bfd/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 
@@ -17,6 +20,14 @@ export interface Marker {
   readonly restartTimeSeconds: number
   /** When a planned restart ended the process; absent while it speaks, and so after a crash. */
   readonly endedAt?: number
+  /** With `endedAt`: the BFD sessions whose peers agreed to wait. */
+  readonly bfd?: WaitingBfd
+}
+
+/** Of one boot of one machine: after another, nothing forwarded meanwhile. */
+export interface WaitingBfd {
+  readonly bootId: string
+  readonly sessions: readonly SuspendedSession[]
 }
 
 /**
@@ -26,6 +37,13 @@ export interface Marker {
 export function isRestarting(marker: Marker | undefined, now: number): boolean {
   if (marker === undefined || !marker.spoke) return false
   return marker.endedAt === undefined || now - marker.endedAt <= marker.restartTimeSeconds * 1000
+}
+
+/** The BFD sessions that may go on: the machine was not started anew, and the peers still wait. */
+export function waitingBfd(marker: Marker | undefined, bootId: string, now: number): readonly SuspendedSession[] {
+  const { bfd, endedAt } = marker ?? {}
+  if (bfd === undefined || endedAt === undefined || bfd.bootId !== bootId) return []
+  return bfd.sessions.filter(({ waitsMilliseconds }) => now - endedAt < waitsMilliseconds)
 }
 
 /** The marker in `text`, or undefined when it is not one: a file that cannot be read means a first start. */
@@ -42,9 +60,43 @@ export function parseMarker(text: string): Marker | undefined {
   const spoke = 'spoke' in value && value.spoke === true
   if (!Array.isArray(bgpPeers) || typeof restartTimeSeconds !== 'number') return undefined
   const endedAt = 'endedAt' in value && typeof value.endedAt === 'number' ? value.endedAt : undefined
+  const bfd = 'bfd' in value ? bfdSchema.safeParse(value.bfd).data : undefined
   const names = bgpPeers.filter((name): name is string => typeof name === 'string')
-  return { bgpPeers: names, spoke, restartTimeSeconds, ...(endedAt === undefined ? {} : { endedAt }) }
+  return {
+    bgpPeers: names,
+    spoke,
+    restartTimeSeconds,
+    ...(endedAt === undefined ? {} : { endedAt }),
+    ...(bfd && { bfd }),
+  }
 }
+
+const number = z.number().int().nonnegative()
+const bfdSchema: z.ZodType<WaitingBfd> = z.object({
+  bootId: z.string(),
+  sessions: z.array(
+    z.object({
+      peerAddress: z.string(),
+      localAddress: z.string().optional(),
+      interface: z.string(),
+      waitsMilliseconds: number,
+      kept: z.object({
+        discriminator: number,
+        desiredMinTxInterval: number,
+        requiredMinRxInterval: number,
+        remote: z.object({
+          state: z.enum(BFD_STATES),
+          diagnostic: number,
+          discriminator: number,
+          desiredMinTxInterval: number,
+          requiredMinRxInterval: number,
+          detectMult: number,
+          demand: z.boolean(),
+        }),
+      }),
+    }),
+  ),
+})
 
 /** The marker file of one process. */
 export interface RestartMarker {
@@ -53,9 +105,11 @@ export interface RestartMarker {
   /** BGPPeers that the former process was a speaker of. */
   readonly formerPeers: readonly string[]
   /** Notes what is so while the process runs; writes only when it changes. */
-  running(state: Omit<Marker, 'endedAt'>): void
-  /** Notes the end of a planned restart. */
-  restart(): void
+  running(state: Omit<Marker, 'endedAt' | 'bfd'>): void
+  /** BFD sessions of the former process that may go on. */
+  readonly formerBfd: readonly SuspendedSession[]
+  /** Notes the end of a planned restart, with the BFD sessions that wait for the next process. */
+  restart(bfd?: readonly SuspendedSession[]): void
   /** Forgets: what we announced is withdrawn. */
   shutdown(): void
 }
@@ -77,8 +131,10 @@ export function openRestartMarker(stateFolder: string, clock: Clock): RestartMar
     restarting: isRestarting(former, clock.now()),
     formerPeers: former?.bgpPeers ?? [],
     running: write,
-    restart() {
-      if (current !== undefined) write({ ...current, endedAt: clock.now() })
+    formerBfd: waitingBfd(former, bootId(), clock.now()),
+    restart(sessions = []) {
+      const bfd = sessions.length === 0 ? {} : { bfd: { bootId: bootId(), sessions } }
+      if (current !== undefined) write({ ...current, endedAt: clock.now(), ...bfd })
     },
     shutdown() {
       if (present) removeFile(path)
@@ -86,4 +142,9 @@ export function openRestartMarker(stateFolder: string, clock: Clock): RestartMar
       current = undefined
     },
   }
+}
+
+/** Another after each start of the machine; empty where the kernel does not say. */
+function bootId(): string {
+  return readFileIfPresent('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
 }

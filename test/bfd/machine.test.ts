@@ -1,14 +1,19 @@
 /** The machine of a session: every state and event, the intervals of RFC 5880 section 6.8.2 to 6.8.4, Poll Sequences, and chance. */
 import { describe, expect, test } from 'bun:test'
-import { detectionTime, jittered, newSession, step, transmitInterval } from '../../src/bfd/machine.ts'
+import { detectionTime, jittered, keptOf, newSession, step, transmitInterval } from '../../src/bfd/machine.ts'
 import type { Action, Event, Parameters, Session } from '../../src/bfd/machine-types.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
 import { BFD_STATES, type BfdState, Diagnostic } from '../../src/bfd/registry.ts'
-import { OUR_DISCRIMINATOR, peerPacket, seeded } from './packets.ts'
+import { OUR_DISCRIMINATOR, PEER_DISCRIMINATOR, peerPacket, seeded } from './packets.ts'
 
-const FAST: Parameters = { minimumIntervalMicroseconds: 300_000, detectMult: 3 }
-const FASTER: Parameters = { minimumIntervalMicroseconds: 100_000, detectMult: 3 }
-const SLOW: Parameters = { minimumIntervalMicroseconds: 2_000_000, detectMult: 5 }
+const both = (interval: number, detectMult: number): Parameters => ({
+  desiredMinTxInterval: interval,
+  requiredMinRxInterval: interval,
+  detectMult,
+})
+const FAST = both(300_000, 3)
+const FASTER = both(100_000, 3)
+const SLOW = both(2_000_000, 5)
 
 const packet = (change: Partial<ControlPacket>): Event => ({ kind: 'packet', packet: peerPacket(change) })
 
@@ -138,10 +143,7 @@ describe('every state and event', () => {
           expect(out.poll && out.final).toBe(false)
         }
         // section 6.8.4: a packet that counts starts the Detection Time anew
-        const counts = event.kind === 'packet' && state !== 'AdminDown'
-        expect(detections(actions)).toEqual(
-          counts ? [900] : name === 'disable' && state !== 'AdminDown' ? [undefined] : [],
-        )
+        expect(detections(actions)).toEqual(event.kind === 'packet' ? [900] : [])
       })
     }
   }
@@ -297,9 +299,86 @@ describe('Poll Sequences (sections 6.5 and 6.8.3)', () => {
     expect(session).toMatchObject({ poll: 'none', activeMinRxInterval: 100_000, activeMinTxInterval: 100_000 })
   })
 
-  test('going down ends it', () => {
+  test('going down ends it; that the intervals of Down are others is polled anew', () => {
     const polling = after(sessionIn('Up'), { kind: 'configure', parameters: SLOW })
     expect(after(polling, packet({ state: 'Down' }))).toMatchObject({ poll: 'none', activeMinTxInterval: 2_000_000 })
+    const [down, actions] = step(sessionIn('Up'), packet({ state: 'Down' }))
+    expect(sent(actions)).toMatchObject([{ poll: true, desiredMinTxInterval: 1_000_000 }])
+    expect(after(down, packet({ state: 'Down', final: true })).poll).toBe('none')
+  })
+
+  test('outside of Up: new values count at once and are polled, where a peer is there to know them', () => {
+    const [init, actions] = step(sessionIn('Init'), { kind: 'configure', parameters: SLOW })
+    expect(init).toMatchObject({ poll: 'polling', activeMinTxInterval: 2_000_000, activeMinRxInterval: 2_000_000 })
+    expect(sent(step(init, { kind: 'transmit-timer-expired' })[1])).toMatchObject([{ poll: true }])
+    expect(actions).toContainEqual({ do: 'detect-since-last', milliseconds: 6000 })
+    expect(after(sessionIn('Down'), { kind: 'configure', parameters: SLOW }).poll).toBe('none')
+    expect(after(sessionIn('AdminDown'), { kind: 'configure', parameters: SLOW }).poll).toBe('none')
+  })
+
+  test('another multiplier needs none, but towards a peer in Demand mode', () => {
+    const more = { ...FAST, detectMult: 9 }
+    expect(after(sessionIn('Up'), { kind: 'configure', parameters: more }).poll).toBe('none')
+    const quiet = after(sessionIn('Up'), packet({ state: 'Up', demand: true }))
+    expect(after(quiet, { kind: 'configure', parameters: more }).poll).toBe('polling')
+    expect(after(quiet, { kind: 'configure', parameters: FAST }).poll).toBe('none')
+  })
+})
+
+describe('a session that is taken over (RFC 5882 sections 3.3 and 4.3.2.2)', () => {
+  const LONG: Parameters = { ...FAST, desiredMinTxInterval: 200_000_000 }
+  const asked = after(sessionIn('Up'), { kind: 'configure', parameters: LONG })
+
+  test('until the peer agrees, packets go on as before', () => {
+    expect(transmitInterval(asked)).toBe(300_000)
+    expect(sent(step(asked, { kind: 'transmit-timer-expired' })[1])).toMatchObject([
+      { poll: true, desiredMinTxInterval: 200_000_000, requiredMinRxInterval: 300_000, detectMult: 3 },
+    ])
+    expect(transmitInterval(after(asked, packet({ state: 'Up', final: true })))).toBe(200_000_000)
+  })
+
+  test('goes on in Up with its discriminators, and polls the intervals of before', () => {
+    const kept = keptOf(after(asked, packet({ state: 'Up', final: true })))
+    const [resumed, actions] = step(newSession(FAST, kept.discriminator), { kind: 'resume', kept })
+    expect(resumed).toMatchObject({ state: 'Up', poll: 'polling', discriminator: OUR_DISCRIMINATOR })
+    expect(sent(actions)).toMatchObject([
+      {
+        state: 'Up',
+        poll: true,
+        myDiscriminator: OUR_DISCRIMINATOR,
+        yourDiscriminator: kept.remote.discriminator,
+        desiredMinTxInterval: 300_000,
+      },
+    ])
+    expect(intervals(actions)).toEqual([300])
+    expect(detections(actions)).toEqual([900])
+    expect(after(resumed, packet({ state: 'Up', final: true }))).toMatchObject({ poll: 'none', state: 'Up' })
+    expect(step(resumed, { kind: 'resume', kept })).toEqual([resumed, []])
+  })
+
+  test('is missed when the peer is not there any more, and down when it says so', () => {
+    const kept = keptOf(after(asked, packet({ state: 'Up', final: true })))
+    const [resumed] = step(newSession(FAST, kept.discriminator), { kind: 'resume', kept })
+    expect(after(resumed, { kind: 'detection-timer-expired' }).state).toBe('Down')
+    expect(after(resumed, packet({ state: 'Down' })).state).toBe('Down')
+  })
+})
+
+describe('AdminDown (section 6.8.16)', () => {
+  test('a peer that was heard within a Detection Time is still known when the session is wanted again', () => {
+    const slow = packet({ state: 'Up', requiredMinRxInterval: 3_000_000 })
+    const [gone, actions] = step(after(sessionIn('Up'), slow), { kind: 'disable' })
+    expect(detections(actions)).toEqual([]) // the deadline that runs goes on to run
+    const again = after(gone, { kind: 'enable' })
+    expect(again).toMatchObject({ state: 'Down', remote: { discriminator: PEER_DISCRIMINATOR } })
+    expect(transmitInterval(again)).toBe(3_000_000)
+  })
+  test('one that falls silent is forgotten', () => {
+    const silent = after(sessionIn('Up'), { kind: 'disable' }, { kind: 'detection-timer-expired' })
+    expect(silent).toMatchObject({ state: 'AdminDown', remote: { discriminator: 0 } })
+  })
+  test('packets move the deadline', () => {
+    expect(detections(step(after(sessionIn('Up'), { kind: 'disable' }), packet({ state: 'Down' }))[1])).toEqual([900])
   })
 })
 
@@ -335,7 +414,7 @@ test('100,000 random events keep the rules', () => {
     if (state !== 'Up') {
       expect(now.desiredMinTxInterval).toBeGreaterThanOrEqual(1_000_000)
       expect(now.activeMinTxInterval).toBeGreaterThanOrEqual(1_000_000)
-      expect(poll).toBe('none')
+      if (state === 'AdminDown' || remote.discriminator === 0) expect(poll).toBe('none')
     }
     if (poll === 'none') {
       expect(now.activeMinTxInterval).toBe(now.desiredMinTxInterval)
@@ -350,7 +429,7 @@ test('100,000 random events keep the rules', () => {
     for (const out of sent(actions)) {
       expect(out.poll && out.final).toBe(false)
       expect(out.myDiscriminator).toBe(OUR_DISCRIMINATOR)
-      if (out.poll) expect(out.state).toBe('Up')
+      if (out.poll) expect(out.state).not.toBe('AdminDown')
     }
     session = now
   }

@@ -8,13 +8,16 @@ import { dirname, join } from 'node:path'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
+/** What a switch makes of BFD for BGP: nothing; the session ends with it; or only when no graceful restart is under way. */
+export type BfdWord = 'off' | 'plain' | 'graceful'
+
 export interface BfdRouterConfig {
   /** Our addresses. */
   readonly neighbours: readonly string[]
   readonly intervalMilliseconds: number
   readonly multiplier: number
   /** BGP with the first neighbour as well, which listens to BFD. */
-  readonly bgp?: { readonly asNumber: number; readonly neighbourAs: number; readonly bfd: boolean }
+  readonly bgp?: { readonly asNumber: number; readonly neighbourAs: number; readonly bfd: BfdWord }
 }
 
 /** What the router says of its session with one of us. */
@@ -81,7 +84,7 @@ class Bird implements BfdRouter {
             `  local as ${bgp.asNumber};`,
             `  neighbor ${neighbours[0]} as ${bgp.neighbourAs};`,
             '  passive on; graceful restart on;',
-            `  bfd ${bgp.bfd ? 'graceful' : 'off'};`,
+            `  bfd ${bgp.bfd === 'plain' ? 'on' : bgp.bfd};`,
             '  ipv4 { import all; export none; };',
             '}',
           ]),
@@ -219,7 +222,8 @@ class Frr implements BfdRouter {
     const done = this.#vtysh(
       ...['configure terminal', `router bgp ${asNumber}`, 'bgp router-id 10.9.0.254', 'no bgp ebgp-requires-policy'],
       ...['bgp graceful-restart', `${neighbour} remote-as ${neighbourAs}`, `${neighbour} passive`],
-      ...(bfd ? [`${neighbour} bfd`, `${neighbour} bfd check-control-plane-failure`] : []),
+      ...(bfd === 'off' ? [] : [`${neighbour} bfd`]),
+      ...(bfd === 'graceful' ? [`${neighbour} bfd check-control-plane-failure`] : []),
     )
     if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
   }

@@ -3,7 +3,11 @@
  * worker, whose sockets are in the node's namespace. The API server is the test's.
  */
 import { expect } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createBfd } from '../../src/bfd/bfd.ts'
+import type { Bfd } from '../../src/bfd/bfd-types.ts'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import type { KubeEvent } from '../../src/kube/api.ts'
@@ -13,7 +17,8 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../../src/speaker/reconcile.ts'
-import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, createBfdRouter } from '../bfd/routers.ts'
+import { openRestartMarker } from '../../src/speaker/restart-marker.ts'
+import { BFD_ROUTER_NEEDS, type BfdRouter, type BfdRouterKind, type BfdWord, createBfdRouter } from '../bfd/routers.ts'
 import { bgpPeer, entry, view } from '../speaker/fixtures.ts'
 import { PlainView } from '../support/cluster.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
@@ -30,16 +35,19 @@ class Lan {
   readonly switch = this.network.namespace('switch')
   readonly events: KubeEvent[] = []
   readonly statuses: unknown[] = []
-  readonly bfd = createBfd({ clock: systemClock, log: silentLog, networkNamespace: this.network.path(this.node) })
+  readonly state = mkdtempSync(join(tmpdir(), 'terway-edge-bfd-'))
   readonly router: BfdRouter
-  readonly room: SpeakerRoom
+  readonly #view: PlainView
+  readonly #rooms: SpeakerRoom[] = []
+  bfd: Bfd = this.#createBfd()
+  room: SpeakerRoom
 
-  constructor(kind: BfdRouterKind, how: { readonly peerHasBfd: boolean; readonly spec?: Partial<BGPPeerSpec> }) {
+  constructor(kind: BfdRouterKind, how: { readonly peerBfd: BfdWord; readonly spec?: Partial<BGPPeerSpec> }) {
     this.network.connect(
       { namespace: this.node, interface: 'eth0', addresses: [`${NODE}/24`] },
       { namespace: this.switch, interface: 'eth0', addresses: [`${SWITCH}/24`] },
     )
-    if (!how.peerHasBfd) {
+    if (how.peerBfd === 'off') {
       const rules = 'add table inet t; add chain inet t in { type filter hook input priority 0; }; '
       this.network.exec(this.switch, ['nft', `${rules}add rule inet t in udp dport 3784 drop`])
     }
@@ -47,14 +55,29 @@ class Lan {
       neighbours: [NODE],
       intervalMilliseconds: 100,
       multiplier: 3,
-      bgp: { asNumber: 65001, neighbourAs: 65010, bfd: how.peerHasBfd },
+      bgp: { asNumber: 65001, neighbourAs: 65010, bfd: how.peerBfd },
     })
     const peer = bgpPeer('lan', { peerIP: SWITCH, connectRetrySeconds: 1, bfd: BFD, ...how.spec })
-    const current = view({ peers: [peer], entries: [entry('node-1', NODE, PREFIX, ['lan'])] })
+    this.#view = PlainView.of(view({ peers: [peer], entries: [entry('node-1', NODE, PREFIX, ['lan'])] }))
+    this.room = this.#createRoom()
+  }
+
+  #createBfd(): Bfd {
+    return createBfd({ clock: systemClock, log: silentLog, networkNamespace: this.network.path(this.node) })
+  }
+
+  /** The next process. */
+  startAgain(): void {
+    this.bfd = this.#createBfd()
+    this.room = this.#createRoom()
+  }
+
+  #createRoom(): SpeakerRoom {
+    const marker = openRestartMarker(this.state, systemClock)
     const speaker = createSpeaker({
       clock: systemClock,
       log: silentLog,
-      restarting: false,
+      restarting: marker.restarting,
       transport: createTransport({
         clock: systemClock,
         within: action => inNetworkNamespace(this.network.path(this.node), action),
@@ -64,19 +87,21 @@ class Lan {
       this.statuses.push('status' in object ? object.status : undefined)
       return object
     }
-    this.room = createSpeakerRoom({
+    const room = createSpeakerRoom({
       self: 'node-1',
-      view: PlainView.of(current),
+      view: this.#view,
       api: { apply },
       events: { record: event => this.events.push(event), close: async () => {} },
       speaker,
       bfd: this.bfd,
-      marker: undefined,
+      marker,
       localAddresses: () => [{ interface: 'eth0', address: NODE }],
       linkTo: () => 'eth0',
       clock: systemClock,
       log: silentLog,
     })
+    this.#rooms.push(room)
+    return room
   }
 
   bfdState(): string | undefined {
@@ -89,8 +114,9 @@ class Lan {
   }
 
   async close(): Promise<void> {
-    await this.room.close({ mode: 'restart' })
+    for (const room of this.#rooms) await room.close({ mode: 'restart' })
     this.router.close()
+    rmSync(this.state, { recursive: true })
     await this.network.close()
   }
 }
@@ -119,7 +145,7 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
       90_000,
     )
 
-  withLan('a switch that hangs is lost by BFD, which status and Events name', { peerHasBfd: true }, async lan => {
+  withLan('a switch that hangs is lost by BFD, which status and Events name', { peerBfd: 'graceful' }, async lan => {
     await lan.established()
     await eventually('BFD is up', () => lan.bfdState() === 'Up')
     lan.router.signal('SIGSTOP')
@@ -133,7 +159,7 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     await eventually('BFD is up again', () => lan.bfdState() === 'Up')
   })
 
-  withLan('a switch without BFD: BGP is not held back', { peerHasBfd: false }, async lan => {
+  withLan('a switch without BFD: BGP is not held back', { peerBfd: 'off' }, async lan => {
     await lan.established()
     await Bun.sleep(2_000)
     expect(lan.bfdState()).not.toBe('Up')
@@ -141,13 +167,35 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     expect(lan.events.map(({ reason }) => reason)).not.toContain('SessionLost')
   })
 
-  withLan('a restart of ours keeps the routes on the switch', { peerHasBfd: true }, async lan => {
-    await lan.established()
-    await eventually('BFD is up', () => lan.bfdState() === 'Up')
-    await eventually('the switch says so', () => lan.router.session(NODE)?.state === 'up')
-    await lan.room.close({ mode: 'restart' })
-    await eventually('the switch sees BFD go', () => lan.router.session(NODE)?.state !== 'up')
-    await Bun.sleep(2_000) // longer than the Detection Time
-    expect(lan.router.prefixes()).toEqual([PREFIX])
-  })
+  for (const peerBfd of ['plain', 'graceful'] as const) {
+    withLan(`a planned restart keeps routes and BFD on a switch with ${peerBfd} BFD`, { peerBfd }, async lan => {
+      const isUp = () => lan.bfdState() === 'Up' && lan.router.session(NODE)?.state === 'up'
+      await lan.established()
+      await eventually('BFD is up', isUp)
+      await lan.room.close({ mode: 'restart' })
+      const seen = new Set<string>()
+      const watch = async (what: string, done: () => boolean, seconds: number) => {
+        await eventually(
+          what,
+          () => {
+            seen.add(`${lan.router.prefixes().join()} ${lan.router.session(NODE)?.state}`)
+            return done()
+          },
+          seconds,
+        )
+      }
+      const back = performance.now() + 2_000 // many Detection Times of 300 ms
+      await watch('a while without us', () => performance.now() > back, 5)
+      lan.startAgain()
+      await watch('established again', () => lan.room.sessions()[0]?.state === 'Established', 20)
+      const detection = () => lan.router.session(NODE)?.detectionTimeMilliseconds
+      await watch('the former Detection Time', () => isUp() && detection() === 300, 10)
+      const later = performance.now() + 1_500
+      await watch('a while with us', () => performance.now() > later, 5)
+      expect([...seen]).toEqual([`${PREFIX} up`])
+      lan.router.signal('SIGSTOP')
+      await eventually('a path that goes is noticed as before', () => lan.bfdState() === 'Down', 10)
+      lan.router.signal('SIGCONT')
+    })
+  }
 }

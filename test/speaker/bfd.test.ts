@@ -75,6 +75,13 @@ function setUp(current: ClusterView) {
   const bfd: Bfd = {
     setSessions: sessions => told.push(['bfd', sessions]),
     sessions: () => [],
+    resume: sessions => {
+      if (sessions.length > 0) told.push(['resume', sessions])
+    },
+    suspend: async seconds => {
+      told.push(['suspend', [...seconds]])
+      return []
+    },
     onEvent(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -126,9 +133,9 @@ test('a path that goes takes the session down with the reason; up and AdminDown 
   expect(told).toEqual([['peer', { kind: 'bfd-down', reason: 'nothing for 900 ms' }]])
   told.length = 0
   await room.close({ mode: 'restart' })
-  expect(told).toEqual(['speaker closed', 'bfd closed'])
+  expect(told).toEqual([['suspend', [['peer', 600]]], 'speaker closed', 'bfd closed'])
   happen({ kind: 'down', key: 'peer', at: 4, reason: 'late', administrative: false })
-  expect(told).toHaveLength(2)
+  expect(told).toHaveLength(3)
 })
 
 test('no BGPPeer asks for BFD: none is wanted', async () => {

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isRestarting, openRestartMarker, parseMarker } from '../../src/speaker/restart-marker.ts'
+import { isRestarting, openRestartMarker, parseMarker, waitingBfd } from '../../src/speaker/restart-marker.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 const spoke = { bgpPeers: ['peer'], spoke: true, restartTimeSeconds: 600 }
@@ -65,3 +65,35 @@ test('a damaged file is a first start', () =>
     writeFileSync(join(folder, 'speaker.json'), 'half of a fi')
     expect(openRestartMarker(folder, clock).restarting).toBe(false)
   }))
+
+test('BFD sessions are left for the next process of the same boot, for as long as their peers wait', () => {
+  const remote = {
+    state: 'Up',
+    diagnostic: 0,
+    discriminator: 8,
+    desiredMinTxInterval: 300_000,
+    requiredMinRxInterval: 300_000,
+    detectMult: 3,
+    demand: false,
+  } as const
+  const kept = { discriminator: 7, remote, desiredMinTxInterval: 200_000_000, requiredMinRxInterval: 300_000 }
+  const sessions = [{ peerAddress: '10.9.0.254', interface: 'eth0', waitsMilliseconds: 600_000, kept }]
+  const written = {
+    bgpPeers: ['lan'],
+    spoke: true,
+    restartTimeSeconds: 600,
+    endedAt: 1000,
+    bfd: { bootId: 'b', sessions },
+  }
+  const marker = parseMarker(JSON.stringify(written))
+  expect(waitingBfd(marker, 'b', 600_999)).toEqual(sessions)
+  expect(waitingBfd(marker, 'b', 601_000)).toEqual([])
+  expect(waitingBfd(marker, 'another', 2_000)).toEqual([])
+  expect(waitingBfd(undefined, 'b', 2_000)).toEqual([])
+  // a crash after it has come up leaves nothing to go on with
+  const { endedAt: _, ...running } = written
+  expect(waitingBfd(parseMarker(JSON.stringify(running)), 'b', 2_000)).toEqual([])
+  const damaged = parseMarker(JSON.stringify({ ...written, bfd: { bootId: 'b', sessions: [{ peerAddress: 1 }] } }))
+  expect(damaged).toMatchObject({ bgpPeers: ['lan'], endedAt: 1000 })
+  expect(waitingBfd(damaged, 'b', 2_000)).toEqual([])
+})
