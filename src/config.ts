@@ -139,6 +139,39 @@ const firewall = z.strictObject({
   acceptPodTraffic: z.boolean().default(true),
 })
 
+const tableNumber = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1)
+const priority = z.int().min(1).max(32_765, "32766 is the kernel's rule for table main")
+
+/** Of the policy routes of a node whose pods sit on elastic network interfaces. */
+const eni = z
+  .strictObject({
+    /** The one rule, and the table behind it, that leads to the pods of this node. */
+    pods: z.strictObject({ priority: priority.default(512), table: tableNumber.default(512) }).prefault({}),
+    /** For answers to what came in by the primary interface: they leave by it. `mark` is one bit of packets and connections. */
+    marked: z
+      .strictObject({
+        priority: priority.default(600),
+        table: tableNumber.default(600),
+        mark: z
+          .int()
+          .min(1)
+          .max(2 ** 31)
+          .refine(mark => (mark & (mark - 1)) === 0, 'one bit: a power of two')
+          .default(0x10),
+      })
+      .prefault({}),
+    /** The rules that send what pods send to the table of their interface: `tableBase` and the interface's index. */
+    interfaces: z.strictObject({ priority: priority.default(2048), tableBase: tableNumber.default(1000) }).prefault({}),
+  })
+  .superRefine(({ pods, marked, interfaces }, context) => {
+    if (pods.priority < marked.priority && marked.priority < interfaces.priority) return
+    const message = 'the priorities of pods, marked and interfaces must rise in this order'
+    context.addIssue({ code: 'custom', message })
+  })
+
 /** Off: pod addresses are routed as they are. */
 const ipMasq = z.strictObject({
   enabled: z.boolean().default(false),
@@ -178,12 +211,15 @@ const schema = z.strictObject({
     .refine(path => !SHARED_FOLDERS.has(resolve(path)), 'name a folder of its own: uninstall --purge removes it whole')
     .default('/var/lib/terway-edge'),
   logLevel: z.enum(LOG_LEVELS).default('info'),
+  /** Where this node's pods get their addresses; auto: as the controller decides. */
+  mode: z.enum(['auto', 'route', 'eni-ecs', 'eni-ens']).default('auto'),
   network: network.prefault({}),
   allocatePodCIDRs: z.boolean().default(true),
   status: status.prefault({}),
   route: route.prefault({}),
   bgp: bgp.prefault({}),
   cni: cni.prefault({}),
+  eni: eni.prefault({}),
   firewall: firewall.prefault({}),
   ipMasq: ipMasq.prefault({}),
   paths: paths.prefault({}),

@@ -45,10 +45,6 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'check this node, say what is wrong and how to mend it',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
-  check: {
-    summary: 'send packets over every kind of path now, and say which arrive',
-    load: async () => (await import('./commands/check.ts')).checkCommand,
-  },
   plan: {
     summary: 'check the network of a site before anything is installed, and the routes of its devices',
     load: async () => (await import('./commands/plan.ts')).planCommand,

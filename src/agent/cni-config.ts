@@ -18,7 +18,8 @@ const CNI_VERSIONS = ['1.0.0', '1.1.0'] as const
 const NAME = 'terway-edge'
 
 export interface CniConfig {
-  readonly podCIDRs: readonly string[]
+  /** Undefined: pods get addresses of the node's elastic network interfaces. */
+  readonly podCIDRs: readonly string[] | undefined
   /** Bytes; absent: the plugin takes the uplink's. */
   readonly mtu?: number
   readonly stateDir: string
@@ -29,7 +30,8 @@ export interface CniConfig {
 /** The text of the file. */
 export function cniConfigText({ podCIDRs, mtu, stateDir, chained = [] }: CniConfig): string {
   const capabilities = { ips: true, mac: true }
-  const own = { type: NAME, capabilities, podCIDRs, ...(mtu !== undefined && { mtu }), stateDir }
+  const source = podCIDRs === undefined ? { addressSource: 'interfaces' } : { podCIDRs }
+  const own = { type: NAME, capabilities, ...source, ...(mtu !== undefined && { mtu }), stateDir }
   const cniVersions = CNI_VERSIONS.filter(version => chained.every(({ versions }) => versions.includes(version)))
   const list = {
     cniVersion: CNI_VERSION,
@@ -53,24 +55,6 @@ export function podCIDRProblems(podCIDRs: readonly string[]): string[] {
 function isSingleAddress(podCIDR: string): boolean {
   const { family, length } = prefixOf(podCIDR)
   return length === addressBits(family)
-}
-
-/** The MTU that pods are given by the configuration that stands there; undefined where there is none. */
-export function configuredMtu(confDir: string): number | undefined {
-  const text = readFileIfPresent(cniConfigFile(confDir))
-  if (text === undefined) return undefined
-  try {
-    const document: unknown = JSON.parse(text)
-    const plugins = isObject(document) && Array.isArray(document.plugins) ? document.plugins : []
-    const mtu = plugins.filter(isObject).find(plugin => typeof plugin.mtu === 'number')?.mtu
-    return typeof mtu === 'number' ? mtu : undefined
-  } catch {
-    return undefined // it is written anew by the agent
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null
 }
 
 export function cniConfigFile(confDir: string): string {

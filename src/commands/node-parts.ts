@@ -7,7 +7,7 @@ import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
-import { AddressStore, damageOf } from '../cni/address-store.ts'
+import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
@@ -16,24 +16,24 @@ import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { drainedFile } from '../host/drained-file.ts'
 import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
-import { watchStateFolder } from '../host/state-watch.ts'
 import type { KubeApi } from '../kube/api.ts'
-import { claimPodCIDRs } from '../kube/claim-pod-cidrs.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
-import type { Kubeconfig } from '../kube/kubeconfig.ts'
+import type { loadKubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import type { NodeMode } from '../model/node-mode.ts'
+import type { InterfaceView, RouteRow } from '../model/snapshot.ts'
 import { removeProbeRouting } from '../paths/kernel.ts'
 import { type Prober, startProber } from '../paths/prober.ts'
 import { pathsView } from '../paths/view.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
-import { readStatusCredentials } from '../status/credentials.ts'
+import type { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { keepStatusServer } from '../status/keep-serving.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
@@ -42,14 +42,13 @@ import { versionInfo } from './version.ts'
 /** What every part is given. */
 export interface NodeServices {
   readonly config: Config
-  readonly kubeconfig: Kubeconfig
+  readonly credentials: ReturnType<typeof readStatusCredentials>
+  readonly kubeconfig: ReturnType<typeof loadKubeconfig>
   readonly log: Log
   readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
   readonly parting: AsyncDisposableStack
   /** Tells the status interface that what it shows has changed. */
   readonly changes: Changes
-  /** What an operator should know of the process itself. */
-  readonly problems: Problems
 }
 
 /** What the parts know of the cluster, and how they speak to it. */
@@ -83,42 +82,6 @@ export class Changes {
   }
 }
 
-/** Problems that come from several places, and the parts that forwarding can do without. */
-export class Problems {
-  readonly #log: Log
-  readonly #sources: (() => readonly string[])[] = []
-
-  constructor(log: Log) {
-    this.#log = log
-  }
-  get all(): readonly string[] {
-    return this.#sources.flatMap(source => source())
-  }
-  add(problem: string): void {
-    this.#log.error({ detail: problem }, 'problem')
-    this.#sources.push(() => [problem])
-  }
-  follow(source: () => readonly string[]): void {
-    this.#sources.push(source)
-  }
-  /** Starts a part that forwarding does not need: where that fails, it is told, and everything else goes on. */
-  async optional<T>(what: string, start: () => T | Promise<T>): Promise<T | undefined> {
-    try {
-      return await start()
-    } catch (error) {
-      this.add(`${what}: ${errorText(error)}; everything else goes on`)
-      return undefined
-    }
-  }
-}
-
-/** Tells of a state folder that cannot be written, and of a file of it that was damaged. */
-export function startStateWatch({ config, log, parting, changes, problems }: NodeServices): void {
-  const watch = watchStateFolder(config.state, { clock, log: log.child({ room: 'host' }), onChange: changes.tell })
-  problems.follow(() => [...watch.problems, ...damageProblems(config.state)])
-  parting.defer(() => watch.close())
-}
-
 export function startCluster(services: NodeServices): Cluster {
   const { config, kubeconfig, log, parts, parting, changes } = services
   const self = config.node
@@ -146,7 +109,6 @@ export function startCluster(services: NodeServices): Cluster {
   parting.defer(() => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
-  parting.defer(claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
   return { api, view, events }
 }
 
@@ -171,23 +133,20 @@ function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lif
 }
 
 /** As kubelet refers to its Node, so that `kubectl describe node` shows the Event. */
-function thisNode(name: string): ObjectReference {
+export function thisNode(name: string): ObjectReference {
   return { apiVersion: 'v1', kind: 'Node', name, uid: name }
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
-export async function startAgent(services: NodeServices, { view }: Cluster): Promise<Agent> {
-  const { config, log, parting, changes, problems } = services
-  const firewall = await problems.optional('the firewall is not looked after', () =>
-    createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) }),
-  )
-  parting.defer(() => firewall?.close())
+export function startAgent({ config, log, parting, changes }: NodeServices, { view }: Cluster): Agent {
+  const firewall = createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) })
+  parting.defer(() => firewall.close())
   const agent = createAgent({
     clock,
     log: log.child({ room: 'agent' }),
     self: config.node,
     view,
-    ...(firewall !== undefined && { firewall }),
+    firewall,
     config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
   })
   agent.onChange(changes.tell)
@@ -201,11 +160,8 @@ export async function startAgent(services: NodeServices, { view }: Cluster): Pro
 }
 
 export async function startSpeaker(services: NodeServices, { api, view, events }: Cluster): Promise<SpeakerRoom> {
-  const { config, log, parting, changes, problems } = services
-  const marker = await problems.optional('whether this start is a restart is not known', () =>
-    openRestartMarker(config.state, clock),
-  )
-  const bfd = await problems.optional('no BFD', () => createBfd({ clock, log: log.child({ room: 'bfd' }) }))
+  const { config, log, parting, changes } = services
+  const marker = openRestartMarker(config.state, clock)
   const speaker = createSpeakerRoom({
     self: config.node,
     view,
@@ -216,9 +172,9 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
       clock,
       log: log.child({ room: 'bgp' }),
       ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
-      restarting: marker?.restarting ?? false,
+      restarting: marker.restarting,
     }),
-    ...(bfd !== undefined && { bfd }), // starts when a BGPPeer asks for it
+    bfd: createBfd({ clock, log: log.child({ room: 'bfd' }) }), // starts when a BGPPeer asks for it
     localAddresses,
     linkTo,
     clock,
@@ -230,17 +186,14 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
     speaker.wake()
     changes.tell() // a pod may have come or gone
   }
-  const watch = () => watchLocalAddresses({ clock, log, onChange })
-  const stop = await problems.optional('changed addresses are seen later', watch)
-  if (stop !== undefined) parting.defer(stop)
+  parting.defer(await watchLocalAddresses({ clock, log, onChange }))
   return speaker
 }
 
 /** Measures paths all the time; undefined where that is switched off. */
-export function startPaths(services: NodeServices, { view }: Cluster, agent: Agent | undefined): Prober | undefined {
+export function startPaths(services: NodeServices, { view }: Cluster, agent: Agent): Prober | undefined {
   const { config, log, parting, changes } = services
   const { enabled, port, bySwitch, lanPacketsPerMinute, farPacketsPerMinute } = config.paths
-  if (agent === undefined) return undefined
   if (!enabled) {
     leaveNoProbeRoutes(services)
     return undefined
@@ -299,21 +252,29 @@ export function prepareDrain({ config, log, changes }: NodeServices, speaker: ()
   }
 }
 
+/** What is known of the network of this node's pods. */
+export interface NodeNetwork {
+  /** Undefined while it is not decided. */
+  readonly mode: NodeMode | undefined
+  readonly ready: boolean
+  readonly problems: readonly string[]
+  readonly routes: readonly RouteRow[]
+  readonly paths: Prober | undefined
+  /** Elastic network interfaces for pods. */
+  readonly interfaces: readonly InterfaceView[] | undefined
+}
+
 /** What the status interface shows. */
 export interface Shown {
   readonly cluster: Cluster
-  readonly agent: Agent | undefined
+  readonly network: NodeNetwork | undefined
   readonly speaker: SpeakerRoom | undefined
-  readonly paths: Prober | undefined
   readonly drain: Drain
 }
 
-export async function startStatus(services: NodeServices, shown: Shown): Promise<void> {
-  const { config, log, parting, changes, problems } = services
+export function startStatus(services: NodeServices, shown: Shown): void {
+  const { config, credentials, log, parting, changes } = services
   const startedAt = clock.now()
-  const readCredentials = () => readStatusCredentials(config.status)
-  const credentials = await problems.optional('no status interface', readCredentials)
-  if (credentials === undefined) return
   const server = keepStatusServer(
     {
       listen: config.status.listen,
@@ -328,12 +289,9 @@ export async function startStatus(services: NodeServices, shown: Shown): Promise
   parting.defer(() => server.close())
 }
 
-function snapshotOf(
-  { config, parts, problems }: NodeServices,
-  { cluster, agent, speaker, paths, drain }: Shown,
-  startedAt: number,
-) {
+function snapshotOf({ config, parts }: NodeServices, { cluster, network, speaker, drain }: Shown, startedAt: number) {
   const { view, events } = cluster
+  const paths = network?.paths
   return nodeSnapshot({
     version: versionInfo().version,
     now: clock.now(),
@@ -341,30 +299,22 @@ function snapshotOf(
     self: config.node,
     view: view.current(),
     api: apiContact(view.contact),
-    ready: agent?.ready ?? view.current() !== undefined,
+    ready: network?.ready ?? view.current() !== undefined,
     problems: [
-      ...problems.all,
       ...view.problems,
-      ...(agent?.problems ?? []),
+      ...(network?.problems ?? []),
       ...(speaker?.problems() ?? []),
       ...(paths?.report.problems ?? []),
     ],
-    routes: agent?.view() ?? [],
+    routes: network?.routes ?? [],
+    mode: network?.mode,
+    interfaces: network?.interfaces,
     sessions: speaker?.sessions() ?? [],
     paths: paths && pathsView(paths.report),
     events: events.rows,
     drained: drain.drained,
     pods: parts.agent ? countPods(config.state) : undefined,
   })
-}
-
-function damageProblems(stateDir: string): string[] {
-  const damage = damageOf(stateDir)
-  if (damage === undefined) return []
-  const { file, at } = damage
-  return [
-    `attachments.json was damaged and was made anew from the kernel (${at.toISOString()}): look at ${file}, then remove it`,
-  ]
 }
 
 /** Undefined where the file cannot be read: the plugin says so, and `doctor`. */

@@ -5,8 +5,18 @@ import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import type { NodeMode } from '../model/node-mode.ts'
 import type { BgpSession } from '../model/session.ts'
-import type { ApiContact, EventRow, LanView, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type {
+  ApiContact,
+  EventRow,
+  InterfaceView,
+  LanView,
+  NodeView,
+  PathsView,
+  RouteRow,
+  Snapshot,
+} from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -24,6 +34,10 @@ export interface NodeSnapshotInput {
   readonly paths: PathsView | undefined
   readonly events: readonly EventRow[]
   readonly drained: boolean
+  /** Undefined while it is not decided. */
+  readonly mode: NodeMode | undefined
+  /** Undefined where its pods have no such interfaces. */
+  readonly interfaces: readonly InterfaceView[] | undefined
   /** How many pods have an address from here; undefined where that is not known. */
   readonly pods: number | undefined
 }
@@ -55,6 +69,8 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
       podCIDRs: own?.podCIDRs ?? [],
       viewSource: view?.source ?? 'none',
       ...(input.pods !== undefined && { pods: input.pods }),
+      ...(input.mode !== undefined && { mode: input.mode }),
+      ...(input.interfaces !== undefined && { interfaces: input.interfaces }),
     },
   }
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { leaveNetwork } from '../agent/leave.ts'
 import { removePodLinks } from '../cni/leave.ts'
 import { type Config, parseConfig } from '../config.ts'
+import { leaveInterfaces } from '../eni/leave.ts'
+import { Nft } from '../firewall/nftables.ts'
 import { removeFirewall } from '../firewall/reconcile.ts'
 import { carryOut, dryRunText } from '../host/carry-out.ts'
 import { ROLE_FILES, type Role } from '../host/installed-files.ts'
@@ -67,16 +69,19 @@ async function drain(config: Config): Promise<void> {
 }
 
 /** What can be taken away is, whatever else cannot. */
-async function leave({ route, cni, state }: Config, say: (line: string) => void): Promise<void> {
+async function leave({ route, cni, eni, state }: Config, say: (line: string) => void): Promise<void> {
   const { protocol, table } = route
   const left = leaveNetwork({ mark: { protocol, table }, confDir: cni.confDir, stateDir: state })
   const firewall = await removeFirewall()
   const probes = removeProbeRouting(protocol)
   const pods = removePodLinks(state)
-  for (const line of [...left.done, ...firewall.removed.map(what => `removed ${what}`)]) say(line)
+  const numbers = { protocol, ...eni }
+  const interfaces = await leaveInterfaces({ numbers, routeTable: table, nftables: Nft.find() })
+  for (const line of [...left.done, ...[...firewall.removed, ...interfaces.removed].map(what => `removed ${what}`)])
+    say(line)
   if (pods.removed > 0)
     say(`removed the ${pods.removed === 1 ? 'interface of 1 pod' : `interfaces of ${pods.removed} pods`}`)
-  complain([...left.problems, ...firewall.problems, ...probes, ...pods.problems])
+  complain([...left.problems, ...firewall.problems, ...probes, ...pods.problems, ...interfaces.problems])
 }
 
 function complain(problems: readonly string[]): void {

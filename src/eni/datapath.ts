@@ -45,6 +45,9 @@ export interface DatapathInput {
   readonly routeTable: number
 }
 
+/** Interfaces get their indexes one after another; a node does not see so many. */
+const MOST_INDEXES = 2 ** 20
+
 /** A way out by the primary interface. */
 export interface Primary {
   readonly link: Link
@@ -110,7 +113,7 @@ export function planDatapath(desired: Datapath, input: DatapathInput): Changes {
   const { numbers, observed, routeTable } = input
   const enis = new Map([...desired.present.values()].map(link => [link.index, link]))
   const mtu = desired.primaries[0]?.link.mtu
-  const rulesThere = observed.rules.filter(({ protocol }) => protocol === numbers.protocol)
+  const rulesThere = observed.rules.filter(rule => isOurRule(rule, numbers))
   const wantedRules = new Set(desired.rules.map(ruleKey))
   const keptTables = new Set(desired.rules.map(({ table }) => table))
   const routesThere = observed.routes.filter(
@@ -188,11 +191,19 @@ function markedRoutes({ routes }: Primary, { protocol, marked }: PolicyNumbers):
   return routes.map(({ destination, nextHops }) => ({ destination, protocol, table: marked.table, nextHops }))
 }
 
+/** Probes have rules of this program, too, at a priority of their own. */
+function isOurRule({ protocol, priority }: Rule, numbers: PolicyNumbers): boolean {
+  const { pods, marked, interfaces } = numbers
+  const priorities = [pods.priority, marked.priority, interfaces.priority]
+  return protocol === numbers.protocol && priorities.includes(priority)
+}
+
 /** Tables that stand for interfaces begin behind the base; those of the kernel and of routes between nodes are not ours. */
 function isOurTable(table: number, { pods, marked, interfaces }: PolicyNumbers): boolean {
   const kernels: readonly number[] = [RT_TABLE.MAIN, RT_TABLE.LOCAL, RT_TABLE.DEFAULT]
   if (kernels.includes(table)) return false
-  return table === pods.table || table === marked.table || table >= interfaces.tableBase
+  const { tableBase } = interfaces
+  return table === pods.table || table === marked.table || (table >= tableBase && table < tableBase + MOST_INDEXES)
 }
 
 function ruleKey(rule: Rule): string {

@@ -4,7 +4,8 @@
  * configuration pins the mode, and never changes it under the feet of its pods (`decideMode`). Pure.
  */
 
-export type NodeMode = 'route' | 'eni-ecs' | 'eni-ens'
+import type { NodeMode } from '../model/node-mode.ts'
+
 /** What the node's configuration may say. */
 export type ConfiguredMode = 'auto' | NodeMode
 

@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -58,6 +59,12 @@ export function readFileIfPresent(path: string): string | undefined {
     if (errorCode(error) === 'ENOENT') return undefined
     throw new Error(`cannot read ${path}`, { cause: error })
   }
+}
+
+/** Changes whenever a file is replaced or written; empty while there is none. */
+export function fileStamp(path: string): string {
+  const found = statSync(path, { throwIfNoEntry: false })
+  return found === undefined ? '' : `${found.ino} ${found.mtimeMs} ${found.size}`
 }
 
 /** Removes `path` for good, if it is there. */

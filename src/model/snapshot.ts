@@ -3,6 +3,7 @@
  * commands. Types only; who runs (commands/) fills it from the rooms. Times are RFC 3339 in UTC. No secret ever stands here.
  * Pure.
  */
+import type { NodeMode } from './node-mode.ts'
 import type { BgpSession } from './session.ts'
 
 export interface Snapshot {
@@ -33,6 +34,10 @@ export interface Snapshot {
     readonly podCIDRs: readonly string[]
     readonly viewSource: 'api' | 'state' | 'none'
     readonly pods?: number
+    /** Where its pods get their addresses; absent while that is not decided. */
+    readonly mode?: NodeMode
+    /** Elastic network interfaces for pods; absent on nodes that have none by their mode. */
+    readonly interfaces?: readonly InterfaceView[]
   }
   /** Of the controller. */
   readonly controller?: {
@@ -129,6 +134,22 @@ export interface EventRow {
   readonly reason: string
   readonly object: string
   readonly message: string
+}
+
+/** An elastic network interface of this node. */
+export interface InterfaceView {
+  readonly id: string
+  readonly mac: string
+  readonly vSwitchID: string
+  /** As the cloud says. */
+  readonly state: string
+  /** The link's name; absent while there is none. */
+  readonly link?: string
+  /** For pods, of both families. */
+  readonly addresses: number
+  readonly inUse: number
+  /** That are to leave. */
+  readonly releasing: number
 }
 
 export interface PoolView {

@@ -3,9 +3,11 @@
  * primary interface meanwhile. Real packets in a VPC that drops and counts what an interface may not send.
  */
 import { afterEach, expect } from 'bun:test'
+import { leaveInterfaces } from '../../src/eni/leave.ts'
+import { Nft } from '../../src/firewall/nftables.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { CloudNetwork, type CloudPod, twin } from './cloud-network.ts'
+import { CloudNetwork, type CloudPod, NUMBERS, twin } from './cloud-network.ts'
 import { NodeDatapath } from './node-datapath.ts'
 
 const testVpc = testNeeding('root', 'ip', 'nft', 'ping')
@@ -156,6 +158,25 @@ testVpc(
   },
   60_000,
 )
+
+testVpc('a node that leaves the network leaves nothing of ours behind, and all of others', async () => {
+  const { near } = await start()
+  const { node1: node } = cloud
+  for (const datapath of datapaths.splice(0)) await datapath.close()
+  node.network.ip(node.namespace, 'rule add from 198.51.100.0/24 lookup main pref 2048')
+  await node.stopPod(near.containerId)
+  const netns = node.network.path(node.namespace)
+  const left = await leaveInterfaces({ numbers: NUMBERS, routeTable: 254, nftables: Nft.find({ netns }), netns })
+  expect(left).toEqual({
+    removed: ['4 policy rules and their tables', 'the nftables table terway-edge-eni'],
+    problems: [],
+  })
+  expect(node.run('ip', 'route', 'show', 'table', 'all')).not.toContain('proto 187')
+  expect(node.run('ip', 'rule').match(/(512|600|2048):.*/g)).toEqual([
+    expect.stringContaining('from 198.51.100.0/24 lookup main'),
+  ])
+  expect(node.run('nft', 'list', 'ruleset')).toBe('')
+})
 
 testVpc('rules of pods that are gone go, also when their DEL was killed', async () => {
   const { near, datapath } = await start()

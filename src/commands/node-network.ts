@@ -1,0 +1,211 @@
+/**
+ * The network of a node's pods, as its mode asks for: routes between nodes (agent/), or elastic network interfaces (eni/, loaded only where
+ * there is one). Puts together what each stands on; which it is, is decided in eni/mode.ts.
+ */
+import { writeCniConfig } from '../agent/cni-config.ts'
+import { chainedPlugins } from '../agent/cni-plugins.ts'
+import type { Agent } from '../agent/reconcile.ts'
+import { applySettings } from '../agent/sysctl.ts'
+import { AddressStore } from '../cni/address-store.ts'
+import { type Attachments, podsOf, waitingPods } from '../cni/attachments.ts'
+import { keepFreeingAddresses } from '../cni/free-addresses.ts'
+import { writeInterfacePool } from '../cni/interface-pool-file.ts'
+import { podAddresses } from '../cni/pod-addresses.ts'
+import { setInterfaceSysctls } from '../cni/sysctl.ts'
+import { keepTellingReadiness } from '../cni/tell-readiness.ts'
+import type { Config } from '../config.ts'
+import type { InterfaceNode, Plugin } from '../eni/interface-node.ts'
+import type { ModeInput } from '../eni/mode.ts'
+import { ModeKeeper } from '../eni/mode-keeper.ts'
+import { firewallConfig } from '../firewall/config.ts'
+import { Nft } from '../firewall/nftables.ts'
+import { createFirewall } from '../firewall/reconcile.ts'
+import type { Platform } from '../kube/eni-node.ts'
+import { createENINodeSource, type ENINodeSource } from '../kube/eni-node-source.ts'
+import { systemClock } from '../lib/clock.ts'
+import { fileStamp } from '../lib/files.ts'
+import { hostPrefix } from '../lib/ip.ts'
+import type { Log } from '../lib/log.ts'
+import type { NodeMode } from '../model/node-mode.ts'
+import type { Prober } from '../paths/prober.ts'
+import {
+  type Cluster,
+  type Drain,
+  type NodeNetwork,
+  type NodeServices,
+  startAgent,
+  startPaths,
+  thisNode,
+} from './node-parts.ts'
+
+const clock = systemClock
+
+/** What runs for a mode. */
+interface Part {
+  readonly agent?: Agent
+  readonly paths?: Prober | undefined
+  readonly interfaces?: InterfaceNode
+  close(): Promise<void>
+}
+
+const MODES: Readonly<Record<Platform, NodeMode>> = { ecs: 'eni-ecs', ens: 'eni-ens' }
+
+/** Starts it, and follows the mode of the node from then on. */
+export function startNetwork(services: NodeServices, cluster: Cluster, drain: Drain): NodeNetwork {
+  const { config, log, parting, changes } = services
+  const { api, view, events } = cluster
+  const kubeLog = log.child({ room: 'kube' })
+  const source = createENINodeSource({ api, node: config.node, stateDir: config.state, clock, log: kubeLog })
+  parting.defer(() => source.close())
+  const keeper = new ModeKeeper<Part>({
+    clock,
+    log: log.child({ room: 'agent' }),
+    input: () => modeInput(config, source, cluster),
+    start: mode => startPart(mode, services, { cluster, source, drain }),
+    onChange: changes.tell,
+    onRefusal: ({ reason, message }) => {
+      events.record({ regarding: thisNode(config.node), type: 'Warning', reason, message })
+    },
+  })
+  source.onChange(() => keeper.wake())
+  view.onChange(() => keeper.wake())
+  parting.defer(() => keeper.close())
+  return {
+    get mode() {
+      return keeper.mode
+    },
+    get ready() {
+      return running(keeper)?.ready ?? false
+    },
+    get problems() {
+      return [...keeper.problems, ...(running(keeper)?.problems ?? [])]
+    },
+    get routes() {
+      return keeper.part?.agent?.view() ?? []
+    },
+    get paths() {
+      return keeper.part?.paths
+    },
+    get interfaces() {
+      return keeper.part?.interfaces?.interfaces()
+    },
+  }
+}
+
+function running({ part }: ModeKeeper<Part>): Agent | InterfaceNode | undefined {
+  return part?.agent ?? part?.interfaces
+}
+
+function modeInput({ mode, node, state }: Config, source: ENINodeSource, { view }: Cluster): ModeInput {
+  const platform = source.current?.spec.platform
+  const eni = platform && MODES[platform]
+  const routed = view.current()?.entries.some(entry => entry.node === node) === true
+  const attachments = new AddressStore(state).read()
+  const onInterfaces = attachments.records.filter(record => record.interface !== undefined).length
+  const attached = podsOf(attachments)
+  const current = onInterfaces > 0 ? (eni ?? 'eni-ecs') : 'route'
+  return {
+    configured: mode,
+    decided: source.exists === false || eni === undefined ? withoutENINode({ routed, eni, mode }) : eni,
+    current: attached === 0 ? undefined : current,
+    attached,
+  }
+}
+
+/** One that is gone with nothing in its place decides nothing: the node goes on as it is. */
+function withoutENINode(known: {
+  routed: boolean
+  eni: NodeMode | undefined
+  mode: Config['mode']
+}): NodeMode | undefined {
+  if (known.routed) return 'route'
+  return known.eni === undefined && known.mode === 'auto' ? 'route' : undefined
+}
+
+interface Around {
+  readonly cluster: Cluster
+  readonly source: ENINodeSource
+  readonly drain: Drain
+}
+
+async function startPart(mode: NodeMode, services: NodeServices, around: Around): Promise<Part> {
+  const parting = new AsyncDisposableStack()
+  const own = { ...services, parting }
+  const close = () => parting.disposeAsync()
+  if (mode !== 'route') return { interfaces: await startInterfaces(own, around), close }
+  around.source.forget()
+  const agent = startAgent(own, around.cluster)
+  return { agent, paths: startPaths(own, around.cluster, agent), close }
+}
+
+async function startInterfaces(services: NodeServices, { cluster, source, drain }: Around): Promise<InterfaceNode> {
+  const { config, log, parting, changes } = services
+  const { InterfaceNode } = await import('../eni/interface-node.ts')
+  const { state } = config
+  const interfaces = new InterfaceNode({
+    clock,
+    log: log.child({ room: 'agent' }),
+    source,
+    api: cluster.api,
+    events: cluster.events,
+    plugin: pluginOf(config, log),
+    numbers: { protocol: config.route.protocol, ...config.eni },
+    routeTable: config.route.table,
+    settings: ({ primaries, interfaces: names, ipv6 }) => {
+      for (const name of names) setInterfaceSysctls('ipv6', name, { accept_ra: 0 })
+      return applySettings({ uplinks: primaries, ipv6 }, { stateDir: state }).problems
+    },
+    nftables: () => Nft.find(),
+    left: () => drain.drained,
+  })
+  const firewall = createFirewall({
+    clock,
+    log: log.child({ room: 'firewall' }),
+    config: { ...firewallConfig(config), masquerade: false }, // the addresses are the VPC's own
+  })
+  parting.defer(() => firewall.close())
+  const cni = { clock, log: log.child({ room: 'cni' }) }
+  const freeing = keepFreeingAddresses(state, cni)
+  parting.defer(() => freeing.close())
+  const telling = keepTellingReadiness(state, { node: interfaces, ...cni })
+  parting.defer(() => telling.close())
+  const tellFirewall = () => {
+    const addresses = (source.current?.status.interfaces ?? []).flatMap(one => one.addresses).map(hostPrefix)
+    const { vpcCIDRs } = config.network
+    const podCIDRs = vpcCIDRs.length > 0 ? vpcCIDRs : addresses
+    if (podCIDRs.length > 0) firewall.want({ podCIDRs, clusterPodCIDRs: [], nodeAddresses: [] })
+  }
+  tellFirewall()
+  parting.defer(source.onChange(tellFirewall))
+  interfaces.onChange(changes.tell)
+  parting.defer(() => interfaces.close())
+  return interfaces
+}
+
+function pluginOf({ state, cni }: Config, log: Log): Plugin {
+  const store = new AddressStore(state)
+  const { confDir, binDir, mtu } = cni
+  return {
+    stamp: () => fileStamp(store.file),
+    attached: () => attachedOf(store.read()),
+    writePool: pool => writeInterfacePool(state, pool),
+    locked: action => store.update(() => ({ result: action() })),
+    offer: uplinkMtu => {
+      const bytes = mtu === 'auto' ? uplinkMtu : mtu
+      const chained = chainedPlugins(binDir)
+      const written = { podCIDRs: undefined, stateDir: state, chained, ...(bytes !== undefined && { mtu: bytes }) }
+      if (writeCniConfig(confDir, written)) log.info({ file: confDir }, 'CNI configuration written')
+    },
+  }
+}
+
+function attachedOf(attachments: Attachments): ReturnType<Plugin['attached']> {
+  const addressed = podAddresses(attachments)
+  return {
+    addressed,
+    addresses: new Set(addressed.map(({ address }) => address)),
+    pods: attachments.records.filter(record => record.interface !== undefined).length,
+    waiting: waitingPods(attachments, clock.now()).length,
+    freed: attachments.freed,
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * What a node says of its addresses (`status.node` of its ENINode), and when: starts and stops of pods within the bounds of the pool are
+ * nobody's business and are not written. Pure.
+ */
+import type { ENINode, ENINodeReport } from '../kube/eni-node.ts'
+import { familyOf } from '../lib/ip.ts'
+import { type InterfacePool, longestIdleFirst, type PolicyNumbers } from '../model/interface-pool.ts'
+
+/** What the plugin has recorded. */
+export interface Attached {
+  /** Addresses of interfaces that pods have. */
+  readonly addresses: ReadonlySet<string>
+  /** Attachments with such addresses. */
+  readonly pods: number
+  /** Pods that got no address. */
+  readonly waiting: number
+  /** What pods gave back, the last one at the end. */
+  readonly freed: readonly string[]
+}
+
+/** What the plugin may give out. Interfaces that are on the way, and addresses that are to leave, are not in it. */
+export function poolOf({ spec, status }: ENINode, numbers: PolicyNumbers): InterfacePool {
+  const unmet = status.conditions.find(({ status: value }) => value === 'False')
+  return {
+    numbers,
+    dualStack: spec.ipFamilies.includes('IPv6'),
+    interfaces: status.interfaces
+      .filter(({ state }) => state === 'InUse')
+      .map(({ id, mac, gateways, addresses }) => ({ id, mac, gateways, addresses })),
+    ...(unmet !== undefined && { shortage: `${unmet.reason}: ${unmet.message}` }),
+  }
+}
+
+/** `left`: the node was drained for good. */
+export function reportOf(node: ENINode, attached: Attached, left: boolean): ENINodeReport {
+  const { interfaces } = node.status
+  const given = interfaces.filter(({ state }) => state === 'InUse').flatMap(({ addresses }) => addresses)
+  const unused = (addresses: readonly string[]) => addresses.filter(address => !attached.addresses.has(address))
+  return {
+    inUse: attached.pods,
+    waiting: attached.waiting,
+    released: unused(interfaces.flatMap(({ releasing }) => releasing)).sort(),
+    idle: longestIdleFirst(unused(given), attached.freed),
+    left: left && attached.pods === 0,
+  }
+}
+
+/** Whether the API server must hear of it: somebody waits, an address may leave, or the number of idle ones is beyond a bound. */
+export function isDue(wanted: ENINodeReport, written: ENINodeReport | undefined, node: ENINode): boolean {
+  if (written === undefined) return true
+  if (wanted.waiting !== written.waiting || wanted.left !== written.left) return true
+  if (JSON.stringify(wanted.released) !== JSON.stringify([...written.released].sort())) return true
+  const [now, before] = [boundsTouched(wanted.inUse, node), boundsTouched(written.inUse, node)]
+  return now !== before || (now !== 'none' && wanted.inUse !== written.inUse)
+}
+
+type Bound = 'few' | 'many' | 'none'
+
+function boundsTouched(inUse: number, { spec, status }: ENINode): Bound {
+  const addresses = status.interfaces.flatMap(one => one.addresses).filter(address => familyOf(address) === 'ipv4')
+  const idle = addresses.length - inUse
+  if (idle < spec.pool.minIdle) return 'few'
+  return idle > spec.pool.maxIdle ? 'many' : 'none'
+}
