@@ -45,6 +45,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'check this node, say what is wrong and how to mend it',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
+  'switch-config': {
+    summary: "the switch's side of a BGPPeer, in its vendor's words",
+    load: async () => (await import('./commands/switch-config.ts')).switchConfigCommand,
+  },
   plan: {
     summary: 'check the network of a site before anything is installed, and the routes of its devices',
     load: async () => (await import('./commands/plan.ts')).planCommand,

@@ -1,0 +1,81 @@
+/**
+ * What `switch-config` needs beside the BGPPeer, gathered from where it is known: flags, a network.yaml, the nodes of a running cluster.
+ * Says what is missing and how to give it. Pure.
+ */
+import type { BGPPeer } from '../../kube/bgp-peer.ts'
+import { familyOf } from '../../lib/ip.ts'
+import { nodesAfter } from '../growth.ts'
+import { lansOf, type Network } from '../network.ts'
+
+/** A node of the cluster as far as a switch cares. */
+export interface SwitchNode {
+  readonly name: string
+  /** InternalIPs. */
+  readonly addresses: readonly string[]
+}
+
+export interface Gathered {
+  readonly peer: BGPPeer
+  /** `--speaker NODE=ADDRESS`. */
+  readonly named: ReadonlyMap<string, string>
+  /** Of a running cluster; absent: none was asked. */
+  readonly nodes?: readonly SwitchNode[]
+  /** Nodes that the BGPPeer selects, as its status says. */
+  readonly selected?: readonly string[]
+  readonly network?: Network
+  readonly maximumPrefixes?: number
+}
+
+/** Speakers with the address that the switch sees; or what is missing. */
+export function speakersOf({
+  peer,
+  named,
+  nodes = [],
+}: Gathered):
+  | { readonly speakers: readonly { readonly node: string; readonly address: string }[] }
+  | { readonly problem: string } {
+  const family = familyOf(peer.spec.peerIP)
+  const speakers = peer.spec.localSpeakers.map(node => ({
+    node,
+    address:
+      named.get(node) ??
+      nodes.find(({ name }) => name === node)?.addresses.find(address => familyOf(address) === family),
+  }))
+  const unknown = speakers.filter(({ address }) => address === undefined).map(({ node }) => node)
+  if (unknown.length > 0) {
+    const what = family === 'ipv4' ? 'IPv4' : 'IPv6'
+    return {
+      problem: `the ${what} address of ${unknown.join(', ')} is not known: give it with ${unknown.map(node => `--speaker ${node}=ADDRESS`).join(' ')}, or name a cluster with --kubeconfig`,
+    }
+  }
+  return { speakers: speakers.map(({ node, address }) => ({ node, address: address ?? '' })) }
+}
+
+/** Whether a node of the LAN has no IPv4 address, so that its IPv4 blocks come with an IPv6 next hop. */
+export function isIpv6Only({ peer, nodes, selected, network }: Gathered): boolean {
+  if (familyOf(peer.spec.peerIP) === 'ipv4') return false
+  const members = nodes?.filter(({ name }) => selected === undefined || selected.includes(name)) ?? []
+  if (members.length > 0)
+    return members.some(({ addresses }) => addresses.every(address => familyOf(address) === 'ipv6'))
+  const lan = lanOf(network, peer)
+  return lan === undefined || lan.hostCIDRs.every(cidr => familyOf(cidr) === 'ipv6')
+}
+
+/** Room above what is planned or there. */
+const HEADROOM = 1.25
+/** Where nothing says how many nodes there will be. */
+const UNKNOWN_NODES = 1000
+
+/** A limit of prefixes for each family: as asked, as planned for five years, or twice what is there. */
+export function maximumPrefixesOf({ peer, selected, network, maximumPrefixes }: Gathered): number {
+  if (maximumPrefixes !== undefined) return maximumPrefixes
+  const lan = lanOf(network, peer)
+  if (lan !== undefined) return Math.max(10, Math.ceil((nodesAfter(lan, 5) * HEADROOM) / 10) * 10)
+  return selected === undefined ? UNKNOWN_NODES : Math.max(100, selected.length * 2)
+}
+
+/** The LAN of the plan whose switch is the BGPPeer's. */
+function lanOf(network: Network | undefined, { spec }: BGPPeer) {
+  if (network === undefined) return undefined
+  return lansOf(network).find(({ lan }) => lan.switches.some(({ address }) => address === spec.peerIP))?.lan
+}

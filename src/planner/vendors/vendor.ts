@@ -1,0 +1,67 @@
+/**
+ * What a vendor's file gives: the configuration in its words, how to look for the routes there, how to take all of it back. The reasons,
+ * which are the same for everybody, are told here once and put into comments by each vendor's mark. Pure.
+ */
+import type { SwitchFacts } from './facts.ts'
+import type { SwitchIntent } from './intent.ts'
+
+export interface Vendor {
+  readonly name: string
+  /** As people write it, with the version that the words were compared with. */
+  readonly title: string
+  /** Whether the output was loaded into the real thing (test/planner/vendors), or compared with the vendor's reference alone. */
+  readonly tried: 'run' | 'compared'
+  /** Begins a comment. */
+  readonly comment: string
+  /** The lines of the configuration, with comments where the vendor's dialect takes them. */
+  readonly configure: (intent: SwitchIntent) => readonly string[]
+  /** Commands that show sessions and routes. */
+  readonly look: (intent: SwitchIntent) => readonly string[]
+  /** What takes all of it back. */
+  readonly undo: (intent: SwitchIntent) => readonly string[]
+  /** What the BGPPeer asks for and this vendor has no word for, or does in another way. */
+  readonly missing: (intent: SwitchIntent) => readonly string[]
+  /** Reads a running configuration, for `--verify`; absent: that is not possible yet. */
+  readonly read?: (text: string) => SwitchFacts
+}
+
+/** Why a line stands there. Each vendor puts these above its own words. */
+export const WHY = {
+  prefixes: 'only the blocks of nodes: each pool, with the mask that a node gets',
+  nothing: 'nothing is sent to the nodes: they import nothing (RFC 8212 wants it said)',
+  speakers: 'one neighbour for each speaker; all of them announce the blocks of all nodes of the LAN',
+  helper: (seconds: number) =>
+    `graceful restart as helper: while a speaker restarts (upgrades, crashes) its routes stay, for up to ${seconds} s (RFC 4724)`,
+  maximum: (limit: number) => `at most ${limit} prefixes: a fault there must not fill the table here`,
+  paths:
+    'equal paths are used side by side; the speakers announce the same next hop, so this matters where two LANs do',
+  bfd: 'BFD finds a dead path in less than a second; the words behind it let a restart keep the routes',
+  password: 'TCP MD5 (RFC 2385)',
+  gtsm: (hops: number) =>
+    `GTSM (RFC 5082): packets from farther than ${hops} ${hops === 1 ? 'hop' : 'hops'} are dropped`,
+  nextHop:
+    'next hops are the nodes that own the blocks, not the speakers (RFC 4271 section 5.1.3): leave them as they are',
+  routerId: 'a BGP Identifier (RFC 6286); leave it out where the switch has an IPv4 address or one already',
+  extended: 'IPv4 prefixes with IPv6 next hops (RFC 8950): the nodes have no IPv4 address',
+} as const
+
+/** The whole text: what it is, the configuration, what is missing, how to look, how to take it back. */
+export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
+  const note = (text: string) => `${vendor.comment} ${text}`.trimEnd()
+  const status =
+    vendor.tried === 'run'
+      ? 'This output is tested with the real program.'
+      : "These words were compared with the vendor's reference and not run: try them on one switch first."
+  const missing = vendor.missing(intent)
+  return [
+    note(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),
+    ...(missing.length === 0 ? [] : [note('Not possible here:'), ...missing.map(text => note(`  - ${text}`))]),
+    ...vendor.configure(intent),
+    note(''),
+    note('To look:'),
+    ...vendor.look(intent).map(line => note(`  ${line}`)),
+    note('To take all of it back:'),
+    ...vendor.undo(intent).map(line => note(`  ${line}`)),
+    '',
+  ].join('\n')
+}
