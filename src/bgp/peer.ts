@@ -20,7 +20,7 @@ import { refreshOf } from './machine/refresh.ts'
 import { sessionView } from './machine/session-view.ts'
 import { AdjRibOut } from './rib/rib.ts'
 import { type Malformation, PeerSession, type SessionHost } from './session.ts'
-import type { Announcement, PeerConfig, SessionEvent, SessionView } from './speaker-types.ts'
+import type { Announcement, PathFailure, PeerConfig, SessionEvent, SessionView } from './speaker-types.ts'
 import type { Connection, Transport } from './tcp/transport-types.ts'
 
 export interface PeerOptions {
@@ -87,8 +87,8 @@ export class Peer implements SessionHost {
   }
 
   /** Ends an established session because the path is gone. */
-  fail(reason: string): void {
-    this.#happened({ kind: 'path-down', reason })
+  fail(failure: PathFailure): void {
+    this.#happened({ kind: 'path-down', failure })
   }
 
   /** Ends all sessions. For good: the routes are withdrawn first. */

@@ -18,6 +18,8 @@ export interface PeerConfig extends SessionSettings {
   readonly peerAddress: string
   /** The BGP Identifier, dotted. */
   readonly routerId: string
+  /** Where our connections come from when no `sourceAddress` is demanded; the peer may dial any address of ours. */
+  readonly preferredSource?: string
   /** TCP MD5 key (RFC 2385). */
   readonly password?: Secret
   /** Address families to negotiate (RFC 4760), unicast each. */
@@ -119,16 +121,22 @@ export type SpeakerClosing =
   | { readonly mode: 'restart' }
   | { readonly mode: 'shutdown'; readonly reason: string; readonly forewarnMilliseconds?: number }
 
+export interface PathFailure {
+  readonly kind: 'bfd-down' | 'local-end-gone'
+  readonly reason: string
+}
+
 export interface Speaker {
   /** The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed. */
   setPeers(peers: readonly PeerConfig[]): void
   /** The whole set wanted for one peer; only the difference goes out. Before the first call nothing is sent, not even End-of-RIB. */
   setAnnouncements(key: string, announcements: readonly Announcement[]): void
   /**
-   * Ends an established session at once because BFD says that the path is gone (RFC 5882 section 4.2); the peer is told with Cease, BFD Down
-   * (RFC 9384). The next try follows as after any loss. `reason` is for people. A session that is not established is left alone.
+   * Ends an established session at once because the path is gone: says BFD (RFC 5882 section 4.2), and the peer is told with Cease, BFD
+   * Down (RFC 9384); or our own end of it is gone, as a connection that breaks. The next try follows as after any loss. `reason` is for
+   * people. A session that is not established is left alone.
    */
-  failSession(key: string, failure: { readonly kind: 'bfd-down'; readonly reason: string }): void
+  failSession(key: string, failure: PathFailure): void
   sessions(): readonly SessionView[]
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */

@@ -17,7 +17,15 @@ import { onTheWayOut } from './machine/graceful-shutdown.ts'
 import { disturbance } from './machine/peer-settings.ts'
 import { explainSilence } from './machine/silent-peer.ts'
 import { Peer } from './peer.ts'
-import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker, SpeakerClosing } from './speaker-types.ts'
+import type {
+  Announcement,
+  PathFailure,
+  PeerConfig,
+  SessionEvent,
+  SessionView,
+  Speaker,
+  SpeakerClosing,
+} from './speaker-types.ts'
 import { createTransport } from './tcp/transport.ts'
 import type { Connection, Listener, ListenOptions, Transport } from './tcp/transport-types.ts'
 
@@ -89,8 +97,8 @@ class BgpSpeaker implements Speaker {
     this.#peers.get(key)?.setAnnouncements(announcements)
   }
 
-  failSession(key: string, { reason }: Parameters<Speaker['failSession']>[1]): void {
-    this.#peers.get(key)?.fail(reason)
+  failSession(key: string, failure: PathFailure): void {
+    this.#peers.get(key)?.fail(failure)
   }
 
   sessions(): readonly SessionView[] {

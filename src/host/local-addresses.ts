@@ -8,18 +8,23 @@ import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { Watch } from '../netlink/watch.ts'
 
 /** Addresses of interfaces that are up, in the kernel's order (the primary one of an interface first). */
-export function localAddresses(): { interface: string; address: string }[] {
+export function localAddresses(): {
+  interface: string
+  address: string
+  prefixLength: number
+  carrier: boolean
+}[] {
   const netlink = Rtnetlink.open()
   try {
-    const names = new Map(
+    const links = new Map(
       netlink
         .dumpLinks()
         .filter(({ up }) => up)
-        .map(({ index, name }) => [index, name]),
+        .map(link => [link.index, link]),
     )
-    return netlink.dumpAddresses().flatMap(({ address, interface: index }) => {
-      const name = names.get(index)
-      return name === undefined ? [] : [{ interface: name, address }]
+    return netlink.dumpAddresses().flatMap(({ address, prefixLength, interface: index }) => {
+      const link = links.get(index)
+      return link === undefined ? [] : [{ interface: link.name, address, prefixLength, carrier: link.carrier }]
     })
   } finally {
     netlink.close()

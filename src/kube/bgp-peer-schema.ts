@@ -108,7 +108,7 @@ export const BGP_PEER_SPEC = {
   },
   peerPort: integer('TCP port of the device. Default 179.', 1, 65535),
   sourceAddress: text(
-    'Address of the speaker to connect from. Default as the kernel chooses; only useful with one speaker.',
+    "Address of the speaker to connect from. Default the node's InternalIP in the network of peerIP; only useful with one speaker.",
     HOST,
   ),
   holdTimeSeconds: integer(
@@ -138,6 +138,9 @@ export const BGP_PEER_SPEC = {
     254,
   ),
   passive: boolean('Wait for the device to connect, never connect. Default false.'),
+  nextHopSelf: boolean(
+    "Announce the speaker's own address as next hop, so that it passes on what is for other nodes, not the address of the node that has the prefix. Default true with ebgpMultihop of 2 and more, else false.",
+  ),
   bfd: {
     description: 'Bidirectional forwarding detection (RFC 5880) towards the device.',
     type: 'object',

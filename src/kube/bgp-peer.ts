@@ -20,6 +20,8 @@ export interface BGPPeerSpec extends SessionSettings {
   /** As written; parse with `parseNodeSelector`. */
   readonly nodeSelector: string
   readonly authPassword?: { readonly secretKeyRef: { readonly name: string; readonly key: string } }
+  /** Announces the speaker's own address as next hop, not that of each node; absent: with ebgpMultihop alone. */
+  readonly nextHopSelf?: boolean
   readonly bfd?: {
     readonly enabled: boolean
     readonly minimumIntervalMilliseconds: number

@@ -67,6 +67,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
   const ttl = readTtl(reader)
   const bfd = readBfd(reader)
   const role = readRole(reader, localAsNumber, peerAsNumber)
+  const nextHopSelf = reader.boolean('nextHopSelf')
   const med = reader.integer('med', BGP_PEER_SPEC.med)
   const rest = {
     peerPort: reader.integer('peerPort', BGP_PEER_SPEC.peerPort) ?? BGP_PEER_DEFAULTS.peerPort,
@@ -94,6 +95,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
     ...(authPassword === undefined ? {} : { authPassword }),
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
     ...(bfd === undefined ? {} : { bfd }),
+    ...(nextHopSelf === undefined ? {} : { nextHopSelf }),
     ...(med === undefined ? {} : { med }),
   }
 }

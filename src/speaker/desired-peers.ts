@@ -2,26 +2,22 @@
  * Which peers this node speaks to and what it announces to each, from what it knows of the cluster. Pure.
  *
  * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next hop (RFC 4271 section 5.1.3), so
- * the speaker itself carries no traffic of others. This file opens no session and writes no status.
+ * the speaker itself carries no traffic of others; which of its addresses, and where our connections come from: peer-link.ts. This file opens no session and writes no status.
  */
 
 import { createHash } from 'node:crypto'
 import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { Announcement, PeerConfig } from '../bgp/speaker-types.ts'
-import { type BGPPeer, compareByAge } from '../kube/bgp-peer.ts'
+import { type BGPPeer, type BGPPeerSpec, compareByAge } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
-import { addressBytes, canonicalAddress, compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
 import { sessionSettings } from '../model/session-settings.ts'
 import { desiredBfd } from './desired-bfd.ts'
+import { isLinkLocal } from './link-local.ts'
+import { type LocalAddress, linkOf, type NextHop, nextHopFor, sourceFor } from './peer-link.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
-
-/** The addresses of this node's interfaces, canonical, the preferred one of each family first. */
-export interface LocalAddress {
-  readonly interface: string
-  readonly address: string
-}
 
 export interface DesiredPeers {
   readonly peers: readonly PeerConfig[]
@@ -87,12 +83,15 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
     const message = `sourceAddress ${spec.sourceAddress} is on no interface of ${input.self}: add it there or leave sourceAddress out`
     problems.push({ bgpPeer: name, kind: 'NoSourceAddress', message })
   }
+  const own = input.view.entries.find(({ node }) => node === input.self)?.addresses ?? []
+  const preferred = spec.sourceAddress === undefined ? sourceFor(spec.peerIP, own, input.local) : undefined
   return {
     key: name,
     localAs: spec.localAsNumber,
     peerAs: spec.peerAsNumber,
     peerAddress: spec.peerIP,
     ...sessionSettings(spec),
+    ...(preferred === undefined ? {} : { preferredSource: preferred }),
     routerId: routerId(input),
     ...(password === undefined ? {} : { password }),
     families: families(peer, input),
@@ -145,15 +144,15 @@ function announcementsFor(
   for (const entry of [...entries].sort((a, b) => (a.node < b.node ? -1 : 1))) {
     for (const prefix of entry.podCIDRs) {
       const owner = owners.get(prefix)
-      const nextHop = nextHopOf(entry, prefix, input)
+      const nextHop = nextHopOf(entry, prefix, peer, input)
       if (owner !== undefined) {
         const message = `${prefix} belongs to the nodes ${owner.node} and ${entry.node}: announced for ${owner.node} only; give one of them another podCIDR`
         problems.push({ bgpPeer: name, kind: 'PrefixTaken', message })
-      } else if (nextHop === undefined) {
-        const message = `${prefix} is not announced: node ${entry.node} has no ${familyName(familyOf(prefix))} address of its own to be the next hop`
+      } else if ('missing' in nextHop) {
+        const message = `${prefix} of node ${entry.node} is not announced: ${nextHop.missing}`
         problems.push({ bgpPeer: name, kind: 'NoNextHop', message, family: familyOf(prefix) })
       } else {
-        owners.set(prefix, { node: entry.node, nextHop })
+        owners.set(prefix, { node: entry.node, nextHop: nextHop.address })
       }
     }
   }
@@ -163,14 +162,31 @@ function announcementsFor(
 }
 
 /**
- * The owner's first address of the prefix's family; of a node with IPv6 alone that one, also for its IPv4 prefixes, which peers take that
- * agree to RFC 8950. An address of this node is the next hop of its own prefixes alone.
+ * The next hop of a prefix of `entry`: an address of its owner, as near to the peer as there is one. An address of this node is the next
+ * hop of its own prefixes alone, unless the BGPPeer wants ours for all.
  */
-function nextHopOf(entry: RouteEntry, prefix: string, input: DesiredPeersInput): string | undefined {
-  const mine = (address: string) => entry.node !== input.self && input.local.some(local => local.address === address)
-  const usable = entry.addresses.filter(address => !isLinkLocal(address) && !mine(address))
+function nextHopOf(entry: RouteEntry, prefix: string, { spec }: BGPPeer, input: DesiredPeersInput): NextHop {
+  const { self, local, view } = input
+  const to = { peerIP: spec.peerIP, local }
   const family = familyOf(prefix)
-  return usable.find(address => familyOf(address) === family) ?? usable.find(address => familyOf(address) === 'ipv6')
+  if (announcesItself(spec)) {
+    const own = view.entries.find(({ node }) => node === self)?.addresses ?? []
+    const source = spec.sourceAddress ?? sourceFor(spec.peerIP, own, local)
+    const here = own.filter(address => local.some(of => of.address === address))
+    const link = linkOf(spec.peerIP, local).map(({ address }) => address)
+    return nextHopFor(family, [...(source === undefined ? [] : [source]), ...here, ...link], to)
+  }
+  const mine = (address: string) => entry.node !== self && local.some(of => of.address === address)
+  return nextHopFor(
+    family,
+    entry.addresses.filter(address => !mine(address)),
+    to,
+  )
+}
+
+/** RFC 4271 section 5.1.3: third-party next hops can be switched off, and are, unless asked for, towards an eBGP peer several hops away. */
+function announcesItself({ nextHopSelf, ebgpMultihop = 1, localAsNumber, peerAsNumber }: BGPPeerSpec): boolean {
+  return nextHopSelf ?? (localAsNumber !== peerAsNumber && ebgpMultihop > 1)
 }
 
 /**
@@ -188,15 +204,4 @@ function routerId(input: DesiredPeersInput): string {
 export function routerIdOfName(node: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = createHash('sha256').update(node).digest()
   return `${1 + (a % 126)}.${b}.${c}.${d}`
-}
-
-function isLinkLocal(address: string): boolean {
-  const canonical = canonicalAddress(address)
-  if (canonical === undefined) return false
-  const [first = 0, second = 0] = addressBytes(canonical)
-  return familyOf(canonical) === 'ipv4' ? first === 169 && second === 254 : first === 0xfe && (second & 0xc0) === 0x80
-}
-
-function familyName(family: Family): string {
-  return family === 'ipv4' ? 'IPv4' : 'IPv6'
 }

@@ -23,7 +23,7 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
-import { type DesiredPeers, desiredPeers, type LocalAddress, spokenTo } from './desired-peers.ts'
+import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
   admit,
   drainEvent,
@@ -37,7 +37,9 @@ import {
   type SpeakerEvent,
   sessionEvent,
 } from './events.ts'
+import { goneEnds } from './gone-ends.ts'
 import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
+import type { LocalAddress } from './peer-link.ts'
 import type { RestartMarker } from './restart-marker.ts'
 import { bgpSession, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
@@ -198,11 +200,12 @@ class Room implements SpeakerRoom {
     const current = view.current()
     if (current === undefined) return // not ready is not empty
     this.#view = current
+    const local = localAddresses()
     const { bfd: formerBfd } = this.#desired
     this.#desired = desiredPeers({
       self,
       view: current,
-      local: localAddresses(),
+      local,
       links: this.#links(current),
       formerBfd,
     })
@@ -210,6 +213,9 @@ class Room implements SpeakerRoom {
     for (const key of this.#toldMissing.keys()) if (!this.#configs.has(key)) this.#toldMissing.delete(key)
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
+    for (const { key, reason } of goneEnds(speaker.sessions(), this.#configs, local)) {
+      speaker.failSession(key, { kind: 'local-end-gone', reason })
+    }
     this.#options.bfd?.setSessions(this.#desired.bfd)
     this.#tellProblems()
     this.#changed()

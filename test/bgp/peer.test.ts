@@ -145,6 +145,23 @@ describe('a session', () => {
     connection.sendBytes(updateBytes('10.2.0.0/16'))
     expect(world.view.receivedPrefixes).toBe(2)
   })
+  test('our own end is gone: over at once, without a NOTIFICATION, and tried again', async () => {
+    world = new World()
+    const connection = world.up()
+    const before = connection.sent.length
+    world.speaker.failSession('lan', { kind: 'local-end-gone', reason: 'the link eth0 is down' })
+    expect(connection.sent.length).toBe(before)
+    expect(connection.ended).toBe('close')
+    expect(world.kinds).toEqual(['established', 'lost unreachable', 'graceful-restart'])
+    expect(world.view.lastError?.message).toContain('the link eth0 is down')
+    await world.clock.advance(1000)
+    expect(world.transport.dials).toHaveLength(2)
+  })
+  test('connections come from the address preferred, and the peer may dial any', () => {
+    world = new World({ preferredSource: '10.0.0.7' })
+    expect(world.transport.dial.to.sourceAddress).toBe('10.0.0.7')
+    expect(world.transport.incoming().ended).toBeUndefined()
+  })
   test('garbage is answered with its NOTIFICATION', () => {
     world = new World()
     const connection = world.up()

@@ -95,7 +95,7 @@ class Lan {
       speaker,
       bfd: this.bfd,
       marker,
-      localAddresses: () => [{ interface: 'eth0', address: NODE }],
+      localAddresses: () => [{ interface: 'eth0', address: NODE, prefixLength: 24, carrier: true }],
       linkTo: () => 'eth0',
       clock: systemClock,
       log: silentLog,

@@ -28,7 +28,7 @@ const ENTRIES = [
   { node: 'node-1', addresses: [NODE.ipv6], podCIDRs: ['10.0.1.0/25', 'fd01:1::/64'], peers: [KEY] },
   { node: 'node-2', addresses: ['fd00:9::12'], podCIDRs: ['10.0.2.0/25', 'fd01:2::/64'], peers: [KEY] },
 ]
-const LOCAL = [{ interface: 'eth0', address: NODE.ipv6 }]
+const LOCAL = [{ interface: 'eth0', address: NODE.ipv6, prefixLength: 64, carrier: true }]
 const VIEW = view({ peers: [PEER], entries: ENTRIES })
 const DESIRED = desiredPeers({ self: 'node-1', view: VIEW, local: LOCAL })
 const IPV6_ROUTES = { 'fd01:1::/64': NODE.ipv6, 'fd01:2::/64': 'fd00:9::12' }

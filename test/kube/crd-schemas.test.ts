@@ -54,6 +54,7 @@ const WHOLE = {
   role: 'customer',
   ebgpMultihop: 2,
   passive: false,
+  nextHopSelf: true,
   bfd: { enabled: true, minimumIntervalMilliseconds: 300, multiplier: 3 },
   communities: ['65001:100'],
   largeCommunities: ['65001:1:2'],

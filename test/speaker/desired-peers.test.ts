@@ -1,9 +1,11 @@
 /** From the cluster as a speaker sees it to sessions and announcements: a pure function. */
-import { expect, test } from 'bun:test'
+import { describe, expect, test } from 'bun:test'
+import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { type DesiredPeersInput, desiredPeers, routerIdOfName } from '../../src/speaker/desired-peers.ts'
-import { bgpPeer, entry, lan, localOfNode1, view } from './fixtures.ts'
+import type { LocalAddress } from '../../src/speaker/peer-link.ts'
+import { bgpPeer, entry, lan, localOfNode1, onEth0, view } from './fixtures.ts'
 
 function desired(clusterView: ClusterView, change: Partial<DesiredPeersInput> = {}) {
   return desiredPeers({ self: 'node-1', view: clusterView, local: localOfNode1, ...change })
@@ -18,6 +20,7 @@ test('a speaker announces the podCIDR of every node of the LAN with that node as
       peerAs: 65001,
       peerAddress: '172.16.0.1',
       peerPort: 179,
+      preferredSource: '172.16.0.11',
       routerId: '172.16.0.11',
       holdTimeSeconds: 90,
       connectRetrySeconds: 30,
@@ -186,7 +189,7 @@ test('a LAN of IPv6 alone: IPv4 prefixes have the IPv6 address of their node as 
     { node: 'node-2', addresses: ['fd00::12', '172.16.0.12'], podCIDRs: ['10.0.2.0/25'], peers: ['peer'] },
   ]
   const peers = [bgpPeer('peer', { peerIP: 'fd00::1' })]
-  const local = [{ interface: 'eth0', address: 'fd00::11' }]
+  const local = [onEth0('fd00::11')]
   const { announcements, peers: configs, problems } = desired(view({ peers, entries }), { local })
   expect(problems).toEqual([])
   expect(configs[0]?.families).toEqual(['ipv4', 'ipv6'])
@@ -211,7 +214,7 @@ test('an IPv6 session negotiates IPv6 even before there are prefixes', () => {
 })
 
 test('a node with IPv6 alone has a router ID from its name, the same each time and a valid address', () => {
-  const local = [{ interface: 'eth0', address: 'fd00::11' }]
+  const local = [onEth0('fd00::11')]
   const { peers } = desired(view({ entries: [] }), { local })
   expect(peers[0]?.routerId).toBe(routerIdOfName('node-1'))
   expect(routerIdOfName('node-1')).not.toBe(routerIdOfName('node-2'))
@@ -219,4 +222,61 @@ test('a node with IPv6 alone has a router ID from its name, the same each time a
     const first = Number(routerIdOfName(`node-${n}`).split('.')[0])
     expect(first >= 1 && first <= 126).toBe(true)
   }
+})
+
+describe('next hops (RFC 4271 section 5.1.3)', () => {
+  const nextHops = (
+    peer: BGPPeer,
+    addresses: readonly string[],
+    local = localOfNode1,
+    podCIDRs = ['10.0.1.128/25'],
+  ) => {
+    const entries = [lan[0], { node: 'node-2', addresses, podCIDRs, peers: ['peer'] }].filter(one => one !== undefined)
+    const { announcements, problems } = desired(view({ peers: [peer], entries }), { local })
+    const theirs = announcements.get('peer')?.filter(({ prefix }) => podCIDRs.includes(prefix)) ?? []
+    return [...theirs.map(({ nextHop }) => nextHop), ...problems.map(({ kind, message }) => `${kind}: ${message}`)]
+  }
+  test('of a node with several addresses the one in the network of the peer, wherever it stands', () => {
+    expect(nextHops(bgpPeer(), ['192.168.9.2', '172.16.0.12'])).toEqual(['172.16.0.12'])
+    expect(nextHops(bgpPeer(), ['172.16.0.12', '192.168.9.2'])).toEqual(['172.16.0.12'])
+    const dual = [...localOfNode1, onEth0('fd00::11')]
+    const addresses = ['fd77::12', '192.168.9.2', 'fd00::12', '172.16.0.12']
+    expect(nextHops(bgpPeer(), addresses, dual, ['10.0.1.128/25', 'fd10::/80'])).toEqual(['172.16.0.12', 'fd00::12'])
+  })
+  test('one of another network where there is no other: the switch may route it', () => {
+    expect(nextHops(bgpPeer(), ['192.168.9.2'])).toEqual(['192.168.9.2'])
+  })
+  test('never the address of the peer itself', () => {
+    expect(nextHops(bgpPeer(), ['172.16.0.1'])).toEqual([
+      "NoNextHop: 10.0.1.128/25 of node node-2 is not announced: its address 172.16.0.1 is the peer's own",
+    ])
+    expect(nextHops(bgpPeer(), ['172.16.0.1', '192.168.9.2'])).toEqual(['192.168.9.2'])
+  })
+  test("the speaker's own where third-party next hops are switched off, and by default over several hops", () => {
+    expect(nextHops(bgpPeer('peer', { nextHopSelf: true }), ['172.16.0.12'])).toEqual(['172.16.0.11'])
+    const far = { peerIP: '10.255.0.1', ebgpMultihop: 2 }
+    expect(nextHops(bgpPeer('peer', far), ['172.16.0.12'])).toEqual(['172.16.0.11'])
+    expect(nextHops(bgpPeer('peer', { ...far, nextHopSelf: false }), ['172.16.0.12'])).toEqual(['172.16.0.12'])
+    expect(nextHops(bgpPeer('peer', { ...far, localAsNumber: 65001 }), ['172.16.0.12'])).toEqual(['172.16.0.12']) // iBGP
+  })
+})
+
+describe('the source of a session', () => {
+  const source = (peer: BGPPeer, addresses: readonly string[], local: readonly LocalAddress[]) =>
+    desired(view({ peers: [peer], entries: [{ node: 'node-1', addresses, podCIDRs: [], peers: ['peer'] }] }), { local })
+      .peers[0]?.preferredSource
+  test("is the node's InternalIP in the network of the peer, not what comes first on the interface", () => {
+    const local = [onEth0('172.16.0.99'), onEth0('172.16.0.11'), onEth0('192.168.9.1', { interface: 'eth1' })]
+    expect(source(bgpPeer(), ['192.168.9.1', '172.16.0.11'], local)).toBe('172.16.0.11')
+    const six = [onEth0('fd00::c0de'), onEth0('fd00::11')]
+    expect(source(bgpPeer('peer', { peerIP: 'fd00::1' }), ['fd00::11'], six)).toBe('fd00::11')
+  })
+  test('of a peer behind a router any InternalIP that is here; else as the kernel chooses', () => {
+    expect(source(bgpPeer('peer', { peerIP: '10.255.0.1' }), ['172.16.0.11'], localOfNode1)).toBe('172.16.0.11')
+    expect(source(bgpPeer(), ['172.16.0.77'], localOfNode1)).toBeUndefined()
+    expect(source(bgpPeer(), ['192.168.9.1'], [...localOfNode1, onEth0('192.168.9.1')])).toBeUndefined()
+  })
+  test('is what the BGPPeer demands, if it does', () => {
+    expect(source(bgpPeer('peer', { sourceAddress: '172.16.0.11' }), ['172.16.0.11'], localOfNode1)).toBeUndefined()
+  })
 })

@@ -3,7 +3,7 @@ import type { PeerConfig, SessionError, SessionView } from '../../src/bgp/speake
 import type { BGPPeer, BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
-import type { LocalAddress } from '../../src/speaker/desired-peers.ts'
+import type { LocalAddress } from '../../src/speaker/peer-link.ts'
 import { bgpPeer as anyBgpPeer } from '../support/cluster.ts'
 
 export function bgpPeer(name = 'peer', spec: Partial<BGPPeerSpec> = {}): BGPPeer {
@@ -20,7 +20,12 @@ export const lan: readonly RouteEntry[] = [
   entry('node-3', '172.16.0.13', '10.0.2.0/25'),
 ]
 
-export const localOfNode1: readonly LocalAddress[] = [{ interface: 'eth0', address: '172.16.0.11' }]
+/** An address of eth0. */
+export function onEth0(address: string, change: Partial<LocalAddress> = {}): LocalAddress {
+  return { interface: 'eth0', address, prefixLength: address.includes(':') ? 64 : 24, carrier: true, ...change }
+}
+
+export const localOfNode1: readonly LocalAddress[] = [onEth0('172.16.0.11')]
 
 export function view(change: Partial<ClusterView> = {}): ClusterView {
   return {

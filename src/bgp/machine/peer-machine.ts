@@ -9,7 +9,7 @@
  */
 import { assertNever } from '../../lib/assert.ts'
 import { backoffMilliseconds } from '../../lib/backoff.ts'
-import type { PeerConfig, SessionError, State } from '../speaker-types.ts'
+import type { PathFailure, PeerConfig, SessionError, State } from '../speaker-types.ts'
 import { loserOf } from './collision.ts'
 import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
 import { sessionError } from './failure-text.ts'
@@ -76,11 +76,8 @@ function decide(peer: PeerState, event: PeerEvent, around: Circumstances): PeerS
       return configured(peer, event, around)
     case 'begin-anew':
       return after(stopResting({ ...peer, attempt: 0, refuseUntil: 0, restless: 0 }), next => dial(next, around))
-    case 'path-down': {
-      const id = peer.established?.id
-      if (id === undefined) return [peer, []]
-      return [peer, [{ do: 'feed', id, event: { kind: 'AutomaticStop', failure: bfdDown(event.reason) } }]]
-    }
+    case 'path-down':
+      return pathDown(peer, event.failure)
     case 'closing':
       return stopResting({ ...peer, closed: true })
     case 'stop':
@@ -96,6 +93,17 @@ function decide(peer: PeerState, event: PeerEvent, around: Circumstances): PeerS
     default:
       return assertNever(event)
   }
+}
+
+/** An end of ours that is gone takes no NOTIFICATION to the peer. */
+function pathDown(peer: PeerState, { kind, reason }: PathFailure): PeerStep {
+  const id = peer.established?.id
+  if (id === undefined) return [peer, []]
+  if (kind === 'bfd-down') {
+    return [peer, [{ do: 'feed', id, event: { kind: 'AutomaticStop', failure: bfdDown(reason) } }]]
+  }
+  const problem = { kind: 'unreachable', detail: reason } as const
+  return [peer, [{ do: 'feed', id, event: { kind: 'TcpConnectionFails', problem } }]]
 }
 
 /** The state that people see, from what is left of the connections. */

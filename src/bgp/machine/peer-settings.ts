@@ -34,12 +34,13 @@ export function hopLimits({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerCo
 }
 
 export function endpointOf(config: PeerConfig): Endpoint {
+  const source = config.sourceAddress ?? config.preferredSource
   return {
     ...hopLimits(config),
     address: config.peerAddress,
     port: config.peerPort,
     timeoutMilliseconds: Math.min(CONNECT_SECONDS, config.connectRetrySeconds) * 1000,
-    ...(config.sourceAddress !== undefined && { sourceAddress: config.sourceAddress }),
+    ...(source !== undefined && { sourceAddress: source }),
     ...(config.password !== undefined && { password: config.password }),
   }
 }
@@ -74,6 +75,7 @@ const DISTURBANCES: FieldTable<PeerConfig, Disturbance> = {
   localAs: 'replace',
   peerAs: 'replace',
   peerAddress: 'replace',
+  preferredSource: 'none',
   routerId: 'reopen',
   password: 'reopen',
   families: 'reopen',

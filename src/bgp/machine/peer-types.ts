@@ -4,7 +4,7 @@
  * its connections, of which there are two at most (RFC 4271 section 6.8). Pure.
  */
 import type { Open } from '../codec/message-types.ts'
-import type { PeerConfig, SessionError, State } from '../speaker-types.ts'
+import type { PathFailure, PeerConfig, SessionError, State } from '../speaker-types.ts'
 import type { Direction } from './collision.ts'
 import type { Down, Event, Settings } from './fsm-types.ts'
 import type { Closing } from './graceful-restart.ts'
@@ -62,7 +62,7 @@ export type PeerEvent =
   | { readonly kind: 'configured'; readonly config: PeerConfig; readonly reopen: boolean }
   /** After the sessions of a former configuration have ended. */
   | { readonly kind: 'begin-anew' }
-  | { readonly kind: 'path-down'; readonly reason: string }
+  | { readonly kind: 'path-down'; readonly failure: PathFailure }
   /** No session will follow; what is up may still say goodbye. */
   | { readonly kind: 'closing' }
   | { readonly kind: 'stop'; readonly closing: Closing }

@@ -216,7 +216,7 @@ test('whatever happens in whatever order: one dial at a time, nothing for connec
       { kind: 'incoming', id: 9 },
       { kind: 'configured', config: peerConfig({ passive: random(2) === 0 }), reopen: random(2) === 0 },
       { kind: 'begin-anew' },
-      { kind: 'path-down', reason: '' },
+      { kind: 'path-down', failure: { kind: 'bfd-down', reason: '' } },
       { kind: 'stop', closing: 'restart' },
       { kind: 'opening', id: 1, open: peerOpen() },
       { kind: 'up', id: 1, negotiated: NEGOTIATED },
