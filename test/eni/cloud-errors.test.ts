@@ -1,0 +1,55 @@
+/** Every code has a meaning, also the one that nobody has seen yet. */
+import { describe, expect, test } from 'bun:test'
+import { CLOUD_ERRORS, errorRow, judge } from '../../src/eni/cloud-errors.ts'
+
+const refused = (code: string, httpStatus: number, retryAfterSeconds?: number) =>
+  judge({ kind: 'refused', code, httpStatus, message: 'm', requestID: 'r', retryAfterSeconds }, 1_000_000_020_000)
+
+describe('codes', () => {
+  test.each([
+    ['Throttling.User', 400, 'throttled', 'action'],
+    ['Throttling.NewKind', 400, 'throttled', 'action'],
+    ['Anything', 429, 'throttled', 'action'],
+    ['Anything', 502, 'effect-unknown', 'interface'],
+    ['InternalError.Backend', 500, 'effect-unknown', 'interface'],
+    ['InvalidVSwitchId.IpNotEnough', 403, 'vswitch-full', 'vswitch'],
+    ['QuotaExceeded.PrivateIpAddress', 403, 'vswitch-full', 'vswitch'],
+    ['InvalidVSwitch.IpNotEnough', 403, 'vswitch-full', 'vswitch'],
+    ['InvalidOperation.Ipv6CountExceeded', 403, 'interface-full', 'interface'],
+    ['EniPerInstanceLimitExceeded', 403, 'instance-full', 'instance'],
+    ['MaxEniCountExceeded', 403, 'quota', 'account'],
+    ['SecurityGroupInstanceLimitExceed', 403, 'quota', 'account'],
+    ['SomeQuotaExceeded', 403, 'quota', 'account'],
+    ['Forbidden.SubUser', 403, 'rights', 'action'],
+    ['Forbidden.Unheard', 403, 'rights', 'action'],
+    ['InvalidSecurityToken.Malformed', 400, 'rights', 'action'],
+    ['NoPermission', 400, 'rights', 'action'],
+    ['InvalidVSwitchId.NotFound', 404, 'configuration', 'vswitch'],
+    ['InvalidVSwitchId.Ipv6NotTurnOn', 403, 'configuration', 'vswitch'],
+    ['Operation.Conflict', 403, 'conflict', 'interface'],
+    ['IdempotentFailed', 400, 'token-spent', 'nothing'],
+    ['NeverSeenBefore', 400, 'other', 'interface'],
+    ['toString', 400, 'other', 'interface'],
+  ] as const)('%s (%p) is %s of %s', (code, httpStatus, kind, scope) => {
+    expect(errorRow(code, httpStatus)).toMatchObject({ kind, scope })
+  })
+
+  test('each row says what to do and has a wait that fits its kind', () => {
+    for (const [code, row] of Object.entries(CLOUD_ERRORS)) {
+      expect(row.advice.length, code).toBeGreaterThan(6)
+      expect(row.waitSeconds === 0, code).toBe(row.scope === 'nothing')
+    }
+    expect(errorRow('InvalidVSwitchId.IpNotEnough', 403).waitSeconds).toBe(600)
+    expect(errorRow('EniPerInstanceLimitExceeded', 403).waitSeconds).toBe(60)
+  })
+})
+
+test('a minute with too many calls ends at the next full one, unless the cloud says when', () => {
+  expect(refused('Throttling.User', 400).waitSeconds).toBe(60 - ((1_000_000_020 % 60) | 0))
+  expect(refused('Throttling.User', 400, 3).waitSeconds).toBe(3)
+})
+
+test('what never left us is no unknown effect; what got no answer is', () => {
+  expect(judge({ kind: 'not-sent', reason: 'x' }, 0)).toMatchObject({ kind: 'other', scope: 'action', tell: true })
+  expect(judge({ kind: 'unknown', reason: 'x' }, 0)).toMatchObject({ kind: 'effect-unknown', tell: false })
+})
