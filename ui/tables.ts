@@ -95,6 +95,7 @@ function sessionTable(): DataTable<BgpSession> {
         text: row => (row.holdTimeSeconds === undefined ? '' : `${row.holdTimeSeconds}s`),
         class: 'number',
       },
+      { title: 'BFD', text: row => row.bfd?.state ?? '' },
       { title: 'Last error', text: row => row.lastError ?? '', class: 'wide' },
     ],
   })

@@ -30,6 +30,8 @@ export interface BfdSessionView {
   readonly state: BfdState
   /** Clock.now() milliseconds: since when it is in that state. */
   readonly since: number
+  /** Clock.now() milliseconds: since when it is in other states than Up; absent while it is Up. */
+  readonly notUpSince?: number
   /** Why the state changed last, by its registered name (RFC 5880 section 4.1, Diag). */
   readonly diagnostic: string
   readonly remoteState: BfdState

@@ -32,6 +32,7 @@ export class RunningSession {
   #config: BfdSessionConfig
   #session: Session
   #since: number
+  #notUpSince: number
   #lastDown: string | undefined
   /** Clock.monotonic() of the last packet from the peer. */
   #heardAt = Number.NEGATIVE_INFINITY
@@ -49,6 +50,7 @@ export class RunningSession {
     this.#config = options.config
     this.#session = newSession(parametersOf(options.config), options.discriminator)
     this.#since = options.clock.now()
+    this.#notUpSince = this.#since
   }
 
   get config(): BfdSessionConfig {
@@ -122,6 +124,7 @@ export class RunningSession {
       peerAddress: this.#config.peerAddress,
       state,
       since: this.#since,
+      ...(state === 'Up' ? {} : { notUpSince: this.#notUpSince }),
       diagnostic: diagnosticName(diagnostic),
       remoteState: remote.state,
       ...(detection === undefined ? {} : { detectionTimeMilliseconds: detection / 1000 }),
@@ -215,6 +218,7 @@ export class RunningSession {
     const { key } = this.#config
     const at = clock.now()
     this.#since = at
+    if (from === 'Up') this.#notUpSince = at
     const reason = from === 'Up' ? this.#reason(cause) : undefined
     if (reason !== undefined) this.#lastDown = reason
     changed() // first, so that who is told of an event sees the session as it is

@@ -12,6 +12,7 @@ const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'ADVERTISED', align: 'right', cell: session => String(session.advertisedPrefixes) },
   { title: 'RECEIVED', align: 'right', cell: session => String(session.receivedPrefixes) },
   { title: 'FLAPS', align: 'right', cell: session => String(session.flaps) },
+  { title: 'BFD', wide: true, cell: session => session.bfd?.state ?? '' },
   { title: 'LOCALADDRESS', wide: true, cell: session => session.localAddress ?? '' },
   { title: 'LOCALASNUMBER', wide: true, align: 'right', cell: session => String(session.localAsNumber) },
   { title: 'HOLDTIME', wide: true, align: 'right', cell: session => secondsText(session.holdTimeSeconds) },

@@ -10,6 +10,17 @@
 /** RFC 4271 section 8.2.2. */
 export type BgpState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
+/** The BFD session beside a BGP session (RFC 5880 section 6.1). */
+export interface BfdPath {
+  readonly state: 'AdminDown' | 'Down' | 'Init' | 'Up'
+  readonly since: string
+  /** What the peer says, while it is heard. */
+  readonly remoteState?: 'AdminDown' | 'Down' | 'Init' | 'Up'
+  readonly detectionTimeMilliseconds?: number
+  /** Why it left Up last. */
+  readonly lastDown?: string
+}
+
 export interface BgpSession {
   readonly bgpPeer: string
   /** The speaker. */
@@ -36,4 +47,6 @@ export interface BgpSession {
   /** Those that both sides have, by their names in the registry. */
   readonly capabilities: readonly string[]
   readonly lastError?: string
+  /** Only a node knows it, of a BGPPeer that asks for BFD. */
+  readonly bfd?: BfdPath
 }

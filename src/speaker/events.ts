@@ -20,6 +20,7 @@ export type SpeakerEventReason =
   | 'Drained'
   | 'NotAnnounced'
   | 'SecretNotFound'
+  | 'BfdNotUp'
 
 /** What happened, before the rate is looked at. */
 export interface SpeakerEvent {
@@ -102,10 +103,12 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
     case 'OwnAddress':
     case 'NoSourceAddress':
       return { bgpPeer, type: 'Warning', reason: 'FailedEstablish', message: `${self}: ${message}`, lasts: true }
-    case 'NoNextHop':
-    case 'PrefixTaken':
     case 'BfdMultihop':
     case 'BfdNotOnLink':
+    case 'BfdNotUp':
+      return { bgpPeer, type: 'Warning', reason: 'BfdNotUp', message: `${self}: ${message}`, lasts: true }
+    case 'NoNextHop':
+    case 'PrefixTaken':
       return undefined
     default:
       return assertNever(kind)

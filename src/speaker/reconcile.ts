@@ -4,7 +4,7 @@
  * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP never waits for the API server
  * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
  */
-import type { Bfd, BfdEvent, SuspendedSession } from '../bfd/bfd-types.ts'
+import type { Bfd, BfdEvent, BfdSessionView, SuspendedSession } from '../bfd/bfd-types.ts'
 import { keptAtMostSeconds } from '../bgp/machine/graceful-restart.ts'
 import type {
   NotAnnounced,
@@ -23,6 +23,7 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
+import { bfdProblems, NOT_UP_MILLISECONDS } from './bfd-status.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
   admit,
@@ -102,6 +103,7 @@ class Room implements SpeakerRoom {
   readonly #toldMissing = new Map<string, readonly NotAnnounced[]>()
   #problems: ProblemMemory = new Map()
   #cancelWait: Cancel = () => {}
+  #cancelBfdLook: Cancel = () => {}
   #spoke: boolean
   #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
@@ -133,9 +135,13 @@ class Room implements SpeakerRoom {
   sessions(): readonly BgpSession[] {
     const { self, speaker } = this.#options
     return [
-      ...speaker.sessions().map(session => bgpSession(self, session, this.#missing(session))),
+      ...speaker.sessions().map(session => bgpSession(self, session, this.#missing(session), this.#bfdOf(session.key))),
       ...this.#unopened(),
     ]
+  }
+
+  #bfdOf(key: string): BfdSessionView | undefined {
+    return this.#options.bfd?.sessions().find(session => session.key === key)
   }
 
   problems(): readonly string[] {
@@ -160,6 +166,7 @@ class Room implements SpeakerRoom {
   async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
     this.#cancelWait()
+    this.#cancelBfdLook()
     await this.#loop.close()
     if (how.mode === 'restart') {
       const waiting = await this.#suspendBfd()
@@ -217,6 +224,7 @@ class Room implements SpeakerRoom {
       speaker.failSession(key, { kind: 'local-end-gone', reason })
     }
     this.#options.bfd?.setSessions(this.#desired.bfd)
+    this.#lookAtBfd()
     this.#tellProblems()
     this.#changed()
   }
@@ -229,6 +237,17 @@ class Room implements SpeakerRoom {
       if (link !== undefined) links.set(spec.peerIP, link)
     }
     return links
+  }
+
+  /** What is not up for a while is a problem like others; that it came up is looked at when it did. */
+  #lookAtBfd(): void {
+    const { bfd, clock } = this.#options
+    const views = bfd?.sessions() ?? []
+    const problems = bfdProblems(views, clock.now())
+    this.#desired = { ...this.#desired, problems: [...this.#desired.problems, ...problems] }
+    this.#cancelBfdLook()
+    const coming = this.#desired.bfd.length - views.filter(({ state }) => state === 'Up').length - problems.length
+    if (coming > 0) this.#cancelBfdLook = clock.after(NOT_UP_MILLISECONDS + 1_000, () => this.#loop.wake())
   }
 
   #tellProblems(): void {
@@ -254,6 +273,7 @@ class Room implements SpeakerRoom {
    * none; and a peer that takes BFD out of service says nothing about the path.
    */
   #pathChanged(event: BfdEvent): void {
+    this.#loop.wake()
     if (event.kind === 'up' || event.administrative) return
     this.#options.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })
   }

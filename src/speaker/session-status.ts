@@ -6,15 +6,22 @@
  * while a session fails, the RFC 4271 states it passes through (Connect, Active, OpenSent,
  * OpenConfirm, Idle) are one state, Active, with the reason of the last failure.
  */
+import type { BfdSessionView } from '../bfd/bfd-types.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { BGPPeerSpec, SpeakerStatus } from '../kube/bgp-peer.ts'
 import { type FieldTable, fieldsOf, pickFields } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
+import { bfdPath } from './bfd-status.ts'
 import { notAnnouncedText } from './not-announced.ts'
 
 /** A session as it is this moment, on `node`. What a session that is up cannot announce (`missing`) is its error. */
-export function bgpSession(node: string, session: SessionView, missing: readonly NotAnnounced[]): BgpSession {
+export function bgpSession(
+  node: string,
+  session: SessionView,
+  missing: readonly NotAnnounced[],
+  bfd?: BfdSessionView,
+): BgpSession {
   const { negotiated } = session
   const lastError = errorOf(session, missing)
   const established = session.state === 'Established'
@@ -34,6 +41,7 @@ export function bgpSession(node: string, session: SessionView, missing: readonly
     ...(negotiated === undefined ? {} : { holdTimeSeconds: negotiated.holdTimeSeconds }),
     capabilities: negotiated?.capabilities ?? [],
     ...(lastError === undefined ? {} : { lastError }),
+    ...(bfd === undefined ? {} : { bfd: bfdPath(bfd) }),
   }
 }
 

@@ -13,6 +13,7 @@ export interface SpeakerProblem {
     | 'PrefixTaken'
     | 'BfdMultihop'
     | 'BfdNotOnLink'
+    | 'BfdNotUp'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family

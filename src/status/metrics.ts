@@ -161,6 +161,21 @@ function sessionMetrics(sessions: readonly BgpSession[]): Metric[] {
       'Hold time that both ends agreed on; 0 means that neither watches the other.',
       each(({ holdTimeSeconds }) => holdTimeSeconds),
     ),
+    gauge(
+      'bfd_session_up',
+      'Whether the BFD session beside a BGP session is Up: 1 yes, 0 no; absent where none is asked for.',
+      each(({ bfd }) => bfd && (bfd.state === 'Up' ? 1 : 0)),
+    ),
+    gauge(
+      'bfd_session_state_since_timestamp_seconds',
+      'When a BFD session entered its state, in seconds since the Unix epoch.',
+      each(({ bfd }) => bfd && unixSeconds(bfd.since)),
+    ),
+    gauge(
+      'bfd_session_detection_time_seconds',
+      'Without a packet of the peer for so long its BFD session goes down; absent while it is not heard.',
+      each(({ bfd }) => bfd?.detectionTimeMilliseconds && bfd.detectionTimeMilliseconds / 1000),
+    ),
   ]
 }
 

@@ -1,10 +1,12 @@
 /** BFD in the speaker room: which sessions are wanted, and what a path that goes does to BGP. test/e2e/speaker-bfd.test.ts has real routers. */
 import { expect, test } from 'bun:test'
-import type { Bfd, BfdEvent, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'
+import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView } from '../../src/bfd/bfd-types.ts'
 import type { PeerConfig, Speaker } from '../../src/bgp/speaker-types.ts'
+import type { KubeEvent } from '../../src/kube/api.ts'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { bfdPath, bfdProblems } from '../../src/speaker/bfd-status.ts'
 import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'
 import { createSpeakerRoom } from '../../src/speaker/reconcile.ts'
@@ -69,12 +71,13 @@ test('a peer that is on no link: no BFD and why; one that was on a link keeps it
 })
 
 /** The room with a speaker and a BFD that note what they are told, in order. */
-function setUp(current: ClusterView) {
+function setUp(current: ClusterView, views: BfdSessionView[] = []) {
   const told: unknown[] = []
+  const events: KubeEvent[] = []
   const listeners = new Set<(event: BfdEvent) => void>()
   const bfd: Bfd = {
     setSessions: sessions => told.push(['bfd', sessions]),
-    sessions: () => [],
+    sessions: () => views,
     resume: sessions => {
       if (sessions.length > 0) told.push(['resume', sessions])
     },
@@ -106,7 +109,7 @@ function setUp(current: ClusterView) {
     self: 'node-1',
     view: PlainView.of(current),
     api: undefined,
-    events: undefined,
+    events: { record: event => events.push(event), close: async () => {} },
     speaker,
     bfd,
     marker: undefined,
@@ -118,7 +121,7 @@ function setUp(current: ClusterView) {
   const happen = (event: BfdEvent) => {
     for (const listener of listeners) listener(event)
   }
-  return { room, clock, told, happen }
+  return { room, clock, told, happen, events }
 }
 
 test('a path that goes takes the session down with the reason; up and AdminDown do not touch it', async () => {
@@ -142,4 +145,55 @@ test('no BGPPeer asks for BFD: none is wanted', async () => {
   const { clock, told } = setUp(view())
   await clock.advance(10)
   expect(told).toEqual([['bfd', []]])
+})
+
+const DOWN: BfdSessionView = {
+  key: 'peer',
+  peerAddress: '172.16.0.1',
+  state: 'Down',
+  since: 0,
+  notUpSince: 0,
+  diagnostic: 'No Diagnostic',
+  remoteState: 'Down',
+}
+
+test('a session that does not come up is a problem that says why, an Event, and none any more when it is up', async () => {
+  const views = [DOWN]
+  const { room, clock, happen, events } = setUp(view({ peers: [bgpPeer('peer', { bfd: BFD })] }), views)
+  views[0] = { ...DOWN, notUpSince: clock.now() }
+  await clock.advance(29_000)
+  expect(room.problems()).toEqual([])
+  await clock.advance(10_000)
+  expect(room.problems()).toMatchObject([expect.stringMatching(/BFD with 172.16.0.1 is not up: nothing is heard/)])
+  expect(events).toMatchObject([{ type: 'Warning', reason: 'BfdNotUp', regarding: { name: 'peer' } }])
+  const { notUpSince: _, ...rest } = DOWN
+  views[0] = { ...rest, state: 'Up', remoteState: 'Up', detectionTimeMilliseconds: 900 }
+  happen({ kind: 'up', key: 'peer', at: clock.now() })
+  await clock.advance(10)
+  expect(room.problems()).toEqual([])
+  await room.close({ mode: 'restart' })
+  expect(clock.pending).toBe(0)
+})
+
+test('why a session is not up', () => {
+  const why = (change: Partial<BfdSessionView>) => bfdProblems([{ ...DOWN, ...change }], 30_000)[0]?.message
+  expect(why({})).toContain('nothing is heard from it; configure BFD for this node on the switch')
+  const heard = { detectionTimeMilliseconds: 900 }
+  expect(why({ ...heard, remoteState: 'AdminDown' })).toContain('out of service (AdminDown)')
+  expect(why({ ...heard, remoteState: 'Down' })).toContain('the switch does not hear this node')
+  expect(why({ ...heard, remoteState: 'Init' })).toContain('coming up')
+  expect(bfdProblems([DOWN], 29_999)).toEqual([])
+  const { notUpSince: _, ...up } = DOWN
+  expect(bfdProblems([{ ...up, state: 'Up' }], 1e9)).toEqual([])
+})
+
+test('a BGP session shows its BFD, and what the peer says only while it is heard', () => {
+  expect(bfdPath(DOWN)).toEqual({ state: 'Down', since: '1970-01-01T00:00:00Z' })
+  expect(bfdPath({ ...DOWN, detectionTimeMilliseconds: 900, lastDown: 'nothing for 900 ms' })).toEqual({
+    state: 'Down',
+    since: '1970-01-01T00:00:00Z',
+    remoteState: 'Down',
+    detectionTimeMilliseconds: 900,
+    lastDown: 'nothing for 900 ms',
+  })
 })

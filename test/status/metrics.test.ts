@@ -1,5 +1,6 @@
 /** Metrics: the exact text, and a strict reading of the exposition format (version 0.0.4) that holds for hostile names too. */
 import { expect, test } from 'bun:test'
+import type { BgpSession } from '../../src/model/session.ts'
 import { renderMetrics } from '../../src/status/metrics.ts'
 import { controllerSnapshot, nodeSnapshot, SESSION } from './sample.ts'
 
@@ -176,4 +177,13 @@ test('a name with quotes, backslashes and line ends stays one label', () => {
   const families = parseExposition(renderMetrics(controllerSnapshot({ sessions: [{ ...SESSION, node }] })))
   expect(families.get('terway_edge_bgp_session_established')?.samples[0]?.labels.node).toBe(node)
   expect(families.get('terway_edge_ready')?.samples).toEqual([{ labels: {}, value: 1 }])
+})
+
+test('BFD beside a BGP session: only where it is asked for', () => {
+  const text = (bfd: Partial<BgpSession>) => renderMetrics({ ...nodeSnapshot(), sessions: [{ ...SESSION, ...bfd }] })
+  const up = { state: 'Up', since: '2026-01-02T03:04:05Z', remoteState: 'Up', detectionTimeMilliseconds: 900 } as const
+  expect(text({ bfd: up })).toMatch(/^terway_edge_bfd_session_up\{.*\} 1$/m)
+  expect(text({ bfd: up })).toMatch(/^terway_edge_bfd_session_detection_time_seconds\{.*\} 0.9$/m)
+  expect(text({ bfd: { state: 'Down', since: up.since } })).toMatch(/^terway_edge_bfd_session_up\{.*\} 0$/m)
+  expect(text({})).not.toContain('bfd_session_up{')
 })

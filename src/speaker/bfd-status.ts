@@ -1,0 +1,42 @@
+/**
+ * BFD in people's words: how a session is, and why one that should be up is not. Pure. A BGP session without its BFD looks well, and is
+ * lost a hold time later than its operator believes: that is a problem to name.
+ */
+import type { BfdSessionView } from '../bfd/bfd-types.ts'
+import { timestamp } from '../lib/timestamp.ts'
+import type { BfdPath } from '../model/session.ts'
+import type { SpeakerProblem } from './speaker-problem.ts'
+
+/** Less than this is a session that comes up, or comes back. */
+export const NOT_UP_MILLISECONDS = 30_000
+
+export function bfdPath(view: BfdSessionView): BfdPath {
+  const { state, since, remoteState, detectionTimeMilliseconds, lastDown } = view
+  return {
+    state,
+    since: timestamp(since),
+    ...(detectionTimeMilliseconds === undefined ? {} : { remoteState, detectionTimeMilliseconds }),
+    ...(lastDown === undefined ? {} : { lastDown }),
+  }
+}
+
+/** A problem for each session that is not up, and was not for so long that it is none that comes up. `now` is Clock.now(). */
+export function bfdProblems(views: readonly BfdSessionView[], now: number): readonly SpeakerProblem[] {
+  return views
+    .filter(({ notUpSince }) => notUpSince !== undefined && now - notUpSince >= NOT_UP_MILLISECONDS)
+    .map(view => ({
+      bgpPeer: view.key,
+      kind: 'BfdNotUp',
+      message: `BFD with ${view.peerAddress} is not up: ${why(view)}`,
+    }))
+}
+
+/** The same words as long as the cause is the same. */
+function why({ remoteState, detectionTimeMilliseconds }: BfdSessionView): string {
+  if (detectionTimeMilliseconds === undefined) {
+    return 'nothing is heard from it; configure BFD for this node on the switch, let UDP 3784 pass, or remove bfd from the BGPPeer'
+  }
+  if (remoteState === 'AdminDown') return 'the switch has it out of service (AdminDown); enable it there'
+  if (remoteState === 'Down') return 'the switch does not hear this node; let UDP 3784 pass on the way to it'
+  return 'the switch takes it for coming up; look at the values of BFD there'
+}
