@@ -49,6 +49,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "the switch's side of a BGPPeer, in its vendor's words",
     load: async () => (await import('./commands/switch-config.ts')).switchConfigCommand,
   },
+  check: {
+    summary: 'send packets over every kind of path now, and say which arrive',
+    load: async () => (await import('./commands/check.ts')).checkCommand,
+  },
   plan: {
     summary: 'check the network of a site before anything is installed, and the routes of its devices',
     load: async () => (await import('./commands/plan.ts')).planCommand,

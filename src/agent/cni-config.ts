@@ -57,6 +57,24 @@ function isSingleAddress(podCIDR: string): boolean {
   return length === addressBits(family)
 }
 
+/** The MTU that pods are given by the configuration that stands there; undefined where there is none. */
+export function configuredMtu(confDir: string): number | undefined {
+  const text = readFileIfPresent(cniConfigFile(confDir))
+  if (text === undefined) return undefined
+  try {
+    const document: unknown = JSON.parse(text)
+    const plugins = isObject(document) && Array.isArray(document.plugins) ? document.plugins : []
+    const mtu = plugins.filter(isObject).find(plugin => typeof plugin.mtu === 'number')?.mtu
+    return typeof mtu === 'number' ? mtu : undefined
+  } catch {
+    return undefined // it is written anew by the agent
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
 export function cniConfigFile(confDir: string): string {
   return join(confDir, FILE)
 }

@@ -6,7 +6,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorCode, errorText, isUnwritable } from '../lib/errors.ts'
+import { errorCode, errorText } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { familyOf } from '../lib/ip.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
@@ -172,7 +172,7 @@ function writeSetting({ name, value }: Setting): string | undefined {
   }
 }
 
-/** Pods need the settings, also where the disk takes nothing. Returns what is lost by that. */
+/** Pods need the settings, whatever is wrong with the disk or the file. Returns what is lost by that. */
 function recordIfWritable(
   stateDir: string,
   settings: readonly Setting[],
@@ -182,7 +182,6 @@ function recordIfWritable(
     record(stateDir, settings, current)
     return []
   } catch (error) {
-    if (!isUnwritable(error)) throw error
     return [`the former values of settings cannot be kept, uninstall will not put them back: ${errorText(error)}`]
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The kinds that the lab's API server has from the start: what this project and kubectl need of core/v1, coordination.k8s.io and
- * apiextensions.k8s.io. Pods are there to be empty: kubectl describe node asks for them.
+ * apiextensions.k8s.io. Pods and Endpoints are there to be empty: kubectl describe node asks for them.
  *
  * No controllers belong to them: nothing schedules, garbage-collects or expires. Pure.
  */
@@ -80,6 +80,8 @@ export const BUILT_IN: readonly Resource[] = [
   builtIn({ kind: 'Pod', plural: 'pods', shortNames: ['po'], hasStatus: true, shape: conditioned }),
   builtIn({ kind: 'Secret', plural: 'secrets', columns: SECRET_COLUMNS }),
   builtIn({ kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'], columns: CONFIG_MAP_COLUMNS }),
+  builtIn({ kind: 'ServiceAccount', plural: 'serviceaccounts', shortNames: ['sa'] }),
+  builtIn({ kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'] }),
   builtIn({ kind: 'Event', plural: 'events', shortNames: ['ev'], columns: EVENT_COLUMNS }),
   builtIn({ group: 'coordination.k8s.io', kind: 'Lease', plural: 'leases', columns: LEASE_COLUMNS }),
   CRD_RESOURCE,

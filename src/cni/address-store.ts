@@ -3,16 +3,18 @@
  * power at any instruction: a change happens under a lock that the kernel releases when its holder dies (flock(2)), and the file is
  * written whole, synced and renamed, so it holds the state before or after a change and nothing between.
  *
- * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`.
+ * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`. A file that is damaged all the same (a disk that
+ * lies, an editor) is set aside by the next change, and what it said is read from the kernel (rebuild.ts): pods go on starting and ending.
  */
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
 import { tryLock, waitForLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, replaceFile } from '../lib/files.ts'
 import { type Attachments, formatAttachments, NO_ATTACHMENTS, parseAttachments } from './attachments.ts'
 import { StoreError } from './errors.ts'
+import { rebuiltAttachments } from './rebuild.ts'
 
 /** Another process holds the lock for longer than the caller has patience. */
 export class StoreBusy extends Error {
@@ -28,6 +30,26 @@ export interface StoreOptions {
 export interface Change<T> {
   readonly attachments?: Attachments
   readonly result: T
+}
+
+/** When a damaged file was set aside in the state folder, and where it is; undefined when there is none. */
+export function damageOf(stateDir: string): { readonly file: string; readonly at: Date } | undefined {
+  const file = damagedPath(join(stateDir, 'cni'))
+  const found = statSync(file, { throwIfNoEntry: false })
+  return found === undefined ? undefined : { file, at: found.ctime }
+}
+
+function damagedPath(folder: string): string {
+  return join(folder, 'attachments.damaged')
+}
+
+/** Undefined when it is not what this program writes. */
+function attachmentsIn(text: string): Attachments | undefined {
+  try {
+    return parseAttachments(text)
+  } catch {
+    return undefined
+  }
 }
 
 export class AddressStore {
@@ -47,11 +69,20 @@ export class AddressStore {
     return this.#file
   }
 
-  /** The attachments as they are now; without the lock, as the file is only ever replaced. Throws `StoreError`. */
+  /**
+   * The attachments as they are now; without the lock, as the file is only ever replaced. Of a damaged file those of the pods that the
+   * kernel knows, in the network namespace of the caller. Throws `StoreError`.
+   */
   read(): Attachments {
+    return this.#readOrRebuild().attachments
+  }
+
+  #readOrRebuild(): { readonly attachments: Attachments; readonly damaged: boolean } {
     try {
       const text = readFileIfPresent(this.#file)
-      return text === undefined ? NO_ATTACHMENTS : parseAttachments(text)
+      if (text === undefined) return { attachments: NO_ATTACHMENTS, damaged: false }
+      const attachments = attachmentsIn(text)
+      return { attachments: attachments ?? rebuiltAttachments(), damaged: attachments === undefined }
     } catch (error) {
       throw new StoreError(`cannot read ${this.#file}`, { cause: error })
     }
@@ -61,11 +92,22 @@ export class AddressStore {
   update<T>(change: (attachments: Attachments) => Change<T>): T {
     const lock = this.#lock()
     try {
-      const { attachments, result } = change(this.read())
-      if (attachments !== undefined) this.#write(attachments)
+      const before = this.#readOrRebuild()
+      const { attachments, result } = change(before.attachments)
+      if (before.damaged) this.#setAside()
+      if (attachments !== undefined || before.damaged) this.#write(attachments ?? before.attachments)
       return result
     } finally {
       closeSync(lock)
+    }
+  }
+
+  /** Keeps a damaged file for people to look at; only the last one. */
+  #setAside(): void {
+    try {
+      renameSync(this.#file, damagedPath(this.#folder))
+    } catch (error) {
+      throw new StoreError(`cannot set the damaged ${this.#file} aside`, { cause: error })
     }
   }
 

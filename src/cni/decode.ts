@@ -294,9 +294,10 @@ function decodeRequestedAddresses(json: JsonObject, args: ReadonlyMap<string, st
   ]
   const addresses = lists.flatMap(([path, value]) => {
     if (value === undefined || value === null) return []
-    return (stringList(value) ?? [String(value)]).flatMap(text => {
-      const address = canonicalAddress(text.split('/')[0] ?? '')
-      if (address === undefined) problems.push({ path, message: `${JSON.stringify(text)} is not an IP address` })
+    const given: readonly unknown[] = Array.isArray(value) ? value : [value]
+    return given.flatMap(one => {
+      const address = typeof one === 'string' ? canonicalAddress(one.split('/')[0] ?? '') : undefined
+      if (address === undefined) problems.push({ path, message: `${JSON.stringify(one)} is not an IP address` })
       return address === undefined ? [] : [address]
     })
   })

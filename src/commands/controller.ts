@@ -13,6 +13,7 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
 import { problemsError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
+import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
@@ -58,7 +59,12 @@ export function controllerCommand(args: string[]): Promise<number> {
       clock,
       log: log.child({ room: 'controller' }),
       identity,
-      config: { ...config.network, allocatePodCIDRs: config.allocatePodCIDRs, leaseNamespace: 'kube-system' },
+      config: {
+        ...config.network,
+        edgeNodes: selectorOf(config.network.edgeNodes),
+        allocatePodCIDRs: config.allocatePodCIDRs,
+        leaseNamespace: 'kube-system',
+      },
     })
     parting.defer(() => controller.close())
     const status = startStatusServer({
@@ -93,4 +99,10 @@ export function controllerCommand(args: string[]): Promise<number> {
     notifyService('STOPPING=1', log)
     return 0
   })
+}
+
+/** The schema of the configuration has seen that it can be parsed. */
+function selectorOf(text: string | undefined): NodeSelector | undefined {
+  const parsed = text === undefined ? undefined : parseNodeSelector(text)
+  return parsed !== undefined && 'selector' in parsed ? parsed.selector : undefined
 }

@@ -134,8 +134,9 @@ async function startPart(mode: NodeMode, services: NodeServices, around: Around)
   const close = () => parting.disposeAsync()
   if (mode !== 'route') return { interfaces: await startInterfaces(own, around), close }
   around.source.forget()
-  const agent = startAgent(own, around.cluster)
-  return { agent, paths: startPaths(own, around.cluster, agent), close }
+  const agent = await startAgent(own, around.cluster)
+  const measure = () => startPaths(own, around.cluster, agent)
+  return { agent, paths: await services.problems.optional('paths are not measured', measure), close }
 }
 
 async function startInterfaces(services: NodeServices, { cluster, source, drain }: Around): Promise<InterfaceNode> {

@@ -7,7 +7,7 @@ import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
-import { AddressStore } from '../cni/address-store.ts'
+import { AddressStore, damageOf } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
@@ -16,11 +16,13 @@ import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { drainedFile } from '../host/drained-file.ts'
 import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
+import { watchStateFolder } from '../host/state-watch.ts'
 import type { KubeApi } from '../kube/api.ts'
+import { claimPodCIDRs } from '../kube/claim-pod-cidrs.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
-import type { loadKubeconfig } from '../kube/kubeconfig.ts'
+import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -33,7 +35,7 @@ import { type Prober, startProber } from '../paths/prober.ts'
 import { pathsView } from '../paths/view.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
-import type { readStatusCredentials } from '../status/credentials.ts'
+import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { keepStatusServer } from '../status/keep-serving.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
@@ -42,13 +44,14 @@ import { versionInfo } from './version.ts'
 /** What every part is given. */
 export interface NodeServices {
   readonly config: Config
-  readonly credentials: ReturnType<typeof readStatusCredentials>
-  readonly kubeconfig: ReturnType<typeof loadKubeconfig>
+  readonly kubeconfig: Kubeconfig
   readonly log: Log
   readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
   readonly parting: AsyncDisposableStack
   /** Tells the status interface that what it shows has changed. */
   readonly changes: Changes
+  /** What an operator should know of the process itself. */
+  readonly problems: Problems
 }
 
 /** What the parts know of the cluster, and how they speak to it. */
@@ -82,6 +85,42 @@ export class Changes {
   }
 }
 
+/** Problems that come from several places, and the parts that forwarding can do without. */
+export class Problems {
+  readonly #log: Log
+  readonly #sources: (() => readonly string[])[] = []
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+  get all(): readonly string[] {
+    return this.#sources.flatMap(source => source())
+  }
+  add(problem: string): void {
+    this.#log.error({ detail: problem }, 'problem')
+    this.#sources.push(() => [problem])
+  }
+  follow(source: () => readonly string[]): void {
+    this.#sources.push(source)
+  }
+  /** Starts a part that forwarding does not need: where that fails, it is told, and everything else goes on. */
+  async optional<T>(what: string, start: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await start()
+    } catch (error) {
+      this.add(`${what}: ${errorText(error)}; everything else goes on`)
+      return undefined
+    }
+  }
+}
+
+/** Tells of a state folder that cannot be written, and of a file of it that was damaged. */
+export function startStateWatch({ config, log, parting, changes, problems }: NodeServices): void {
+  const watch = watchStateFolder(config.state, { clock, log: log.child({ room: 'host' }), onChange: changes.tell })
+  problems.follow(() => [...watch.problems, ...damageProblems(config.state)])
+  parting.defer(() => watch.close())
+}
+
 export function startCluster(services: NodeServices): Cluster {
   const { config, kubeconfig, log, parts, parting, changes } = services
   const self = config.node
@@ -109,6 +148,7 @@ export function startCluster(services: NodeServices): Cluster {
   parting.defer(() => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
+  parting.defer(claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
   return { api, view, events }
 }
 
@@ -138,15 +178,18 @@ export function thisNode(name: string): ObjectReference {
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
-export function startAgent({ config, log, parting, changes }: NodeServices, { view }: Cluster): Agent {
-  const firewall = createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) })
-  parting.defer(() => firewall.close())
+export async function startAgent(services: NodeServices, { view }: Cluster): Promise<Agent> {
+  const { config, log, parting, changes, problems } = services
+  const firewall = await problems.optional('the firewall is not looked after', () =>
+    createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) }),
+  )
+  parting.defer(() => firewall?.close())
   const agent = createAgent({
     clock,
     log: log.child({ room: 'agent' }),
     self: config.node,
     view,
-    firewall,
+    ...(firewall !== undefined && { firewall }),
     config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
   })
   agent.onChange(changes.tell)
@@ -160,8 +203,11 @@ export function startAgent({ config, log, parting, changes }: NodeServices, { vi
 }
 
 export async function startSpeaker(services: NodeServices, { api, view, events }: Cluster): Promise<SpeakerRoom> {
-  const { config, log, parting, changes } = services
-  const marker = openRestartMarker(config.state, clock)
+  const { config, log, parting, changes, problems } = services
+  const marker = await problems.optional('whether this start is a restart is not known', () =>
+    openRestartMarker(config.state, clock),
+  )
+  const bfd = await problems.optional('no BFD', () => createBfd({ clock, log: log.child({ room: 'bfd' }) }))
   const speaker = createSpeakerRoom({
     self: config.node,
     view,
@@ -172,9 +218,9 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
       clock,
       log: log.child({ room: 'bgp' }),
       ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
-      restarting: marker.restarting,
+      restarting: marker?.restarting ?? false,
     }),
-    bfd: createBfd({ clock, log: log.child({ room: 'bfd' }) }), // starts when a BGPPeer asks for it
+    ...(bfd !== undefined && { bfd }), // starts when a BGPPeer asks for it
     localAddresses,
     linkTo,
     clock,
@@ -186,7 +232,9 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
     speaker.wake()
     changes.tell() // a pod may have come or gone
   }
-  parting.defer(await watchLocalAddresses({ clock, log, onChange }))
+  const watch = () => watchLocalAddresses({ clock, log, onChange })
+  const stop = await problems.optional('changed addresses are seen later', watch)
+  if (stop !== undefined) parting.defer(stop)
   return speaker
 }
 
@@ -272,9 +320,12 @@ export interface Shown {
   readonly drain: Drain
 }
 
-export function startStatus(services: NodeServices, shown: Shown): void {
-  const { config, credentials, log, parting, changes } = services
+export async function startStatus(services: NodeServices, shown: Shown): Promise<void> {
+  const { config, log, parting, changes, problems } = services
   const startedAt = clock.now()
+  const readCredentials = () => readStatusCredentials(config.status)
+  const credentials = await problems.optional('no status interface', readCredentials)
+  if (credentials === undefined) return
   const server = keepStatusServer(
     {
       listen: config.status.listen,
@@ -289,7 +340,11 @@ export function startStatus(services: NodeServices, shown: Shown): void {
   parting.defer(() => server.close())
 }
 
-function snapshotOf({ config, parts }: NodeServices, { cluster, network, speaker, drain }: Shown, startedAt: number) {
+function snapshotOf(
+  { config, parts, problems }: NodeServices,
+  { cluster, network, speaker, drain }: Shown,
+  startedAt: number,
+) {
   const { view, events } = cluster
   const paths = network?.paths
   return nodeSnapshot({
@@ -301,6 +356,7 @@ function snapshotOf({ config, parts }: NodeServices, { cluster, network, speaker
     api: apiContact(view.contact),
     ready: network?.ready ?? view.current() !== undefined,
     problems: [
+      ...problems.all,
       ...view.problems,
       ...(network?.problems ?? []),
       ...(speaker?.problems() ?? []),
@@ -315,6 +371,15 @@ function snapshotOf({ config, parts }: NodeServices, { cluster, network, speaker
     drained: drain.drained,
     pods: parts.agent ? countPods(config.state) : undefined,
   })
+}
+
+function damageProblems(stateDir: string): string[] {
+  const damage = damageOf(stateDir)
+  if (damage === undefined) return []
+  const { file, at } = damage
+  return [
+    `attachments.json was damaged and was made anew from the kernel (${at.toISOString()}): look at ${file}, then remove it`,
+  ]
 }
 
 /** Undefined where the file cannot be read: the plugin says so, and `doctor`. */

@@ -4,18 +4,27 @@
  * order that disturbs the network least. No decisions here; how each part is put together is in
  * node-parts.ts.
  */
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import type { ConfigFlags } from '../config.ts'
+import { bootConfig, keepConfig } from '../host/boot-config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
 import { untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
-import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { nodeKubeconfig } from '../kube/patient-kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
-import { readStatusCredentials } from '../status/credentials.ts'
 import { startNetwork } from './node-network.ts'
-import { Changes, type NodeServices, prepareDrain, startCluster, startSpeaker, startStatus } from './node-parts.ts'
+import {
+  Changes,
+  type NodeServices,
+  Problems,
+  prepareDrain,
+  startCluster,
+  startSpeaker,
+  startStateWatch,
+  startStatus,
+} from './node-parts.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { versionInfo } from './version.ts'
 
@@ -50,9 +59,8 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
       : '\nSignals: SIGTERM ends it and keeps the routes.',
   )
   return runProgram<ConfigFlags>(program, args, async flags => {
-    const config = loadConfig(flags)
-    const credentials = readStatusCredentials(config.status)
-    const kubeconfig = loadKubeconfig(config.kubeconfig)
+    const { config, problem } = bootConfig(flags)
+    const kubeconfig = nodeKubeconfig(config.kubeconfig, config.state)
     requireCapabilities([
       ...(parts.agent ? (['CAP_NET_ADMIN'] as const) : []),
       ...(parts.speaker && config.bgp.listenPort > 0 && config.bgp.listenPort < 1024
@@ -63,8 +71,11 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
     const release = claimStateFolder(config.state, { clock: systemClock, log })
     // ended in the reverse order, also when a later part cannot be started
     const parting = new AsyncDisposableStack()
+    const problems = new Problems(log)
+    if (problem === undefined) keepConfig(flags, config, log)
+    else problems.add(problem)
     try {
-      await serve({ config, credentials, kubeconfig, log, parts, parting, changes: new Changes() })
+      await serve({ config, kubeconfig, log, parts, parting, changes: new Changes(), problems })
     } finally {
       await parting.disposeAsync()
       release()
@@ -80,10 +91,11 @@ async function serve(services: NodeServices): Promise<void> {
   let speaker: SpeakerRoom | undefined
   const drain = prepareDrain(services, () => speaker)
   const stopped = untilSignal(drain.begin)
+  startStateWatch(services)
   const cluster = startCluster(services)
   const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
   speaker = parts.speaker ? await startSpeaker(services, cluster) : undefined
-  startStatus(services, { cluster, network, speaker, drain })
+  await startStatus(services, { cluster, network, speaker, drain })
   notifyService('READY=1', log)
   const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')

@@ -33,6 +33,8 @@ export interface PeerInputs {
   readonly unheard: ReadonlySet<string>
   /** Nodes that were published with a BGPPeer, by its name. */
   readonly published: ReadonlyMap<string, readonly string[]>
+  /** BGPPeers whose peerIP or gateway lies in a podCIDR that was there first: why, by name. */
+  readonly refused: ReadonlyMap<string, string>
   /** What is known of a Secret in kube-system; undefined while nobody has answered yet. */
   readonly secret: (name: string) => SecretAnswer | undefined
 }
@@ -49,7 +51,7 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
     const nodes =
       (peer === undefined
         ? inputs.published.get(name)?.filter(node => inputs.nodes.has(node))
-        : selected(peer, inputs)) ?? []
+        : selectedNodes(peer, inputs.nodes)) ?? []
     const problems = 'problems' in decoded ? decoded.problems : []
     const invalid = problems.map(({ path, message }) => `${path}: ${message}`).join('; ')
     const accepted: Finding =
@@ -69,7 +71,11 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
   })
 }
 
-function selected(peer: BGPPeer, { nodes }: PeerInputs): readonly string[] {
+/** The names of the nodes that a BGPPeer selects, sorted. */
+export function selectedNodes(
+  peer: BGPPeer,
+  nodes: ReadonlyMap<string, Readonly<Record<string, string>>>,
+): readonly string[] {
   const parsed = parseNodeSelector(peer.spec.nodeSelector)
   if ('problem' in parsed) return []
   return [...nodes].flatMap(([name, labels]) => (selects(parsed.selector, labels) ? [name] : [])).sort()
@@ -89,6 +95,8 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
     const message = `spec.peerIP: ${peer.spec.peerIP} is the address of the speaker ${own} itself; name the address of the LAN's switch`
     return { status: 'False', reason: 'InvalidSpec', message }
   }
+  const covered = inputs.refused.get(peer.name)
+  if (covered !== undefined) return { status: 'False', reason: 'AddressInPodCIDR', message: covered }
   const twin = all.find(other => compareByAge(other, peer) < 0 && sharesSession(other, peer))
   if (twin !== undefined) {
     const message = `BGPPeer ${twin.name}, which was there first, opens the same sessions (same speaker, peerIP and peerPort); delete one of the two`

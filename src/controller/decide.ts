@@ -2,11 +2,14 @@
  * One pass of the controller as a value: from everything it sees to everything that shall be. Pure; `reconcile.ts` carries it out.
  */
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import { decodeRouteSlice, entriesByNode, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
-import { type EvaluatedPeer, evaluatePeers } from './bgp-peers.ts'
+import { type EvaluatedPeer, evaluatePeers, selectedNodes } from './bgp-peers.ts'
+import { type FormerPodCIDRs, type FormerRecord, nextRecord } from './former-pod-cidrs.ts'
 import type { NodeFacts } from './nodes.ts'
-import { type Allocation, allocatePodCIDRs, type PodCIDRConfig } from './pod-cidr.ts'
+import { type Allocation, allocatePodCIDRs, type Memory, type PodCIDRConfig } from './pod-cidr.ts'
+import type { Lifeline, NodeProblem } from './pod-cidr-place.ts'
 import { planSlices, type SliceChanges } from './slices.ts'
 
 /** What one pass sees of the cluster. */
@@ -15,11 +18,18 @@ export interface ObservedCluster {
   readonly peers: readonly BGPPeerObject[]
   readonly slices: readonly RouteSlice[]
   readonly secret: (name: string) => SecretAnswer | undefined
+  /** RFC 3339. */
+  readonly now: string
+  /** What is recorded of nodes that are gone, what nodes say of themselves, and whether to wait for more of that. */
+  readonly memory: Memory
+  /** Addresses of the API server. */
+  readonly apiServers: readonly string[]
 }
 
+/** What an operator should know of a Node: a line on the page and an Event each. */
 export interface NodeIssue {
   readonly node: string
-  readonly reason: 'PodCIDRPoolExhausted' | 'PodCIDROverlap' | 'PodCIDROutsidePools' | 'InvalidPodCIDR'
+  readonly reason: NodeProblem['reason'] | 'InvalidPodCIDR'
   readonly message: string
 }
 
@@ -30,17 +40,27 @@ export interface Decision {
   readonly entries: readonly RouteEntry[]
   readonly slices: SliceChanges
   readonly issues: readonly NodeIssue[]
+  /** What is to be remembered of nodes that are gone. */
+  readonly record: FormerRecord
 }
 
 export function decide(config: PodCIDRConfig, allocating: boolean, observed: ObservedCluster): Decision {
   const published = publishedEntries(observed.slices)
-  const allocation = allocatePodCIDRs(config, observed.nodes, allocating)
+  const labels = new Map(observed.nodes.map(({ name, labels }) => [name, labels]))
+  const byName = new Map(observed.nodes.map(node => [node.name, node]))
+  const record = nextRecord(observed.memory.record, { published, nodes: byName, now: observed.now })
+  const allocation = allocatePodCIDRs(config, observed.nodes, {
+    allocating,
+    lifelines: [...observed.apiServers.map(apiServer), ...peerLifelines(observed.peers, labels)],
+    memory: { ...observed.memory, record: withPublished(record, published, byName) },
+  })
   const peers = evaluatePeers({
     peers: observed.peers,
-    nodes: new Map(observed.nodes.map(({ name, labels }) => [name, labels])),
+    nodes: labels,
     addresses: new Map(observed.nodes.map(({ name, addresses }) => [name, addresses])),
     unheard: new Set(observed.nodes.flatMap(({ name, unheardSince }) => (unheardSince === undefined ? [] : [name]))),
     published: nodesByPeer(published),
+    refused: allocation.refusedPeers,
     secret: observed.secret,
   })
   const entries = routeEntries(observed.nodes, { peers, allocation, published })
@@ -50,7 +70,43 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     entries,
     slices: planSlices(entries, observed.slices),
     issues: [...allocation.problems, ...unreadableCIDRs(observed.nodes)],
+    record,
   }
+}
+
+/** A node that registered again before its entry was taken away: what is published of it is the best that is known. */
+function withPublished(
+  record: FormerRecord,
+  published: ReadonlyMap<string, RouteEntry>,
+  nodes: ReadonlyMap<string, NodeFacts>,
+): FormerRecord {
+  const known = [...published].flatMap(([name, { podCIDRs }]): [string, FormerPodCIDRs][] => {
+    const node = nodes.get(name)
+    return node !== undefined && node.podCIDRs.length === 0 ? [[name, { podCIDRs, since: '' }]] : []
+  })
+  return new Map([...record, ...known])
+}
+
+function apiServer(address: string): Lifeline {
+  return { address, what: 'the API server' }
+}
+
+/** Where nodes of a LAN send packets for others. */
+function peerLifelines(
+  objects: readonly BGPPeerObject[],
+  nodes: ReadonlyMap<string, Readonly<Record<string, string>>>,
+): readonly Lifeline[] {
+  return objects.flatMap((object): Lifeline[] => {
+    const decoded = decodeBGPPeer(object)
+    if (!('peer' in decoded)) return []
+    const { name, createdAt = '', spec } = decoded.peer
+    const bgpPeer = { name, createdAt, nodes: new Set(selectedNodes(decoded.peer, nodes)) }
+    const { peerIP, gateway } = spec
+    return [
+      { address: peerIP, what: `peerIP of BGPPeer ${name}`, bgpPeer },
+      ...(gateway === undefined ? [] : [{ address: gateway, what: `gateway of BGPPeer ${name}`, bgpPeer }]),
+    ]
+  })
 }
 
 function publishedEntries(slices: readonly RouteSlice[]): ReadonlyMap<string, RouteEntry> {
@@ -85,8 +141,10 @@ function routeEntries(
     .flatMap((node): RouteEntry[] => {
       const withheld = from.allocation.withheld.get(node.name)
       const podCIDRs = node.podCIDRs.filter(podCIDR => withheld?.has(podCIDR) !== true)
+      const unusable = from.allocation.unusable.get(node.name)
       // a kubelet or cloud controller that restarts may clear the addresses for a moment: the node has not moved
-      const addresses = node.addresses.length > 0 ? node.addresses : (from.published.get(node.name)?.addresses ?? [])
+      const known = node.addresses.length > 0 ? node.addresses : (from.published.get(node.name)?.addresses ?? [])
+      const addresses = known.filter(address => unusable?.has(address) !== true)
       if (podCIDRs.length === 0 || addresses.length === 0) return []
       const { name, createdAt } = node
       const peers = (peersOf.get(name) ?? []).sort()

@@ -1,10 +1,11 @@
 /**
  * Decides which pod CIDRs nodes get. Pure: pools, reserved ranges and nodes in; allocations, problems and the use of the pools out.
  *
- * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. A node without gets one block of each
- * family that has a pool, the lowest free one, or none at all when one family has no room: the other could not be added later.
+ * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. An edge
+ * node without gets one block of each family that has a pool: those that it had before where they are still
+ * free, else the lowest that nobody had, and only when there is none such the one that is free for longest.
+ * None at all when one family has no room: the other could not be added later.
  */
-
 import {
   type AddressRange,
   blockLengthFor,
@@ -13,29 +14,40 @@ import {
   mergeRanges,
   prefixAt,
 } from '../lib/address-range.ts'
-import { FAMILIES, type Family, familyOf, prefixRange } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
+import { type NodeSelector, selects } from '../lib/node-selector.ts'
+import type { FormerRecord } from './former-pod-cidrs.ts'
+import {
+  judgePodCIDRs,
+  type Lifeline,
+  type NodeProblem,
+  type PlaceConfig,
+  type Placed,
+  type Placement,
+  type PodCIDRNode,
+  reservedOf,
+} from './pod-cidr-place.ts'
 
-export interface PodCIDRConfig {
-  /** Pools, IPv4 and IPv6, that do not overlap. Used in this order. */
-  readonly podCIDRs: readonly string[]
-  readonly podsPerNode: number
-  readonly serviceCIDRs: readonly string[]
-  readonly vpcCIDRs: readonly string[]
-  readonly dataCenterCIDRs: readonly string[]
+export interface PodCIDRConfig extends PlaceConfig {
+  /** Which nodes get podCIDRs; undefined: none does. */
+  readonly edgeNodes: NodeSelector | undefined
 }
 
-/** A node and the podCIDRs it has, canonical. `createdAt` (RFC 3339) tells which of two in conflict was first. */
-export interface PodCIDRNode {
-  readonly name: string
-  readonly podCIDRs: readonly string[]
-  readonly createdAt: string
+export interface EdgeNode extends PodCIDRNode {
+  readonly labels: Readonly<Record<string, string>>
 }
 
-export interface NodeProblem {
-  readonly node: string
-  readonly reason: 'PodCIDRPoolExhausted' | 'PodCIDROverlap' | 'PodCIDROutsidePools'
-  readonly message: string
+/** What nodes had, and whether to wait for those that may still say so. */
+export interface Memory {
+  /** Nodes that left since the last pass, and those that are recorded as gone. */
+  readonly record: FormerRecord
+  /** What the nodes themselves say. */
+  readonly claims: ReadonlyMap<string, readonly string[]>
+  /** Whether a node of which nothing is known waits: this cluster remembers nothing, and nodes may. */
+  readonly waiting: boolean
 }
+
+export const NO_MEMORY: Memory = { record: new Map(), claims: new Map(), waiting: false }
 
 export interface PoolUse {
   readonly podCIDR: string
@@ -46,39 +58,179 @@ export interface PoolUse {
   readonly used: number
 }
 
-export interface Allocation {
+export interface Allocation extends Omit<Placement, 'busy'> {
   /** What each node without podCIDRs gets. */
   readonly allocated: ReadonlyMap<string, readonly string[]>
-  readonly problems: readonly NodeProblem[]
-  /** podCIDRs not to be published: those of another node overlap them, and that one was first. By node. */
-  readonly withheld: ReadonlyMap<string, ReadonlySet<string>>
+  /** Nodes that get theirs when they have said which they had, or when that takes too long. */
+  readonly waiting: readonly string[]
   readonly pools: readonly PoolUse[]
 }
 
 export function allocatePodCIDRs(
   config: PodCIDRConfig,
-  nodes: readonly PodCIDRNode[],
-  allocating: boolean,
+  nodes: readonly EdgeNode[],
+  given: { readonly allocating: boolean; readonly lifelines?: readonly Lifeline[]; readonly memory?: Memory },
 ): Allocation {
-  const owned = ownedInOrder(nodes)
-  const { withheld, problems: overlapping } = findOverlaps(owned)
-  const problems: NodeProblem[] = [...overlapping, ...placeProblems(config, owned, allocating)]
-  const busy = busyRanges(config, owned)
-  const pools = config.podCIDRs.map(pool => openPool(pool, config.podsPerNode, busy))
+  const { allocating, lifelines = [], memory = NO_MEMORY } = given
+  const { busy: owned, ...placement } = judgePodCIDRs(config, nodes, { allocating, lifelines })
+  const addresses = [...lifelines.map(({ address }) => address), ...nodes.flatMap(node => node.addresses)]
+  const taken = [...reservedOf(config), ...owned, ...addresses.map(address => placedAt(hostPrefix(address)))]
+  const without = allocating ? nodes.filter(node => node.podCIDRs.length === 0 && isEdge(config, node)) : []
+  const inOrder = without.sort((a, b) => (a.name < b.name ? -1 : 1))
+  const returned = givenBack(config, inOrder, { taken, memory })
+  const knows = ({ name }: EdgeNode) => memory.record.has(name) || memory.claims.has(name)
+  // a block given to a new node may be the one that an old one is about to say it had
+  const isWaiting = memory.waiting && !without.every(knows)
+  const blocks = new Blocks(config, [...taken, ...[...returned.values()].flat().map(placedAt)], {
+    record: memory.record,
+    claims: memory.claims,
+    given: new Set(returned.keys()),
+  })
   const allocated = new Map<string, readonly string[]>()
-  const families = FAMILIES.filter(family => pools.some(pool => pool.family === family))
-  const waiting = allocating ? nodes.filter(node => node.podCIDRs.length === 0) : []
-  for (const { name } of [...waiting].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const places = families.map(family => pools.find(pool => pool.family === family && peek(pool) !== undefined))
-    const full = families.filter((_, index) => places[index] === undefined)
-    if (full.length > 0 || families.length === 0) problems.push(exhausted(name, full, config))
-    else
-      allocated.set(
-        name,
-        places.flatMap(pool => (pool === undefined ? [] : [take(pool)])),
-      )
+  const problems: NodeProblem[] = [...placement.problems]
+  const waiting: string[] = []
+  for (const { name } of inOrder) {
+    const former = returned.get(name)
+    if (former === undefined && isWaiting) {
+      waiting.push(name)
+      continue
+    }
+    const found = former ?? blocks.takeOne()
+    if (Array.isArray(found)) allocated.set(name, found)
+    else if ('full' in found) problems.push(exhausted(name, found.full, config))
   }
-  return { allocated, problems, withheld, pools: pools.map(poolUse) }
+  return { ...placement, problems, allocated, waiting, pools: blocks.use() }
+}
+
+function isEdge({ edgeNodes }: PodCIDRConfig, { labels }: EdgeNode): boolean {
+  return edgeNodes !== undefined && selects(edgeNodes, labels)
+}
+
+function placedAt(prefix: string): Placed {
+  return { family: familyOf(prefix), range: prefixRange(prefix) }
+}
+
+/** The former podCIDRs of nodes, as far as they are blocks of the pools and free. Who said it first (the record before the node) has it. */
+function givenBack(
+  config: PodCIDRConfig,
+  nodes: readonly EdgeNode[],
+  { taken, memory }: { readonly taken: readonly Placed[]; readonly memory: Memory },
+): ReadonlyMap<string, readonly string[]> {
+  const families = FAMILIES.filter(family => config.podCIDRs.some(pool => familyOf(pool) === family))
+  const busy = byFamily(taken)
+  const back = new Map<string, readonly string[]>()
+  if (families.length === 0) return back
+  const given = new Set<string>()
+  const recordedOf = new Map(
+    [...memory.record].flatMap(([node, { podCIDRs }]) => podCIDRs.map(podCIDR => [podCIDR, node])),
+  )
+  const fits = (name: string, podCIDR: string) => {
+    const { family, range } = placedAt(podCIDR)
+    const length = blockLengthFor(family, config.podsPerNode)
+    const inPool = config.podCIDRs.map(placedAt).some(pool => pool.family === family && covers(pool.range, range))
+    const owner = recordedOf.get(podCIDR)
+    const another = given.has(podCIDR) || (owner !== undefined && owner !== name)
+    return podCIDR.endsWith(`/${length}`) && inPool && !another && !isTaken(busy[family], range)
+  }
+  const sources = [(name: string) => memory.record.get(name)?.podCIDRs, (name: string) => memory.claims.get(name)]
+  for (const source of sources) {
+    for (const { name } of nodes) {
+      const former = source(name) ?? []
+      const whole = families.every(family => former.filter(podCIDR => familyOf(podCIDR) === family).length === 1)
+      if (back.has(name) || !whole || former.length !== families.length) continue
+      if (!former.every(podCIDR => fits(name, podCIDR))) continue
+      back.set(name, former)
+      for (const podCIDR of former) given.add(podCIDR)
+    }
+  }
+  return back
+}
+
+function byFamily(placed: readonly Placed[]): Ranges {
+  const of = (family: Family) => mergeRanges(placed.filter(other => other.family === family).map(({ range }) => range))
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') }
+}
+
+function covers(outer: AddressRange, inner: AddressRange): boolean {
+  return outer.first <= inner.first && inner.last <= outer.last
+}
+
+/** Whether `range` has an address in `busy` (merged). */
+function isTaken(busy: readonly AddressRange[], range: AddressRange): boolean {
+  let low = 0
+  let high = busy.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((busy[middle]?.last ?? 0n) < range.first) low = middle + 1
+    else high = middle
+  }
+  const next = busy[low]
+  return next !== undefined && next.first <= range.last
+}
+
+/** The blocks of the pools, to be taken one by one: first those that nobody had, then those that are free for longest. */
+class Blocks {
+  readonly #families: readonly Family[]
+  readonly #pools: readonly Pool[]
+  /** Blocks that nodes had who are not there, the longest free last. */
+  readonly #remembered: Readonly<Record<Family, string[]>>
+
+  constructor(
+    config: PodCIDRConfig,
+    taken: readonly Placed[],
+    memory: Pick<Memory, 'record' | 'claims'> & { readonly given: ReadonlySet<string> },
+  ) {
+    const busy = byFamily(taken)
+    const free = rememberedBlocks(config, busy, memory)
+    this.#remembered = free
+    const untouched = byFamily([...taken, ...free.ipv4.map(placedAt), ...free.ipv6.map(placedAt)])
+    this.#pools = config.podCIDRs.map(pool => openPool(pool, config.podsPerNode, { busy, untouched }))
+    this.#families = FAMILIES.filter(family => this.#pools.some(pool => pool.family === family))
+  }
+
+  /** One of each family, or the families that have none. */
+  takeOne(): string[] | { readonly full: readonly Family[] } {
+    const places = this.#families.map(family => ({
+      family,
+      pool: this.#pools.find(pool => pool.family === family && peek(pool) !== undefined),
+      spare: this.#remembered[family].at(-1),
+    }))
+    const full = places.filter(({ pool, spare }) => pool === undefined && spare === undefined)
+    if (full.length > 0 || places.length === 0) return { full: full.map(({ family }) => family) }
+    return places.flatMap(({ family, pool }) => {
+      if (pool !== undefined) return [take(pool)]
+      const spare = this.#remembered[family].pop()
+      const home = this.#pools.find(other => spare !== undefined && covers(other.range, prefixRange(spare)))
+      if (home !== undefined) home.used++
+      return spare === undefined ? [] : [spare]
+    })
+  }
+
+  use(): readonly PoolUse[] {
+    return this.#pools.map(poolUse)
+  }
+}
+
+function rememberedBlocks(
+  config: PodCIDRConfig,
+  busy: Ranges,
+  { record, claims, given }: Pick<Memory, 'record' | 'claims'> & { readonly given: ReadonlySet<string> },
+): Record<Family, string[]> {
+  const since = new Map<string, string>()
+  for (const [node, podCIDRs] of claims) if (!given.has(node)) for (const podCIDR of podCIDRs) since.set(podCIDR, '')
+  for (const [node, former] of record)
+    if (!given.has(node)) for (const podCIDR of former.podCIDRs) since.set(podCIDR, former.since)
+  const of = (family: Family) => {
+    const length = blockLengthFor(family, config.podsPerNode)
+    const pools = config.podCIDRs.map(placedAt).filter(pool => pool.family === family)
+    return [...since]
+      .filter(([podCIDR]) => familyOf(podCIDR) === family && podCIDR.endsWith(`/${length}`))
+      .map(([podCIDR, freedAt]) => ({ podCIDR, freedAt, range: prefixRange(podCIDR) }))
+      .filter(({ range }) => pools.some(pool => covers(pool.range, range)) && !isTaken(busy[family], range))
+      .sort((a, b) => (a.freedAt > b.freedAt ? -1 : a.freedAt < b.freedAt ? 1 : a.range.first > b.range.first ? -1 : 1))
+      .map(({ podCIDR }) => podCIDR)
+  }
+  return { ipv4: of('ipv4'), ipv6: of('ipv6') }
 }
 
 interface Pool {
@@ -93,26 +245,22 @@ interface Pool {
   used: number
 }
 
-/** What is not to be given out, merged. */
-function busyRanges(config: PodCIDRConfig, owned: readonly Owned[]): Readonly<Record<Family, readonly AddressRange[]>> {
-  const all: readonly Pick<Owned, 'family' | 'range'>[] = [...reservedOf(config), ...owned]
-  const of = (family: Family) => mergeRanges(all.filter(other => other.family === family).map(({ range }) => range))
-  return { ipv4: of('ipv4'), ipv6: of('ipv6') }
-}
+type Ranges = Readonly<Record<Family, readonly AddressRange[]>>
 
-function openPool(podCIDR: string, podsPerNode: number, taken: ReturnType<typeof busyRanges>): Pool {
+/** A pool whose use counts what is `busy`, and which gives what is `untouched` by anybody. */
+function openPool(podCIDR: string, podsPerNode: number, from: { busy: Ranges; untouched: Ranges }): Pool {
   const family = familyOf(podCIDR)
   const blockLength = blockLengthFor(family, podsPerNode)
   const size = blockSize(family, blockLength)
   const range = prefixRange(podCIDR)
-  const busy = taken[family]
+  const busy = from.busy[family]
   return {
     podCIDR,
     family,
     range,
     blockLength,
     size,
-    free: freeBlocks(range, size, busy),
+    free: freeBlocks(range, size, from.untouched[family]),
     next: undefined,
     used: usedBlocks(range, size, busy),
   }
@@ -147,93 +295,6 @@ function usedBlocks(pool: AddressRange, size: bigint, busy: readonly AddressRang
     uncounted = behind
   }
   return Number(used)
-}
-
-/** A configured range and how a message names it. */
-interface Named {
-  readonly what: string
-  readonly family: Family
-  readonly range: AddressRange
-}
-
-function named(cidrs: readonly string[], what: string): readonly Named[] {
-  return cidrs.map(cidr => ({ what: `${what} ${cidr}`, family: familyOf(cidr), range: prefixRange(cidr) }))
-}
-
-function reservedOf(config: PodCIDRConfig): readonly Named[] {
-  return [
-    ...named(config.serviceCIDRs, 'the Service CIDR'),
-    ...named(config.vpcCIDRs, 'the VPC CIDR'),
-    ...named(config.dataCenterCIDRs, 'the data center CIDR'),
-  ]
-}
-
-/** What is wrong with where nodes' own podCIDRs lie. They are used all the same: somebody wanted them there. */
-function placeProblems(config: PodCIDRConfig, owned: readonly Owned[], allocating: boolean): readonly NodeProblem[] {
-  const reserved = reservedOf(config)
-  const pools = named(config.podCIDRs, 'the pool')
-  return owned.flatMap(({ node, podCIDR, family, range }): NodeProblem[] => {
-    const hit = reserved.find(other => other.family === family && meet(other.range, range))
-    if (hit !== undefined) {
-      const message = `its pod CIDR ${podCIDR} overlaps ${hit.what}; delete the Node and register it again to get another`
-      return [{ node: node.name, reason: 'PodCIDROverlap', message }]
-    }
-    const inside = pools.some(
-      pool => pool.family === family && pool.range.first <= range.first && range.last <= pool.range.last,
-    )
-    if (!allocating || inside || pools.length === 0) return []
-    const message = `its pod CIDR ${podCIDR} lies in none of network.podCIDRs (${config.podCIDRs.join(', ')}); it is used as it is`
-    return [{ node: node.name, reason: 'PodCIDROutsidePools', message }]
-  })
-}
-
-function meet(a: AddressRange, b: AddressRange): boolean {
-  return a.first <= b.last && b.first <= a.last
-}
-
-interface Owned {
-  readonly node: PodCIDRNode
-  readonly podCIDR: string
-  readonly family: Family
-  readonly range: AddressRange
-}
-
-/** Finds podCIDRs of different nodes that overlap. The younger node is at fault. */
-function findOverlaps(owned: readonly Owned[]): { problems: NodeProblem[]; withheld: Map<string, Set<string>> } {
-  const problems: NodeProblem[] = []
-  const withheld = new Map<string, Set<string>>()
-  let open: Owned[] = [] // prefixes nest or are apart, so those that cover the current one form a stack
-  for (const current of owned) {
-    open = open.filter(({ family, range }) => family === current.family && range.last >= current.range.first)
-    for (const other of open) {
-      if (other.node === current.node) continue
-      const [loser, winner] = isOlder(other.node, current.node) ? [current, other] : [other, current]
-      const set = withheld.get(loser.node.name) ?? new Set()
-      if (set.has(loser.podCIDR)) continue
-      withheld.set(loser.node.name, set.add(loser.podCIDR))
-      const message = `its pod CIDR ${loser.podCIDR} overlaps ${winner.podCIDR} of node ${winner.node.name}, which was there first, and is not routed; delete the Node and register it again to get another`
-      problems.push({ node: loser.node.name, reason: 'PodCIDROverlap', message })
-    }
-    open.push(current)
-  }
-  return { problems, withheld }
-}
-
-/** All podCIDRs by family and where they begin, outer ones first. */
-function ownedInOrder(nodes: readonly PodCIDRNode[]): readonly Owned[] {
-  return nodes
-    .flatMap(node =>
-      node.podCIDRs.map(podCIDR => ({ node, podCIDR, family: familyOf(podCIDR), range: prefixRange(podCIDR) })),
-    )
-    .sort((a, b) => {
-      if (a.family !== b.family) return a.family < b.family ? -1 : 1
-      if (a.range.first !== b.range.first) return a.range.first < b.range.first ? -1 : 1
-      return a.range.last > b.range.last ? -1 : 1
-    })
-}
-
-function isOlder(a: PodCIDRNode, b: PodCIDRNode): boolean {
-  return a.createdAt === b.createdAt ? a.name < b.name : a.createdAt < b.createdAt
 }
 
 function exhausted(node: string, full: readonly Family[], config: PodCIDRConfig): NodeProblem {

@@ -16,6 +16,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { ApiServerAddresses } from './api-server-addresses.ts'
 import { ensureCrds } from './crds.ts'
 import { type Decision, decide } from './decide.ts'
 import { Announcements, nodeEvent } from './events.ts'
@@ -24,12 +25,15 @@ import { Election } from './lease.ts'
 import { type NodeFacts, nodeFacts, reduceNode } from './nodes.ts'
 import { statusPatch, statusToApply } from './peer-status.ts'
 import type { PodCIDRConfig } from './pod-cidr.ts'
+import { PodCIDRMemory } from './pod-cidr-memory.ts'
 import { PasswordSecrets } from './secrets.ts'
 import { type ClusterRows, clusterRows, NO_ROWS } from './view.ts'
 import { inParallel, until, within } from './writes.ts'
 
 export interface ControllerConfig extends PodCIDRConfig {
   readonly allocatePodCIDRs: boolean
+  /** How long a cluster that remembers no podCIDR waits for its nodes to say which they had. */
+  readonly rememberSeconds: number
   readonly leaseNamespace: string
 }
 
@@ -82,6 +86,8 @@ class Reconciler implements Controller {
   readonly #peers: Cache<BGPPeerObject>
   readonly #slices: Cache<RouteSlice>
   readonly #secrets: PasswordSecrets
+  readonly #memory: PodCIDRMemory
+  readonly #apiServers: ApiServerAddresses
   readonly #election: Election
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
@@ -114,6 +120,8 @@ class Reconciler implements Controller {
     this.#slices = api.cache<RouteSlice>(ROUTE_SLICES)
     for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.onChange(wake)
     this.#secrets = new PasswordSecrets(api, wake)
+    this.#memory = new PodCIDRMemory({ api, clock, log, rememberSeconds: config.rememberSeconds, onChange: wake })
+    this.#apiServers = new ApiServerAddresses({ api, clock, onChange: wake })
     let wasLeader = false
     this.#election = new Election({
       api,
@@ -135,7 +143,9 @@ class Reconciler implements Controller {
     const caches = [this.#nodes, this.#peers, this.#slices]
     const problem = caches.find(cache => cache.problem !== undefined)?.problem
     const lastContact = Math.max(0, ...caches.map(cache => cache.lastContact ?? 0))
-    const own = [...new Set([problem, this.#election.problem, this.#problem])].filter(text => text !== undefined)
+    const own = [...new Set([problem, this.#election.problem, this.#problem, this.#memory.problem])].filter(
+      text => text !== undefined,
+    )
     return {
       ...this.#rows,
       problems: [...own, ...this.#rows.problems],
@@ -160,6 +170,8 @@ class Reconciler implements Controller {
     await within(this.#options.clock, CLOSE_MILLISECONDS, this.#loop.close())
     await this.#election.close()
     this.#secrets.close()
+    this.#memory.close()
+    this.#apiServers.close()
     for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.close()
   }
 
@@ -171,6 +183,8 @@ class Reconciler implements Controller {
     await this.#catchUp()
     const peers = [...this.#peers.objects.values()]
     if (!this.#secrets.watch(peers)) return // wakes when the new ones have answered
+    if (!this.#memory.hasAnswered) return
+    this.#apiServers.refresh()
     const { config } = this.#options
     const nodes = [...this.#nodes.objects.values()].map(nodeFacts)
     const decision = decide(config, config.allocatePodCIDRs, {
@@ -178,12 +192,23 @@ class Reconciler implements Controller {
       peers,
       slices: [...this.#slices.objects.values()],
       secret: name => this.#secrets.answer(name),
+      now: timestamp(this.#options.clock.now()),
+      memory: this.#memory.current(),
+      apiServers: this.#apiServers.known,
     })
     this.#rows = clusterRows(nodes, decision)
     this.#decided = true
     this.#tell()
     this.#undone = !this.#election.isLeader
-    if (!this.#undone) await this.#carryOut(nodes, decision)
+    if (!this.#undone) {
+      // before any entry goes: who takes one away remembers what was in it
+      const remembered = await this.#memory.keep(decision.record, decision.allocation.waiting.length > 0).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      await this.#carryOut(nodes, decision)
+      if (remembered !== undefined) throw remembered
+    }
     this.#problem = undefined
     this.#tell()
   }

@@ -35,6 +35,11 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
       ...decision.peers
         .filter(({ accepted }) => accepted.reason !== 'Accepted')
         .map(({ name, accepted }) => `BGPPeer ${name}: ${accepted.reason}: ${accepted.message}`),
+      ...(decision.allocation.waiting.length === 0
+        ? []
+        : [
+            `this cluster remembers no pod CIDRs: ${decision.allocation.waiting.join(', ')} may say which they had (network.rememberSeconds)`,
+          ]),
       ...decision.issues.map(({ node, reason, message }) => `Node ${node}: ${reason}: ${message}`),
     ],
   }

@@ -29,15 +29,21 @@ export interface ClusterViewOptions {
   readonly log: Log
 }
 
+/** The source that speaks to the API server itself. */
+export interface ClusterSource extends ClusterViewSource {
+  /** Whether the API server knows no RouteSlice of a cluster that this node is part of. */
+  readonly isForgotten: boolean
+}
+
 /** Starts with what the state folder has, and follows the API server from then on. */
-export function createClusterViewSource(options: ClusterViewOptions): ClusterViewSource {
+export function createClusterViewSource(options: ClusterViewOptions): ClusterSource {
   return new Source(options)
 }
 
 /** How long after a state could not be stored it is tried again, if nothing changes meanwhile. */
 const STORE_AGAIN_MILLISECONDS = 30_000
 
-class Source implements ClusterViewSource {
+class Source implements ClusterSource {
   readonly #options: ClusterViewOptions
   readonly #slices: Cache<RouteSlice> | undefined
   readonly #peers: Cache<BGPPeerObject> | undefined
@@ -72,6 +78,9 @@ class Source implements ClusterViewSource {
     if (this.#peers?.synced !== true || this.#peers.problem !== undefined) return undefined
     const object = this.#peers.objects.get(bgpPeer)
     return object && (object.status?.speakers ?? []).some(({ node }) => node === this.#options.node)
+  }
+  get isForgotten(): boolean {
+    return this.#slices?.synced === true && this.#slices.objects.size === 0 && this.#state.slices.size > 0
   }
   get contact(): ClusterViewSource['contact'] {
     const caches = [this.#slices, this.#peers].filter(cache => cache !== undefined)

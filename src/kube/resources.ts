@@ -16,6 +16,14 @@ export interface ResourceType {
 export const NODES = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false } as const
 export const SECRETS = { group: '', version: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true } as const
 export const EVENTS = { group: '', version: 'v1', kind: 'Event', plural: 'events', namespaced: true } as const
+export const CONFIG_MAPS = {
+  group: '',
+  version: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  namespaced: true,
+} as const
+export const ENDPOINTS = { group: '', version: 'v1', kind: 'Endpoints', plural: 'endpoints', namespaced: true } as const
 export const LEASES = {
   group: 'coordination.k8s.io',
   version: 'v1',
@@ -83,6 +91,11 @@ export interface Node extends KubeObject {
       readonly lastTransitionTime?: string
     }[]
   }
+}
+
+/** The fields of core/v1 Endpoints in use. */
+export interface Endpoints extends KubeObject {
+  readonly subsets?: readonly { readonly addresses?: readonly { readonly ip: string }[] }[]
 }
 
 /** core/v1 Secret; `data` is base64. */

@@ -65,6 +65,7 @@ export function startController({ plan, book, command }: ProgramOptions): Proces
     status: { listen: `127.0.0.1:${STATUS_PORT}` },
     network: {
       edgeNodes: 'all()',
+      rememberSeconds: 0, // each lab is a new cluster
       podCIDRs: [POD_POOL, ...only6(POD_POOL6)],
       podsPerNode: PODS_PER_NODE,
       vpcCIDRs: [VPC_CIDR, ...only6(VPC_CIDR6)],

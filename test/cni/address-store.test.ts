@@ -2,15 +2,15 @@
  * The file of attachments: written and read in a real folder, damaged, and written by processes that are killed in the middle.
  */
 import { afterEach, expect, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AddressStore } from '../../src/cni/address-store.ts'
+import { AddressStore, damageOf } from '../../src/cni/address-store.ts'
 import { type AttachmentRecord, formatAttachments, parseAttachments } from '../../src/cni/attachments.ts'
-import { StoreError } from '../../src/cni/errors.ts'
 import { leaksOf } from '../../src/cni/leaks.ts'
+import { recordsOf } from '../../src/cni/rebuild.ts'
 import { release, reserve } from '../../src/cni/reservation.ts'
-import { errorText } from '../../src/lib/errors.ts'
+import type { Route } from '../../src/netlink/types.ts'
 
 const folders: string[] = []
 afterEach(() => {
@@ -125,22 +125,64 @@ test('leaks are what is of a former boot or has lost its namespace', () => {
   expect(leaksOf(store.read(), present).map(({ containerId }) => containerId)).toEqual(['former', 'gone'])
 })
 
-test('a damaged file stops everything but destroys nothing, and the error names it', () => {
+test('a damaged file is set aside whole, and the next change goes on from what the kernel knows', () => {
   const folder = stateDir()
   const file = join(folder, 'cni', 'attachments.json')
   const store = new AddressStore(folder)
   mkdirSync(join(folder, 'cni'))
+  expect(damageOf(folder)).toBeUndefined()
   for (const text of ['', '{', '{}', '{"format":2}', '{"format":1,"last":{"ipv4":"x"},"records":[]}']) {
     writeFileSync(file, text)
-    let said = ''
-    try {
-      reserving(store, 'a')
-    } catch (error) {
-      expect(error).toBeInstanceOf(StoreError)
-      said = errorText(error)
-    }
-    expect(said).toStartWith(`cannot read ${file}: `)
+    expect(store.read().records).toEqual([]) // no pod here
+    expect(readFileSync(file, 'utf8')).toBe(text)
+    reserving(store, 'a')
+    expect(store.read().records).toMatchObject([{ containerId: 'a' }])
+    expect(readFileSync(damageOf(folder)?.file ?? '', 'utf8')).toBe(text)
   }
+})
+
+test('a file that cannot be read at all is an error that names it', () => {
+  const folder = stateDir()
+  const file = join(folder, 'cni', 'attachments.json')
+  mkdirSync(file, { recursive: true })
+  expect(() => new AddressStore(folder).read()).toThrow(`cannot read ${file}`)
+})
+
+test('what the kernel knows of pods: host ends of ours with their addresses, and nothing of others', () => {
+  const link = (index: number, name: string, alias?: string) => ({
+    ...{ index, name, kind: 'veth', mtu: 1500, up: true, carrier: true, loopback: false, address: '' },
+    ...(alias !== undefined && { alias }),
+  })
+  const route = (destination: string, index: number): Route => ({
+    ...{ family: destination.includes(':') ? 'ipv6' : 'ipv4', destination, table: 254, protocol: 3, scope: 253 },
+    ...{ type: 'unicast', priority: 0, nextHops: [{ interface: index }], flags: 0 },
+  })
+  const records = recordsOf({
+    links: [
+      link(5, 'te1', 'terway-edge pods c1 eth0'),
+      link(6, 'te2', 'terway-edge pods c2 eth0'),
+      link(7, 'veth7'),
+      link(8, 'te3', 'terway-edge pods c3 eth0'),
+    ],
+    routes: [
+      route('10.0.1.5/32', 5),
+      route('fd00:1::5/128', 5),
+      route('10.0.2.0/24', 5),
+      route('10.0.1.6/32', 6),
+      route('10.0.1.7/32', 7),
+    ],
+    bootId: 'boot',
+  })
+  expect(records).toMatchObject([
+    {
+      containerId: 'c1',
+      interfaceName: 'eth0',
+      network: 'pods',
+      addresses: ['10.0.1.5', 'fd00:1::5'],
+      hostInterface: 'te1',
+    },
+    { containerId: 'c2', addresses: ['10.0.1.6'], bootId: 'boot' },
+  ])
 })
 
 test('killed at any instruction, the store is whole and has what was promised', async () => {

@@ -2,7 +2,7 @@
  * DEL on a full disk, the operations besides ADD and DEL, and type loopback, in every version of the specification: called as processes, against damage done to a real pod.
  */
 import { afterEach, expect } from 'bun:test'
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freeLeaks, leakedAttempts } from '../../src/cni/leaks.ts'
 import { removePodLinks } from '../../src/cni/leave.ts'
@@ -221,3 +221,28 @@ testRoot('as type loopback', async () => {
   })
   expect(await node.records()).toEqual([])
 })
+
+testRoot(
+  'with the file of attachments cut short, pods go on starting and ending, and no address is given twice',
+  async () => {
+    node = new CniNode([V4, V6])
+    const [a, b] = [node.pod('a'), node.pod('b')]
+    const first = await node.add('a', a.path)
+    const file = join(node.stateDir, 'cni', 'attachments.json')
+    for (const length of [0, 40]) {
+      writeFileSync(file, readFileSync(file, 'utf8').slice(0, length))
+      const second = await node.add('b', b.path)
+      expect(second.status).toBe(0)
+      expect(addressesOf(second)).not.toContain(addressesOf(first)[0])
+      expect(await node.records()).toMatchObject([
+        { containerId: 'a', addresses: addressesOf(first) },
+        { containerId: 'b' },
+      ])
+      writeFileSync(file, '')
+      expect(await node.call({ command: 'DEL', containerId: 'b', netns: b.path })).toMatchObject({ status: 0 })
+      expect(await node.records()).toMatchObject([{ containerId: 'a' }])
+    }
+    expect(await node.call({ command: 'DEL', containerId: 'a', netns: a.path })).toMatchObject({ status: 0 })
+    expect(await node.leftovers()).toEqual([])
+  },
+)

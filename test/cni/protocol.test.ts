@@ -130,6 +130,8 @@ describe('bad requests', () => {
     [{ mtu: 70000 }, '7 invalid network configuration: mtu: '],
     [{ mtu: 1200 }, '7 invalid network configuration: mtu: must be a number of bytes from 1280'],
     [{ runtimeConfig: { ips: ['10.0.1'] } }, '7 invalid network configuration: runtimeConfig.ips: "10.0.1"'],
+    [{ runtimeConfig: { ips: { toString: 1 } } }, '7 invalid network configuration: runtimeConfig.ips: {"toString":1}'],
+    [{ args: { cni: { ips: [{ toString: 1 }] } } }, '7 invalid network configuration: args.cni.ips: {"toString":1}'],
     [{ runtimeConfig: { mac: '01:00:00:00:00:01' } }, '7 invalid network configuration: mac: '],
     [{ prevResult: { ips: [{ address: 'x' }] } }, '7 invalid network configuration: prevResult.ips[0]'],
     [{ dns: 5 }, '7 invalid network configuration: dns: '],

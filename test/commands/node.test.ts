@@ -154,3 +154,73 @@ rooted(
   },
   60_000,
 )
+
+rooted(
+  'whatever is damaged at boot while the state is good is told, and the node forwards and speaks all the same',
+  async () => {
+    const namespace = network.namespace('damaged')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    network.exec(namespace, ['sysctl', '-qw', 'net.ipv4.ip_forward=0'])
+    const stateDir = join(folder, 'damaged')
+    for (const name of ['speaker.json', 'sysctls.json', 'drained', 'api-addresses.json', 'cni/readiness.json'])
+      mkdirSync(join(stateDir, name), { recursive: true })
+    writeFileSync(join(stateDir, 'cni/attachments.json'), '')
+    writeFileSync(join(stateDir, 'held.json'), '{')
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    const peers = new Map([['lan', bgpPeer('lan', { peerIP: '172.16.0.1', localSpeakers: ['edge-1'] })]])
+    writeFileSync(join(stateDir, 'cluster.json'), encodeClusterState({ slices, peers, passwords: new Map() }))
+    const cni = { confDir: join(stateDir, 'net.d'), binDir: join(stateDir, 'bin') }
+    writeFileSync(join(stateDir, 'config.yaml'), JSON.stringify({ cni })) // of the last good start
+    const damaged = join(folder, 'damaged.yaml')
+    writeFileSync(damaged, 'cni: {confDir: /etc/cni')
+    writeFileSync(join(folder, 'damaged-kubeconfig'), '{')
+    const words = ['--config', damaged, '--kubeconfig', join(folder, 'damaged-kubeconfig'), '--state', stateDir]
+    const child = network.spawn(namespace, [process.execPath, 'src/main.ts', 'node', ...words, '--node', 'edge-1'])
+    const log = new Response(child.stderr).text()
+    try {
+      const routes = () => network.ip(namespace, 'route show proto 187').trim()
+      await eventually('its routes are there', () => routes() === 'unreachable 10.0.1.0/25')
+      await eventually('it dials', () => snapshot(namespace).sessions.length === 1)
+      const { problems, api } = snapshot(namespace)
+      for (const part of ['going on with the configuration of the last good start', 'whether this start is a restart'])
+        expect(problems.join('\n')).toContain(part)
+      expect(api.problem).toContain('kubeconfig')
+      expect(network.exec(namespace, ['sysctl', '-n', 'net.ipv4.ip_forward']).stdout.trim()).toBe('1')
+      await eventually('it is ready', () => snapshot(namespace).ready)
+    } finally {
+      child.kill('SIGTERM')
+    }
+    expect(await child.exited).toBe(0)
+    for (const part of ['what was held cannot be read', 'was drained once', 'cannot be told whether pods'])
+      expect(await log).toContain(part)
+  },
+  60_000,
+)
+
+rooted(
+  'a state folder that cannot be written any more is a problem of the page, and no more when it can',
+  async () => {
+    const disk = join(folder, 'full')
+    mkdirSync(disk)
+    expect(Bun.spawnSync(['mount', '-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', disk]).exitCode).toBe(0)
+    const namespace = network.namespace('full')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    writeFileSync(join(disk, 'cluster.json'), encodeClusterState({ slices, peers: new Map(), passwords: new Map() }))
+    const { child, lines } = nodeIn(namespace, disk)
+    try {
+      await eventually('it runs', () => snapshot(namespace).ready)
+      Bun.spawnSync(['dd', 'if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=4k'])
+      const told = () => snapshot(namespace).problems.some(text => text.includes('its disk is full'))
+      await eventually('it is told', told, 30)
+      rmSync(join(disk, 'fill'))
+      await eventually('it is over', () => !told(), 30)
+      expect(lines.filter(line => line.includes('cannot be written'))).toHaveLength(1)
+    } finally {
+      child.kill('SIGTERM')
+      await child.exited
+      Bun.spawnSync(['umount', '--lazy', disk])
+    }
+  },
+  90_000,
+)

@@ -49,6 +49,7 @@ function evaluate(object: BGPPeerObject, inputs: Partial<PeerInputs> = {}) {
     addresses: new Map([['node-1', ['172.16.0.11']]]),
     unheard: new Set(),
     published: new Map(),
+    refused: new Map(),
     secret: () => undefined,
     ...inputs,
   }).at(-1)
@@ -146,6 +147,7 @@ test('two BGPPeers that would open the same session: the younger is refused, wha
     addresses: new Map(),
     unheard: new Set(),
     published: new Map([['b', ['node-1']]]),
+    refused: new Map(),
     secret: () => undefined,
   })
   expect(results.map(({ name, accepted, members }) => [name, accepted.reason, members.length])).toEqual([
@@ -161,6 +163,7 @@ test('two BGPPeers that would open the same session, of one age: the second by n
     addresses: new Map(),
     unheard: new Set(),
     published: new Map(),
+    refused: new Map(),
     secret: () => undefined,
   })
   expect(results.map(({ name, accepted }) => [name, accepted.reason])).toEqual([

@@ -74,7 +74,10 @@ const CONFIG: ControllerConfig = {
   serviceCIDRs: ['10.0.0.0/24'],
   vpcCIDRs: ['192.168.0.0/16'],
   dataCenterCIDRs: ['172.16.0.0/16'],
+  edgeNodes: { kind: 'all' },
+  foreignPodCIDRs: false,
   allocatePodCIDRs: true,
+  rememberSeconds: 0,
   leaseNamespace: 'kube-system',
 }
 
@@ -136,7 +139,8 @@ withApi(
   'it installs its CRDs, leads and is ready',
   async () => {
     const controller = start('user-1', 'first')
-    await eventually('ready', () => controller.view().ready && controller.view().isLeader, 30)
+    const settled = () => controller.view().isLeader && controller.view().problems.length === 0
+    await eventually('ready', () => controller.view().ready && settled(), 30)
     expect(controller.view()).toMatchObject({
       leader: 'first',
       problems: [],

@@ -4,7 +4,7 @@ import { decide } from '../../src/controller/decide.ts'
 import { Announcements } from '../../src/controller/events.ts'
 import { leaseStep, type ObservedLease } from '../../src/controller/lease.ts'
 import { nodeFacts, reduceNode } from '../../src/controller/nodes.ts'
-import type { PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
+import { NO_MEMORY, type PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
 import { clusterRows } from '../../src/controller/view.ts'
 import type { Node } from '../../src/kube/resources.ts'
 import type { BgpSession } from '../../src/model/session.ts'
@@ -16,6 +16,8 @@ const CONFIG: PodCIDRConfig = {
   serviceCIDRs: [],
   vpcCIDRs: [],
   dataCenterCIDRs: [],
+  edgeNodes: { kind: 'all' },
+  foreignPodCIDRs: false,
 }
 
 function node(
@@ -30,7 +32,10 @@ function node(
     status: {
       addresses: [
         { type: 'Hostname', address: name },
-        ...(change.addresses ?? ['172.16.0.11']).map(address => ({ type: 'InternalIP', address })),
+        ...(change.addresses ?? [`172.16.0.${name.charCodeAt(0) - 86}`]).map(address => ({
+          type: 'InternalIP',
+          address,
+        })),
         { type: 'ExternalIP', address: '203.0.113.1' },
       ],
       conditions: [{ type: 'Ready', status: change.ready ?? 'True' }],
@@ -53,7 +58,16 @@ const CREATED = '2026-01-01T00:00:00Z'
 const lan = { lan: '1' }
 
 function observe(nodes: Node[], change: Partial<Parameters<typeof decide>[2]> = {}) {
-  return { nodes: nodes.map(nodeFacts), peers: [PEER], slices: [], secret: () => undefined, ...change }
+  return {
+    nodes: nodes.map(nodeFacts),
+    peers: [PEER],
+    slices: [],
+    secret: () => undefined,
+    now: '2026-02-01T00:00:00Z',
+    memory: NO_MEMORY,
+    apiServers: [],
+    ...change,
+  }
 }
 
 test('entries: nodes with a pod CIDR and an address, Ready or not, with the BGPPeers that select them', () => {

@@ -79,7 +79,10 @@ test('a pass while the Lease had run out is made up for when it is renewed', asy
       serviceCIDRs: [],
       vpcCIDRs: [],
       dataCenterCIDRs: [],
+      edgeNodes: { kind: 'all' },
+      foreignPodCIDRs: false,
       allocatePodCIDRs: true,
+      rememberSeconds: 0,
       leaseNamespace: 'kube-system',
     },
   })

@@ -96,7 +96,10 @@ test('a new leader whose watches lag hands out no podCIDR twice, and takes no en
       serviceCIDRs: [],
       vpcCIDRs: [],
       dataCenterCIDRs: [],
+      edgeNodes: { kind: 'all' },
+      foreignPodCIDRs: false,
       allocatePodCIDRs: true,
+      rememberSeconds: 0,
       leaseNamespace: 'kube-system',
     },
   })
