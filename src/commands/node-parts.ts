@@ -202,7 +202,11 @@ export async function startAgent(services: NodeServices, { view }: Cluster): Pro
   return agent
 }
 
-export async function startSpeaker(services: NodeServices, { api, view, events }: Cluster): Promise<SpeakerRoom> {
+export async function startSpeaker(
+  services: NodeServices,
+  { api, view, events }: Cluster,
+  paths: () => Prober | undefined,
+): Promise<SpeakerRoom> {
   const { config, log, parting, changes, problems } = services
   const marker = await problems.optional('whether this start is a restart is not known', () =>
     openRestartMarker(config.state, clock),
@@ -223,10 +227,12 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
     ...(bfd !== undefined && { bfd }), // starts when a BGPPeer asks for it
     localAddresses,
     linkTo,
+    routesProof: bgpPeer => paths()?.report.verdict.switches.find(verdict => verdict.bgpPeer === bgpPeer),
     clock,
     log: log.child({ room: 'speaker' }),
   })
   speaker.onChange(changes.tell)
+  parting.defer(onProof(changes, paths, () => speaker.wake()))
   parting.defer(() => speaker.close({ mode: 'restart' })) // after a drain: waits until that is done
   const onChange = () => {
     speaker.wake()
@@ -236,6 +242,18 @@ export async function startSpeaker(services: NodeServices, { api, view, events }
   const stop = await problems.optional('changed addresses are seen later', watch)
   if (stop !== undefined) parting.defer(stop)
   return speaker
+}
+
+/** Calls `listener` when what is proved of a switch has changed. Returns how to stop that. */
+function onProof(changes: Changes, paths: () => Prober | undefined, listener: () => void): () => void {
+  let told = '[]'
+  return changes.listen(() => {
+    const switches = paths()?.report.verdict.switches ?? []
+    const statuses = JSON.stringify(switches.map(({ bgpPeer, status }) => [bgpPeer, status]))
+    if (statuses === told) return
+    told = statuses
+    listener()
+  })
 }
 
 /** Measures paths all the time; undefined where that is switched off. */

@@ -94,7 +94,7 @@ async function serve(services: NodeServices): Promise<void> {
   startStateWatch(services)
   const cluster = startCluster(services)
   const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
-  speaker = parts.speaker ? await startSpeaker(services, cluster) : undefined
+  speaker = parts.speaker ? await startSpeaker(services, cluster, () => network?.paths) : undefined
   await startStatus(services, { cluster, network, speaker, drain })
   notifyService('READY=1', log)
   const signal = await stopped

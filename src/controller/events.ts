@@ -14,6 +14,7 @@ export class Announcements {
   /** What was told last, by uid. */
   readonly #peers = new Map<string, string>()
   readonly #nodes = new Map<string, string>()
+  readonly #routes = new Map<string, string>()
   /** Speakers that are not heard and of whom that was told, by uid of the BGPPeer. */
   readonly #unheard = new Map<string, readonly string[]>()
 
@@ -41,6 +42,24 @@ export class Announcements {
       if (told === telling) return []
       const type = accepted.reason === 'Accepted' ? 'Normal' : 'Warning'
       return [{ regarding: regardingPeer(object), type, reason: accepted.reason, message: accepted.message }]
+    })
+  }
+
+  /** Events for BGPPeers of which packets newly prove that the device lacks routes, or has them again. */
+  routesEvents(peers: readonly EvaluatedPeer[]): readonly KubeEvent[] {
+    forgetOthers(this.#routes, new Set(peers.map(({ object }) => object.metadata.uid ?? '')))
+    return peers.flatMap(({ object, routesVerified }): KubeEvent[] => {
+      const { uid = '' } = object.metadata
+      const before = object.status?.conditions?.find(({ type }) => type === 'RoutesVerified')
+      const told = this.#routes.get(uid) ?? (before && textOf(before)) ?? ''
+      const telling = textOf(routesVerified)
+      this.#routes.set(uid, telling)
+      if (told === telling || routesVerified.status === 'Unknown') return []
+      const lost = routesVerified.status === 'False'
+      if (!lost && !told.startsWith('False')) return [] // what is as it should be from the start is no event
+      const reason = lost ? 'RoutesNotVerified' : 'RoutesVerified'
+      const { message } = routesVerified
+      return [{ regarding: regardingPeer(object), type: lost ? 'Warning' : 'Normal', reason, message }]
     })
   }
 

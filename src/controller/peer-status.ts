@@ -21,6 +21,7 @@ export function statusToApply(evaluated: EvaluatedPeer, now: string): Controller
   const conditions = [
     condition('Accepted', evaluated.accepted, { previous: status?.conditions, now, generation }),
     condition('Established', evaluated.established, { previous: status?.conditions, now, generation }),
+    condition('RoutesVerified', evaluated.routesVerified, { previous: status?.conditions, now, generation }),
   ]
   const next: ControllerStatus = {
     conditions,

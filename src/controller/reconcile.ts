@@ -234,6 +234,7 @@ class Reconciler implements Controller {
     const { events } = this.#options
     for (const event of this.#announcements.peerEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.unheardEvents(decision.peers)) events.record(event)
+    for (const event of this.#announcements.routesEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
     const writes = [
       ...this.#sliceWrites(decision),

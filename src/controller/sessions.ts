@@ -14,6 +14,8 @@ export const NO_REPORT = 'says nothing (not started yet, or drained)'
 
 export interface SessionFindings {
   readonly established: Finding
+  /** What packets of the speakers proved of the device's routes. */
+  readonly routesVerified: Finding
   /** Nodes that shall have a session: as the spec says; of one that cannot work, those that report one. */
   readonly wanted: readonly string[]
   /** Entries of these, where the node exists, those not heard included. */
@@ -41,6 +43,7 @@ export function sessionFindings(
   const up = speakers.filter(({ node, state }) => state === 'Established' && !unheard.includes(node))
   return {
     established: establishment(wanted, { speakers, up, unheard }),
+    routesVerified: verification(up),
     wanted,
     speakers,
     sessions: `${up.length}/${wanted.length}`,
@@ -56,6 +59,24 @@ export function sessionFindings(
 export function unheardText(unheard: readonly string[]): string {
   const [verb, what] = unheard.length === 1 ? ['is', 'its session does'] : ['are', 'their sessions do']
   return `${unheard.join(', ')} ${verb} not heard (Ready of the Node is Unknown), so ${what} not count; if only the uplink is down it may well be up`
+}
+
+/** By the speakers that are heard and have their session: one that misses packets outweighs others that do not. */
+function verification(up: readonly SpeakerStatus[]): Finding {
+  const lost = up.filter(({ routesVerified }) => routesVerified === 'False')
+  if (lost.length > 0) {
+    const message = lost.map(({ node, routesProblem }) => `${node}: ${routesProblem ?? 'packets are lost'}`).join('; ')
+    return { status: 'False', reason: 'PacketsLost', message }
+  }
+  if (up.some(({ routesVerified }) => routesVerified === 'True')) {
+    const message = 'packets by way of the device came out at the nodes that own the pod CIDRs'
+    return { status: 'True', reason: 'PacketsArrive', message }
+  }
+  const message =
+    up.length === 0
+      ? 'no speaker has a session'
+      : 'no speaker could tell yet: a LAN of one node, a device that sends nothing back, or paths are not measured'
+  return { status: 'Unknown', reason: 'NoEvidence', message }
 }
 
 /**

@@ -184,11 +184,17 @@ export const SPEAKER_STATUS = {
   flaps: count('How often the session went down.'),
   holdTimeSeconds: integer('As negotiated.', 0, 65535),
   capabilities: list('As negotiated.', { type: 'string' }),
+  routesVerified: {
+    description: 'Whether packets by way of the device came out at the right nodes, as a condition has it.',
+    type: 'string',
+    enum: ['True', 'False', 'Unknown'],
+  },
+  routesProblem: text('What packets did not come out, where they did not.'),
 } as const satisfies Properties<SpeakerStatus>
 
 export const BGP_PEER_STATUS = {
   conditions: list(
-    'Accepted (the spec can work), Established (the sessions are up) and others.',
+    'Accepted (the spec can work), Established (the sessions are up), RoutesVerified (packets proved that the device holds the routes) and others.',
     { type: 'object', required: ['type', 'status', 'reason', 'message', 'lastTransitionTime'], properties: CONDITION },
     { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
   ),

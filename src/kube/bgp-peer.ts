@@ -81,6 +81,8 @@ export type SpeakerStatus = Pick<
   | 'lastError'
   | 'flaps'
   | 'holdTimeSeconds'
+  | 'routesVerified'
+  | 'routesProblem'
 > &
   Partial<Pick<BgpSession, 'capabilities'>>
 

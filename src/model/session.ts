@@ -49,4 +49,11 @@ export interface BgpSession {
   readonly lastError?: string
   /** Only a node knows it, of a BGPPeer that asks for BFD. */
   readonly bfd?: BfdPath
+  /**
+   * Whether packets that were handed to the peer came out at the nodes whose pod CIDRs it was told of,
+   * as a condition's status has it; absent where nobody measures.
+   */
+  readonly routesVerified?: 'True' | 'False' | 'Unknown'
+  /** What packets did not come out, where they did not. */
+  readonly routesProblem?: string
 }

@@ -42,7 +42,7 @@ import { goneEnds } from './gone-ends.ts'
 import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
 import type { LocalAddress } from './peer-link.ts'
 import type { RestartMarker } from './restart-marker.ts'
-import { bgpSession, speakerStatus, unopenedSession } from './session-status.ts'
+import { bgpSession, type RoutesProof, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
 
 export interface SpeakerRoomOptions {
@@ -60,6 +60,8 @@ export interface SpeakerRoomOptions {
   readonly localAddresses: () => readonly LocalAddress[]
   /** The interface on which an address is on-link now: what a BFD session is bound to. */
   readonly linkTo: (address: string) => string | undefined
+  /** What packets by way of the peer of a BGPPeer proved; call `wake` when that changes. Absent: nobody measures. */
+  readonly routesProof?: (bgpPeer: string) => RoutesProof | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -133,11 +135,15 @@ class Room implements SpeakerRoom {
   }
 
   sessions(): readonly BgpSession[] {
-    const { self, speaker } = this.#options
-    return [
-      ...speaker.sessions().map(session => bgpSession(self, session, this.#missing(session), this.#bfdOf(session.key))),
-      ...this.#unopened(),
-    ]
+    const { speaker } = this.#options
+    return [...speaker.sessions().map(session => this.#sessionOf(session, this.#missing(session))), ...this.#unopened()]
+  }
+
+  /** A session in people's words, with what BFD and packets say of its path. */
+  #sessionOf(session: SessionView, missing: readonly NotAnnounced[]): BgpSession {
+    const { self, routesProof } = this.#options
+    const seen = { bfd: this.#bfdOf(session.key), proof: routesProof?.(session.key) }
+    return bgpSession(self, session, missing, seen)
   }
 
   #bfdOf(key: string): BfdSessionView | undefined {
@@ -304,7 +310,6 @@ class Room implements SpeakerRoom {
   }
 
   #report(sessions: readonly SessionView[]): void {
-    const { self } = this.#options
     const reports = new Map<string, SpeakerStatus>()
     for (const session of this.#unopened()) {
       const { bgpPeer } = session
@@ -314,7 +319,7 @@ class Room implements SpeakerRoom {
       const config = this.#configs.get(session.key)
       if (config === undefined) continue
       const [previous, missing] = [this.#reported.get(session.key), this.#missing(session)]
-      reports.set(session.key, speakerStatus(bgpSession(self, session, missing), previous))
+      reports.set(session.key, speakerStatus(this.#sessionOf(session, missing), previous))
       this.#tellMissing(session, missing, config)
     }
     const names = new Set([

@@ -20,11 +20,12 @@ export function bgpSession(
   node: string,
   session: SessionView,
   missing: readonly NotAnnounced[],
-  bfd?: BfdSessionView,
+  seen: { readonly bfd?: BfdSessionView | undefined; readonly proof?: RoutesProof | undefined } = {},
 ): BgpSession {
   const { negotiated } = session
   const lastError = errorOf(session, missing)
   const established = session.state === 'Established'
+  const { bfd, proof } = seen
   return {
     bgpPeer: session.key,
     node,
@@ -42,7 +43,19 @@ export function bgpSession(
     capabilities: negotiated?.capabilities ?? [],
     ...(lastError === undefined ? {} : { lastError }),
     ...(bfd === undefined ? {} : { bfd: bfdPath(bfd) }),
+    ...(established && proof !== undefined ? proofFields(proof) : {}),
   }
+}
+
+/** What packets by way of a peer proved, as whoever measures says it. */
+export interface RoutesProof {
+  readonly status: 'True' | 'False' | 'Unknown'
+  readonly message: string
+}
+
+/** What is well needs no words: they would change with every count. */
+function proofFields({ status, message }: RoutesProof): Pick<BgpSession, 'routesVerified' | 'routesProblem'> {
+  return { routesVerified: status, ...(status === 'False' && { routesProblem: message }) }
 }
 
 /** A BGPPeer to which `node` opens no session, as an Idle session with the problem. */
@@ -102,6 +115,8 @@ const REPORTED: FieldTable<SpeakerStatus, 'always' | 'while-up'> = {
   receivedPrefixes: 'while-up',
   holdTimeSeconds: 'while-up',
   capabilities: 'while-up',
+  routesVerified: 'while-up',
+  routesProblem: 'while-up',
 }
 
 const WHILE_DOWN = { advertisedPrefixes: 0, receivedPrefixes: 0 } as const
@@ -139,7 +154,8 @@ export function writeDueAt(
 
 function isTransition(a: SpeakerStatus, b: SpeakerStatus): boolean {
   const firstError = a.lastError === undefined && b.lastError !== undefined
-  return a.state !== b.state || a.since !== b.since || a.flaps !== b.flaps || firstError
+  const proof = a.routesVerified !== b.routesVerified
+  return a.state !== b.state || a.since !== b.since || a.flaps !== b.flaps || firstError || proof
 }
 
 function sameStatus(a: SpeakerStatus, b: SpeakerStatus): boolean {

@@ -126,13 +126,17 @@ export class StatusWriter {
 
   async #apply(bgpPeer: string, status: SpeakerStatus | undefined): Promise<void> {
     const { api, self } = this.#options
-    const object = speakerPatch({ name: bgpPeer }, status)
     const fieldManager = speakerFieldManager(self)
+    const apply = (entry: SpeakerStatus | undefined) =>
+      api.apply(BGP_PEERS, speakerPatch({ name: bgpPeer }, entry), { fieldManager, subresource: 'status', force: true })
     try {
-      await api.apply(BGP_PEERS, object, { fieldManager, subresource: 'status', force: true })
+      await apply(status)
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return // deleted: there is nothing to report to
-      throw error
+      const known = status && withoutNewFields(status)
+      if (!(error instanceof ApiError) || error.status < 400 || known === status) throw error
+      // the CRD of an older controller refuses a field that it does not know, and with it the whole entry
+      await apply(known)
     }
   }
 
@@ -141,4 +145,11 @@ export class StatusWriter {
     this.#failing = true
     this.#options.log.warn({ detail: errorText(error) }, 'session status cannot be written and is kept for later')
   }
+}
+
+/** What of an entry every version of the CRD knows; the entry itself where that is all. */
+function withoutNewFields(status: SpeakerStatus): SpeakerStatus {
+  if (status.routesVerified === undefined) return status
+  const { routesVerified: _, routesProblem: __, ...known } = status
+  return known
 }

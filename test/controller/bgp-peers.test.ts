@@ -2,7 +2,7 @@
 import { expect, test } from 'bun:test'
 import { evaluatePeers, type PeerInputs } from '../../src/controller/bgp-peers.ts'
 import { MAXIMUM_SELECTED_NODES, statusPatch, statusToApply } from '../../src/controller/peer-status.ts'
-import type { BGPPeerObject, BGPPeerStatus } from '../../src/kube/bgp-peer.ts'
+import type { BGPPeerObject, BGPPeerStatus, SpeakerStatus } from '../../src/kube/bgp-peer.ts'
 
 const SPEC = {
   localSpeakers: ['node-1', 'node-2'],
@@ -259,6 +259,7 @@ test('a status is written once, and again only when it says something else', () 
   ).toEqual([
     ['Accepted', 'True', '2026-01-01T00:00:00Z', 2],
     ['Established', 'False', '2026-01-01T00:00:00Z', 2],
+    ['RoutesVerified', 'Unknown', '2026-01-01T00:00:00Z', 2],
   ])
   if (status === undefined) throw new Error('no status')
   expect(statusToApply(evaluate(peer('p', {}, status)), '2026-01-02T00:00:00Z')).toBeUndefined()
@@ -267,7 +268,24 @@ test('a status is written once, and again only when it says something else', () 
   expect(next?.conditions.map(({ status, lastTransitionTime }) => [status, lastTransitionTime])).toEqual([
     ['True', '2026-01-01T00:00:00Z'],
     ['True', '2026-01-02T00:00:00Z'],
+    ['Unknown', '2026-01-01T00:00:00Z'],
   ])
+})
+
+test('what packets proved: one speaker that misses some outweighs others, and who has no session says nothing', () => {
+  const verified = (...reports: readonly Partial<SpeakerStatus>[]) => {
+    const speakers = reports.map((report, index) => ({ ...speaker(`node-${index + 1}`, 'Established', 1), ...report }))
+    return evaluate(peer('p', {}, { speakers })).routesVerified
+  }
+  expect(verified({ routesVerified: 'True' }, {})).toMatchObject({ status: 'True', reason: 'PacketsArrive' })
+  expect(verified({}, {})).toMatchObject({ status: 'Unknown', reason: 'NoEvidence' })
+  const lost = { routesVerified: 'False', routesProblem: '10.0.1.0/25 does not come out' } as const
+  expect(verified({ routesVerified: 'True' }, lost)).toEqual({
+    status: 'False',
+    reason: 'PacketsLost',
+    message: 'node-2: 10.0.1.0/25 does not come out',
+  })
+  expect(verified({ ...lost, state: 'Active' }, {})).toMatchObject({ status: 'Unknown' })
 })
 
 test('what is applied is exactly what the controller owns', () => {

@@ -167,7 +167,7 @@ withApi("the user's document applies and prints as documented", async () => {
   expect(head).toEqual(COLUMNS)
   expect(row?.slice(0, 5)).toEqual(['peer', '["node-1","node-2"]', '65010', '172.16.0.1', '65001'])
   const [wideHead, wideRow] = lines(server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout)
-  expect(wideHead).toEqual([...COLUMNS, 'SESSIONS', 'PREFIXES'])
+  expect(wideHead).toEqual([...COLUMNS, 'SESSIONS', 'PREFIXES', 'VERIFIED'])
   expect(wideRow?.slice(6)).toEqual(['0/2', '0'])
 })
 

@@ -142,11 +142,19 @@ testNeeding(
     expect(good.stdout).toContain('Nothing is lost.')
     expect(good.status).toBe(0)
 
+    const column = () => lab('kubectl', 'get', 'bgppeer', 'lan-a', '-o', 'wide').stdout
+    await eventually('the condition says so', () => /2\/2\s+\d+\s+True/.test(column()), 30)
+
     for (const { name, node, place, put, mend } of FAULTS) {
       put()
       const named = place === 'far' ? () => sees(node, 'far node')() || sees(node, 'far LAN')() : sees(node, place)
       await eventually(`${name}: named`, named, 60)
       const { sessions, problems } = snapshotOf(node)
+      if (name.startsWith('the import filter')) {
+        await eventually('VERIFIED is False', () => /2\/2\s+\d+\s+False/.test(column()), 30)
+        const events = () => lab('kubectl', 'describe', 'bgppeer', 'lan-a').stdout
+        await eventually('an Event says why', () => /Warning\s+RoutesNotVerified/.test(events()), 30)
+      }
       expect(problems.length, name).toBeGreaterThan(0)
       expect(
         sessions.every(({ state }) => state === 'Established'),

@@ -57,7 +57,7 @@ story(
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
     expect(at.speakers()['node-2']).toMatchObject({ advertisedPrefixes: 3, holdTimeSeconds: 90 })
     const wide = at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout
-    expect(wide).toMatch(/SESSIONS\s+PREFIXES/)
+    expect(wide).toMatch(/SESSIONS\s+PREFIXES\s+VERIFIED/)
     await eventually(
       'SESSIONS',
       () => / 2\/2\s/.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),

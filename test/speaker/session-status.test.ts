@@ -106,6 +106,14 @@ test('a session that is up says what it cannot announce, in status and on the pa
   expect(report(established(), undefined, missing)).toMatchObject({ state: 'Established', lastError })
   expect(bgpSession('node-1', established(), missing)).toMatchObject({ lastError, notAnnouncedPrefixes: 3 })
   expect(bgpSession('node-1', established(), [])).toMatchObject({ notAnnouncedPrefixes: 0 })
+  // what packets proved, while the session is up; words only where they are lost
+  const proved = bgpSession('node-1', established(), [], { proof: { status: 'True', message: '3 came out' } })
+  expect(proved).toMatchObject({ routesVerified: 'True' })
+  expect(proved).not.toHaveProperty('routesProblem')
+  expect(bgpSession('node-1', established(), [], { proof: { status: 'False', message: 'x is lost' } })).toMatchObject({
+    routesVerified: 'False',
+    routesProblem: 'x is lost',
+  })
   const down = session({ lastError: failure('refused', 'connection refused') })
   expect(bgpSession('node-1', down, missing)).not.toHaveProperty('notAnnouncedPrefixes')
   expect(bgpSession('node-1', down, missing).lastError).toBe('connection refused')
