@@ -109,7 +109,7 @@ function list(): number {
   const rows = VENDORS.map(({ name, title, tried, read }) => [
     name,
     title,
-    tried === 'run' ? 'the real program' : "the vendor's reference",
+    tried === 'run' ? 'the real program' : 'not run on a device',
     read === undefined ? 'no' : 'yes',
   ])
   print(formatTable([{ title: 'VENDOR' }, { title: 'FOR' }, { title: 'TESTED WITH' }, { title: '--VERIFY' }], rows))

@@ -11,6 +11,7 @@ export const bird: Vendor = {
   name: 'bird',
   title: 'BIRD 2 and 3',
   tried: 'run',
+  sources: ['https://bird.network.cz/?get_doc, and the real BIRD'],
   comment: '#',
   configure: intent => [...bfdLines(intent), ...filters(intent), ...template(intent), ...neighbours(intent)],
   look: intent => [

@@ -3,7 +3,8 @@
  * time that we announce, and its default of 360 s is shorter: it is set to ours. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
-import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'
+import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'
+import { prefixLists, routeMaps, undoLists } from './ios-words.ts'
 import { readIos } from './read-ios.ts'
 import { type Vendor, WHY } from './vendor.ts'
 
@@ -11,17 +12,16 @@ export const frr: Vendor = {
   name: 'frr',
   title: 'FRR 8 and newer',
   tried: 'run',
+  sources: ['https://docs.frrouting.org/en/latest/bgp.html, and the real FRR'],
   comment: '!',
-  configure: intent => [...prefixLists(intent), ...routeMaps(intent), ...router(intent)],
+  configure: intent => [...prefixLists(intent), ...routeMaps(intent, ['exit']), ...router(intent)],
   look: intent => lookInIosWords(intent),
   undo: intent => [
     `router bgp ${intent.switchAs}`,
     ...intent.speakers.map(({ address }) => `  no neighbor ${address}`),
     `  no neighbor ${nameOf(intent)} peer-group`,
     'exit',
-    `no route-map ${nameOf(intent)}-IN`,
-    `no route-map ${nameOf(intent)}-OUT`,
-    ...intent.families.map(family => `no ${prefixListWord(family)} ${nameOf(intent)}`),
+    ...undoLists(intent),
     ...(intent.bfd === undefined ? [] : ['bfd', `  no profile ${nameOf(intent)}`, 'exit']),
   ],
   missing: () => [],
@@ -34,38 +34,6 @@ function lookInIosWords(intent: SwitchIntent): string[] {
     ...intent.families.map(family => `show bgp ${family} unicast`),
     ...intent.families.map(family => `show ${family === 'ipv4' ? 'ip' : 'ipv6'} route bgp`),
     ...(intent.bfd === undefined ? [] : ['show bfd peers brief']),
-  ]
-}
-
-export function prefixListWord(family: Family): string {
-  return family === 'ipv4' ? 'ip prefix-list' : 'ipv6 prefix-list'
-}
-
-/** `ge` and `le` want to be longer than the prefix itself. */
-export function prefixRule({ cidr, length, blockLength }: SwitchIntent['pools'][number]): string {
-  return length === blockLength ? cidr : `${cidr} ge ${blockLength} le ${blockLength}`
-}
-
-function prefixLists(intent: SwitchIntent): string[] {
-  const lines = intent.families.flatMap(family =>
-    poolsOf(intent, family).map(
-      (pool, index) => `${prefixListWord(family)} ${nameOf(intent)} seq ${(index + 1) * 5} permit ${prefixRule(pool)}`,
-    ),
-  )
-  return [`! ${WHY.prefixes}`, ...lines]
-}
-
-function routeMaps(intent: SwitchIntent): string[] {
-  const name = nameOf(intent)
-  return [
-    ...intent.families.flatMap((family, index) => [
-      `route-map ${name}-IN permit ${(index + 1) * 10}`,
-      ` match ${family === 'ipv4' ? 'ip' : 'ipv6'} address prefix-list ${name}`,
-      'exit',
-    ]),
-    `! ${WHY.nothing}`,
-    `route-map ${name}-OUT deny 10`,
-    'exit',
   ]
 }
 

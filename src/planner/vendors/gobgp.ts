@@ -10,6 +10,7 @@ export const gobgp: Vendor = {
   name: 'gobgp',
   title: 'GoBGP 3 and newer',
   tried: 'run',
+  sources: ['github.com/osrg/gobgp, docs/sources/configuration.md, and the real GoBGP'],
   comment: '#',
   configure: intent => [
     ...globalLines(intent),
@@ -25,7 +26,9 @@ export const gobgp: Vendor = {
     ...(intent.bfd === undefined
       ? []
       : ['BFD: GoBGP has none; remove bfd from the BGPPeer, or the speakers wait for it']),
-    ...(intent.extendedNextHop ? ['without zebra it installs no route, IPv4 over IPv6 or other'] : []),
+    ...(intent.extendedNextHop
+      ? ['IPv4 prefixes with IPv6 next hops (RFC 8950) need no word, but without zebra it installs no route']
+      : []),
   ],
 }
 

@@ -9,6 +9,7 @@ export const openbgpd: Vendor = {
   name: 'openbgpd',
   title: 'OpenBGPD 7 and newer',
   tried: 'run',
+  sources: ['bgpd.conf(5), and the real OpenBGPD'],
   comment: '#',
   configure: intent => [...globalLines(intent), ...group(intent), ...filters(intent)],
   look: intent => [

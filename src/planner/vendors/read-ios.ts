@@ -17,6 +17,8 @@ interface Draft {
   ttlSecurity?: number
   multihop?: number
   extendedNextHop?: boolean
+  /** Of all families together. */
+  maximumRoutes?: number
   readonly families: Map<Family, FamilyDraft>
 }
 
@@ -58,6 +60,7 @@ export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
   let section: 'bgp' | 'route-map' | 'other' = 'other'
   let family: Family | undefined
   let routeMap = ''
+  let prefixList: readonly string[] = []
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/)
     if (line.trim() === '' || line.trim().startsWith('!')) continue
@@ -70,7 +73,13 @@ export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
       routeMap = words[1] ?? ''
       if (!reading.routeMaps.has(routeMap)) reading.routeMaps.set(routeMap, [])
     } else if (words[0] === 'ip' || words[0] === 'ipv6') {
-      if (words[1] === 'prefix-list') readPrefixList(reading, words)
+      section = 'other'
+      if (words[1] === 'prefix-list') {
+        prefixList = words.slice(0, 3)
+        readPrefixList(reading, words)
+      }
+    } else if (section === 'other' && words[0] === 'seq') {
+      readPrefixList(reading, [...prefixList, ...words]) // EOS writes the rules below the name
     } else if (section === 'bgp') {
       if (words[0] === 'address-family') family = familyNamed(words[1])
       else if (words[0] === 'exit-address-family') family = undefined
@@ -137,12 +146,12 @@ function readNeighbour({ drafts }: Reading, words: readonly string[], family: Fa
     draft.bfd = true
     if (words.includes('check-control-plane-failure') || words.includes('c-bit')) draft.bfdLenient = true
   }
-  if (verb === 'ttl' && value === 'maximum-hops') draft.ttlSecurity = Number(third) + 1
+  if (verb === 'ttl' && value === 'maximum-hops') draft.ttlSecurity = Number(third)
   if (verb === 'ttl-security') draft.ttlSecurity = Number(third)
   if (verb === 'ebgp-multihop') draft.multihop = value === '' ? 255 : Number(value)
   if (verb === 'capability' && value === 'extended-nexthop') draft.extendedNextHop = true
   if (verb === 'next-hop' && value === 'address-family') draft.extendedNextHop = true
-  if (verb === 'maximum-routes') readFamily(draft, 'ipv4', [verb, value, third])
+  if (verb === 'maximum-routes') draft.maximumRoutes = Number(value)
 }
 
 function readFamily(draft: Draft, family: Family, [verb, value, third]: readonly [string, string, string]): void {
@@ -151,7 +160,7 @@ function readFamily(draft: Draft, family: Family, [verb, value, third]: readonly
   if (verb === 'activate') one.active = true
   if (verb === 'route-map' && third === 'in') one.routeMap = value
   if (verb === 'prefix-list' && third === 'in') one.prefixList = value
-  if (verb === 'maximum-prefix' || verb === 'maximum-routes') one.maximumPrefixes = Number(value)
+  if (verb === 'maximum-prefix') one.maximumPrefixes = Number(value)
 }
 
 function factsOf(reading: Reading): SwitchFacts {
@@ -179,7 +188,9 @@ function neighbourFacts(
   for (const family of ['ipv4', 'ipv6'] as const) {
     const one = { ...group?.families.get(family), ...own.families.get(family) }
     const active = one.active ?? (family === 'ipv4' && reading.ipv4ByDefault && familyOf(name) === 'ipv4')
-    if (active) families.set(family, familyFacts(reading, family, one))
+    const maximumPrefixes = one.maximumPrefixes ?? all.maximumRoutes
+    const whole = maximumPrefixes === undefined ? one : { ...one, maximumPrefixes }
+    if (active) families.set(family, familyFacts(reading, family, whole))
   }
   return {
     password: all.password ?? false,

@@ -7,10 +7,12 @@ import type { SwitchIntent } from './intent.ts'
 
 export interface Vendor {
   readonly name: string
-  /** As people write it, with the version that the words were compared with. */
+  /** As people write it, with the version that the words are of. */
   readonly title: string
-  /** Whether the output was loaded into the real thing (test/planner/vendors), or compared with the vendor's reference alone. */
-  readonly tried: 'run' | 'compared'
+  /** Whether the output is loaded into the real thing by a test; otherwise its words follow the vendor's reference alone. */
+  readonly tried: 'run' | 'not-run'
+  /** Where the words come from. */
+  readonly sources: readonly string[]
   /** Begins a comment. */
   readonly comment: string
   /** The lines of the configuration, with comments where the vendor's dialect takes them. */
@@ -51,7 +53,7 @@ export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
   const status =
     vendor.tried === 'run'
       ? 'This output is tested with the real program.'
-      : "These words were compared with the vendor's reference and not run: try them on one switch first."
+      : "Its words follow the vendor's reference and were not run on a device: try them on one switch first."
   const missing = vendor.missing(intent)
   return [
     note(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),

@@ -13,13 +13,26 @@ function vendor(name: string) {
   return found
 }
 
+/** What a vendor has no word for is missing in its own output too, as that output says. */
+const WITHOUT_A_WORD: Readonly<Record<string, string>> = {
+  'cisco-ios-xe: ipv6 hosts alone': 'RFC 8950',
+  'ruijie: ipv6 hosts alone': 'RFC 8950',
+  'ruijie: bfd and gtsm': 'takes its routes along',
+}
+
 test.each(READING.flatMap(one => Object.keys(INTENTS).map(title => [one.name, title] as const)))(
   '%s: %s: its own output is right',
   (name, title) => {
     const what = INTENTS[title]
     if (what === undefined) throw new Error(title)
     const text = switchConfigText(vendor(name), what)
-    expect(compareSwitch(what, vendor(name).read(text))).toEqual([])
+    const differences = compareSwitch(what, vendor(name).read(text))
+    const known = WITHOUT_A_WORD[`${name}: ${title}`]
+    if (known === undefined) expect(differences).toEqual([])
+    else {
+      expect(differences.map(({ what: said }) => said.includes(known))).toEqual([true, true])
+      expect(text).toContain('Not possible here:')
+    }
   },
 )
 
