@@ -3,10 +3,9 @@
  * of ours says in its alias whose it is, and the routes to it say its addresses. What the kernel does
  * not know (the path of the namespace, the pod's name, where the round robin stood) is left empty.
  */
-import { addressBits, familyOf } from '../lib/ip.ts'
-import { RTPROT } from '../netlink/constants.ts'
+import { addressBits, familyOf, hostPrefix } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { Link, Route } from '../netlink/types.ts'
+import type { Link, Route, Rule } from '../netlink/types.ts'
 import { type AttachmentRecord, type Attachments, NO_ATTACHMENTS } from './attachments.ts'
 import { currentBootId } from './boot.ts'
 import { parseVethAlias } from './veth-names.ts'
@@ -15,7 +14,7 @@ import { parseVethAlias } from './veth-names.ts'
 export function rebuiltAttachments(): Attachments {
   const host = Rtnetlink.open()
   try {
-    const found = { links: host.dumpLinks(), routes: host.dumpRoutes({ protocol: RTPROT.BOOT }) }
+    const found = { links: host.dumpLinks(), routes: host.dumpRoutes(), rules: host.dumpRules() }
     return { ...NO_ATTACHMENTS, records: recordsOf({ ...found, bootId: currentBootId() }) }
   } finally {
     host.close()
@@ -25,7 +24,9 @@ export function rebuiltAttachments(): Attachments {
 /** Pure. A host end without a route has no address to keep from others. */
 export function recordsOf(found: {
   readonly links: readonly Link[]
+  /** Of all tables. */
   readonly routes: readonly Route[]
+  readonly rules: readonly Rule[]
   readonly bootId: string
 }): AttachmentRecord[] {
   return found.links.flatMap((link): AttachmentRecord[] => {
@@ -33,6 +34,7 @@ export function recordsOf(found: {
     const addresses = found.routes.flatMap(route => hostRouteOver(route, link) ?? [])
     if (said === undefined || addresses.length === 0) return []
     const { containerId, interfaceName, network } = said
+    const eni = addresses.map(address => interfaceOf(address, found)).find(name => name !== undefined)
     return [
       {
         attempt: `rebuilt-${link.index}`,
@@ -43,9 +45,22 @@ export function recordsOf(found: {
         hostInterface: link.name,
         namespacePath: '',
         bootId: found.bootId,
+        ...(eni !== undefined && { interface: eni }),
       },
     ]
   })
+}
+
+/** The elastic network interface that the rule for an address sends its packets by; its id is not the kernel's to know. */
+function interfaceOf(
+  address: string,
+  { rules, routes, links }: Parameters<typeof recordsOf>[0],
+): AttachmentRecord['interface'] {
+  const rule = rules.find(({ source }) => source === hostPrefix(address))
+  if (rule === undefined) return undefined
+  const way = routes.find(({ table, type }) => table === rule.table && type === 'unicast')
+  const mac = links.find(({ index }) => index === way?.nextHops[0]?.interface)?.address ?? ''
+  return { id: mac, mac }
 }
 
 /** The address that a route leads to over that link, if it is one to a single address. */

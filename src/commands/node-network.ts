@@ -7,7 +7,7 @@ import { chainedPlugins } from '../agent/cni-plugins.ts'
 import type { Agent } from '../agent/reconcile.ts'
 import { applySettings } from '../agent/sysctl.ts'
 import { AddressStore } from '../cni/address-store.ts'
-import { type Attachments, podsOf, waitingPods } from '../cni/attachments.ts'
+import { type Attachments, podsOf, takenAddresses, waitingPods } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { writeInterfacePool } from '../cni/interface-pool-file.ts'
 import { podAddresses } from '../cni/pod-addresses.ts'
@@ -204,7 +204,7 @@ function attachedOf(attachments: Attachments): ReturnType<Plugin['attached']> {
   const addressed = podAddresses(attachments)
   return {
     addressed,
-    addresses: new Set(addressed.map(({ address }) => address)),
+    addresses: takenAddresses(attachments), // whatever they are of
     pods: attachments.records.filter(record => record.interface !== undefined).length,
     waiting: waitingPods(attachments, clock.now()).length,
     freed: attachments.freed,

@@ -171,6 +171,7 @@ test('what the kernel knows of pods: host ends of ours with their addresses, and
       route('10.0.1.6/32', 6),
       route('10.0.1.7/32', 7),
     ],
+    rules: [],
     bootId: 'boot',
   })
   expect(records).toMatchObject([

@@ -95,3 +95,24 @@ testVpc('DEL and GC work when the interface is gone, and an ADD takes another on
   expect((await node.records()).map(({ containerId }) => containerId)).toEqual(['c'])
   expect(node.run('ip', 'rule').match(/2048/g)).toHaveLength(1)
 })
+
+testVpc('records that are damaged are made anew from the kernel, with the interface that each pod is on', async () => {
+  cloud = new CloudNetwork()
+  const { node1: node } = cloud
+  node.writePool()
+  const pods = [await node.startPod('a'), await node.startPod('b'), await node.startPod('c')]
+  const before = await node.records()
+  await Bun.write(`${node.stateDir}/cni/attachments.json`, '{"format":1,')
+  await node.stopPod('b') // whoever comes first mends it
+  const after = await node.records()
+  const [a, , c] = before
+  expect(after).toMatchObject(
+    [a, c].map(({ containerId, addresses, hostInterface, interface: eni }) => ({
+      containerId,
+      addresses: expect.arrayContaining(addresses),
+      hostInterface,
+      interface: { mac: eni.mac },
+    })),
+  )
+  expect((await node.startPod('d')).address).toBe(pods[1]?.address ?? '')
+})
