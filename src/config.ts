@@ -327,6 +327,8 @@ function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
 export const environment = {
   /** systemd's notification socket (sd_notify(3)). */
   notifySocket: () => process.env.NOTIFY_SOCKET,
+  /** Within how many microseconds systemd wants to hear of the service, where it does (sd_watchdog_enabled(3)). */
+  watchdogMicroseconds: () => Number(process.env.WATCHDOG_USEC ?? 0),
   /** Proxies that every request of this process goes by, where the operator set any. */
   proxies: () => ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap(name => process.env[name] || []),
 }

@@ -8,6 +8,8 @@ import { type ConfigFlags, loadConfig } from '../config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
 import { untilSignal } from '../host/signals.ts'
+import { feedWatchdog } from '../host/watchdog.ts'
+import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -26,9 +28,11 @@ export function cniServerCommand(args: string[]): Promise<number> {
     requireCapabilities(['CAP_NET_ADMIN', 'CAP_SYS_ADMIN'])
     const server = startCniServer({ stateDir: config.state, log })
     log.info({}, 'serving the CNI plugin')
+    const stopFeeding = feedWatchdog({ clock: systemClock, log })
     notifyService('READY=1', log)
     const signal = await untilSignal()
     log.info({ reason: signal }, 'stopping; the plugin goes on by itself')
+    stopFeeding()
     server.close()
     return 0
   })

@@ -10,6 +10,7 @@ import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
 import { untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
+import { feedWatchdog } from '../host/watchdog.ts'
 import { nodeKubeconfig } from '../kube/patient-kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
@@ -91,6 +92,8 @@ async function serve(services: NodeServices): Promise<void> {
   let speaker: SpeakerRoom | undefined
   const drain = prepareDrain(services, () => speaker)
   const stopped = untilSignal(drain.begin)
+  const stopFeeding = feedWatchdog({ clock: systemClock, log })
+  services.parting.defer(stopFeeding)
   startStateWatch(services)
   const cluster = startCluster(services)
   const network = parts.agent ? startNetwork(services, cluster, drain) : undefined

@@ -27,6 +27,11 @@ const HIDDEN: readonly string[] = ['/home', '/root', '/run/user', '/tmp', '/var/
 
 type Folders = Pick<Config, 'state' | 'cni'>
 
+/** What the shipped units keep from their services (InaccessiblePaths of systemd.exec(5)). */
+const INACCESSIBLE: readonly string[] = [...nodeUnit.matchAll(/^InaccessiblePaths=(.*)$/gm)].flatMap(([, paths = '']) =>
+  paths.split(' ').map(path => path.replace(/^-/, '')),
+)
+
 /** The paths of a configuration that the services cannot work with, as the units are. */
 export function hiddenPaths(config: Folders & Pick<Config, 'kubeconfig'>): Problem[] {
   const { state, cni, kubeconfig } = config
@@ -55,12 +60,32 @@ export function foldersToOpen(config: Folders): string[] {
 }
 
 /** The units of a role for a configuration. */
-export function unitsFor(role: Role, config: Folders): readonly Unit[] {
+export function unitsFor(role: Role, config: Named): readonly Unit[] {
   if (role === 'controller') return [{ path: CONTROLLER_UNIT, text: controllerUnit }]
+  const named = namedPaths(config)
   return [
-    { path: NODE_UNIT, text: opening(nodeUnit, foldersToOpen(config)) },
-    { path: CNI_UNIT, text: opening(cniUnit, stateToOpen(config)) },
+    { path: NODE_UNIT, text: showing(opening(nodeUnit, foldersToOpen(config)), named) },
+    { path: CNI_UNIT, text: showing(opening(cniUnit, stateToOpen(config)), named) },
   ]
+}
+
+/** What a configuration names of the machine's files. */
+type Named = Folders & Pick<Config, 'kubeconfig' | 'status'>
+
+function namedPaths({ state, cni, kubeconfig, status }: Named): string[] {
+  const { tls } = status
+  const files = [kubeconfig, status.tokenFile, tls?.certificate, tls?.key, tls?.clientCA]
+  return [state, cni.confDir, cni.binDir, ...files].filter(path => path !== undefined).map(path => resolve(path))
+}
+
+/** The unit without what would hide one of the paths. */
+function showing(unit: string, named: readonly string[]): string {
+  const hides = (path: string) => named.some(one => one === path || one.startsWith(`${path}/`))
+  const opened = INACCESSIBLE.filter(hides)
+  return unit.replaceAll(/^InaccessiblePaths=(.*)$/gm, (line, paths: string) => {
+    const kept = paths.split(' ').filter(path => !opened.includes(path.replace(/^-/, '')))
+    return kept.length === 0 ? `# ${line}` : `InaccessiblePaths=${kept.join(' ')}`
+  })
 }
 
 function stateToOpen({ state }: Folders): string[] {

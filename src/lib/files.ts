@@ -3,6 +3,7 @@
  * and the folder synced (rename(2), fsync(2)).
  */
 import {
+  chmodSync,
   closeSync,
   fsyncSync,
   mkdirSync,
@@ -24,6 +25,7 @@ export function writeFileWhole(path: string, text: string, options: { mode?: num
   const beside = join(folder, `.${process.pid}.${Date.now()}.part`)
   try {
     writeSynced(openSync(beside, 'wx', options.mode ?? 0o600), text)
+    if (options.mode !== undefined) chmodSync(beside, options.mode) // whatever the umask
     renameSync(beside, path)
   } catch (error) {
     rmSync(beside, { force: true })

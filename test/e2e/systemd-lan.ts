@@ -84,6 +84,10 @@ export class SystemdLan {
     await this.machine.boot(this.#plugIn())
   }
 
+  get switchNamespace(): string {
+    return this.#switch
+  }
+
   /** Runs a command on the node. */
   on(...command: string[]): string {
     return this.machine.exec(command).stdout

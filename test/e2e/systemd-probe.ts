@@ -11,6 +11,14 @@ import type { SystemdMachine } from '../support/systemd-machine.ts'
 const UNITS = { node: nodeUnit, cni: cniUnit, controller: controllerUnit } as const
 const NETNS = '/run/netns/probe'
 const write = (file: string) => `value=$(cat ${file}) && echo "$value" >${file}`
+/** Files that no service of ours needs. */
+export const SECRETS = [
+  '/etc/shadow',
+  '/etc/kubernetes/admin.conf',
+  '/etc/kubernetes/pki/ca.key',
+  '/var/lib/kubelet/pki/kubelet.key',
+  '/etc/ssh/probe_host_key',
+] as const
 const TRIES: Readonly<Record<string, string>> = {
   'write net.ipv4.ip_forward': write('/proc/sys/net/ipv4/ip_forward'),
   'write kernel.core_pattern': write('/proc/sys/kernel/core_pattern'),
@@ -22,6 +30,7 @@ const TRIES: Readonly<Record<string, string>> = {
   'make a mount namespace': 'unshare --mount true',
   'enter a network namespace': `nsenter --net=${NETNS} true`,
   'open a socket of the network': 'exec 3<>/dev/udp/127.0.0.1/9',
+  ...Object.fromEntries(SECRETS.map(file => [`read ${file}`, `cat ${file}`])),
 }
 
 export class Probe {

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { buildVersion } from '../support/build.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
+import { countingPackets } from '../support/packets.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
 import { addPod as addPodOn, CONFLIST, doctor as doctorOn, plugin } from './systemd-calls.ts'
 import { BROUGHT, OTHER_ADDRESS, OTHER_POD_CIDR, SystemdLan } from './systemd-lan.ts'
-import { Probe } from './systemd-probe.ts'
+import { Probe, SECRETS } from './systemd-probe.ts'
 
 const PORTMAP = '/usr/lib/cni/portmap'
 const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', 'dbus-send', PORTMAP]
@@ -171,18 +172,58 @@ describe('the service', () => {
         'make a user namespace': 'refused',
         'make a mount namespace': 'refused',
       }
-      expect(probe.run('node')).toEqual({
+      expect(probe.run('node')).toMatchObject({
         ...common,
         'enter a network namespace': 'refused',
         'open a socket of the network': 'done',
       })
-      expect(probe.run('cni')).toEqual({
+      expect(probe.run('cni')).toMatchObject({
         ...common,
         'enter a network namespace': 'done',
         'open a socket of the network': 'refused',
       })
     },
     MINUTE,
+  )
+
+  testService(
+    'is exposed no more than 2.0, by the judgement of systemd, and reads nothing of the secrets of the machine',
+    async () => {
+      for (const unit of ['terway-edge', 'terway-edge-cni']) {
+        const text = lan.machine.exec(['systemd-analyze', 'security', '--no-pager', `${unit}.service`]).stdout
+        const exposure = Number(/Overall exposure level for .*: ([\d.]+)/.exec(text)?.[1])
+        expect({ unit, low: exposure <= 2.0, exposure }).toEqual({ unit, low: true, exposure })
+      }
+      lan.on('mkdir', '-p', '/etc/kubernetes/pki', '/var/lib/kubelet/pki', '/etc/ssh')
+      for (const file of SECRETS) lan.on('sh', '-c', `umask 077; [ -e ${file} ] || echo secret >${file}`)
+      lan.on('systemctl', 'restart', 'terway-edge', 'terway-edge-cni')
+      await whole()
+      for (const unit of ['node', 'cni'] as const) {
+        const read = Object.entries(new Probe(lan.machine).run(unit)).filter(([what]) => what.startsWith('read '))
+        expect(read).toEqual(SECRETS.map(file => [`read ${file}`, 'refused']))
+      }
+    },
+    MINUTE,
+  )
+
+  testService(
+    'is ended and started again when its loop stands still, and no packet is lost on a switch that restarts gracefully',
+    async () => {
+      const lost = lan.withdrawals()
+      const hung = lan.property('MainPID')
+      const counted = await countingPackets(lan.network, { namespace: lan.switchNamespace, to: first }, async () => {
+        lan.on('kill', '-STOP', hung)
+        await eventually('another process', () => lan.property('MainPID') !== hung && isActive(), 60)
+        await whole()
+        await Bun.sleep(1000)
+      })
+      expect(counted.sent).toBeGreaterThan(8000)
+      expect(counted.lost).toBe(0)
+      expect(lan.withdrawals()).toEqual(lost)
+      expect(lan.property('Result')).toBe('success') // of the one that runs now
+      expect(lan.machine.journal('terway-edge')).toContain('Watchdog timeout')
+    },
+    2 * MINUTE,
   )
 
   testService(
