@@ -125,6 +125,8 @@ const cni = z.strictObject({
   mtu: z
     .union([z.literal('auto'), z.int().min(1280).max(65_535)], 'auto, or a number from 1280 to 65535')
     .default('auto'),
+  /** Whether pods may send from any address, not from their own alone. */
+  allowSourceAddresses: z.boolean().default(false),
 })
 
 const bgp = z.strictObject({

@@ -23,15 +23,24 @@ export interface CniConfig {
   /** Bytes; absent: the plugin takes the uplink's. */
   readonly mtu?: number
   readonly stateDir: string
+  /** Whether pods may send from any address. */
+  readonly allowSourceAddresses?: boolean | undefined
   /** Plugins to call after ours. */
   readonly chained?: readonly ChainedPlugin[]
 }
 
 /** The text of the file. */
-export function cniConfigText({ podCIDRs, mtu, stateDir, chained = [] }: CniConfig): string {
+export function cniConfigText({ podCIDRs, mtu, stateDir, allowSourceAddresses, chained = [] }: CniConfig): string {
   const capabilities = { ips: true, mac: true }
   const source = podCIDRs === undefined ? { addressSource: 'interfaces' } : { podCIDRs }
-  const own = { type: NAME, capabilities, ...source, ...(mtu !== undefined && { mtu }), stateDir }
+  const own = {
+    type: NAME,
+    capabilities,
+    ...source,
+    ...(mtu !== undefined && { mtu }),
+    ...(allowSourceAddresses === true && { allowSourceAddresses }),
+    stateDir,
+  }
   const cniVersions = CNI_VERSIONS.filter(version => chained.every(({ versions }) => versions.includes(version)))
   const list = {
     cniVersion: CNI_VERSION,

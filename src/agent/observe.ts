@@ -3,7 +3,8 @@
  * Dumps only; decides nothing.
  */
 import { FAMILIES, type Family } from '../lib/ip.ts'
-import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
+import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
+import { RT_SCOPE, RT_TABLE, RTPROT } from '../netlink/constants.ts'
 import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
@@ -36,6 +37,24 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): ObservedKernel {
 /** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
 export function ownAddresses({ addresses }: Pick<ObservedKernel, 'addresses'>): string[] {
   return addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address)
+}
+
+/**
+ * Names of the links that lead away from this machine: those that routes of ours or gateways of others go over, and devices that somebody
+ * has given routes (a tunnel). A bridge with nothing but its own subnet is a private one, and pods' links are neither.
+ */
+export function outwardLinks({ links, routes }: Pick<ObservedKernel, 'links' | 'routes'>): string[] {
+  const kinds = new Map(links.map(({ index, kind }) => [index, kind]))
+  const outward = new Set(routes.own.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
+  for (const { type, protocol, nextHops } of routes.foreign) {
+    for (const hop of nextHops) {
+      const given = protocol !== RTPROT.KERNEL && kinds.get(hop.interface ?? 0) !== 'bridge'
+      if (type === 'unicast' && (hop.gateway !== undefined || given)) outward.add(hop.interface)
+    }
+  }
+  return links
+    .filter(({ index, loopback, name }) => outward.has(index) && !loopback && !POD_INTERFACE_PATTERN.test(name))
+    .map(({ name }) => name)
 }
 
 /** The link that bears one of `addresses`, the first that any does; else that of the default gateway. */

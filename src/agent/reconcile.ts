@@ -28,7 +28,7 @@ import {
   type Routing,
   type RoutingView,
 } from './desired-routes.ts'
-import { type ObservedKernel, observe, ownAddresses, uplinkOf } from './observe.ts'
+import { type ObservedKernel, observe, outwardLinks, ownAddresses, uplinkOf } from './observe.ts'
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, routeProblems, routeRows } from './rows.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
@@ -44,7 +44,12 @@ export interface AgentOptions {
     readonly protocol: number
     readonly table: number
     readonly stateDir: string
-    readonly cni: { readonly confDir: string; readonly binDir: string; readonly mtu: number | 'auto' }
+    readonly cni: {
+      readonly confDir: string
+      readonly binDir: string
+      readonly mtu: number | 'auto'
+      readonly allowSourceAddresses?: boolean
+    }
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string
@@ -59,6 +64,8 @@ export interface KnownNetwork {
   /** Of all nodes of the cluster. */
   readonly clusterPodCIDRs: readonly string[]
   readonly nodeAddresses: readonly string[]
+  /** Names of the interfaces that lead away from this machine. */
+  readonly uplinks: readonly string[]
 }
 
 /** Is told after each pass what is known; its problems are shown with the agent's. The firewall is one. */
@@ -182,7 +189,7 @@ export class Agent {
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
-      ...this.#firewallProblems(routing, current),
+      ...this.#firewallProblems(routing, current, outwardOf(observed, uplink)),
     ]
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
     const rows = routeRows(routing, applied, names)
@@ -279,13 +286,14 @@ export class Agent {
   }
 
   /** Tells the firewall what is known; with no view, what it was told last stands. */
-  #firewallProblems(routing: Routing, view: ClusterView | undefined): readonly string[] {
+  #firewallProblems(routing: Routing, view: ClusterView | undefined, uplinks: readonly string[]): readonly string[] {
     const { firewall } = this.#options
     if (view !== undefined) {
       firewall?.want({
         podCIDRs: routing.podCIDRs,
         clusterPodCIDRs: view.entries.flatMap(({ podCIDRs }) => podCIDRs),
         nodeAddresses: view.entries.flatMap(({ addresses }) => addresses),
+        uplinks,
       })
     }
     return firewall?.problems ?? []
@@ -297,7 +305,9 @@ export class Agent {
     const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu
     this.#lastMtu = mtu
     const chained = chainedPlugins(cni.binDir)
-    const config = { podCIDRs: routing.podCIDRs, stateDir, chained, ...(mtu !== undefined && { mtu }) }
+    const { allowSourceAddresses } = cni
+    const own = { podCIDRs: routing.podCIDRs, stateDir, allowSourceAddresses }
+    const config = { ...own, chained, ...(mtu !== undefined && { mtu }) }
     if (!writeCniConfig(cni.confDir, config)) return
     const { log } = this.#options
     log.info({ file: cni.confDir }, 'CNI configuration written')
@@ -321,6 +331,10 @@ export class Agent {
     if (JSON.stringify(before) === JSON.stringify(next)) return
     for (const listener of this.#listeners) listener()
   }
+}
+
+function outwardOf(observed: ObservedKernel, uplink: Link | undefined): string[] {
+  return [...new Set([...outwardLinks(observed), ...(uplink === undefined ? [] : [uplink.name])])].sort()
 }
 
 function routingView({ entries, peers, refused = [] }: ClusterView): RoutingView {

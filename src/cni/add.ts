@@ -77,6 +77,7 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
     interfaceName: attachment.interfaceName,
     addresses: record.addresses,
     mtu,
+    ...(config.allowSourceAddresses === true && { anySource: true }),
     ...(interfaces !== undefined && { policy: interfaces.policyOf(record, mtu) }),
   }
   return wireRecorded({ store, host, record, wire, config })

@@ -238,6 +238,9 @@ function decodeConfig(input: Input, args: ReadonlyMap<string, string>): DecodedC
     minor.push({ path: 'addressSource', message: 'must be "podCIDRs" or "interfaces"' })
   }
   const podCIDRs = decodePodCIDRs(json.podCIDRs, minor)
+  if (json.allowSourceAddresses !== undefined && typeof json.allowSourceAddresses !== 'boolean') {
+    minor.push({ path: 'allowSourceAddresses', message: 'must be true or false' })
+  }
   const mtu = decodeMtu(json.mtu, podCIDRs, minor)
   const dns = decodeResult({ dns: json.dns }, '', minor)?.dns
   const prevResult = json.prevResult === undefined ? undefined : decodeResult(json.prevResult, 'prevResult', minor)
@@ -251,6 +254,7 @@ function decodeConfig(input: Input, args: ReadonlyMap<string, string>): DecodedC
     stateDir: typeof stateDir === 'string' ? stateDir : DEFAULT_STATE_DIR,
     requestedAddresses: decodeRequestedAddresses(json, args, minor),
     ...(mtu !== undefined && { mtu }),
+    ...(json.allowSourceAddresses === true && { allowSourceAddresses: true }),
     ...(dns !== undefined && { dns }),
     ...(prevResult !== undefined && { prevResult }),
     ...(requestedMac !== undefined && { requestedMac }),

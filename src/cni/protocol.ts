@@ -72,6 +72,8 @@ export interface NetworkConfig {
   /** Bytes; absent: that of the uplink. */
   readonly mtu?: number
   readonly stateDir: string
+  /** Whether pods may send from any address, not from their own alone. */
+  readonly allowSourceAddresses?: boolean
   readonly dns?: Dns
   readonly prevResult?: Result
   /** Addresses asked for by the `ips` capability, `args.cni.ips` or CNI_ARGS `IP`. */

@@ -10,6 +10,7 @@
 import { ERRNO, SystemError } from '../lib/errno.ts'
 import { addressBits, FAMILIES, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
 import { close, inNetworkNamespace, interfaceIndex, openFile } from '../lib/libc.ts'
+import { ANY_SOURCE_GROUP, POD_GROUP } from '../model/pod-interfaces.ts'
 import { addAddress } from '../netlink/address.ts'
 import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
@@ -44,6 +45,8 @@ export interface PodWire {
   readonly mtu: number
   /** How the host reaches a pod whose addresses are of an elastic network interface; absent: by a route in table main. */
   readonly policy?: PodPolicy
+  /** Whether the pod may send from any address; absent: from its own alone. */
+  readonly anySource?: boolean
 }
 
 export interface Wired {
@@ -68,7 +71,7 @@ export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
   try {
     const hostIndex = createPair(host, wire, namespace)
     try {
-      setInterfaceSysctls('ipv4', wire.hostInterface, { rp_filter: 0, forwarding: 1 })
+      setInterfaceSysctls('ipv4', wire.hostInterface, { rp_filter: wire.anySource === true ? 0 : 1, forwarding: 1 })
       setInterfaceSysctls('ipv6', wire.hostInterface, wire.addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
       host.run(setLink(hostIndex, { up: true, alias: wire.alias }))
       const defaultRoutes = inPodNamespace(wire.namespacePath, () => configurePod(wire))
@@ -182,6 +185,7 @@ function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
     name: hostInterface,
     mtu,
     address: wire.hostMac,
+    group: wire.anySource === true ? ANY_SOURCE_GROUP : POD_GROUP,
     peer: { name: interfaceName, mtu, address: wire.podMac, namespaceFd: namespace },
   })
   const [first] = host.execute([pair])

@@ -111,7 +111,12 @@ function cniFacts(config: Config, network: NetworkFacts | undefined): Pick<Docto
 function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts) {
   if (podCIDRs.length === 0) return undefined
   const mtu = cni.mtu === 'auto' ? uplink?.mtu : cni.mtu
-  return { podCIDRs, stateDir: state, ...(mtu !== undefined && { mtu }) }
+  return {
+    podCIDRs,
+    stateDir: state,
+    allowSourceAddresses: cni.allowSourceAddresses,
+    ...(mtu !== undefined && { mtu }),
+  }
 }
 
 async function inspectApi(file: string | undefined): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api'>> {

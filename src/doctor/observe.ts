@@ -4,7 +4,7 @@
  */
 
 import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'
-import { observe, ownAddresses, uplinkOf } from '../agent/observe.ts'
+import { observe, outwardLinks, ownAddresses, uplinkOf } from '../agent/observe.ts'
 import { plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
 import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewall/forward.ts'
@@ -12,7 +12,7 @@ import { legacyCommands, readLegacyForward } from '../firewall/legacy.ts'
 import { masqueradedFamilies, NFT_FAMILY } from '../firewall/masquerade.ts'
 import { Nft } from '../firewall/nftables.ts'
 import {
-  acceptedPrefixes,
+  acceptedTraffic,
   type FirewallConfig,
   forwardAdvice,
   type KnownNetwork,
@@ -82,6 +82,7 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
         podCIDRs: routing.podCIDRs,
         clusterPodCIDRs: view?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? [],
         nodeAddresses: [],
+        uplinks: [...new Set([...outwardLinks(observed), ...(uplink === undefined ? [] : [uplink.name])])].sort(),
       }),
     }
   } finally {
@@ -100,7 +101,7 @@ async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Pro
   try {
     const commands = readLegacyForward().flatMap(forward => legacyCommands(forward, podCIDRs))
     if (nft === undefined) return { ...facts, legacyCommands: commands }
-    const { prefixes } = acceptedPrefixes(known, config)
+    const { prefixes, matches } = acceptedTraffic(known, config)
     const chains = await nft.chains()
     const tables = await readForwardTables(nft, chains)
     const present = (family: 'ip' | 'ip6') => chains.some(chain => chain.family === family && chain.table === OWN_TABLE)
@@ -109,7 +110,7 @@ async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Pro
       legacyCommands: commands,
       dropping: tables.filter(dropsForwarded).map(table => ({
         table: `${table.family} ${table.table}`,
-        accepted: letsThrough(table, prefixes),
+        accepted: letsThrough(table, matches),
         advice: forwardAdvice(table, prefixes),
       })),
       ...(config.masquerade && {

@@ -4,7 +4,8 @@
  * hook. So their chain gets one jump to a chain of ours in their table, right before whatever would drop everything: rules that drop
  * something in particular (network policies) keep their say, and a host that drops nothing gets nothing.
  *
- * The rules are of the kind that iptables-nft makes itself, one address match each; anything else would make iptables refuse the whole table. Pure.
+ * The rules are of the kind that iptables-nft makes itself, matches of an address and of interfaces; anything else would make iptables refuse the whole table.
+ * What they accept is given as texts, the conditions of a rule each: `iif te* oif eth0 saddr 10.0.1.0/25`. Pure.
  */
 import { covers, familyOf } from '../lib/ip.ts'
 import type { NftChain, NftFamily, NftRule } from './nftables-listing.ts'
@@ -52,17 +53,17 @@ export function dropsForwarded(table: ForwardTable): boolean {
   return table.bases.some(base => placeIn(base, table) !== undefined)
 }
 
-/** Whether packets from and to `prefixes` pass the table: by our rules or by those of others. */
-export function letsThrough(table: ForwardTable, prefixes: readonly string[]): boolean {
-  return prefixes.length > 0 && forwardScript(table, prefixes) === undefined
+/** Whether packets of the kinds in `accepted` pass the table: by our rules or by those of others. */
+export function letsThrough(table: ForwardTable, accepted: readonly string[]): boolean {
+  return accepted.length > 0 && forwardScript(table, accepted) === undefined
 }
 
 /**
- * What to tell nft so that packets from and to `prefixes` pass the table; undefined when all is as it should be. No prefixes: our chain
- * and the jumps to it go.
+ * What to tell nft so that packets of the kinds in `accepted` pass the table; undefined when all is as it should be. None: our chain and
+ * the jumps to it go.
  */
-export function forwardScript(table: ForwardTable, prefixes: readonly string[]): string | undefined {
-  const wanted = acceptedOf(table.family, prefixes)
+export function forwardScript(table: ForwardTable, accepted: readonly string[]): string | undefined {
+  const wanted = accepted.filter(text => isOfFamily(text, table.family))
   const lines: string[] = []
   const jumps: string[] = []
   for (const base of table.bases) {
@@ -90,20 +91,33 @@ function chainScript({ family, table, rules }: ForwardTable, wanted: readonly st
   const at = `${family} ${table} ${FORWARD_CHAIN}`
   const present = rules.get(FORWARD_CHAIN)
   if (wanted === undefined) return present === undefined ? [] : [`flush chain ${at}`, `delete chain ${at}`]
-  const now = present?.map(({ only, verdict }) => (verdict?.kind === 'accept' ? only : undefined))
+  const now = present?.map(({ matches = [], verdict }) => (verdict?.kind === 'accept' ? matches.join(' ') : undefined))
   if (now !== undefined && now.length === wanted.length && wanted.every((text, index) => now[index] === text)) return []
   return [
     `add chain ${at}`,
     `flush chain ${at}`,
-    ...wanted.map(text => `add rule ${at} ${text.includes(':') ? 'ip6' : 'ip'} ${text} counter accept`),
+    ...wanted.map(text => `add rule ${at} ${nftText(text)} counter accept`),
   ]
 }
 
-/** The matches of our chain's rules. */
-function acceptedOf(family: NftFamily, prefixes: readonly string[]): string[] {
-  return prefixes
-    .filter(prefix => family === 'inet' || (familyOf(prefix) === 'ipv4') === (family === 'ip'))
-    .flatMap(prefix => [`saddr ${prefix}`, `daddr ${prefix}`])
+/** The conditions of a text, `saddr 10.0.1.0/25` each. */
+function conditionsOf(text: string): string[] {
+  return text.match(/\S+ \S+/g) ?? []
+}
+
+/** As nft writes it. */
+function nftText(text: string): string {
+  const words = conditionsOf(text).map(condition => {
+    const [field = '', value = ''] = condition.split(' ')
+    if (field === 'iif' || field === 'oif') return `${field}name "${value}"`
+    return `${value.includes(':') ? 'ip6' : 'ip'} ${field} ${value}`
+  })
+  return words.join(' ')
+}
+
+function isOfFamily(text: string, family: NftFamily): boolean {
+  const [, prefix = ''] = /[sd]addr (\S+)/.exec(text) ?? []
+  return family === 'inet' || (familyOf(prefix) === 'ipv4') === (family === 'ip')
 }
 
 /** The rule that would drop everything, or `end` for the policy; undefined when neither does. Our own jump does not count. */
@@ -123,12 +137,12 @@ function placeIn(base: NftChain, { rules }: ForwardTable): NftRule | 'end' | und
  * behind a rule by which some packets leave it again does not count.
  */
 function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly string[]): boolean {
-  const accepted: string[] = []
+  const accepted: (readonly string[])[] = []
   const walk = (chain: string, path: readonly string[], met: 'by all' | 'by some'): 'end' | undefined => {
     let meets = met
     for (const rule of rules.get(chain) ?? []) {
-      const { verdict, only, unconditional } = rule
-      if (only !== undefined && verdict?.kind === 'accept' && meets === 'by all') accepted.push(only)
+      const { verdict, matches, unconditional } = rule
+      if (matches !== undefined && verdict?.kind === 'accept' && meets === 'by all') accepted.push(matches)
       if (rule.diverts && path.length > 1) meets = 'by some' // those that leave a base chain meet its policy, and no rule of ours
       const target = targetOf(rule)
       if (!unconditional || verdict === undefined || target === FORWARD_CHAIN) continue
@@ -140,14 +154,18 @@ function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly 
     return undefined
   }
   walk(base.name, [base.name], 'by all')
-  return wanted.every(text => accepted.some(other => coversMatch(other, text)))
+  return wanted.every(text =>
+    accepted.some(others => others.every(wide => conditionsOf(text).some(one => coversMatch(wide, one)))),
+  )
 }
 
-/** `saddr 10.0.0.0/8` covers `saddr 10.0.1.0/24`. */
+/** `saddr 10.0.0.0/8` covers `saddr 10.0.1.0/24`, `iif e*` covers `iif eth0`. */
 function coversMatch(wide: string, narrow: string): boolean {
-  const [field, prefix = ''] = wide.split(' ')
-  const [otherField, otherPrefix = ''] = narrow.split(' ')
-  return field === otherField && covers(prefix, otherPrefix)
+  const [field, value = ''] = wide.split(' ')
+  const [otherField, other = ''] = narrow.split(' ')
+  if (field !== otherField) return false
+  if (field === 'saddr' || field === 'daddr') return covers(value, other)
+  return value === other || (value.endsWith('*') && other.startsWith(value.slice(0, -1)))
 }
 
 /** What becomes of every packet that meets an unconditional rule; undefined: it goes on to the next rule. */

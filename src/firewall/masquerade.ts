@@ -45,8 +45,12 @@ export function masqueradeScript(family: Family, { podCIDRs, keep }: MasqueradeI
 
 /** Removes the table of a family, whether or not there is one. */
 export function removeTableScript(family: Family): string {
-  const name = `${NFT_FAMILY[family]} ${OWN_TABLE}`
-  return `add table ${name}\ndelete table ${name}\n`
+  return removal(NFT_FAMILY[family])
+}
+
+/** Removes our table of an nftables family, whether or not there is one. */
+export function removal(family: NftFamily): string {
+  return `add table ${family} ${OWN_TABLE}\ndelete table ${family} ${OWN_TABLE}\n`
 }
 
 /** The families whose pods are to be translated. */

@@ -6,9 +6,9 @@
  */
 import { hostPrefix } from '../lib/ip.ts'
 
-/** The families whose chains see forwarded IP packets. */
-export type NftFamily = 'ip' | 'ip6' | 'inet'
-const FAMILIES_READ: readonly string[] = ['ip', 'ip6', 'inet']
+/** The families whose chains see IP packets that are forwarded, and ARP. */
+export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp'
+const FAMILIES_READ: readonly string[] = ['ip', 'ip6', 'inet', 'arp']
 
 export interface NftChain {
   readonly family: NftFamily
@@ -30,8 +30,8 @@ export interface NftRule {
   /** It applies to every packet. */
   readonly unconditional: boolean
   readonly verdict?: Verdict
-  /** `saddr 10.0.0.0/25`, where that is its only condition. */
-  readonly only?: string
+  /** Its conditions, where all are known: `saddr 10.0.0.0/25`, `iif te*`, `oif eth0`; sorted. */
+  readonly matches?: readonly string[]
   /** Whether packets may leave its chain here for another, or for the one that jumped to it, depending on what they are. */
   readonly diverts: boolean
 }
@@ -73,15 +73,15 @@ function ruleOf(value: unknown): NftRule | undefined {
   const statements = Array.isArray(value.expr) ? value.expr.filter(isFields) : []
   const conditions = statements.filter(isCondition)
   const verdict = statements.map(verdictOf).find(found => found !== undefined)
-  const [condition, ...others] = conditions
-  const only = condition === undefined || others.length > 0 ? undefined : addressMatch(condition)
+  const known = conditions.map(condition => addressMatch(condition) ?? interfaceMatch(condition))
+  const matches = known.filter(text => text !== undefined).sort()
   return {
     chain: value.chain,
     handle: value.handle,
     unconditional: conditions.length === 0,
     diverts: conditions.length > 0 && statements.some(isDiversion),
     ...(verdict !== undefined && { verdict }),
-    ...(only !== undefined && { only }),
+    ...(matches.length > 0 && matches.length === conditions.length && { matches }),
   }
 }
 
@@ -130,6 +130,13 @@ function addressMatch({ match }: Fields): string | undefined {
   if (typeof right === 'string') return `${field} ${hostPrefix(right)}`
   if (!isFields(right) || !isFields(right.prefix)) return undefined
   return `${field} ${String(right.prefix.addr)}/${String(right.prefix.len)}`
+}
+
+/** `{match: {op: "==", left: {meta: {key: "iifname"}}, right: "te*"}}` */
+function interfaceMatch({ match }: Fields): string | undefined {
+  if (!isFields(match) || match.op !== '==' || !isFields(match.left) || !isFields(match.left.meta)) return undefined
+  const side = { iifname: 'iif', oifname: 'oif' }[String(match.left.meta.key)]
+  return side === undefined || typeof match.right !== 'string' ? undefined : `${side} ${match.right}`
 }
 
 function isFamily(value: unknown): value is NftFamily {

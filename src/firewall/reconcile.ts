@@ -12,12 +12,14 @@ import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
+import { POD_INTERFACE_PREFIX } from '../model/pod-interfaces.ts'
 import { RulesetWatch } from '../netlink/ruleset-watch.ts'
 import { chainsToRead, FORWARD_CHAIN, type ForwardTable, forwardScript, forwardTables, OWN_TABLE } from './forward.ts'
 import { legacyCommands, readLegacyForward } from './legacy.ts'
-import { masqueradedFamilies, masqueradeScript, NFT_FAMILY, removeTableScript } from './masquerade.ts'
+import { masqueradedFamilies, masqueradeScript, NFT_FAMILY, removal, removeTableScript } from './masquerade.ts'
 import { Nft } from './nftables.ts'
-import type { NftChain } from './nftables-listing.ts'
+import type { NftChain, NftFamily } from './nftables-listing.ts'
+import { sourceTables } from './sources.ts'
 
 /** What the rules are made from, as the agent knows it. */
 export interface KnownNetwork {
@@ -26,6 +28,8 @@ export interface KnownNetwork {
   /** Of all nodes of the cluster. */
   readonly clusterPodCIDRs: readonly string[]
   readonly nodeAddresses: readonly string[]
+  /** Names of the interfaces that lead away from this machine. */
+  readonly uplinks: readonly string[]
 }
 
 export interface FirewallConfig {
@@ -77,6 +81,7 @@ class Firewall implements NodeFirewall {
   #network: KnownNetwork | undefined
   /** The last script of each family's own table, and how nft listed the table right after it. */
   readonly #written = new Map<Family, { readonly script: string; readonly listed: string }>()
+  readonly #sourcesWritten = new Map<NftFamily, { readonly script: string; readonly listed: string }>()
   #contest = 0
   #problems: readonly string[] = []
 
@@ -123,17 +128,22 @@ class Firewall implements NodeFirewall {
     const network = this.#network
     if (network === undefined) return
     const { config, netns } = this.#options
-    const accept = acceptedPrefixes(network, config)
+    const accept = acceptedTraffic(network, config)
     const problems = [...accept.problems, ...legacyProblems(network, config, netns)]
     const nft = Nft.find({ ...(netns !== undefined && { netns }) })
     if (nft === undefined) {
+      if (network.podCIDRs.some(podCIDR => familyOf(podCIDR) === 'ipv6'))
+        problems.push(
+          'pods may send from IPv6 addresses of others: to check that takes the program nft, of the package nftables',
+        )
       if (config.masquerade) problems.push('ipMasq needs the program nft: install the package nftables')
       this.#publish(problems)
       return
     }
     const chains = await nft.chains()
     const attempts = [
-      ...(await this.#forward(nft, chains, accept.prefixes)),
+      ...(await this.#forward(nft, chains, accept)),
+      ...(await this.#sources(nft, chains, network)),
       ...(await this.#masquerade(nft, chains, network)),
     ]
     this.#contest = attempts.some(({ written }) => written) ? this.#contest + 1 : 0
@@ -141,10 +151,10 @@ class Firewall implements NodeFirewall {
     this.#publish([...problems, ...attempts.flatMap(({ problem }) => problem ?? [])])
   }
 
-  async #forward(nft: Nft, chains: readonly NftChain[], prefixes: readonly string[]): Promise<Attempt[]> {
+  async #forward(nft: Nft, chains: readonly NftChain[], { matches, prefixes }: Accepted): Promise<Attempt[]> {
     const attempts: Attempt[] = []
     for (const table of await readForwardTables(nft, chains)) {
-      const script = forwardScript(table, prefixes)
+      const script = forwardScript(table, matches)
       if (script === undefined) continue
       const name = `${table.family} ${table.table}`
       attempts.push(await this.#write(nft, name, script, forwardAdvice(table, prefixes)))
@@ -177,6 +187,21 @@ class Firewall implements NodeFirewall {
       attempts.push(attempt)
       if (attempt.written)
         this.#written.set(family, { script, listed: await nft.tableText(NFT_FAMILY[family], OWN_TABLE) })
+    }
+    return attempts
+  }
+
+  /** Pods send from their own addresses alone: tables of our own, one transaction each. */
+  async #sources(nft: Nft, chains: readonly NftChain[], network: KnownNetwork): Promise<Attempt[]> {
+    const attempts: Attempt[] = []
+    for (const { family, script } of sourceTables(network.podCIDRs)) {
+      const present = chains.some(chain => chain.family === family && chain.table === OWN_TABLE)
+      const listed = present ? await nft.tableText(family, OWN_TABLE) : undefined
+      const last = this.#sourcesWritten.get(family)
+      if (last?.script === script && last.listed === listed) continue
+      const attempt = await this.#write(nft, `${family} ${OWN_TABLE}`, script)
+      attempts.push(attempt)
+      if (attempt.written) this.#sourcesWritten.set(family, { script, listed: await nft.tableText(family, OWN_TABLE) })
     }
     return attempts
   }
@@ -222,16 +247,42 @@ export async function readForwardTables(nft: Nft, chains: readonly NftChain[]): 
   return read
 }
 
-/** What FORWARD is to accept: all pods of the cluster, for a packet to a NodePort may go on to another node's pod. */
-export function acceptedPrefixes(
+/** What FORWARD is to accept, by prefixes and as the conditions of rules. */
+export interface Accepted {
+  readonly prefixes: readonly string[]
+  readonly matches: readonly string[]
+  readonly problems: readonly string[]
+}
+
+const NOTHING: Accepted = { prefixes: [], matches: [], problems: [] }
+
+/**
+ * By interface and direction: this node's pods with each other and by the uplinks, and all pods of the cluster from uplink to uplink, for a
+ * packet to a NodePort may go on to another node's pod. Nothing between pods and other interfaces of the host (private bridges), and
+ * nothing from there that claims a pod's address.
+ */
+export function acceptedTraffic(
   network: KnownNetwork,
   config: Pick<FirewallConfig, 'acceptPodTraffic' | 'podPools'>,
-): { readonly prefixes: readonly string[]; readonly problems: readonly string[] } {
-  if (!config.acceptPodTraffic || network.podCIDRs.length === 0) return { prefixes: [], problems: [] }
+): Accepted {
+  if (!config.acceptPodTraffic || network.podCIDRs.length === 0) return NOTHING
+  const own = mergePrefixes(network.podCIDRs)
   const all = mergePrefixes([...network.podCIDRs, ...network.clusterPodCIDRs, ...config.podPools])
-  if (all.length <= MOST_PREFIXES) return { prefixes: all, problems: [] }
+  const pods = `${POD_INTERFACE_PREFIX}*`
+  const uplinks = network.uplinks.filter(name => /^[\w.@:-]+$/.test(name)).sort()
+  const local = own.flatMap(prefix => [
+    `iif ${pods} oif ${pods} saddr ${prefix}`,
+    ...uplinks.flatMap(name => [`iif ${pods} oif ${name} saddr ${prefix}`, `daddr ${prefix} iif ${name} oif ${pods}`]),
+  ])
+  const through = (prefix: string) =>
+    uplinks.flatMap(from =>
+      uplinks.flatMap(to => [`iif ${from} oif ${to} saddr ${prefix}`, `daddr ${prefix} iif ${from} oif ${to}`]),
+    )
+  if (all.length <= MOST_PREFIXES) {
+    return { prefixes: all, matches: [...local, ...all.flatMap(through)], problems: [] }
+  }
   const problem = `FORWARD accepts only this node's own pods: the cluster's ${all.length} podCIDRs would be too many rules; name their pools in network.podCIDRs of this node's configuration`
-  return { prefixes: mergePrefixes(network.podCIDRs), problems: [problem] }
+  return { prefixes: own, matches: local, problems: [problem] }
 }
 
 function legacyProblems(network: KnownNetwork, config: FirewallConfig, netns: string | undefined): string[] {
@@ -279,10 +330,10 @@ export async function removeFirewall(netns?: string): Promise<{ removed: string[
       await nft.apply(script)
       removed.push(`the rules for pods in the firewall table ${table.family} ${table.table}`)
     }
-    for (const family of FAMILIES) {
-      if (!chains.some(chain => chain.family === NFT_FAMILY[family] && chain.table === OWN_TABLE)) continue
-      await nft.apply(removeTableScript(family))
-      removed.push(`the firewall table ${NFT_FAMILY[family]} ${OWN_TABLE}`)
+    for (const family of ['ip', 'ip6', 'inet', 'arp'] as const) {
+      if (!chains.some(chain => chain.family === family && chain.table === OWN_TABLE)) continue
+      await nft.apply(removal(family))
+      removed.push(`the firewall table ${family} ${OWN_TABLE}`)
     }
   } catch (error) {
     problems.push(`firewall rules are left: ${errorText(error)}`)

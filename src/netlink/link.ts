@@ -24,6 +24,8 @@ export interface LinkSettings {
   /** Index of the bridge or bond to make it a port of; 0 for none. */
   readonly master?: number
   readonly alias?: string
+  /** Group that rules may name (`ip link set group`). */
+  readonly group?: number
   /** Hardware address, `02:00:5e:10:00:00`. */
   readonly address?: string
   /** An open file of the network namespace to put it in. */
@@ -99,6 +101,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   const kind = attributes.nested(IFLA.LINKINFO)?.text(IFLA_INFO.KIND) ?? ''
   const master = attributes.u32(IFLA.MASTER)
   const alias = attributes.text(IFLA.IFALIAS)
+  const group = attributes.u32(IFLA.GROUP)
   const peer = kind === 'veth' ? attributes.u32(IFLA.LINK) : undefined
   const peerNamespace = attributes.i32(IFLA.LINK_NETNSID)
   const link: Link = {
@@ -114,6 +117,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     ...(peer !== undefined && { peer }),
     ...(peer !== undefined && peerNamespace !== undefined && { peerNamespace }),
     ...(alias !== undefined && { alias }),
+    ...(group !== undefined && group !== 0 && { group }),
   }
   checkDecoded('link', attributes)
   return link
@@ -154,6 +158,7 @@ function encodeSettings(encoder: Encoder, settings: LinkSettings): void {
   if (settings.name !== undefined) encoder.textAttribute(IFLA.IFNAME, settings.name)
   if (settings.mtu !== undefined) encoder.u32Attribute(IFLA.MTU, settings.mtu)
   if (settings.master !== undefined) encoder.u32Attribute(IFLA.MASTER, settings.master)
+  if (settings.group !== undefined) encoder.u32Attribute(IFLA.GROUP, settings.group)
   if (settings.alias !== undefined) encoder.textAttribute(IFLA.IFALIAS, settings.alias)
   if (settings.address !== undefined) encoder.bytesAttribute(IFLA.ADDRESS, hardwareAddressBytes(settings.address))
   if (settings.namespaceFd !== undefined) encoder.u32Attribute(IFLA.NET_NS_FD, settings.namespaceFd)

@@ -51,6 +51,8 @@ export interface Link {
   /** Id, in this namespace, of the namespace that `peer` is in. */
   readonly peerNamespace?: number
   readonly alias?: string
+  /** Absent: the default one, 0. */
+  readonly group?: number
 }
 
 /** An address on an interface: `address` with its `prefixLength`. */

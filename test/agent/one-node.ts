@@ -20,6 +20,7 @@ export const KNOWN = {
   podCIDRs: POD_CIDRS,
   clusterPodCIDRs: [...POD_CIDRS, '10.0.2.0/24'],
   nodeAddresses: [NODE_ADDRESS, '172.16.0.12'],
+  uplinks: ['eth0'],
 }
 
 const DEFAULTS: FirewallConfig = { acceptPodTraffic: true, masquerade: false, podPools: [], nonMasqueradeCIDRs: [] }
@@ -45,7 +46,7 @@ export class OneNode {
     )
     network.connect(
       { namespace: pod, interface: 'eth0', addresses: [`${POD_ADDRESS}/32`, `${POD_ADDRESS_V6}/128`] },
-      { namespace: node, interface: 'veth5', addresses: ['169.254.1.1/32', 'fe80::1/64'] },
+      { namespace: node, interface: 'te5', addresses: ['169.254.1.1/32', 'fe80::1/64'] },
     )
     network.ip(outside, `addr add ${FAR}/32 dev lo`)
     network.ip(outside, 'addr add 2001:db8::1/128 dev lo')
@@ -54,8 +55,8 @@ export class OneNode {
     network.ip(pod, 'route add 169.254.1.1 dev eth0')
     network.ip(pod, 'route add default via 169.254.1.1')
     network.ip(pod, '-6 route add default via fe80::1 dev eth0')
-    network.ip(node, `route add ${POD_ADDRESS}/32 dev veth5`)
-    network.ip(node, `-6 route add ${POD_ADDRESS_V6}/128 dev veth5`)
+    network.ip(node, `route add ${POD_ADDRESS}/32 dev te5`)
+    network.ip(node, `-6 route add ${POD_ADDRESS_V6}/128 dev te5`)
     network.ip(outside, `route add 10.0.1.0/24 via ${NODE_ADDRESS}`)
     network.ip(outside, '-6 route add fd10:1::/64 via fd16::11')
   }

@@ -4,7 +4,7 @@
  */
 import { expect } from 'bun:test'
 import { legacyCommands, readLegacyForward } from '../../src/firewall/legacy.ts'
-import { acceptedPrefixes, removeFirewall } from '../../src/firewall/reconcile.ts'
+import { acceptedTraffic, removeFirewall } from '../../src/firewall/reconcile.ts'
 import { FAR, KNOWN, NODE_ADDRESS, OneNode, POD_ADDRESS, POD_ADDRESS_V6, POD_CIDRS } from '../agent/one-node.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
@@ -51,7 +51,9 @@ testNeeding(
       expect(lan.run('iptables-nft', '-S', 'FORWARD')).toBe(
         '-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j TERWAY-EDGE\n',
       )
-      expect(lan.run('iptables-nft', '-S', 'TERWAY-EDGE')).toContain('-A TERWAY-EDGE -d 10.0.1.0/24 -j ACCEPT\n')
+      expect(lan.run('iptables-nft', '-S', 'TERWAY-EDGE')).toContain(
+        '-A TERWAY-EDGE -d 10.0.1.0/24 -i eth0 -o te+ -j ACCEPT\n',
+      )
       lan.run('iptables-nft', '-A', 'DOCKER-USER', '-j', 'RETURN')
       lan.run('iptables-nft', '-D', 'DOCKER-USER', '-j', 'RETURN')
       const { removed } = await removeFirewall(lan.netns)
@@ -191,7 +193,7 @@ testNeeding(
       expect(readLegacyForward(lan.netns)).toEqual([])
       lan.run('iptables-legacy', '-P', 'FORWARD', 'DROP')
       lan.run('iptables-legacy', '-A', 'FORWARD', '-p', 'tcp', '-s', '10.0.0.0/8', '-j', 'ACCEPT')
-      lan.run('iptables-legacy', '-A', 'FORWARD', '-i', 'veth5', '-s', '10.0.0.0/8', '-j', 'ACCEPT')
+      lan.run('iptables-legacy', '-A', 'FORWARD', '-i', 'te5', '-s', '10.0.0.0/8', '-j', 'ACCEPT')
       lan.run('ip6tables-legacy', '-A', 'FORWARD', '-j', 'REJECT')
       expect(lan.pings(lan.outside, POD_ADDRESS)).toBe(false)
       const firewall = lan.firewall()
@@ -276,9 +278,9 @@ testNeeding(
       await on.close()
       expect(ruleset()).toContain('TERWAY-EDGE') // an upgrade cuts nobody off
       const config = { acceptPodTraffic: false, masquerade: false, podPools: [] }
-      expect(acceptedPrefixes(KNOWN, config).prefixes).toEqual([])
+      expect(acceptedTraffic(KNOWN, config).prefixes).toEqual([])
       lan.firewall(config).want(KNOWN)
-      await eventually('they are gone', () => !/TERWAY|terway/.test(ruleset()))
+      await eventually('they are gone', () => !/TERWAY|table ip6? terway/.test(ruleset()))
       expect(ruleset()).toContain('policy drop')
     }),
   TIMEOUT,

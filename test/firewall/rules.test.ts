@@ -15,9 +15,10 @@ import {
 import { legacyCommands } from '../../src/firewall/legacy.ts'
 import { masqueradeScript } from '../../src/firewall/masquerade.ts'
 import { decodeListing, type NftRule } from '../../src/firewall/nftables-listing.ts'
-import { acceptedPrefixes } from '../../src/firewall/reconcile.ts'
+import { acceptedTraffic } from '../../src/firewall/reconcile.ts'
 
 const POD = '10.0.1.0/25'
+const ends = (...prefixes: string[]) => prefixes.flatMap(prefix => [`saddr ${prefix}`, `daddr ${prefix}`])
 
 /** A table with base chain FORWARD and the rules given, as `[statements]` of nft's JSON, in its chains. */
 function tableOf(options: {
@@ -65,12 +66,14 @@ describe('where FORWARD drops', () => {
       chains: { FORWARD: [[jump('DOCKER-USER')], ON_DOCKER], 'DOCKER-USER': [[{ return: null }]] },
     })
     expect(dropsForwarded(table)).toBe(true)
-    expect(forwardScript(table, [POD])).toBe(`${MAKE_CHAIN}add rule ip filter FORWARD counter jump TERWAY-EDGE\n`)
+    expect(forwardScript(table, ends(POD))).toBe(`${MAKE_CHAIN}add rule ip filter FORWARD counter jump TERWAY-EDGE\n`)
   })
 
   test('by a last rule: our jump comes right before it', () => {
     const table = tableOf({ chains: { FORWARD: [ESTABLISHED, REJECT] } })
-    expect(forwardScript(table, [POD])).toEndWith('insert rule ip filter FORWARD handle 2 counter jump TERWAY-EDGE\n')
+    expect(forwardScript(table, ends(POD))).toEndWith(
+      'insert rule ip filter FORWARD handle 2 counter jump TERWAY-EDGE\n',
+    )
   })
 
   test('inside chains that every packet goes to, as ufw and firewalld have them', () => {
@@ -85,7 +88,7 @@ describe('where FORWARD drops', () => {
       },
     })
     expect(chainsToRead(table)).toEqual([])
-    const script = forwardScript(table, [POD, 'fd00:1::/64'])
+    const script = forwardScript(table, ends(POD, 'fd00:1::/64'))
     expect(script).toContain('add rule inet firewalld TERWAY-EDGE ip6 daddr fd00:1::/64 counter accept\n')
     expect(script).toEndWith('insert rule inet firewalld FORWARD handle 2 counter jump TERWAY-EDGE\n')
   })
@@ -93,21 +96,21 @@ describe('where FORWARD drops', () => {
   test('policies for particular packets keep their say before our rules', () => {
     const policies = [{ match: { op: '==', left: { meta: { key: 'oifname' } }, right: 'cali*' } }, jump('POLICY')]
     const table = tableOf({ policy: 'drop', chains: { FORWARD: [[jump('cali')]], cali: [policies], POLICY: [DROP] } })
-    expect(forwardScript(table, [POD])).toEndWith('add rule ip filter FORWARD counter jump TERWAY-EDGE\n')
+    expect(forwardScript(table, ends(POD))).toEndWith('add rule ip filter FORWARD counter jump TERWAY-EDGE\n')
   })
 
   test('nothing is done twice, and what is wrong is mended', () => {
     const right = { FORWARD: [ON_DOCKER, OUR_JUMP], [FORWARD_CHAIN]: OURS }
-    expect(forwardScript(tableOf({ policy: 'drop', chains: right }), [POD])).toBeUndefined()
-    const other = forwardScript(tableOf({ policy: 'drop', chains: right }), ['10.0.9.0/24'])
+    expect(forwardScript(tableOf({ policy: 'drop', chains: right }), ends(POD))).toBeUndefined()
+    const other = forwardScript(tableOf({ policy: 'drop', chains: right }), ends('10.0.9.0/24'))
     expect(other).toContain('flush chain ip filter TERWAY-EDGE\nadd rule ip filter TERWAY-EDGE ip saddr 10.0.9.0/24')
     expect(other).not.toContain('FORWARD')
     const late = tableOf({ policy: 'drop', chains: { FORWARD: [REJECT, OUR_JUMP], [FORWARD_CHAIN]: OURS } })
-    expect(forwardScript(late, [POD])).toBe(
+    expect(forwardScript(late, ends(POD))).toBe(
       'delete rule ip filter FORWARD handle 2\ninsert rule ip filter FORWARD handle 1 counter jump TERWAY-EDGE\n',
     )
     const twice = tableOf({ policy: 'drop', chains: { FORWARD: [OUR_JUMP, OUR_JUMP], [FORWARD_CHAIN]: OURS } })
-    expect(forwardScript(twice, [POD])).toBe('delete rule ip filter FORWARD handle 2\n')
+    expect(forwardScript(twice, ends(POD))).toBe('delete rule ip filter FORWARD handle 2\n')
   })
 })
 
@@ -117,11 +120,11 @@ describe('where others let all pods through before they drop', () => {
     tableOf({ chains: { FORWARD: [[jump('POLICY')], ...chain, REJECT], POLICY: both } })
 
   test('nothing is made, and what was made goes', () => {
-    expect(letsThrough(through(), [POD])).toBe(true)
+    expect(letsThrough(through(), ends(POD))).toBe(true)
     const table = tableOf({
       chains: { FORWARD: [[jump('POLICY')], OUR_JUMP, REJECT], POLICY: both, [FORWARD_CHAIN]: OURS },
     })
-    expect(forwardScript(table, [POD])).toContain('delete chain ip filter TERWAY-EDGE')
+    expect(forwardScript(table, ends(POD))).toContain('delete chain ip filter TERWAY-EDGE')
   })
 
   test('it takes both ways, all prefixes, every packet, and a place before the drop', () => {
@@ -132,12 +135,14 @@ describe('where others let all pods through before they drop', () => {
       [[{ return: null }], ...both],
       both.map(rule => rule.slice(0, 2)),
     ])
-      expect(letsThrough(tableOf({ chains: chains(policy) }), [POD])).toBe(false)
-    expect(letsThrough(through(), [POD, '10.1.0.0/24'])).toBe(false)
+      expect(letsThrough(tableOf({ chains: chains(policy) }), ends(POD))).toBe(false)
+    expect(letsThrough(through(), ends(POD, '10.1.0.0/24'))).toBe(false)
     const conditional = { FORWARD: [[...ON_DOCKER.slice(0, 1), jump('POLICY')], REJECT], POLICY: both }
-    expect(letsThrough(tableOf({ chains: conditional }), [POD])).toBe(false)
+    expect(letsThrough(tableOf({ chains: conditional }), ends(POD))).toBe(false)
     const ours = { FORWARD: [OUR_JUMP], [FORWARD_CHAIN]: both }
-    expect(forwardScript(tableOf({ policy: 'drop', chains: ours }), [POD])).toContain('add rule ip filter TERWAY-EDGE')
+    expect(forwardScript(tableOf({ policy: 'drop', chains: ours }), ends(POD))).toContain(
+      'add rule ip filter TERWAY-EDGE',
+    )
   })
 
   test('accepts that some packets get around do not count, unless these never meet our rules either', () => {
@@ -150,47 +155,49 @@ describe('where others let all pods through before they drop', () => {
     const LOG = [[{ log: null }]]
     for (const rule of some) {
       const inside = { FORWARD: [[jump('POLICY')], REJECT], POLICY: [rule, ...both], LOG }
-      expect(letsThrough(tableOf({ chains: inside }), [POD])).toBe(false)
+      expect(letsThrough(tableOf({ chains: inside }), ends(POD))).toBe(false)
       const further = { FORWARD: [[jump('POLICY')], REJECT], POLICY: [rule, [jump('ALLOW')]], ALLOW: both, LOG }
-      expect(letsThrough(tableOf({ chains: further }), [POD])).toBe(false)
+      expect(letsThrough(tableOf({ chains: further }), ends(POD))).toBe(false)
       const after = { FORWARD: [[jump('OTHER')], ...both, REJECT], OTHER: [rule], LOG }
-      expect(letsThrough(tableOf({ chains: after }), [POD])).toBe(true)
+      expect(letsThrough(tableOf({ chains: after }), ends(POD))).toBe(true)
       const base = { FORWARD: [rule, ...both, REJECT], LOG }
-      expect(letsThrough(tableOf({ chains: base }), [POD])).toBe(true)
+      expect(letsThrough(tableOf({ chains: base }), ends(POD))).toBe(true)
     }
   })
 
   test('what only looks like an address of theirs is none', () => {
     const left = { payload: { protocol: 'ether', field: 'saddr' } }
     const ethernet = [{ match: { op: '==', left, right: 'aa:bb:cc:dd:ee:ff' } }, { accept: null }]
-    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, REJECT] } }), [POD])).toBe(false)
-    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, ...both, REJECT] } }), [POD])).toBe(true)
+    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, REJECT] } }), ends(POD))).toBe(false)
+    expect(letsThrough(tableOf({ chains: { FORWARD: [ethernet, ...both, REJECT] } }), ends(POD))).toBe(true)
     const inner = ['saddr', 'daddr'].map(field => {
       const [match, ...rest] = accept(field)
       const payload = { tunnel: 'vxlan', protocol: 'ip', field }
       return [{ match: { ...(match && 'match' in match ? match.match : {}), left: { payload } } }, ...rest]
     })
-    expect(letsThrough(tableOf({ chains: { FORWARD: [...inner, REJECT] } }), [POD])).toBe(false)
+    expect(letsThrough(tableOf({ chains: { FORWARD: [...inner, REJECT] } }), ends(POD))).toBe(false)
   })
 })
 
 describe('where FORWARD drops nothing', () => {
   test('nothing is made, and what was made goes', () => {
     expect(
-      forwardScript(tableOf({ chains: { FORWARD: [ON_DOCKER, [COUNTER, { log: null }]] } }), [POD]),
+      forwardScript(tableOf({ chains: { FORWARD: [ON_DOCKER, [COUNTER, { log: null }]] } }), ends(POD)),
     ).toBeUndefined()
-    expect(forwardScript(tableOf({ policy: 'drop', chains: { FORWARD: [[{ accept: null }]] } }), [POD])).toBeUndefined()
+    expect(
+      forwardScript(tableOf({ policy: 'drop', chains: { FORWARD: [[{ accept: null }]] } }), ends(POD)),
+    ).toBeUndefined()
     const left = { FORWARD: [OUR_JUMP], [FORWARD_CHAIN]: OURS }
     const gone =
       'delete rule ip filter FORWARD handle 1\nflush chain ip filter TERWAY-EDGE\ndelete chain ip filter TERWAY-EDGE\n'
-    expect(forwardScript(tableOf({ chains: left }), [POD])).toBe(gone)
+    expect(forwardScript(tableOf({ chains: left }), ends(POD))).toBe(gone)
     expect(forwardScript(tableOf({ policy: 'drop', chains: left }), [])).toBe(gone)
   })
 
   test('a family without podCIDRs gets nothing, whatever it drops, and no pod is cut off by it', () => {
     const table = tableOf({ family: 'ip6', policy: 'drop', chains: { FORWARD: [] } })
-    expect(forwardScript(table, [POD])).toBeUndefined()
-    expect([letsThrough(table, [POD]), letsThrough(table, [])]).toEqual([true, false])
+    expect(forwardScript(table, ends(POD))).toBeUndefined()
+    expect([letsThrough(table, ends(POD)), letsThrough(table, [])]).toEqual([true, false])
   })
 
   test('a loop of chains, and rules that are not understood, are no drop', () => {
@@ -221,19 +228,42 @@ test('only base chains of the forward hook count, never those of our own tables'
   expect(marked.map(({ name }) => name)).toEqual([FORWARD_CHAIN])
 })
 
-test('all pods of the cluster are accepted, with as few rules as can be', () => {
-  const network = { podCIDRs: ['10.0.1.0/25'], clusterPodCIDRs: ['10.0.1.0/25', '10.0.1.128/25'], nodeAddresses: [] }
+test('pods are accepted by interface and direction, those of the cluster from uplink to uplink, with as few rules as can be', () => {
+  const own = { podCIDRs: ['10.0.1.0/25'], clusterPodCIDRs: ['10.0.1.0/25', '10.0.1.128/25'], nodeAddresses: [] }
+  const network = { ...own, uplinks: ['eth0'] }
   const config = { acceptPodTraffic: true, podPools: [] }
-  expect(acceptedPrefixes(network, config).prefixes).toEqual(['10.0.1.0/24'])
-  expect(acceptedPrefixes(network, { ...config, acceptPodTraffic: false }).prefixes).toEqual([])
+  expect(acceptedTraffic(network, config).matches).toEqual([
+    'iif te* oif te* saddr 10.0.1.0/25',
+    'iif te* oif eth0 saddr 10.0.1.0/25',
+    'daddr 10.0.1.0/25 iif eth0 oif te*',
+    'iif eth0 oif eth0 saddr 10.0.1.0/24',
+    'daddr 10.0.1.0/24 iif eth0 oif eth0',
+  ])
+  expect(acceptedTraffic(network, { ...config, acceptPodTraffic: false }).matches).toEqual([])
   const scattered = Array.from({ length: 200 }, (_, index) => `10.${index}.0.0/25`)
   const many = { ...network, clusterPodCIDRs: scattered }
-  expect(acceptedPrefixes(many, config)).toMatchObject({ prefixes: ['10.0.1.0/25'] })
-  expect(acceptedPrefixes(many, config).problems[0]).toContain('network.podCIDRs')
-  expect(acceptedPrefixes(many, { ...config, podPools: ['10.0.0.0/8'] })).toEqual({
+  expect(acceptedTraffic(many, config)).toMatchObject({ prefixes: ['10.0.1.0/25'] })
+  expect(acceptedTraffic(many, config).matches).toHaveLength(3)
+  expect(acceptedTraffic(many, config).problems[0]).toContain('network.podCIDRs')
+  expect(acceptedTraffic(many, { ...config, podPools: ['10.0.0.0/8'] })).toMatchObject({
     prefixes: ['10.0.0.0/8'],
     problems: [],
   })
+})
+
+test('rules of ours with interfaces are known again, and wider ones of others do', () => {
+  const meta = (key: string, right: string) => ({ match: { op: '==', left: { meta: { key } }, right } })
+  const wanted = ['iif te* oif eth0 saddr 10.0.1.0/25']
+  const ours = [meta('iifname', 'te*'), meta('oifname', 'eth0'), ...accept('saddr')]
+  const right = { FORWARD: [OUR_JUMP], [FORWARD_CHAIN]: [ours] }
+  expect(forwardScript(tableOf({ policy: 'drop', chains: right }), wanted)).toBeUndefined()
+  expect(forwardScript(tableOf({ policy: 'drop', chains: { FORWARD: [] } }), wanted)).toContain(
+    'add rule ip filter TERWAY-EDGE iifname "te*" oifname "eth0" ip saddr 10.0.1.0/25 counter accept\n',
+  )
+  const wider = [meta('iifname', 't*'), ...accept('saddr', '10.0.0.0/16')]
+  expect(letsThrough(tableOf({ policy: 'drop', chains: { FORWARD: [wider] } }), wanted)).toBe(true)
+  const other = [meta('iifname', 'docker0'), ...accept('saddr', '10.0.0.0/16')]
+  expect(letsThrough(tableOf({ policy: 'drop', chains: { FORWARD: [other] } }), wanted)).toBe(false)
 })
 
 describe('masquerade', () => {

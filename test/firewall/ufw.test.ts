@@ -73,7 +73,7 @@ testNeeding(
         lan.connects(lan.outside, POD_ADDRESS) &&
         lan.connects(lan.pod, '2001:db8::1') &&
         lan.connects(lan.outside, POD_ADDRESS_V6)
-      await eventually('pods pass', passes)
+      await eventually('pods pass', passes, 40)
       expect(firewall.problems).toEqual([])
       lan.ufw('reload')
       await eventually('pods pass after a reload', passes)
