@@ -6,7 +6,7 @@ import { FAMILIES, type Family } from '../lib/ip.ts'
 import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
 import { RT_SCOPE, RT_TABLE, RTPROT } from '../netlink/constants.ts'
 import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
-import type { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
 import type { DefaultGateways } from './gateways.ts'
 import type { ObservedRoutes, RouteMark } from './plan.ts'
@@ -55,6 +55,16 @@ export function outwardLinks({ links, routes }: Pick<ObservedKernel, 'links' | '
   return links
     .filter(({ index, loopback, name }) => outward.has(index) && !loopback && !POD_INTERFACE_PATTERN.test(name))
     .map(({ name }) => name)
+}
+
+/** `outwardLinks` as they are now, in this network namespace. Throws `NetlinkError`. */
+export function outwardLinksNow(mark: RouteMark): string[] {
+  const netlink = Rtnetlink.open()
+  try {
+    return outwardLinks(observe(netlink, mark))
+  } finally {
+    netlink.close()
+  }
 }
 
 /** The link that bears one of `addresses`, the first that any does; else that of the default gateway. */

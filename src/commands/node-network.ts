@@ -4,6 +4,7 @@
  */
 import { writeCniConfig } from '../agent/cni-config.ts'
 import { chainedPlugins } from '../agent/cni-plugins.ts'
+import { outwardLinksNow } from '../agent/observe.ts'
 import type { Agent } from '../agent/reconcile.ts'
 import { applySettings } from '../agent/sysctl.ts'
 import { AddressStore } from '../cni/address-store.ts'
@@ -174,7 +175,8 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
     const addresses = (source.current?.status.interfaces ?? []).flatMap(one => one.addresses).map(hostPrefix)
     const { vpcCIDRs } = config.network
     const podCIDRs = vpcCIDRs.length > 0 ? vpcCIDRs : addresses
-    if (podCIDRs.length > 0) firewall.want({ podCIDRs, clusterPodCIDRs: [], nodeAddresses: [] })
+    if (podCIDRs.length === 0) return
+    firewall.want({ podCIDRs, clusterPodCIDRs: [], nodeAddresses: [], uplinks: outwardLinksNow(config.route) })
   }
   tellFirewall()
   parting.defer(source.onChange(tellFirewall))
@@ -185,7 +187,7 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
 
 function pluginOf({ state, cni }: Config, log: Log): Plugin {
   const store = new AddressStore(state)
-  const { confDir, binDir, mtu } = cni
+  const { confDir, binDir, mtu, allowSourceAddresses } = cni
   return {
     stamp: () => fileStamp(store.file),
     attached: () => attachedOf(store.read()),
@@ -194,7 +196,8 @@ function pluginOf({ state, cni }: Config, log: Log): Plugin {
     offer: uplinkMtu => {
       const bytes = mtu === 'auto' ? uplinkMtu : mtu
       const chained = chainedPlugins(binDir)
-      const written = { podCIDRs: undefined, stateDir: state, chained, ...(bytes !== undefined && { mtu: bytes }) }
+      const own = { podCIDRs: undefined, stateDir: state, allowSourceAddresses }
+      const written = { ...own, chained, ...(bytes !== undefined && { mtu: bytes }) }
       if (writeCniConfig(confDir, written)) log.info({ file: confDir }, 'CNI configuration written')
     },
   }

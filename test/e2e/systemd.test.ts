@@ -229,7 +229,10 @@ describe('the service', () => {
   testService(
     'has the controller beside it, as a user of its own that may do less still',
     async () => {
-      const config = { network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/16'] }, status: { listen: '127.0.0.1:9180' } }
+      const config = {
+        network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/16'] },
+        status: { listen: '127.0.0.1:9180' },
+      }
       writeFileSync(lan.machine.path('/root/controller.yaml'), JSON.stringify(config))
       const install = [BROUGHT, 'install', '--controller', '--config', '/root/controller.yaml']
       const refused = lan.machine.exec([...install, '--kubeconfig', '/root/none'], { mayFail: true })

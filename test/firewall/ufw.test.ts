@@ -76,10 +76,10 @@ testNeeding(
       await eventually('pods pass', passes, 40)
       expect(firewall.problems).toEqual([])
       lan.ufw('reload')
-      await eventually('pods pass after a reload', passes)
+      await eventually('pods pass after a reload', passes, 40)
       lan.ufw('route', 'deny', 'from', 'any', 'to', FAR)
       lan.ufw('status', 'numbered')
-      await eventually('pods pass after a rule of ufw', () => lan.connects(lan.pod, '172.16.0.254'))
+      await eventually('pods pass after a rule of ufw', () => lan.connects(lan.pod, '172.16.0.254'), 40)
       expect(firewall.problems).toEqual([])
 
       await firewall.close()
