@@ -27,8 +27,8 @@ export interface PeerOptions {
   readonly clock: Clock
   readonly log: Log
   readonly transport: Transport
-  /** Clock.monotonic() at which this process started after a restart; absent: a first start. */
-  readonly restartedAt?: number
+  /** Absent: a first start. */
+  readonly restarted?: PeerState['restarted']
   /** Closes a connection that is not wanted. */
   readonly refuse: (connection: Connection) => void
   readonly emit: (event: SessionEvent) => void
@@ -58,7 +58,7 @@ export class Peer implements SessionHost {
 
   constructor(config: PeerConfig, options: PeerOptions) {
     this.#options = options
-    this.#state = newPeer(config, options.restartedAt, options.clock.now())
+    this.#state = newPeer(config, options.restarted, options.clock.now())
   }
 
   get config(): PeerConfig {

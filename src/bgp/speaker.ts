@@ -36,6 +36,8 @@ export interface SpeakerOptions {
   readonly listen?: ListenOptions
   /** This process follows one that closed with `restart` (RFC 4724): peers may still hold our routes. */
   readonly restarting: boolean
+  /** With `restarting`: the whole machine did, so that it forwarded nothing meanwhile (RFC 4724 section 4.1). */
+  readonly rebooted?: boolean
   readonly transport?: Transport
 }
 
@@ -137,12 +139,12 @@ class BgpSpeaker implements Speaker {
   }
 
   #add(config: PeerConfig): void {
-    const { clock, log, restarting } = this.#options
+    const { clock, log, restarting, rebooted = false } = this.#options
     const peer = new Peer(config, {
       clock,
       log: log.child({ bgpPeer: config.key }),
       transport: this.#transport,
-      ...(restarting && { restartedAt: this.#startedAt }),
+      ...(restarting && { restarted: { at: this.#startedAt, rebooted } }),
       refuse: connection => this.#refuse(connection),
       emit: event => this.#emit(event),
       changed: () => this.#changed(),

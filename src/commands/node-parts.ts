@@ -223,6 +223,7 @@ export async function startSpeaker(
       log: log.child({ room: 'bgp' }),
       ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
       restarting: marker?.restarting ?? false,
+      rebooted: marker?.rebooted ?? false,
     }),
     ...(bfd !== undefined && { bfd }), // starts when a BGPPeer asks for it
     localAddresses,

@@ -18,6 +18,8 @@ export interface Marker {
   readonly spoke: boolean
   /** For how long a peer may keep our routes: the longest time that was offered to one. */
   readonly restartTimeSeconds: number
+  /** Of which boot of the machine it is; absent: written by a version that did not say. */
+  readonly bootId?: string
   /** When a planned restart ended the process; absent while it speaks, and so after a crash. */
   readonly endedAt?: number
   /** With `endedAt`: the BFD sessions whose peers agreed to wait. */
@@ -37,6 +39,14 @@ export interface WaitingBfd {
 export function isRestarting(marker: Marker | undefined, now: number): boolean {
   if (marker === undefined || !marker.spoke) return false
   return marker.endedAt === undefined || now - marker.endedAt <= marker.restartTimeSeconds * 1000
+}
+
+/**
+ * Whether the machine was started anew since: then nothing was forwarded here meanwhile, and the F bits must not say so (RFC 4724 section
+ * 4.1). A restart of the process alone leaves the kernel's routes as they were.
+ */
+export function isRebooted(marker: Marker | undefined, bootId: string): boolean {
+  return marker?.bootId !== undefined && marker.bootId !== bootId
 }
 
 /** The BFD sessions that may go on: the machine was not started anew, and the peers still wait. */
@@ -61,11 +71,13 @@ export function parseMarker(text: string): Marker | undefined {
   if (!Array.isArray(bgpPeers) || typeof restartTimeSeconds !== 'number') return undefined
   const endedAt = 'endedAt' in value && typeof value.endedAt === 'number' ? value.endedAt : undefined
   const bfd = 'bfd' in value ? bfdSchema.safeParse(value.bfd).data : undefined
+  const bootId = 'bootId' in value && typeof value.bootId === 'string' ? value.bootId : undefined
   const names = bgpPeers.filter((name): name is string => typeof name === 'string')
   return {
     bgpPeers: names,
     spoke,
     restartTimeSeconds,
+    ...(bootId === undefined ? {} : { bootId }),
     ...(endedAt === undefined ? {} : { endedAt }),
     ...(bfd && { bfd }),
   }
@@ -102,10 +114,12 @@ const bfdSchema: z.ZodType<WaitingBfd> = z.object({
 export interface RestartMarker {
   /** Decided once, when the marker was opened: what the former process left. */
   readonly restarting: boolean
+  /** With `restarting`: the machine was, not just the process. */
+  readonly rebooted: boolean
   /** BGPPeers that the former process was a speaker of. */
   readonly formerPeers: readonly string[]
   /** Notes what is so while the process runs; writes only when it changes. */
-  running(state: Omit<Marker, 'endedAt' | 'bfd'>): void
+  running(state: Omit<Marker, 'bootId' | 'endedAt' | 'bfd'>): void
   /** BFD sessions of the former process that may go on. */
   readonly formerBfd: readonly SuspendedSession[]
   /** Notes the end of a planned restart, with the BFD sessions that wait for the next process. */
@@ -129,8 +143,9 @@ export function openRestartMarker(stateFolder: string, clock: Clock): RestartMar
   }
   return {
     restarting: isRestarting(former, clock.now()),
+    rebooted: isRebooted(former, bootId()),
     formerPeers: former?.bgpPeers ?? [],
-    running: write,
+    running: state => write({ ...state, bootId: bootId() }),
     formerBfd: waitingBfd(former, bootId(), clock.now()),
     restart(sessions = []) {
       const bfd = sessions.length === 0 ? {} : { bfd: { bootId: bootId(), sessions } }

@@ -32,6 +32,14 @@ describe('graceful restart', () => {
     await world.clock.advance(2000)
     expect(restartOf(world.up())).toMatchObject({ restarted: false, families: [{ forwarding: true }] })
   })
+  test('after a start of the machine R, and F only once a session was up', async () => {
+    world = new World({}, { restarting: true, rebooted: true, announce: false })
+    const first = world.up()
+    expect(restartOf(first)).toMatchObject({ restarted: true, families: [{ forwarding: false }] })
+    first.fail()
+    await world.clock.advance(1000)
+    expect(restartOf(world.up())).toMatchObject({ restarted: true, families: [{ forwarding: true }] })
+  })
   test('R not beyond the restart time', async () => {
     world = new World({ connectRetrySeconds: 1000 }, { restarting: true })
     world.transport.dial.fail('refused')

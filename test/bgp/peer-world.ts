@@ -30,13 +30,17 @@ export class World {
   readonly speaker: Speaker
   readonly warnings: (LogFields & { readonly msg: string })[] = []
 
-  constructor(config: Partial<PeerConfig> = {}, options: { restarting?: boolean; announce?: boolean } = {}) {
+  constructor(
+    config: Partial<PeerConfig> = {},
+    options: { restarting?: boolean; rebooted?: boolean; announce?: boolean } = {},
+  ) {
     const warn: Log['warn'] = (fields, msg) => this.warnings.push({ ...fields, msg })
     this.speaker = createSpeaker({
       clock: this.clock,
       log: { ...silentLog, warn, child: () => ({ ...silentLog, warn }) },
       listen: { port: 179 },
       restarting: options.restarting ?? false,
+      rebooted: options.rebooted ?? false,
       transport: this.transport,
     })
     this.speaker.onEvent(event => this.events.push(event))

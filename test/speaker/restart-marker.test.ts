@@ -3,7 +3,13 @@ import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isRestarting, openRestartMarker, parseMarker, waitingBfd } from '../../src/speaker/restart-marker.ts'
+import {
+  isRebooted,
+  isRestarting,
+  openRestartMarker,
+  parseMarker,
+  waitingBfd,
+} from '../../src/speaker/restart-marker.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
 const spoke = { bgpPeers: ['peer'], spoke: true, restartTimeSeconds: 600 }
@@ -16,6 +22,13 @@ test('a first start and a process that never had a session are no restart', () =
 test('a restart within the restart time is one, a later one is not', () => {
   expect(isRestarting({ ...spoke, endedAt: 1_000 }, 601_000)).toBe(true)
   expect(isRestarting({ ...spoke, endedAt: 1_000 }, 601_001)).toBe(false)
+})
+
+test('a start of the machine is told from one of the process; a marker that does not say counts as the latter', () => {
+  expect(isRebooted({ ...spoke, bootId: 'a' }, 'b')).toBe(true)
+  expect(isRebooted({ ...spoke, bootId: 'a' }, 'a')).toBe(false)
+  expect(isRebooted(spoke, 'a')).toBe(false)
+  expect(isRebooted(undefined, 'a')).toBe(false)
 })
 
 test('a clock that went back, and a crash, count as a restart', () => {

@@ -261,6 +261,7 @@ test('the marker says that we speak once a session was up, and how the process e
   const noted: (Omit<Marker, 'endedAt'> | string)[] = []
   const marker = {
     restarting: false,
+    rebooted: false,
     formerBfd: [],
     formerPeers: ['former'],
     running: (state: Omit<Marker, 'endedAt'>) => noted.push(state),

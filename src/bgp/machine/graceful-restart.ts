@@ -3,7 +3,7 @@
  * routes. Pure.
  *
  * Deferral does not exist here: we import nothing, so there is no route selection to wait for (RFC 4724 section 4.1). Forwarding does not
- * depend on this process, as the next hops are the nodes themselves, so it is always preserved. As a receiving side there is nothing
+ * depend on this process, as the next hops are the nodes themselves, so it is preserved as long as the machine runs. As a receiving side there is nothing
  * to keep: the peer's routes are not imported.
  */
 import { cease, hardReset } from '../codec/errors.ts'
@@ -23,11 +23,16 @@ const MAX_STALE_TIME_SECONDS = 0xffffff
 export interface RestartFacts {
   /** The process has restarted, and this peer did not yet get the full set since, nor did the restart time pass. */
   readonly restarting: boolean
+  /** With `restarting`: the machine did too, and forwarded nothing meanwhile. */
+  readonly rebooted?: boolean
   /** A session with this peer was established before, by this process or (when restarting) the one before. */
   readonly hadSession: boolean
 }
 
-/** The capability to send. R only after a restart of ours; F whenever there can be routes of ours to keep. */
+/**
+ * The capability to send. R only after a restart of ours; F whenever there can be routes of ours to keep and forwarding went on: not after
+ * a start of the machine (RFC 4724 section 4.1).
+ */
 export function restartCapability(config: PeerConfig, facts: RestartFacts): LocalSide['gracefulRestart'] {
   if (!config.gracefulRestart.enabled) return undefined
   const { restartTimeSeconds, longLivedSeconds } = config.gracefulRestart
@@ -35,7 +40,7 @@ export function restartCapability(config: PeerConfig, facts: RestartFacts): Loca
     restartTimeSeconds: Math.min(restartTimeSeconds, MAX_RESTART_TIME_SECONDS),
     ...(longLivedSeconds !== undefined && { longLivedSeconds: Math.min(longLivedSeconds, MAX_STALE_TIME_SECONDS) }),
     restarted: facts.restarting,
-    forwarding: facts.restarting || facts.hadSession,
+    forwarding: facts.hadSession || (facts.restarting && facts.rebooted !== true),
   }
 }
 

@@ -29,10 +29,10 @@ import type { Circumstances, ConnectionFacts, PeerAction, PeerEvent, PeerState, 
 import { visibleState } from './session-view.ts'
 
 /** A peer that was not started. */
-export function newPeer(config: PeerConfig, restartedAt: number | undefined, now: number): PeerState {
+export function newPeer(config: PeerConfig, restarted: PeerState['restarted'], now: number): PeerState {
   return {
     config,
-    restartedAt,
+    restarted,
     closed: false,
     started: false,
     resting: false,
@@ -382,13 +382,15 @@ function restart(detail: string): readonly PeerAction[] {
 
 function settings(peer: PeerState, direction: ConnectionFacts['direction'], { monotonic }: Circumstances): Settings {
   const { config, capabilities, hadSession } = peer
-  return settingsOf(config, direction, { restarting: isRestarting(peer, monotonic), hadSession, capabilities })
+  const restarting = isRestarting(peer, monotonic)
+  const rebooted = peer.restarted?.rebooted ?? false
+  return settingsOf(config, direction, { restarting, rebooted, hadSession, capabilities })
 }
 
 /** R bit: until the peer has everything, and not beyond the time for which it was to keep our routes (RFC 4724 section 4.1). */
-function isRestarting({ restartedAt, synchronised, config }: PeerState, monotonic: number): boolean {
-  if (restartedAt === undefined || synchronised) return false
-  return monotonic < restartedAt + keptAtMostSeconds(config.gracefulRestart) * 1000
+function isRestarting({ restarted, synchronised, config }: PeerState, monotonic: number): boolean {
+  if (restarted === undefined || synchronised) return false
+  return monotonic < restarted.at + keptAtMostSeconds(config.gracefulRestart) * 1000
 }
 
 /** One step and, from where it leads, another. */

@@ -24,8 +24,8 @@ export interface ConnectionFacts {
 
 export interface PeerState {
   readonly config: PeerConfig
-  /** This process follows one that closed with `restart`: Clock.monotonic() of its start. */
-  readonly restartedAt: number | undefined
+  /** This process follows one that closed with `restart`: Clock.monotonic() of its start, and whether the machine started with it. */
+  readonly restarted: { readonly at: number; readonly rebooted: boolean } | undefined
   /** For good: nothing is dialled, accepted or told any more. */
   readonly closed: boolean
   /** Was dialled before. */

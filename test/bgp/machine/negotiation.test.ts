@@ -172,6 +172,15 @@ describe('graceful restart', () => {
     expect(bits(false, false)).toEqual({ restartTimeSeconds: 600, restarted: false, forwarding: false })
     expect(bits(false, true)).toEqual({ restartTimeSeconds: 600, restarted: false, forwarding: true })
     expect(bits(true, false)).toEqual({ restartTimeSeconds: 600, restarted: true, forwarding: true })
+    const rebooted = { restarting: true, rebooted: true }
+    expect(restartCapability(config, { ...rebooted, hadSession: false })).toMatchObject({
+      restarted: true,
+      forwarding: false,
+    })
+    expect(restartCapability(config, { ...rebooted, hadSession: true })).toMatchObject({
+      restarted: true,
+      forwarding: true,
+    })
   })
   test('the restart time fits in 12 bits; off means no capability', () => {
     const facts = { restarting: false, hadSession: false }
