@@ -6,6 +6,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { NodeMode } from '../model/node-mode.ts'
+import { sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type {
   ApiContact,
@@ -55,7 +56,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     time: timestamp(input.now),
     startedAt: timestamp(input.startedAt),
     ready: input.ready,
-    problems: [...input.problems, ...lost, ...drained],
+    problems: [...input.problems, ...sessionProblems(input.sessions), ...lost, ...drained],
     api: input.api,
     nodes: entries.map(entry => nodeView(entry, peers)),
     lans: peers.map(peer => lanView(peer, entries)),

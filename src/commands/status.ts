@@ -2,7 +2,6 @@
 
 import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
-import type { BgpSession } from '../model/session.ts'
 import type { ApiContact, EventRow, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -10,17 +9,21 @@ import { ageOf, type Field, printJson, tableOf } from './show.ts'
 
 export function statusCommand(args: string[]): Promise<number> {
   const program = addAskOptions(
-    createProgram('status', 'What the local process does: readiness, API contact, sessions, routes, problems.', [
-      'terway-edge status',
-      'terway-edge status -o wide   # with the last events',
-      'terway-edge status -o json | jq .problems',
-    ]),
+    createProgram(
+      'status',
+      'What the local process does: readiness, API contact, sessions, routes, what packets proved, problems. Exit status 1 when there are any.',
+      [
+        'terway-edge status',
+        'terway-edge status -o wide   # with the last events',
+        'terway-edge status -o json | jq .problems',
+      ],
+    ),
   )
   return runProgram<AskOptions>(program, args, async options => {
     const snapshot = await askSnapshot(options)
-    if (options.output === 'json') return printJson(snapshot)
-    print(formatStatus(snapshot, options.output === 'wide'))
-    return 0
+    if (options.output === 'json') printJson(snapshot)
+    else print(formatStatus(snapshot, options.output === 'wide'))
+    return snapshot.problems.length === 0 ? 0 : 1
   })
 }
 
@@ -114,20 +117,9 @@ function provedText({ switches, kinds }: PathsView): string {
   return `${sent - lost} of the last ${sent} probes answered${proofs}`
 }
 
-function problemLines({ problems, sessions }: Snapshot): string[] {
-  const lines = [...problems, ...sessions.filter(needsLook).map(sessionProblem)]
-  if (lines.length === 0) return ['\nNo problems.\n']
-  return ['\nProblems:\n', ...lines.map(problem => `  ${printable(problem)}\n`)]
-}
-
-/** Not up, or up and not announcing everything. */
-function needsLook({ state, lastError }: BgpSession): boolean {
-  return state !== 'Established' || lastError !== undefined
-}
-
-function sessionProblem({ bgpPeer, node, peerIP, state, lastError }: BgpSession): string {
-  const why = lastError === undefined ? '' : `: ${lastError}`
-  return `BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`
+function problemLines({ problems }: Snapshot): string[] {
+  if (problems.length === 0) return ['\nNo problems.\n']
+  return ['\nProblems:\n', ...problems.map(problem => `  ${printable(problem)}\n`)]
 }
 
 const EVENT_FIELDS: readonly Field<EventRow>[] = [

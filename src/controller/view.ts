@@ -3,6 +3,7 @@
  */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import { reportedSession } from '../kube/speaker-entry.ts'
+import { sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { LanView, NodeView } from '../model/snapshot.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
@@ -26,10 +27,11 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
   const unheardSince = new Map(
     nodes.flatMap(node => (node.unheardSince === undefined ? [] : [[node.name, node.unheardSince]])),
   )
+  const sessions = decision.peers.flatMap(peer => sessionsOf(peer, unheardSince))
   return {
     nodes: nodeViews(nodes, decision),
     lans: decision.peers.map(lanView),
-    sessions: decision.peers.flatMap(peer => sessionsOf(peer, unheardSince)),
+    sessions,
     pools: decision.allocation.pools,
     problems: [
       ...decision.peers
@@ -41,6 +43,10 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
             `this cluster remembers no pod CIDRs: ${decision.allocation.waiting.join(', ')} may say which they had (network.rememberSeconds)`,
           ]),
       ...decision.issues.map(({ node, reason, message }) => `Node ${node}: ${reason}: ${message}`),
+      ...sessionProblems(sessions),
+      ...decision.peers
+        .filter(({ routesVerified }) => routesVerified.status === 'False')
+        .map(({ name, routesVerified }) => `BGPPeer ${name}: RoutesNotVerified: ${routesVerified.message}`),
     ],
   }
 }

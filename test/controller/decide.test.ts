@@ -261,8 +261,9 @@ test('rows for the status page', () => {
     ['bad', 7, []],
     ['lan', 65010, ['a', 'b']],
   ])
-  expect(rows.problems).toHaveLength(1)
+  expect(rows.problems).toHaveLength(2)
   expect(rows.problems[0]).toStartWith('BGPPeer bad: InvalidSpec: spec.localSpeakers: is required')
+  expect(rows.problems[1]).toStartWith('BGPPeer lan: the session of b with 172.16.0.1 is unknown')
 })
 
 test('a session row of a speaker that is not heard says what is not known', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { sessionProblems } from '../../src/model/problems.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
 import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
 import { controllerSnapshot, nodeSnapshot, SampleSource, SESSION } from './sample.ts'
@@ -38,10 +39,11 @@ async function terwayEdge(args: readonly string[], env: Record<string, string> =
   return { stdout, stderr, status }
 }
 
-/** What `args` print about `snapshot`. */
+/** What `args` print about `snapshot`; `status` ends with 1 where there are problems. */
 async function shown(snapshot: Snapshot, ...args: string[]): Promise<string> {
   const result = await terwayEdge([...args, '--address', `127.0.0.1:${serve(snapshot).port}`])
-  expect([result.status, result.stderr]).toEqual([0, ''])
+  const status = args[0] === 'status' && snapshot.problems.length > 0 ? 1 : 0
+  expect([result.status, result.stderr]).toEqual([status, ''])
   return result.stdout
 }
 
@@ -61,7 +63,8 @@ test('peers says of a session that is up what it does not announce', async () =>
   const [session] = controllerSnapshot().sessions
   if (session === undefined) throw new Error('no session')
   const lastError = 'not announced: 2 IPv4 prefixes: enable it'
-  const lacking = { ...snapshot, sessions: [{ ...session, lastError, notAnnouncedPrefixes: 2 }] }
+  const sessions = [{ ...session, lastError, notAnnouncedPrefixes: 2 }]
+  const lacking = { ...snapshot, sessions, problems: sessionProblems(sessions) }
   const text = await shown(lacking, 'peers')
   expect(await shown(lacking, 'status')).toContain(`is Established: ${lastError}`)
   expect(text).toMatch(/ Established .* not announced: 2 IPv4 prefixes: enable it$/m)

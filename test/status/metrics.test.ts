@@ -56,8 +56,8 @@ function parseExposition(text: string): Map<string, Family> {
 }
 
 test('the metrics of a controller, word for word', () => {
-  const { startedAt: _, ...snapshot } = controllerSnapshot({ lans: [], events: [] })
-  const text = renderMetrics({ ...snapshot, startedAt: '2026-03-01T10:00:00.250Z', sessions: [SESSION] })
+  const { startedAt: _, ...snapshot } = controllerSnapshot({ lans: [], events: [], sessions: [SESSION] })
+  const text = renderMetrics({ ...snapshot, startedAt: '2026-03-01T10:00:00.250Z' })
   expect(text).toBe(`\
 # HELP terway_edge_build_info Version and role of this process; the value is always 1.
 # TYPE terway_edge_build_info gauge

@@ -1,4 +1,5 @@
 /** Snapshots for the tests of this room: a controller with two LANs and a node of one of them. */
+import { sessionProblems } from '../../src/model/problems.ts'
 import type { BgpSession } from '../../src/model/session.ts'
 import type { NodeView, Snapshot } from '../../src/model/snapshot.ts'
 
@@ -141,8 +142,10 @@ const NODE_SNAPSHOT: Snapshot = {
 }
 
 /** The snapshot of a controller, with `changes`. */
+/** Its problems are those of its sessions, as the controller makes them. */
 export function controllerSnapshot(changes: Partial<Snapshot> = {}): Snapshot {
-  return { ...CONTROLLER_SNAPSHOT, ...changes }
+  const snapshot = { ...CONTROLLER_SNAPSHOT, ...changes }
+  return { ...snapshot, problems: changes.problems ?? sessionProblems(snapshot.sessions) }
 }
 
 /** The snapshot of the node edge-1, with `changes`. */
