@@ -201,6 +201,16 @@ const SHARED_FOLDERS: ReadonlySet<string> = new Set(
   ),
 )
 
+/** What controller and nodes hold of removals that are more likely a mistake than a wish. */
+const removal = z.strictObject({
+  /** The share of all, or of a LAN, whose removal within ten minutes is held; more than 1: none is. */
+  share: z.number().min(0).max(2).default(0.5),
+  /** Fewer than so many always go at once. */
+  number: z.int().min(1).default(2),
+  /** How long; then a second whole list must say the same. */
+  delaySeconds: z.int().min(0).max(86_400).default(600),
+})
+
 const schema = z.strictObject({
   node: z
     .string()
@@ -217,6 +227,7 @@ const schema = z.strictObject({
   mode: z.enum(['auto', 'route', 'eni-ecs', 'eni-ens']).default('auto'),
   network: network.prefault({}),
   allocatePodCIDRs: z.boolean().default(true),
+  removal: removal.prefault({}),
   status: status.prefault({}),
   route: route.prefault({}),
   bgp: bgp.prefault({}),

@@ -77,6 +77,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "withdraw this node's announcements and close its sessions",
     load: async () => (await import('./commands/drain.ts')).drainCommand,
   },
+  confirm: {
+    summary: 'let removals go that are held as a likely mistake',
+    load: async () => (await import('./commands/confirm.ts')).confirmCommand,
+  },
   manifests: {
     summary: 'CRDs, RBAC and the controller as YAML',
     load: async () => (await import('./commands/manifests.ts')).manifestsCommand,

@@ -19,6 +19,7 @@ import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
+import { removalLimits } from './removal-limits.ts'
 import { versionInfo } from './version.ts'
 
 export function controllerCommand(args: string[]): Promise<number> {
@@ -63,6 +64,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         ...config.network,
         edgeNodes: selectorOf(config.network.edgeNodes),
         allocatePodCIDRs: config.allocatePodCIDRs,
+        removal: removalLimits(config),
         leaseNamespace: 'kube-system',
       },
     })
@@ -84,6 +86,7 @@ export function controllerCommand(args: string[]): Promise<number> {
           nodes: view.nodes,
           lans: view.lans,
           sessions: view.sessions,
+          heldRemovals: view.heldRemovals,
           routes: [],
           events: events.rows,
           controller: { leader: view.leader, isLeader: view.isLeader, pools: view.pools },

@@ -3,8 +3,17 @@
  */
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
+import { entryKeys, entryRemovals, withKept } from '../kube/held-entries.ts'
+import { holdRemovals, type RemovalDecision, type RemovalLimits, type RemovalState } from '../kube/mass-removal.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
-import { decodeRouteSlice, entriesByNode, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+import {
+  decodeRouteSlice,
+  entriesByNode,
+  newestWord,
+  REMOVALS_CONFIRMED,
+  type RouteEntry,
+  type RouteSlice,
+} from '../kube/route-slice.ts'
 import { type EvaluatedPeer, evaluatePeers, selectedNodes } from './bgp-peers.ts'
 import { type FormerPodCIDRs, type FormerRecord, nextRecord } from './former-pod-cidrs.ts'
 import type { NodeFacts } from './nodes.ts'
@@ -24,6 +33,18 @@ export interface ObservedCluster {
   readonly memory: Memory
   /** Addresses of the API server. */
   readonly apiServers: readonly string[]
+  readonly removals: ObservedRemovals
+}
+
+/** What is known of removals beside the objects themselves; times in Clock.monotonic() milliseconds. */
+export interface ObservedRemovals {
+  readonly state: RemovalState
+  readonly limits: RemovalLimits
+  readonly at: number
+  /** When the last whole lists came in. */
+  readonly listedAt: number
+  /** Nodes that were cordoned when they were last seen: their removal is meant. */
+  readonly drained: ReadonlySet<string>
 }
 
 /** What an operator should know of a Node: a line on the page and an Event each. */
@@ -42,6 +63,8 @@ export interface Decision {
   readonly issues: readonly NodeIssue[]
   /** What is to be remembered of nodes that are gone. */
   readonly record: FormerRecord
+  /** Removals that are held. */
+  readonly removals: RemovalDecision
 }
 
 export function decide(config: PodCIDRConfig, allocating: boolean, observed: ObservedCluster): Decision {
@@ -53,6 +76,8 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     allocating,
     lifelines: [...observed.apiServers.map(apiServer), ...peerLifelines(observed.peers, labels)],
     memory: { ...observed.memory, record: withPublished(record, published, byName) },
+    // of nodes that are gone, until their entries are too
+    published: [...published.values()].flatMap(({ node, podCIDRs }) => (byName.has(node) ? [] : podCIDRs)),
   })
   const peers = evaluatePeers({
     peers: observed.peers,
@@ -63,15 +88,35 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     refused: allocation.refusedPeers,
     secret: observed.secret,
   })
-  const entries = routeEntries(observed.nodes, { peers, allocation, published })
+  const wanted = new Map(
+    routeEntries(observed.nodes, { peers, allocation, published }).map(entry => [entry.node, entry]),
+  )
+  const removals = decideRemovals(observed, published, wanted)
+  const entries = [...withKept(published, wanted, removals.kept).values()].sort((a, b) => (a.node < b.node ? -1 : 1))
   return {
     allocation,
     peers,
     entries,
-    slices: planSlices(entries, observed.slices),
+    slices: planSlices(entries, observed.slices, removals.released ? observed.now : undefined),
+    removals,
     issues: [...allocation.problems, ...unreadableCIDRs(observed.nodes)],
     record,
   }
+}
+
+function decideRemovals(
+  { slices, removals }: ObservedCluster,
+  published: ReadonlyMap<string, RouteEntry>,
+  wanted: ReadonlyMap<string, RouteEntry>,
+): RemovalDecision {
+  const input = {
+    ...entryRemovals(published, wanted),
+    explained: new Set([...removals.drained].flatMap(entryKeys)),
+    now: removals.at,
+    listedAt: removals.listedAt,
+    word: newestWord(slices, [REMOVALS_CONFIRMED]),
+  }
+  return holdRemovals(removals.state, input, removals.limits)
 }
 
 /** A node that registered again before its entry was taken away: what is published of it is the best that is known. */

@@ -4,10 +4,12 @@
  */
 import type { KubeEvent } from '../kube/api.ts'
 import type { Condition, KubeObject, ObjectReference } from '../kube/resources.ts'
+import type { RouteSlice } from '../kube/route-slice.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { NodeIssue } from './decide.ts'
 import type { Finding } from './finding.ts'
 import type { NodeFacts } from './nodes.ts'
+import type { HeldRemovals } from './removals.ts'
 import { unheardText } from './sessions.ts'
 
 export class Announcements {
@@ -15,6 +17,7 @@ export class Announcements {
   readonly #peers = new Map<string, string>()
   readonly #nodes = new Map<string, string>()
   readonly #routes = new Map<string, string>()
+  readonly #held = new Map<string, string>()
   /** Speakers that are not heard and of whom that was told, by uid of the BGPPeer. */
   readonly #unheard = new Map<string, readonly string[]>()
 
@@ -27,7 +30,7 @@ export class Announcements {
       this.#unheard.set(uid, unheard)
       if (unheard.every(name => told.includes(name))) return []
       const message = unheardText(unheard)
-      return [{ regarding: regardingPeer(object), type: 'Warning', reason: 'SpeakerNotHeard', message }]
+      return [{ regarding: regarding(object), type: 'Warning', reason: 'SpeakerNotHeard', message }]
     })
   }
 
@@ -41,7 +44,30 @@ export class Announcements {
       this.#peers.set(uid, telling)
       if (told === telling) return []
       const type = accepted.reason === 'Accepted' ? 'Normal' : 'Warning'
-      return [{ regarding: regardingPeer(object), type, reason: accepted.reason, message: accepted.message }]
+      return [{ regarding: regarding(object), type, reason: accepted.reason, message: accepted.message }]
+    })
+  }
+
+  /** Events where removals are held, on the BGPPeers concerned and on the RouteSlices that keep what was to go. */
+  removalEvents(
+    held: HeldRemovals,
+    peers: readonly EvaluatedPeer[],
+    slices: readonly RouteSlice[],
+  ): readonly KubeEvent[] {
+    const nodes = new Set(held.nodes)
+    const keeping = slices.filter(
+      ({ entries }) => Array.isArray(entries) && entries.some(({ node }) => nodes.has(node)),
+    )
+    const told = [
+      ...peers.map(({ name, object }) => ({ object, message: held.of(name) })),
+      ...keeping.map(object => ({ object, message: held.text })),
+    ].filter((one): one is { object: KubeObject; message: string } => one.message !== undefined)
+    forgetOthers(this.#held, new Set(told.map(({ object }) => object.metadata.uid ?? '')))
+    return told.flatMap(({ object, message }): KubeEvent[] => {
+      const { uid = '' } = object.metadata
+      if (this.#held.get(uid) === message) return []
+      this.#held.set(uid, message)
+      return [{ regarding: regarding(object), type: 'Warning', reason: 'RemovalHeld', message }]
     })
   }
 
@@ -59,7 +85,7 @@ export class Announcements {
       if (!lost && !told.startsWith('False')) return [] // what is as it should be from the start is no event
       const reason = lost ? 'RoutesNotVerified' : 'RoutesVerified'
       const { message } = routesVerified
-      return [{ regarding: regardingPeer(object), type: lost ? 'Warning' : 'Normal', reason, message }]
+      return [{ regarding: regarding(object), type: lost ? 'Warning' : 'Normal', reason, message }]
     })
   }
 
@@ -86,7 +112,7 @@ function keyOf(uids: ReadonlyMap<string, string>, { node, reason, message }: Nod
   return `${uids.get(node) ?? ''}/${reason}/${message}`
 }
 
-function regardingPeer({ apiVersion, kind, metadata }: KubeObject): ObjectReference {
+function regarding({ apiVersion, kind, metadata }: KubeObject): ObjectReference {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '' }
 }
 

@@ -18,6 +18,8 @@ export interface NodeFacts {
   /** What stands in spec.podCIDRs and is no prefix. */
   readonly unreadable: readonly string[]
   readonly ready: boolean
+  /** Whether it is cordoned, as kubectl drain does first. */
+  readonly cordoned: boolean
   /**
    * Since when its kubelet is not heard (RFC 3339, empty where nobody says): Ready is Unknown, as kube-controller-manager sets it. A node that
    * is not Ready, or has no such condition, is heard.
@@ -40,6 +42,7 @@ export function reduceNode(node: Node): Node {
     spec: {
       ...(node.spec?.podCIDR === undefined ? {} : { podCIDR: node.spec.podCIDR }),
       ...(node.spec?.podCIDRs === undefined ? {} : { podCIDRs: node.spec.podCIDRs }),
+      ...(node.spec?.unschedulable === true ? { unschedulable: true } : {}),
     },
     status: {
       addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
@@ -70,6 +73,7 @@ export function nodeFacts(node: Node): NodeFacts {
     ],
     podCIDRs: podCIDRs.filter(text => text !== undefined),
     unreadable: written.filter((_, index) => podCIDRs[index] === undefined),
+    cordoned: node.spec?.unschedulable === true,
     ready: readiness.some(({ status }) => status === 'True'),
     ...(unheard === undefined ? {} : { unheardSince: unheard.lastTransitionTime ?? '' }),
   }

@@ -15,13 +15,20 @@ const MAXIMUM_MESSAGE = 1024
 export type ControllerStatus = Required<Pick<BGPPeerStatus, 'conditions' | 'selectedNodes' | 'sessions' | 'prefixes'>>
 
 /** The status to apply at `now` (RFC 3339), or undefined when the one there says the same. */
-export function statusToApply(evaluated: EvaluatedPeer, now: string): ControllerStatus | undefined {
+export function statusToApply(
+  evaluated: EvaluatedPeer,
+  now: string,
+  removalHeld?: string,
+): ControllerStatus | undefined {
   const { status, metadata } = evaluated.object
   const generation = metadata.generation ?? 0
   const conditions = [
     condition('Accepted', evaluated.accepted, { previous: status?.conditions, now, generation }),
     condition('Established', evaluated.established, { previous: status?.conditions, now, generation }),
     condition('RoutesVerified', evaluated.routesVerified, { previous: status?.conditions, now, generation }),
+    ...(removalHeld === undefined
+      ? []
+      : [condition(REMOVAL_HELD, heldFinding(removalHeld), { previous: status?.conditions, now, generation })]),
   ]
   const next: ControllerStatus = {
     conditions,
@@ -29,7 +36,9 @@ export function statusToApply(evaluated: EvaluatedPeer, now: string): Controller
     sessions: evaluated.sessions,
     prefixes: evaluated.prefixes,
   }
+  const isHeldBefore = status?.conditions?.some(({ type }) => type === REMOVAL_HELD) === true
   const same =
+    isHeldBefore === (removalHeld !== undefined) &&
     conditions.every(wanted => {
       const there = status?.conditions?.find(({ type }) => type === wanted.type)
       return there !== undefined && Bun.deepEquals(there, wanted)
@@ -38,6 +47,13 @@ export function statusToApply(evaluated: EvaluatedPeer, now: string): Controller
     status?.sessions === next.sessions &&
     (status?.prefixes ?? 0) === next.prefixes
   return same ? undefined : next
+}
+
+const REMOVAL_HELD = 'RemovalHeld'
+
+/** A condition that is there only while something is held. */
+function heldFinding(message: string): Finding {
+  return { status: 'True', reason: 'MassRemoval', message }
 }
 
 /** The object that server-side apply takes: exactly the fields that the controller owns. */

@@ -69,12 +69,18 @@ export interface Allocation extends Omit<Placement, 'busy'> {
 export function allocatePodCIDRs(
   config: PodCIDRConfig,
   nodes: readonly EdgeNode[],
-  given: { readonly allocating: boolean; readonly lifelines?: readonly Lifeline[]; readonly memory?: Memory },
+  given: {
+    readonly allocating: boolean
+    readonly lifelines?: readonly Lifeline[]
+    readonly memory?: Memory
+    /** podCIDRs that are still routed to nodes that are gone. */
+    readonly published?: readonly string[]
+  },
 ): Allocation {
-  const { allocating, lifelines = [], memory = NO_MEMORY } = given
+  const { allocating, lifelines = [], memory = NO_MEMORY, published = [] } = given
   const { busy: owned, ...placement } = judgePodCIDRs(config, nodes, { allocating, lifelines })
   const addresses = [...lifelines.map(({ address }) => address), ...nodes.flatMap(node => node.addresses)]
-  const taken = [...reservedOf(config), ...owned, ...addresses.map(address => placedAt(hostPrefix(address)))]
+  const taken = [...reservedOf(config), ...owned, ...[...addresses.map(hostPrefix), ...published].map(placedAt)]
   const without = allocating ? nodes.filter(node => node.podCIDRs.length === 0 && isEdge(config, node)) : []
   const inOrder = without.sort((a, b) => (a.name < b.name ? -1 : 1))
   const returned = givenBack(config, inOrder, { taken, memory })

@@ -8,6 +8,7 @@
  */
 import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import type { RemovalLimits } from '../kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
 import { speakerFieldManager, speakerPatch } from '../kube/speaker-entry.ts'
@@ -26,6 +27,7 @@ import { type NodeFacts, nodeFacts, reduceNode } from './nodes.ts'
 import { statusPatch, statusToApply } from './peer-status.ts'
 import type { PodCIDRConfig } from './pod-cidr.ts'
 import { PodCIDRMemory } from './pod-cidr-memory.ts'
+import { type HeldRemovals, Removals } from './removals.ts'
 import { PasswordSecrets } from './secrets.ts'
 import { type ClusterRows, clusterRows, NO_ROWS } from './view.ts'
 import { inParallel, until, within } from './writes.ts'
@@ -34,6 +36,7 @@ export interface ControllerConfig extends PodCIDRConfig {
   readonly allocatePodCIDRs: boolean
   /** How long a cluster that remembers no podCIDR waits for its nodes to say which they had. */
   readonly rememberSeconds: number
+  readonly removal: RemovalLimits
   readonly leaseNamespace: string
 }
 
@@ -95,6 +98,7 @@ class Reconciler implements Controller {
   /** Entries of speakers that left and that another field manager has: uid of the BGPPeer and node. */
   readonly #othersEntries = new Set<string>()
   #rows: ClusterRows = NO_ROWS
+  readonly #removals: Removals
   #decided = false
   #closing = false
   #crds: 'unknown' | 'there' = 'unknown'
@@ -122,6 +126,12 @@ class Reconciler implements Controller {
     this.#secrets = new PasswordSecrets(api, wake)
     this.#memory = new PodCIDRMemory({ api, clock, log, rememberSeconds: config.rememberSeconds, onChange: wake })
     this.#apiServers = new ApiServerAddresses({ api, clock, onChange: wake })
+    this.#removals = new Removals({
+      clock,
+      limits: config.removal,
+      caches: [this.#nodes, this.#peers, this.#slices],
+      wake,
+    })
     let wasLeader = false
     this.#election = new Election({
       api,
@@ -171,6 +181,7 @@ class Reconciler implements Controller {
     await this.#election.close()
     this.#secrets.close()
     this.#memory.close()
+    this.#removals.close()
     this.#apiServers.close()
     for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.close()
   }
@@ -195,8 +206,11 @@ class Reconciler implements Controller {
       now: timestamp(this.#options.clock.now()),
       memory: this.#memory.current(),
       apiServers: this.#apiServers.known,
+      removals: this.#removals.observe(nodes),
     })
-    this.#rows = clusterRows(nodes, decision)
+    const peersOf = new Map(decision.entries.map(({ node, peers }) => [node, peers]))
+    const held = this.#removals.take(decision.removals, node => peersOf.get(node) ?? [])
+    this.#rows = clusterRows(nodes, decision, held)
     this.#decided = true
     this.#tell()
     this.#undone = !this.#election.isLeader
@@ -206,7 +220,7 @@ class Reconciler implements Controller {
         () => undefined,
         (error: unknown) => error,
       )
-      await this.#carryOut(nodes, decision)
+      await this.#carryOut(nodes, decision, held)
       if (remembered !== undefined) throw remembered
     }
     this.#problem = undefined
@@ -230,15 +244,17 @@ class Reconciler implements Controller {
   }
 
   /** Everything is tried; the first failure is thrown at the end, so that the pass runs again. */
-  async #carryOut(nodes: readonly NodeFacts[], decision: Decision): Promise<void> {
+  async #carryOut(nodes: readonly NodeFacts[], decision: Decision, held: HeldRemovals): Promise<void> {
     const { events } = this.#options
     for (const event of this.#announcements.peerEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.unheardEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.routesEvents(decision.peers)) events.record(event)
     for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
+    const slices = [...this.#slices.objects.values()]
+    for (const event of this.#announcements.removalEvents(held, decision.peers, slices)) events.record(event)
     const writes = [
       ...this.#sliceWrites(decision),
-      ...this.#statusWrites(decision),
+      ...this.#statusWrites(decision, held),
       ...this.#leftWrites(decision),
       ...this.#nodeWrites(nodes, decision),
     ]
@@ -276,10 +292,10 @@ class Reconciler implements Controller {
     ]
   }
 
-  #statusWrites({ peers }: Decision): (() => Promise<void>)[] {
+  #statusWrites({ peers }: Decision, held: HeldRemovals): (() => Promise<void>)[] {
     const { api, clock, log } = this.#options
     return peers.flatMap(evaluated => {
-      const status = statusToApply(evaluated, timestamp(clock.now()))
+      const status = statusToApply(evaluated, timestamp(clock.now()), held.of(evaluated.name))
       if (status === undefined) return []
       return [
         async () => {
@@ -298,7 +314,10 @@ class Reconciler implements Controller {
           else log.warn(fields, 'BGPPeer cannot work as it is')
           await this.#echo(this.#peers, () => {
             const seen = this.#peers.objects.get(evaluated.name)
-            return seen === undefined || statusToApply({ ...evaluated, object: seen }, '') === undefined
+            return (
+              seen === undefined ||
+              statusToApply({ ...evaluated, object: seen }, '', held.of(evaluated.name)) === undefined
+            )
           })
         },
       ]

@@ -2,8 +2,14 @@
  * Decides how route entries are spread over RouteSlices with the fewest writes: a node keeps its slice, a slice with room takes the next
  * node, an empty slice is deleted, an unchanged one is not written. Pure.
  */
-import { BGP_PEERS } from '../kube/resources.ts'
-import { compareSliceNames, ENTRIES_PER_SLICE, type RouteEntry, type RouteSlice } from '../kube/route-slice.ts'
+import { BGP_PEERS, type ObjectMeta } from '../kube/resources.ts'
+import {
+  compareSliceNames,
+  ENTRIES_PER_SLICE,
+  REMOVALS_RELEASED,
+  type RouteEntry,
+  type RouteSlice,
+} from '../kube/route-slice.ts'
 
 export interface SliceChanges {
   readonly create: readonly RouteSlice[]
@@ -13,8 +19,15 @@ export interface SliceChanges {
   readonly remove: readonly RouteSlice[]
 }
 
-/** The least changes that make the slices carry exactly `wanted` (a node each). */
-export function planSlices(wanted: readonly RouteEntry[], existing: readonly RouteSlice[]): SliceChanges {
+/**
+ * The least changes that make the slices carry exactly `wanted` (a node each). With `released` (RFC 3339) nodes are
+ * told, on one slice at least, that what goes was held before.
+ */
+export function planSlices(
+  wanted: readonly RouteEntry[],
+  existing: readonly RouteSlice[],
+  released?: string,
+): SliceChanges {
   const left = new Map(wanted.map(entry => [entry.node, entry]))
   const slices = [...existing].sort(byName).map(slice => ({ slice, entries: keep(slice, left) }))
   const homeless = [...left.values()].sort((a, b) => (a.node < b.node ? -1 : 1))
@@ -30,14 +43,19 @@ export function planSlices(wanted: readonly RouteEntry[], existing: readonly Rou
     names.add(name)
     create.push(sliceOf(name, homeless.splice(0, ENTRIES_PER_SLICE)))
   }
+  const standing = slices.filter(({ entries }) => entries.length > 0)
+  const changed = standing.filter(({ slice, entries }) => !Bun.deepEquals(slice.entries, entries))
+  const told = released !== undefined && changed.length === 0 ? standing.slice(0, 1) : changed
   return {
     create,
-    replace: slices.flatMap(({ slice, entries }) => {
-      if (entries.length === 0 || Bun.deepEquals(slice.entries, entries)) return []
-      return [{ ...slice, entries }]
-    }),
+    replace: told.map(({ slice, entries }) => ({ ...slice, metadata: marked(slice.metadata, released), entries })),
     remove: slices.filter(({ entries }) => entries.length === 0).map(({ slice }) => slice),
   }
+}
+
+function marked(metadata: ObjectMeta, released: string | undefined): ObjectMeta {
+  if (released === undefined) return metadata
+  return { ...metadata, annotations: { ...metadata.annotations, [REMOVALS_RELEASED]: released } }
 }
 
 /** The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in two slices stays in the first. */

@@ -10,6 +10,7 @@ import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { Decision } from './decide.ts'
 import type { NodeFacts } from './nodes.ts'
 import type { PoolUse } from './pod-cidr.ts'
+import type { HeldRemovals } from './removals.ts'
 import { NO_REPORT, unheardText } from './sessions.ts'
 
 export interface ClusterRows {
@@ -19,11 +20,17 @@ export interface ClusterRows {
   readonly pools: readonly PoolUse[]
   /** What an operator should know, a line each. */
   readonly problems: readonly string[]
+  /** How many removals are held. */
+  readonly heldRemovals: number
 }
 
-export const NO_ROWS: ClusterRows = { nodes: [], lans: [], sessions: [], pools: [], problems: [] }
+export const NO_ROWS: ClusterRows = { nodes: [], lans: [], sessions: [], pools: [], problems: [], heldRemovals: 0 }
 
-export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): ClusterRows {
+export function clusterRows(
+  nodes: readonly NodeFacts[],
+  decision: Decision,
+  held: Pick<HeldRemovals, 'text'> = { text: undefined },
+): ClusterRows {
   const unheardSince = new Map(
     nodes.flatMap(node => (node.unheardSince === undefined ? [] : [[node.name, node.unheardSince]])),
   )
@@ -33,7 +40,9 @@ export function clusterRows(nodes: readonly NodeFacts[], decision: Decision): Cl
     lans: decision.peers.map(lanView),
     sessions,
     pools: decision.allocation.pools,
+    heldRemovals: decision.removals.kept.size,
     problems: [
+      ...(held.text === undefined ? [] : [`RemovalHeld: ${held.text}`]),
       ...decision.peers
         .filter(({ accepted }) => accepted.reason !== 'Accepted')
         .map(({ name, accepted }) => `BGPPeer ${name}: ${accepted.reason}: ${accepted.message}`),

@@ -81,7 +81,12 @@ export interface KubeObject {
 
 /** The fields of core/v1 Node in use. */
 export interface Node extends KubeObject {
-  readonly spec?: { readonly podCIDR?: string; readonly podCIDRs?: readonly string[]; readonly providerID?: string }
+  readonly spec?: {
+    readonly podCIDR?: string
+    readonly podCIDRs?: readonly string[]
+    readonly providerID?: string
+    readonly unschedulable?: boolean
+  }
   readonly status?: {
     readonly addresses?: readonly { readonly type: string; readonly address: string }[]
     readonly allocatable?: { readonly pods?: string }

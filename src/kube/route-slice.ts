@@ -8,6 +8,25 @@ import { canonicalAddress, networkOf } from '../lib/ip.ts'
 import type { KubeObject } from './resources.ts'
 import { isFields } from './spec-reader.ts'
 
+/**
+ * On RouteSlices, a time each (RFC 3339). `confirmed`: the operator lets removals go that controller and nodes
+ * hold (`terway-edge confirm`). `released`: the controller let go what it held, or had it explained, so
+ * nodes need not hold it once more.
+ */
+export const REMOVALS_CONFIRMED = 'network.openyurt.io/removals-confirmed'
+export const REMOVALS_RELEASED = 'network.openyurt.io/removals-released'
+
+/** The newest time that an annotation of the slices says; empty for none. */
+export function newestWord(slices: Iterable<KubeObject>, annotations: readonly string[]): string {
+  const words = [...slices].flatMap(({ metadata }) => annotations.map(name => metadata.annotations?.[name] ?? ''))
+  return (
+    words
+      .filter(word => /^\d{4}-\d\d-\d\dT/.test(word))
+      .sort()
+      .at(-1) ?? ''
+  )
+}
+
 /** The most entries of one slice. */
 export const ENTRIES_PER_SLICE = 100
 

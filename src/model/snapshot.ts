@@ -21,6 +21,8 @@ export interface Snapshot {
   readonly lans: readonly LanView[]
   /** Controller: the sessions as the speakers report them. Node: its own. */
   readonly sessions: readonly BgpSession[]
+  /** How many removals (entries, memberships, BGPPeers) are held as a likely mistake; a problem says which. */
+  readonly heldRemovals?: number
   /** Of this node; empty on the controller. */
   readonly routes: readonly RouteRow[]
   /** What packets proved; absent where paths are not measured. */

@@ -51,7 +51,7 @@ export function renderMetrics(snapshot: Snapshot): string {
     .join('')
 }
 
-function processMetrics({ version, role, startedAt, ready, problems, api }: Snapshot): Metric[] {
+function processMetrics({ version, role, startedAt, ready, problems, api, heldRemovals }: Snapshot): Metric[] {
   return [
     gauge('build_info', 'Version and role of this process; the value is always 1.', [
       { labels: { role, version }, value: 1 },
@@ -59,6 +59,11 @@ function processMetrics({ version, role, startedAt, ready, problems, api }: Snap
     gauge('start_time_seconds', 'When this process started, in seconds since the Unix epoch.', at({}, startedAt)),
     gauge('ready', 'Whether this process does its whole job: 1 yes, 0 no (/readyz gives the reasons).', flag(ready)),
     gauge('problems', 'Problems that the status page lists now.', one(problems.length)),
+    gauge(
+      'removals_held',
+      'Removals of nodes and BGPPeers that are held as a likely mistake (terway-edge confirm lets them go).',
+      heldRemovals === undefined ? [] : one(heldRemovals),
+    ),
     gauge('api_connected', 'Whether the Kubernetes API server answers: 1 yes, 0 no.', flag(api.connected)),
     gauge(
       'api_last_contact_timestamp_seconds',

@@ -78,6 +78,7 @@ const CONFIG: ControllerConfig = {
   foreignPodCIDRs: false,
   allocatePodCIDRs: true,
   rememberSeconds: 0,
+  removal: { share: 0.5, number: 2, delayMilliseconds: 600_000 },
   leaseNamespace: 'kube-system',
 }
 

@@ -1,14 +1,23 @@
 /** A whole pass as a value; Nodes reduced; Events told once; the Lease's rule; rows that fit the status page. */
 import { expect, test } from 'bun:test'
-import { decide } from '../../src/controller/decide.ts'
+import { decide, type ObservedRemovals } from '../../src/controller/decide.ts'
 import { Announcements } from '../../src/controller/events.ts'
 import { leaseStep, type ObservedLease } from '../../src/controller/lease.ts'
 import { nodeFacts, reduceNode } from '../../src/controller/nodes.ts'
 import { NO_MEMORY, type PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
 import { clusterRows } from '../../src/controller/view.ts'
+import { NO_REMOVALS } from '../../src/kube/mass-removal.ts'
 import type { Node } from '../../src/kube/resources.ts'
 import type { BgpSession } from '../../src/model/session.ts'
 import type { LanView, NodeView, PoolView } from '../../src/model/snapshot.ts'
+
+const REMOVALS: ObservedRemovals = {
+  state: NO_REMOVALS,
+  limits: { share: 0.5, number: 2, delayMilliseconds: 600_000 },
+  at: 0,
+  listedAt: 0,
+  drained: new Set(),
+}
 
 const CONFIG: PodCIDRConfig = {
   podCIDRs: ['10.0.0.0/8'],
@@ -65,6 +74,7 @@ function observe(nodes: Node[], change: Partial<Parameters<typeof decide>[2]> = 
     secret: () => undefined,
     now: '2026-02-01T00:00:00Z',
     memory: NO_MEMORY,
+    removals: REMOVALS,
     apiServers: [],
     ...change,
   }

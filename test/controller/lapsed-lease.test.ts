@@ -83,6 +83,7 @@ test('a pass while the Lease had run out is made up for when it is renewed', asy
       foreignPodCIDRs: false,
       allocatePodCIDRs: true,
       rememberSeconds: 0,
+      removal: { share: 0.5, number: 2, delayMilliseconds: 600_000 },
       leaseNamespace: 'kube-system',
     },
   })

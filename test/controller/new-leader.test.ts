@@ -100,6 +100,7 @@ test('a new leader whose watches lag hands out no podCIDR twice, and takes no en
       foreignPodCIDRs: false,
       allocatePodCIDRs: true,
       rememberSeconds: 0,
+      removal: { share: 0.5, number: 2, delayMilliseconds: 600_000 },
       leaseNamespace: 'kube-system',
     },
   })

@@ -55,6 +55,7 @@ async function startCluster(rememberSeconds: number): Promise<{ url: string; adm
       foreignPodCIDRs: false,
       allocatePodCIDRs: true,
       rememberSeconds,
+      removal: { share: 0.5, number: 2, delayMilliseconds: 600_000 },
       leaseNamespace: 'kube-system',
     },
   })

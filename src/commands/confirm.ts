@@ -1,0 +1,63 @@
+/**
+ * `terway-edge confirm`: lets removals go that controller and nodes hold because they look like a mistake
+ * (kube/mass-removal.ts). Says what is held where the controller tells it, then writes the time as an annotation on the
+ * RouteSlices, which controller and nodes watch. It holds for the next minute, too.
+ */
+
+import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { BGP_PEERS, ROUTE_SLICES } from '../kube/resources.ts'
+import { REMOVALS_CONFIRMED, type RouteSlice } from '../kube/route-slice.ts'
+import { systemClock } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
+import { silentLog } from '../lib/log.ts'
+import { print } from '../lib/stdout.ts'
+import { timestamp } from '../lib/timestamp.ts'
+import { createProgram, runProgram } from './program.ts'
+
+interface Options {
+  readonly kubeconfig?: string
+  readonly dryRun?: boolean
+}
+
+export function confirmCommand(args: string[]): Promise<number> {
+  const program = createProgram(
+    'confirm',
+    'Lets removals go that are held as a likely mistake (Event RemovalHeld). Run it where you may patch RouteSlices.',
+    [
+      'terway-edge confirm --kubeconfig ~/.kube/config',
+      'terway-edge confirm --kubeconfig ~/.kube/config --dry-run   # only says what is held',
+    ],
+  )
+    .option('--kubeconfig <file>', "the administrator's kubeconfig (default: in-cluster)")
+    .option('--dry-run', 'say what is held, and let nothing go')
+  return runProgram<Options>(program, args, async options => {
+    print(await confirm(options))
+    return 0
+  })
+}
+
+async function confirm({ kubeconfig, dryRun = false }: Options): Promise<string> {
+  const clock = systemClock
+  const api = createKubeApi({ kubeconfig: loadKubeconfig(kubeconfig), clock, log: silentLog })
+  try {
+    const slices = await api.list<RouteSlice>(ROUTE_SLICES)
+    const held = (await api.list<BGPPeerObject>(BGP_PEERS)).flatMap(({ metadata, status }) =>
+      (status?.conditions ?? [])
+        .filter(({ type, status }) => type === 'RemovalHeld' && status === 'True')
+        .map(({ message }) => `BGPPeer ${metadata.name}: ${message}\n`),
+    )
+    if (dryRun) return held.length > 0 ? held.join('') : 'no BGPPeer says that a removal is held\n'
+    if (slices.length === 0) {
+      throw new UserError(
+        'there is no RouteSlice to write the word on: nodes go on as they are until the controller has published again; to empty the network, drain or uninstall its nodes',
+      )
+    }
+    const word = { metadata: { annotations: { [REMOVALS_CONFIRMED]: timestamp(clock.now()) } } }
+    for (const { metadata } of slices) await api.mergePatch(ROUTE_SLICES, metadata.name, word)
+    return `${held.join('')}confirmed: what is held goes now, and what is removed within the next minute goes at once\n`
+  } finally {
+    api.close()
+  }
+}
