@@ -7,6 +7,7 @@
 import { duplicateChecks } from './duplicates.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './facts.ts'
 import { firewallChecks } from './firewall.ts'
+import { interfaceChecks } from './interfaces.ts'
 import { type Check, ok, problem, skipped, warning } from './verdicts.ts'
 
 export function checksOf(facts: DoctorFacts): Check[] {
@@ -25,9 +26,16 @@ export function checksOf(facts: DoctorFacts): Check[] {
     ...(cni === undefined
       ? [problem('CNI', `its files cannot be read: ${cniProblem}`, 'run it as root')]
       : cniChecks(cni, network)),
+    ...interfacesOf(facts),
     cniServer(facts),
     ...facts.peers.map(peer),
   ]
+}
+
+function interfacesOf({ interfaces, interfacesProblem }: DoctorFacts): Check[] {
+  if (interfacesProblem !== undefined)
+    return [problem('interfaces', `they cannot be looked at: ${interfacesProblem}`, 'run it as root')]
+  return interfaces === undefined ? [] : interfaceChecks(interfaces)
 }
 
 /** Whether nothing is wrong: warnings do not count. */
@@ -125,10 +133,11 @@ function tcpMd5({ md5Problem, peers }: DoctorFacts): Check {
 }
 
 function networkChecks(network: NetworkFacts, facts: DoctorFacts): Check[] {
+  const routed = facts.interfaces === undefined
   return [
-    podCIDRs(network, facts.node),
+    ...(routed ? [podCIDRs(network, facts.node)] : []),
     ...hostAddress(network),
-    routes(network),
+    ...(routed ? [routes(network)] : []),
     settings(network),
     uplink(network, facts.cni?.mtu ?? 'auto'),
     ...duplicateChecks(network.duplicates),

@@ -33,6 +33,30 @@ export interface DoctorFacts {
   readonly cniProblem?: string
   /** BGPPeers that this node is a speaker of. */
   readonly peers: readonly PeerFacts[]
+  /** Absent where pods have addresses of podCIDRs. */
+  readonly interfaces?: InterfaceFacts
+  readonly interfacesProblem?: string
+}
+
+/** Of elastic network interfaces. */
+export interface InterfaceFacts {
+  readonly mode: string
+  /** For pods, of both families. */
+  readonly addresses: number
+  readonly inUse: number
+  /** Pods that wait for an address. */
+  readonly waiting: number
+  /** Why there are no more. */
+  readonly shortage?: string
+  /** `link` absent: it is not among the links. */
+  readonly interfaces: readonly { readonly id: string; readonly mac: string; readonly link?: string }[]
+  /** Addresses that somebody gave to one of them. */
+  readonly configured: readonly { readonly link: string; readonly address: string; readonly by: string }[]
+  /** What the service would change now. */
+  readonly changes: readonly string[]
+  readonly nft: boolean
+  /** Whether our table of nftables is there. */
+  readonly marked: boolean
 }
 
 export interface NetworkFacts {
@@ -116,7 +140,7 @@ export interface PeerFacts {
 
 /** Something that is on this machine because of terway-edge; `uninstall` takes it away. */
 export interface HostChange {
-  readonly kind: 'sysctl' | 'route' | 'file' | 'firewall' | 'interface'
+  readonly kind: 'sysctl' | 'route' | 'rule' | 'file' | 'firewall' | 'interface'
   readonly what: string
   /** The value before, of a setting. */
   readonly former?: string

@@ -33,6 +33,7 @@ import { askSnapshot } from '../status/ask.ts'
 import { observeCni } from './cni.ts'
 import type { DoctorFacts, HostChange, NetworkFacts, PeerFacts } from './facts.ts'
 import { hostChanges, observeNetwork } from './observe.ts'
+import { observeInterfaces } from './observe-interfaces.ts'
 
 const API_TIMEOUT_MILLISECONDS = 5000
 const PEER_TIMEOUT_MILLISECONDS = 3000
@@ -65,6 +66,10 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
     (error: unknown) => ({ networkProblem: errorText(error) }),
   )
   const network = 'network' in seen ? seen.network : undefined
+  const interfaces = await observeInterfaces(config).then(
+    found => (found === undefined ? undefined : { interfaces: found }),
+    (error: unknown) => ({ interfacesProblem: errorText(error) }),
+  )
   const md5 = md5Problem()
   return {
     facts: {
@@ -80,7 +85,8 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       },
       service: local.facts,
       ...seen,
-      ...cniFacts(config, network),
+      ...cniFacts(config, network, interfaces !== undefined && 'interfaces' in interfaces),
+      ...interfaces,
       cniServed: await isServed(config.state),
       peers: view === undefined ? [] : await inspectPeers(config.node, view, local.snapshot?.sessions ?? []),
     },
@@ -100,19 +106,23 @@ function folderProblem(folder: string): { problem?: string } {
   }
 }
 
-function cniFacts(config: Config, network: NetworkFacts | undefined): Pick<DoctorFacts, 'cni' | 'cniProblem'> {
+function cniFacts(
+  config: Config,
+  network: NetworkFacts | undefined,
+  onInterfaces: boolean,
+): Pick<DoctorFacts, 'cni' | 'cniProblem'> {
   try {
-    return { cni: observeCni(config.cni, network && expectedCni(config, network)) }
+    return { cni: observeCni(config.cni, network && expectedCni(config, network, onInterfaces)) }
   } catch (error) {
     return { cniProblem: errorText(error) }
   }
 }
 
-function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts) {
-  if (podCIDRs.length === 0) return undefined
+function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts, onInterfaces: boolean) {
+  if (podCIDRs.length === 0 && !onInterfaces) return undefined
   const mtu = cni.mtu === 'auto' ? uplink?.mtu : cni.mtu
   return {
-    podCIDRs,
+    podCIDRs: onInterfaces ? undefined : podCIDRs,
     stateDir: state,
     allowSourceAddresses: cni.allowSourceAddresses,
     ...(mtu !== undefined && { mtu }),

@@ -7,6 +7,7 @@ import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-ro
 import { observe, outwardLinks, ownAddresses, uplinkOf } from '../agent/observe.ts'
 import { plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
+import { MARKS_TABLE } from '../eni/connection-marks.ts'
 import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewall/forward.ts'
 import { legacyCommands, readLegacyForward } from '../firewall/legacy.ts'
 import { masqueradedFamilies, NFT_FAMILY } from '../firewall/masquerade.ts'
@@ -146,7 +147,14 @@ export async function hostChanges({ mark, stateDir, isPodLink }: HostPlace): Pro
         kind: 'interface' as const,
         what: alias === undefined ? name : `${name} (${alias})`,
       }))
-    return [...settings, ...routes, ...(await firewallChanges()), ...links]
+    const rules = netlink
+      .dumpRules()
+      .filter(({ protocol }) => protocol === mark.protocol)
+      .map(({ family, priority, source, table }) => ({
+        kind: 'rule' as const,
+        what: `${family} ${priority}: from ${source ?? 'all'} lookup ${table}`,
+      }))
+    return [...settings, ...routes, ...rules, ...(await firewallChanges()), ...links]
   } finally {
     netlink.close()
   }
@@ -158,7 +166,9 @@ async function firewallChanges(): Promise<HostChange[]> {
       ?.chains()
       .catch(() => [])) ?? []
   const tables = new Set(
-    chains.filter(({ table }) => table === OWN_TABLE).map(({ family }) => `table ${family} ${OWN_TABLE}`),
+    chains
+      .filter(({ table }) => table === OWN_TABLE || table === MARKS_TABLE)
+      .map(({ family, table }) => `table ${family} ${table}`),
   )
   const marked = chains
     .filter(({ name }) => name === FORWARD_CHAIN)

@@ -129,8 +129,13 @@ export class DatapathKeeper {
     const wanted = this.#wanted
     if (wanted === undefined) return
     const netlink = await this.#open()
-    // rules are listed first: what they were made for is recorded before they are
-    const look = (): DatapathInput => ({ ...wanted, numbers, routeTable, observed: observe(netlink), pods: pods() })
+    const look = (): DatapathInput => ({
+      ...wanted,
+      numbers,
+      routeTable,
+      observed: observeDatapath(netlink),
+      pods: pods(),
+    })
     let given = look()
     let datapath = desiredDatapath(given)
     let changes = planDatapath(datapath, given)
@@ -224,7 +229,8 @@ export class DatapathKeeper {
   }
 }
 
-function observe(netlink: Rtnetlink): Observed {
+/** What the kernel has, rules first: what they were made for is recorded before they are. */
+export function observeDatapath(netlink: Rtnetlink): Observed {
   const rules = netlink.dumpRules()
   const source = (address: string) => netlink.lookup(address).source
   const [ipv4, ipv6] = [source('192.0.2.1'), source('2001:db8::1')]

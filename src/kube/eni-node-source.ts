@@ -47,6 +47,15 @@ export function eniNodeFile(stateDir: string): string {
   return join(stateDir, 'eni-node.json')
 }
 
+/** The last good one of the state folder; undefined when there is none. Throws when it cannot be read. */
+export function readENINode(stateDir: string): ENINode | undefined {
+  const text = readFileIfPresent(eniNodeFile(stateDir))
+  if (text === undefined) return undefined
+  const { node, problems } = decodeENINode(JSON.parse(text))
+  if (node !== undefined) return node
+  throw new Error(problems.map(({ path, message }) => `${path} ${message}`).join(', '))
+}
+
 class Source implements ENINodeSource {
   readonly #options: ENINodeSourceOptions
   readonly #cache: Cache<ENINodeObject>
@@ -90,12 +99,8 @@ class Source implements ENINodeSource {
   #load(): void {
     const { stateDir, log } = this.#options
     try {
-      const text = readFileIfPresent(eniNodeFile(stateDir))
-      if (text === undefined) return
-      const { node, problems } = decodeENINode(JSON.parse(text))
-      if (node === undefined) throw new Error(problems.map(({ path, message }) => `${path} ${message}`).join(', '))
-      this.#current = node
-      this.#stored = text
+      this.#current = readENINode(stateDir)
+      this.#stored = this.#current === undefined ? '' : storedText(this.#current)
     } catch (error) {
       log.warn({ file: eniNodeFile(stateDir), reason: errorText(error) }, 'the stored ENINode cannot be used')
     }

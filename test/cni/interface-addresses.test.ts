@@ -65,6 +65,23 @@ test('both families of a pod are of one interface', () => {
   })
 })
 
+test('three interfaces of 25 serve 75 pods, each address once, and say so when they are full', () => {
+  const interfaces = [1, 2, 3].map(number => ({
+    ...FIRST,
+    id: `eni-${number}`,
+    mac: `00:16:3e:00:00:0${number}`,
+    addresses: Array.from({ length: 25 }, (_, index) => `192.168.${number}.${index + 1}`),
+  }))
+  const taken = new Set<string>()
+  for (let pod = 0; pod < 75; pod++) {
+    const answer = choose({ pool: { ...POOL, interfaces }, taken })
+    if (answer.kind !== 'allocated') throw new Error(`pod ${pod} got none`)
+    for (const address of answer.addresses) taken.add(address)
+  }
+  expect(taken.size).toBe(75)
+  expect(choose({ pool: { ...POOL, interfaces }, taken })).toEqual({ kind: 'none', why: 'all 75 addresses are in use' })
+})
+
 test('an address that the pod asks for is given, or refused with the reason', () => {
   expect(choose({ requested: ['192.168.32.20'] })).toMatchObject({ addresses: ['192.168.32.20'] })
   expect(choose({ requested: ['192.168.32.99'] })).toMatchObject({ kind: 'refused', reason: 'outside' })
