@@ -307,3 +307,44 @@ test('a session waits for its interface, and another interface is another sessio
   expect(network.views).toMatchObject([{ state: 'Down' }])
   expect(network.heard[0]?.discriminator).not.toBe(discriminator)
 })
+
+test('a Final is an answer: the next packet is due when it was', async () => {
+  const network = new FakeNetwork()
+  network.want({})
+  network.up()
+  await network.clock.advance(500)
+  network.receive({ state: 'Up' })
+  network.taken()
+  const start = network.clock.monotonic()
+  await network.clock.advance(100)
+  network.receive({ state: 'Up', poll: true })
+  expect(network.taken().map(({ packet }) => packet.final)).toEqual([true])
+  await network.clock.advance(250)
+  const periodic = network.taken().filter(({ packet }) => !packet.final)
+  expect(periodic.length).toBeGreaterThan(0)
+  expect((periodic[0]?.at ?? 0) - start).toBeLessThan(300) // not put off by the answer
+})
+
+test('a Detection Time that becomes shorter counts from the packet that says so', async () => {
+  const network = new FakeNetwork()
+  network.want({})
+  network.up()
+  network.receive({ state: 'Up', desiredMinTxInterval: 2_000_000 })
+  expect(network.views).toMatchObject([{ detectionTimeMilliseconds: 6_000 }])
+  await network.clock.advance(100)
+  network.receive({ state: 'Up', desiredMinTxInterval: 300_000 })
+  await network.clock.advance(950)
+  expect(network.events.map(({ kind }) => kind)).toEqual(['up', 'down'])
+})
+
+test('a Detection Time of ours that becomes longer moves the deadline that runs', async () => {
+  const network = new FakeNetwork()
+  network.want({})
+  network.up()
+  await network.clock.advance(500)
+  network.want({ minimumIntervalMilliseconds: 1_000 })
+  await network.clock.advance(2_400) // 900 ms from the last packet are long over, 3 s are not
+  expect(network.events.map(({ kind }) => kind)).toEqual(['up'])
+  await network.clock.advance(200)
+  expect(network.events.map(({ kind }) => kind)).toEqual(['up', 'down'])
+})

@@ -102,6 +102,8 @@ export class FakeTransport implements Transport {
   readonly dials: FakeDial[] = []
   readonly keys = new Map<string, Secret>()
   listening = false
+  /** What setting a key of the listening socket comes to. */
+  keyProblem: TransportProblem | undefined
   #accepted: ((connection: Connection) => void) | undefined
 
   connect(to: Endpoint, done: (result: Connection | TransportProblem) => void): () => void {
@@ -125,6 +127,7 @@ export class FakeTransport implements Transport {
     this.#accepted = accepted
     return {
       setKey: (address, password) => {
+        if (this.keyProblem !== undefined) return this.keyProblem
         if (password === undefined) this.keys.delete(address)
         else this.keys.set(address, password)
         return undefined

@@ -5,6 +5,7 @@ import type { Open } from '../../src/bgp/codec/message-types.ts'
 import { localOpen } from '../../src/bgp/machine/negotiation.ts'
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'
+import type { TransportProblem } from '../../src/bgp/tcp/transport-types.ts'
 import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { SETTINGS } from './machine/fsm-fixtures.ts'
@@ -32,8 +33,9 @@ export class World {
 
   constructor(
     config: Partial<PeerConfig> = {},
-    options: { restarting?: boolean; rebooted?: boolean; announce?: boolean } = {},
+    options: { restarting?: boolean; rebooted?: boolean; announce?: boolean; keyProblem?: TransportProblem } = {},
   ) {
+    this.transport.keyProblem = options.keyProblem
     const warn: Log['warn'] = (fields, msg) => this.warnings.push({ ...fields, msg })
     this.speaker = createSpeaker({
       clock: this.clock,
