@@ -174,6 +174,50 @@ const eni = z
     context.addIssue({ code: 'custom', message })
   })
 
+/** An endpoint: host, or host:port; with http:// in front without TLS, which only a simulated cloud takes. */
+const endpoint = z
+  .string()
+  .regex(
+    /^(https?:\/\/)?[A-Za-z0-9.-]+(:\d{1,5})?$/,
+    'write it as HOST or HOST:PORT, such as ecs.cn-hangzhou.aliyuncs.com',
+  )
+
+/** The cloud whose nodes' pods sit on elastic network interfaces: for the controller alone. */
+const cloud = z.strictObject({
+  /** Where the keys come from. */
+  credentials: z
+    .discriminatedUnion('from', [
+      z.strictObject({
+        from: z.literal('oidc'),
+        roleArn: z.string().min(1),
+        oidcProviderArn: z.string().min(1),
+        tokenFile: z.string().default('/var/run/secrets/ack.alibabacloud.com/rrsa-tokens/token'),
+      }),
+      z.strictObject({ from: z.literal('secret'), name: z.string().min(1) }),
+      z.strictObject({ from: z.literal('ram-role'), roleName: z.string().min(1).optional() }),
+    ])
+    .optional(),
+  /** vpc: endpoints that are reached from inside a VPC; public: those of the internet. */
+  network: z.enum(['vpc', 'public']).default('vpc'),
+  endpoints: z
+    .strictObject({
+      ecs: endpoint.optional(),
+      vpc: endpoint.optional(),
+      ens: endpoint.optional(),
+      sts: endpoint.optional(),
+    })
+    .prefault({}),
+  /** PEM of the CA of these endpoints; default: the usual ones. */
+  caFile: z.string().min(1).optional(),
+  /** Tells this cluster's interfaces from another's; default: the uid of the namespace kube-system. */
+  clusterID: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,128}$/, 'at most 128 letters, digits, dots, - and _')
+    .optional(),
+  /** no-releases: nothing is given back; no-calls: nothing is changed in the cloud. */
+  degradation: z.enum(['none', 'no-releases', 'no-calls']).default('none'),
+})
+
 /** Off: pod addresses are routed as they are. */
 const ipMasq = z.strictObject({
   enabled: z.boolean().default(false),
@@ -233,6 +277,7 @@ const schema = z.strictObject({
   bgp: bgp.prefault({}),
   cni: cni.prefault({}),
   eni: eni.prefault({}),
+  cloud: cloud.prefault({}),
   firewall: firewall.prefault({}),
   ipMasq: ipMasq.prefault({}),
   paths: paths.prefault({}),

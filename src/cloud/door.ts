@@ -1,7 +1,8 @@
 /**
  * `CloudApi` on @alicloud/openapi-core, which signs and sends; what that library does otherwise than one would think is undone here and
  * nowhere else: its default export is another thing in an executable than from source; without options it gives up after 3 s;
- * its "connect" timeout means silence, also after the request was received; an answer that is not JSON loses its status.
+ * its "connect" timeout means silence, also after the request was received; an answer that is not JSON loses its status; it makes
+ * the runtime warn of what it calls.
  *
  * A call is made once. Everything that is not a clear answer is `unknown`: whoever called reads back.
  */
@@ -23,14 +24,15 @@ export interface DoorOptions {
   readonly credentials: CredentialChoice
   readonly endpoints: EndpointConfig
   readonly clock: Clock
-  /** https unless a test says otherwise. */
-  readonly protocol?: 'https' | 'http'
   /** PEM of a CA to trust in place of the usual ones. */
   readonly ca?: string
   readonly timeoutMilliseconds?: number
 }
 
 const TIMEOUT_MILLISECONDS = 15_000
+
+// the library calls url.parse() for every request, and a warning of that would stand in the log of the controller
+process.noDeprecation = true
 
 export function createCloudApi(options: DoorOptions): CloudApi {
   return new Door(options)
@@ -69,10 +71,12 @@ class Door implements CloudApi {
     }
     const { product, name, version } = actionFacts(action)
     const { Params, OpenApiRequest } = this.#library.$OpenApiUtil
+    const [, scheme = 'https', endpoint = ''] =
+      /^(?:(https?):\/\/)?(.*)$/.exec(endpointOf(product, regionID, this.#options.endpoints)) ?? []
     const params = new Params({
       action: name,
       version,
-      protocol: this.#options.protocol === 'http' ? 'HTTP' : 'HTTPS',
+      protocol: scheme === 'http' ? 'HTTP' : 'HTTPS',
       pathname: '/',
       method: 'POST',
       authType: 'AK',
@@ -86,8 +90,7 @@ class Door implements CloudApi {
     // both the same: the one for connecting is in truth one for silence
     const runtime = { readTimeout: timeout, connectTimeout: timeout, autoretry: false, maxAttempts: 1 }
     try {
-      const client = this.#client(endpointOf(product, regionID, this.#options.endpoints))
-      const answer = await client.callApi(params, request, runtime)
+      const answer = await this.#client(endpoint).callApi(params, request, runtime)
       return readBody(answer.body)
     } catch (error) {
       return readFailure(error)

@@ -7,7 +7,7 @@ import type { Product } from './actions.ts'
 export interface EndpointConfig {
   /** vpc: from inside a VPC; public: over the internet. */
   readonly network: 'vpc' | 'public'
-  /** Endpoints (host, or host:port) to use in place of the usual ones. */
+  /** Endpoints (host, or host:port) to use in place of the usual ones; with http:// in front: without TLS. */
   readonly overrides: Readonly<Partial<Record<Product, string>>>
 }
 

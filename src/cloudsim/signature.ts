@@ -52,8 +52,8 @@ export function signer(request: SignedRequest, keys: readonly SimAccessKey[], no
     request.method,
     request.path,
     [...request.query]
+      .sort(([a], [b]) => (a < b ? -1 : 1)) // by name: `List.1` before `List.10`
       .map(([name, value]) => `${encode(name)}=${encode(value)}`)
-      .sort()
       .join('&'),
     signed.map(name => `${name}:${(headers.get(name) ?? '').trim()}\n`).join(''),
     names,

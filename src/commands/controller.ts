@@ -18,6 +18,7 @@ import { timestamp } from '../lib/timestamp.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
+import { CloudPart, cloudView, withCloudNodes } from './controller-cloud.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
 import { versionInfo } from './version.ts'
@@ -69,30 +70,57 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
     })
     parting.defer(() => controller.close())
+    const listeners = new Set<() => void>()
+    const cloud = new CloudPart({
+      api,
+      controller,
+      config: config.cloud,
+      clock,
+      log: log.child({ room: 'eni' }),
+      events,
+      onChange: () => {
+        for (const listener of listeners) listener()
+      },
+    })
+    parting.defer(() => cloud.close())
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
       log: log.child({ room: 'status' }),
       snapshot: () => {
         const view = controller.view()
+        const ofCloud = cloud.view()
+        const inCloud = cloudView(ofCloud)
         return {
           version,
           role: 'controller',
           time: timestamp(clock.now()),
           startedAt,
           ready: view.ready,
-          problems: view.problems,
+          problems: [...view.problems, ...(ofCloud?.problems ?? [])],
           api: apiContact(view.contact),
-          nodes: view.nodes,
+          nodes: withCloudNodes(view.nodes, ofCloud),
           lans: view.lans,
           sessions: view.sessions,
           heldRemovals: view.heldRemovals,
           routes: [],
           events: events.rows,
-          controller: { leader: view.leader, isLeader: view.isLeader, pools: view.pools },
+          controller: {
+            leader: view.leader,
+            isLeader: view.isLeader,
+            pools: view.pools,
+            ...(inCloud === undefined ? {} : { cloud: inCloud }),
+          },
         }
       },
-      onChange: listener => controller.onChange(listener),
+      onChange: listener => {
+        listeners.add(listener)
+        const stop = controller.onChange(listener)
+        return () => {
+          listeners.delete(listener)
+          stop()
+        }
+      },
     })
     parting.defer(() => status.close())
     log.info({ address: status.url, command: 'controller', name: identity, version }, 'terway-edge started')

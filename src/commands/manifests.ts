@@ -10,6 +10,7 @@ import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
 import { parseConfig } from '../config.ts'
+import { ramPolicy } from '../eni/ram-policy.ts'
 import { secretReaderObjects } from '../kube/node-identity.ts'
 import { type Problem, problemsError, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
@@ -17,6 +18,7 @@ import { createProgram, runProgram } from './program.ts'
 
 interface Options {
   readonly bgpSecret: readonly string[]
+  readonly cloudSecret?: string
   readonly image?: string
   readonly part: string
   readonly allocate: boolean
@@ -28,7 +30,7 @@ interface Options {
   readonly dataCenterCidrs?: readonly string[]
 }
 
-const PARTS = ['all', 'crds', 'rbac', 'controller', 'admission'] as const
+const PARTS = ['all', 'crds', 'rbac', 'controller', 'admission', 'ram-policy'] as const
 
 export function manifestsCommand(args: string[]): Promise<number> {
   const program = createProgram('manifests', 'Prints the CRDs, the roles and the controller as YAML.', [
@@ -36,8 +38,13 @@ export function manifestsCommand(args: string[]): Promise<number> {
     '    --pod-cidrs 10.0.0.0/8 --service-cidrs 172.21.0.0/20 --data-center-cidrs 172.16.0.0/16 | kubectl apply -f -',
     'terway-edge manifests --part rbac --bgp-secret secret-a=edge-1,edge-2 secret-b=edge-7 | kubectl apply -f -',
     'terway-edge manifests --part admission | kubectl apply -f -   # Kubernetes 1.30 or newer',
+    'terway-edge manifests --part ram-policy > policy.json   # rights in the cloud, for nodes of ECS and ENS',
   ])
-    .option('--part <part>', `one of ${PARTS.join(', ')}; all are those for every version: not admission`, 'all')
+    .option(
+      '--part <part>',
+      `one of ${PARTS.join(', ')}; all are those for every cluster: not admission, not ram-policy`,
+      'all',
+    )
     .option('--image <image>', 'the image of the controller')
     .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
     .option('--pod-cidrs <cidrs...>', 'the pools that pod CIDRs come from')
@@ -47,6 +54,10 @@ export function manifestsCommand(args: string[]): Promise<number> {
     .option('--vpc-cidrs <cidrs...>', 'the ranges of the cloud network')
     .option('--data-center-cidrs <cidrs...>', 'the ranges of the sites')
     .option('--bgp-secret <name=nodes...>', "a Secret in kube-system and who may read it: its LAN's speakers", [])
+    .option(
+      '--cloud-secret <name>',
+      'the Secret in kube-system that holds keys of the cloud, for the controller to read',
+    )
   return runProgram<Options>(program, args, async options => {
     print(manifests(options))
     return 0
@@ -57,9 +68,10 @@ export function manifestsCommand(args: string[]): Promise<number> {
 function manifests(options: Options): string {
   const parts: Readonly<Record<string, () => readonly string[]>> = {
     crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd],
-    rbac: () => [rbac, ...options.bgpSecret.flatMap(secretReaders)],
+    rbac: () => [rbac, ...options.bgpSecret.flatMap(secretReaders), ...cloudSecretReader(options)],
     controller: () => [controller(options)],
     admission: () => [admission],
+    'ram-policy': () => [JSON.stringify(ramPolicy(['ecs', 'vpc', 'ens']), null, 2)],
     all: () => ['crds', 'rbac', 'controller'].flatMap(part => parts[part]?.() ?? []),
   }
   const chosen = parts[options.part]
@@ -118,4 +130,12 @@ function secretReaders(text: string): readonly string[] {
   const wrong = names.find(name => !NAME.test(name))
   if (wrong !== undefined) throw fail(`${JSON.stringify(wrong)} is not the name of a node`)
   return secretReaderObjects(secret, names).map(object => Bun.YAML.stringify(object, null, 2))
+}
+
+/** The right of the controller to read the keys of the cloud. */
+function cloudSecretReader({ cloudSecret }: Options): readonly string[] {
+  if (cloudSecret === undefined) return []
+  if (!NAME.test(cloudSecret))
+    throw new UserError(`--cloud-secret ${cloudSecret}: not the name of a Secret`, { exitStatus: 2 })
+  return secretReaderObjects(cloudSecret, []).map(object => Bun.YAML.stringify(object, null, 2))
 }

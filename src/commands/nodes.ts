@@ -7,6 +7,11 @@ const FIELDS: readonly Field<NodeView>[] = [
   { title: 'READY', cell: node => (node.ready === undefined ? '' : node.ready ? 'True' : 'False') },
   { title: 'ADDRESSES', cell: node => node.addresses.join(',') },
   { title: 'PODCIDRS', cell: node => node.podCIDRs.join(',') },
+  { title: 'MODE', cell: node => node.cloud?.mode ?? '' },
+  {
+    title: 'PODS',
+    cell: ({ cloud }) => (cloud === undefined ? '' : `${cloud.inUse}/${cloud.capacity}`),
+  },
   { title: 'BGPPEERS', cell: node => node.peers.join(',') },
   { title: 'SPEAKEROF', cell: node => node.speakerOf.join(',') },
   { title: 'PROBLEM', cell: node => node.problem ?? '' },

@@ -43,8 +43,10 @@ export function reduceNode(node: Node): Node {
       ...(node.spec?.podCIDR === undefined ? {} : { podCIDR: node.spec.podCIDR }),
       ...(node.spec?.podCIDRs === undefined ? {} : { podCIDRs: node.spec.podCIDRs }),
       ...(node.spec?.unschedulable === true ? { unschedulable: true } : {}),
+      ...(node.spec?.providerID === undefined ? {} : { providerID: node.spec.providerID }),
     },
     status: {
+      ...(node.status?.allocatable?.pods === undefined ? {} : { allocatable: { pods: node.status.allocatable.pods } }),
       addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
       conditions: (node.status?.conditions ?? [])
         .filter(({ type }) => type === 'Ready')

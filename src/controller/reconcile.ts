@@ -64,6 +64,10 @@ export interface ControllerView extends ClusterRows {
 }
 
 export interface Controller {
+  /** Nodes as the controller keeps them (`reduceNode`). */
+  readonly nodes: Cache<Node>
+  /** `term` grows whenever the Lease is taken: before each, another may have led. */
+  leadership(): { readonly isLeader: boolean; readonly term: number }
   view(): ControllerView
   /** Calls `listener` after each pass. Returns how to stop that. */
   onChange(listener: () => void): () => void
@@ -149,6 +153,13 @@ class Reconciler implements Controller {
     wake()
   }
 
+  get nodes(): Cache<Node> {
+    return this.#nodes
+  }
+  leadership(): { readonly isLeader: boolean; readonly term: number } {
+    const { isLeader, term } = this.#election
+    return { isLeader, term }
+  }
   view(): ControllerView {
     const caches = [this.#nodes, this.#peers, this.#slices]
     const problem = caches.find(cache => cache.problem !== undefined)?.problem

@@ -8,7 +8,7 @@ import type { CloudInterface } from '../cloud/answers.ts'
 import type { CloudApi } from '../cloud/cloud-api.ts'
 import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
 import { decodeENINode } from '../kube/decode-eni-node.ts'
-import type { ENINodeObject, ENINodeSpec } from '../kube/eni-node.ts'
+import { type ENINodeObject, type ENINodeSpec, withoutEmptyTexts } from '../kube/eni-node.ts'
 import { ENI_NODES, type KubeObject, NODES, type Node, type ResourceType } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
@@ -43,6 +43,8 @@ export interface EniControllerOptions {
   readonly clusterID: string
   readonly degradation: Degradation
   readonly leadership: () => { readonly isLeader: boolean; readonly term: number }
+  /** The controller's own cache of Nodes, whose `reduce` keeps labels, providerID and allocatable pods; absent: one is made. */
+  readonly nodes?: Cache<Node>
   /** A new ClientToken: at most 64 ASCII characters, never the same twice. */
   readonly newToken: () => string
 }
@@ -100,6 +102,7 @@ class Reconciler implements EniController {
   readonly #configs = new Map<string, Cache<ConfigMap>>()
   readonly #workers = new Map<string, NodeWorker>()
   readonly #shared: WorkerShared
+  readonly #unwatch: () => void
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
   readonly #calls = new Map<string, number>()
@@ -137,8 +140,8 @@ class Reconciler implements EniController {
       everyMilliseconds: FULL_PASS_MILLISECONDS,
       settleMilliseconds: 100,
     })
-    this.#nodes = api.cache<Node>(NODES, { reduce: reduceCloudNode })
-    this.#nodes.onChange(wake)
+    this.#nodes = options.nodes ?? api.cache<Node>(NODES, { reduce: reduceCloudNode })
+    this.#unwatch = this.#nodes.onChange(wake)
     this.#eniNodes = api.cache<ENINodeObject>(ENI_NODES)
     this.#eniNodes.onChange(() => {
       for (const [name, worker] of this.#workers) {
@@ -177,7 +180,9 @@ class Reconciler implements EniController {
     this.#listeners.clear()
     await this.#loop.close()
     await Promise.all([...this.#workers.values()].map(worker => worker.close()))
-    for (const cache of [this.#nodes, this.#eniNodes, ...this.#configs.values()]) cache.close()
+    this.#unwatch()
+    if (this.#options.nodes === undefined) this.#nodes.close()
+    for (const cache of [this.#eniNodes, ...this.#configs.values()]) cache.close()
   }
 
   async #pass(): Promise<void> {
@@ -285,7 +290,7 @@ class Reconciler implements EniController {
       apiVersion: `${ENI_NODES.group}/${ENI_NODES.version}`,
       kind: ENI_NODES.kind,
       metadata: { name: node.name },
-      spec,
+      spec: withoutEmptyTexts(spec),
     }
     await api.apply(ENI_NODES, object, { fieldManager: FIELD_MANAGER, force: true })
     if (!isNew) return

@@ -11,13 +11,14 @@ import type { CloudInterface } from '../cloud/answers.ts'
 import type { CloudAnswer, CloudApi } from '../cloud/cloud-api.ts'
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import { decodeENINode } from '../kube/decode-eni-node.ts'
-import type {
-  ENIInterface,
-  ENINode,
-  ENINodeObject,
-  ENINodeReport,
-  ENINodeSpec,
-  ENIOperation,
+import {
+  type ENIInterface,
+  type ENINode,
+  type ENINodeObject,
+  type ENINodeReport,
+  type ENINodeSpec,
+  type ENIOperation,
+  withoutEmptyTexts,
 } from '../kube/eni-node.ts'
 import { type Condition, ENI_NODES } from '../kube/resources.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
@@ -613,7 +614,7 @@ export class NodeWorker {
       apiVersion: `${ENI_NODES.group}/${ENI_NODES.version}`,
       kind: ENI_NODES.kind,
       metadata: { name: this.name, resourceVersion: this.#resourceVersion },
-      status: { interfaces: proposal.interfaces, operations: proposal.operations, conditions },
+      status: withoutEmptyTexts({ interfaces: proposal.interfaces, operations: proposal.operations, conditions }),
     }
     this.#attempted = { recorded: proposal, conditions }
     try {

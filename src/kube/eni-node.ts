@@ -129,3 +129,11 @@ export function reportFieldManager(node: string): string {
   if (whole.length <= 128) return whole
   return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
 }
+
+/** A spec or a status without its empty texts: a field that has nothing to say is not there. */
+export function withoutEmptyTexts<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(item => withoutEmptyTexts<unknown>(item)) as T
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).filter(([, child]) => child !== '')
+  return Object.fromEntries(entries.map(([key, child]) => [key, withoutEmptyTexts<unknown>(child)])) as T
+}

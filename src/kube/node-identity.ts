@@ -35,9 +35,9 @@ export function nodeUser(node: string): string {
 
 /**
  * What makes a node's identity, in the order to apply: the ServiceAccount, the right to renew its token
- * and to say its former podCIDRs, and that right given to it. Deleting the ServiceAccount revokes all.
+ * and to say its former podCIDRs, and that right given to it; the right to report on its own ENINode. Deleting the ServiceAccount revokes all.
  */
-export function nodeIdentityObjects(node: string): readonly [KubeObject, KubeObject, KubeObject] {
+export function nodeIdentityObjects(node: string): readonly KubeObject[] {
   const metadata = {
     name: node,
     namespace: NODE_NAMESPACE,
@@ -60,7 +60,28 @@ export function nodeIdentityObjects(node: string): readonly [KubeObject, KubeObj
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: node },
     subjects: [{ kind: 'ServiceAccount', name: node, namespace: NODE_NAMESPACE }],
   }
-  return [account, role, binding]
+  return [account, role, binding, ...eniReportObjects(node)]
+}
+
+/** The right of a node to report on its own ENINode, which bears its name; of no other. */
+function eniReportObjects(node: string): readonly [KubeObject, KubeObject] {
+  const metadata = { name: `terway-edge-node:${node}`, labels: { 'app.kubernetes.io/name': 'terway-edge' } }
+  const role = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRole',
+    metadata,
+    rules: [
+      { apiGroups: ['network.openyurt.io'], resources: ['eninodes/status'], resourceNames: [node], verbs: ['patch'] },
+    ],
+  }
+  const binding = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: metadata.name },
+    subjects: [{ kind: 'ServiceAccount', name: node, namespace: NODE_NAMESPACE }],
+  }
+  return [role, binding]
 }
 
 /**

@@ -46,6 +46,8 @@ export interface Snapshot {
     readonly leader: string | undefined
     readonly isLeader: boolean
     readonly pools: readonly PoolView[]
+    /** Absent where no node is one of the cloud. */
+    readonly cloud?: CloudView
   }
 }
 
@@ -66,6 +68,8 @@ export interface NodeView {
   readonly speakerOf: readonly string[]
   readonly ready?: boolean
   readonly problem?: string
+  /** Of a node whose pods sit on elastic network interfaces; the controller knows. */
+  readonly cloud?: CloudNodeView
 }
 
 /** A BGPPeer and what belongs to it. */
@@ -159,4 +163,41 @@ export interface PoolView {
   readonly blockLength: number
   readonly blocks: number
   readonly used: number
+}
+
+/** What the controller knows of a node's elastic network interfaces. */
+export interface CloudNodeView {
+  readonly mode: NodeMode
+  readonly instanceID: string
+  readonly instanceType: string
+  readonly vSwitchIDs: readonly string[]
+  readonly interfaces: readonly {
+    readonly id: string
+    readonly vSwitchID: string
+    readonly state: string
+    readonly addresses: number
+    readonly releasing: number
+  }[]
+  /** Pods that there can be addresses for. */
+  readonly capacity: number
+  /** As the node last said. */
+  readonly inUse: number
+  readonly idle: number
+  readonly waiting: number
+  /** Calls that are under way. */
+  readonly operations: readonly string[]
+  readonly lastError?: string
+}
+
+/** Calls to the cloud. */
+export interface CloudView {
+  /** Since the start, by action. */
+  readonly calls: Readonly<Record<string, number>>
+  /** What is left alone for now, and the code that is why. */
+  readonly blocked: readonly {
+    readonly scope: string
+    readonly id: string
+    readonly code: string
+    readonly seconds: number
+  }[]
 }

@@ -44,11 +44,58 @@ export function renderMetrics(snapshot: Snapshot): string {
     ...sessionMetrics(snapshot.sessions),
     ...nodeMetrics(snapshot),
     ...pathMetrics(snapshot.paths),
+    ...cloudMetrics(snapshot),
   ]
   return metrics
     .filter(({ samples }) => samples.length > 0)
     .map(renderMetric)
     .join('')
+}
+
+/** Elastic network interfaces, as the controller knows them. */
+function cloudMetrics({ nodes, controller }: Snapshot): Metric[] {
+  const ofCloud = nodes.flatMap(({ name, cloud }) => (cloud === undefined ? [] : [{ name, cloud }]))
+  const each = (value: (cloud: (typeof ofCloud)[number]['cloud']) => number) =>
+    ofCloud.map(({ name, cloud }) => ({ labels: { node: name }, value: value(cloud) }))
+  const calls = Object.entries(controller?.cloud?.calls ?? {})
+  return [
+    gauge(
+      'eni_interfaces',
+      'Elastic network interfaces of a node for pods.',
+      each(({ interfaces }) => interfaces.length),
+    ),
+    gauge(
+      'eni_capacity_addresses',
+      'Pods of a node that there can be addresses for.',
+      each(({ capacity }) => capacity),
+    ),
+    gauge(
+      'eni_in_use_addresses',
+      'Addresses of a node that pods have, as it last said.',
+      each(({ inUse }) => inUse),
+    ),
+    gauge(
+      'eni_idle_addresses',
+      'Addresses of a node that are ready for pods, or on the way.',
+      each(({ idle }) => idle),
+    ),
+    gauge(
+      'eni_waiting_pods',
+      'Pods of a node that wait for an address.',
+      each(({ waiting }) => waiting),
+    ),
+    gauge(
+      'cloud_blocked',
+      'What is left alone for now because the cloud refused it; the value is always 1.',
+      (controller?.cloud?.blocked ?? []).map(({ scope, id, code }) => ({ labels: { scope, id, code }, value: 1 })),
+    ),
+    {
+      name: 'cloud_calls_total',
+      type: 'counter',
+      help: 'Calls to the cloud since the start, by action.',
+      samples: calls.map(([action, value]) => ({ labels: { action }, value })),
+    },
+  ]
 }
 
 function processMetrics({ version, role, startedAt, ready, problems, api, heldRemovals }: Snapshot): Metric[] {

@@ -22,8 +22,7 @@ const api = createCloudApi({
       securityToken: token === undefined ? undefined : new Secret(token),
     }),
   },
-  endpoints: { network: 'vpc', overrides: { ecs: wish.endpoint, vpc: wish.endpoint, ens: wish.endpoint } },
-  protocol: 'http',
+  endpoints: { network: 'vpc', overrides: { ecs: `http://${wish.endpoint}`, vpc: wish.endpoint, ens: wish.endpoint } },
   clock: systemClock,
   ...(wish.timeoutMilliseconds === undefined ? {} : { timeoutMilliseconds: wish.timeoutMilliseconds }),
 })

@@ -77,6 +77,16 @@ for (const how of ['source', 'compiled'] as const) {
     expect(made?.ipv4.length).toBe(10)
   })
 
+  test(`${how}: signs lists of more than nine`, async () => {
+    const list = Object.fromEntries(
+      Array.from({ length: 32 }, (_, at) => [`PrivateIpAddress.${at + 1}`, `10.0.0.${at}`]),
+    )
+    const parameters = { RegionId: REGION, NetworkInterfaceId: 'eni-none', ...list }
+    expect(await run(how, { calls: [{ action: 'ecs:UnassignPrivateIpAddresses', parameters }] })).toMatchObject([
+      { kind: 'refused', code: 'InvalidEniId.NotFound' },
+    ])
+  })
+
   test(`${how}: a refusal has its code, wrong keys are refused, temporary ones work`, async () => {
     const wrong = { ...CREATE, parameters: { ...CREATE.parameters, VSwitchId: 'vsw-none' }, token: '' }
     expect(await run(how, { calls: [wrong] })).toMatchObject([

@@ -78,6 +78,9 @@ test('a node may renew and describe itself, and no other node', () => {
   expect(can('create', 'serviceaccounts/edge-2', '--subresource=token')).toBe('no')
   expect(can('patch', 'serviceaccounts/edge-2')).toBe('no')
   expect(can('list', 'serviceaccounts')).toBe('no')
+  expect(can('patch', 'eninodes.network.openyurt.io/edge-1', '--subresource=status')).toBe('yes')
+  expect(can('patch', 'eninodes.network.openyurt.io/edge-1')).toBe('no')
+  expect(can('patch', 'eninodes.network.openyurt.io/edge-2', '--subresource=status')).toBe('no')
 })
 
 test('manifests guess nothing', () => {
