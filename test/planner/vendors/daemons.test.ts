@@ -96,6 +96,39 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
   }
 }
 
+/** The words for BFD, and what they are without the part that matters. */
+const STRICT: Readonly<Record<'bird' | 'frr', (text: string) => string>> = {
+  bird: text => text.replace('bfd graceful;', 'bfd on;'),
+  frr: text => text.replace(/^ neighbor \S+ bfd check-control-plane-failure$/m, ''),
+}
+
+for (const name of ['bird', 'frr'] as const) {
+  const test = testNeeding(...DAEMON_NEEDS[name], 'nft')
+  const what = intent({ bfd: { enabled: true } }, { speakers: [{ node: 'node-1', address: '172.16.0.11' }] })
+  const nextHops = Object.fromEntries(BLOCKS.map(prefix => [prefix, OWNER]))
+  /** The routes on the switch after its only speaker died without a word. */
+  const routesAfterDeath = async (edit?: (text: string) => string) => {
+    const lan = new SwitchLan(name, what)
+    try {
+      await lan.start(edit)
+      const speakers = lan.startSpeakers(WANTED)
+      await lan.established(speakers)
+      await lan.routesBecome(nextHops)
+      for (const speaker of speakers) await lan.startBfd(speaker)
+      await lan.powerFailure()
+      await Bun.sleep(1500)
+      return lan.routes()
+    } finally {
+      await lan.close()
+    }
+  }
+
+  test(`${name}: BFD: the only speaker dies without a word: the routes stay; in the other words they go`, async () => {
+    expect(await routesAfterDeath()).toEqual(nextHops)
+    expect(await routesAfterDeath(STRICT[name])).toEqual({})
+  }, 90_000)
+}
+
 async function loads(name: DaemonName, what: SwitchIntent): Promise<void> {
   await withLan(name, what, async lan => {
     const announcements: Announcement[] = what.families.flatMap(family =>

@@ -5,6 +5,8 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { createBfd } from '../../../src/bfd/bfd.ts'
+import type { Bfd } from '../../../src/bfd/bfd-types.ts'
 import { createSpeaker } from '../../../src/bgp/speaker.ts'
 import type { Announcement, Speaker } from '../../../src/bgp/speaker-types.ts'
 import { createTransport } from '../../../src/bgp/tcp/transport.ts'
@@ -44,6 +46,7 @@ export class SwitchLan {
   readonly #switch: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'switch-'))
   readonly #speakers: Speaker[] = []
+  #bfd: Bfd | undefined
   #control: (...words: string[]) => string = () => ''
 
   constructor(name: DaemonName, intent: SwitchIntent) {
@@ -65,11 +68,11 @@ export class SwitchLan {
     }
   }
 
-  /** Starts the daemon on the text for `intent`; fails when it does not take every line. */
-  async start(): Promise<void> {
+  /** Starts the daemon on the text for `intent`, after `edit`; fails when it does not take every line. */
+  async start(edit: (text: string) => string = text => text): Promise<void> {
     const vendor = VENDORS.find(({ name }) => name === this.#name)
     if (vendor === undefined) throw new Error(`no vendor ${this.#name}`)
-    const text = switchConfigText(vendor, this.#intent)
+    const text = edit(switchConfigText(vendor, this.#intent))
     await { frr: this.#startFrr, bird: this.#startBird, gobgp: this.#startGobgp, openbgpd: this.#startOpenbgpd }[
       this.#name
     ].call(this, text)
@@ -262,6 +265,39 @@ export class SwitchLan {
     )
   }
 
+  /** BFD beside the first speaker; it is up when this returns. */
+  async startBfd(speaker: Speaker): Promise<Bfd> {
+    const { bfd, switchAddress } = this.#intent
+    const running = createBfd({ clock: systemClock, log: silentLog, networkNamespace: this.network.path(this.#node) })
+    this.#bfd = running
+    running.onEvent(event => {
+      if (event.kind === 'down') speaker.failSession(PEER_KEY, { kind: 'bfd-down', reason: event.reason })
+    })
+    running.setSessions([
+      {
+        key: PEER_KEY,
+        peerAddress: switchAddress,
+        interface: 'eth0',
+        minimumIntervalMilliseconds: bfd?.intervalMilliseconds ?? 300,
+        multiplier: bfd?.multiplier ?? 3,
+      },
+    ])
+    await eventually('BFD is up here and there', () => running.sessions()[0]?.state === 'Up' && this.#bfdIs('up'))
+    return running
+  }
+
+  /** The nodes lose their power: nothing leaves or enters, nobody says goodbye. Returns when BFD told the switch. */
+  async powerFailure(): Promise<void> {
+    const rules = 'add table inet dead; add chain inet dead out { type filter hook output priority 0; policy drop; }'
+    this.network.exec(this.#node, ['nft', rules])
+    await eventually('the switch finds BFD down', () => this.#bfdIs('down'))
+  }
+
+  #bfdIs(state: 'up' | 'down'): boolean {
+    const shown = this.#name === 'frr' ? this.#control('show bfd peers') : this.#control('show', 'bfd', 'sessions')
+    return (this.#name === 'frr' ? /Status: (\w+)/ : /\beth0\s+(\w+)/).exec(shown)?.[1]?.toLowerCase() === state
+  }
+
   /** What `--verify` says of the running configuration, of FRR as FRR writes it; of others nothing. */
   differences(): readonly Difference[] {
     if (this.#name !== 'frr') return []
@@ -279,6 +315,7 @@ export class SwitchLan {
   }
 
   async close(): Promise<void> {
+    await this.#bfd?.close()
     await Promise.all(this.#speakers.map(speaker => speaker.close({ mode: 'restart' })))
     await this.network.close()
     rmSync(this.#folder, { recursive: true, force: true })
