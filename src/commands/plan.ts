@@ -10,11 +10,13 @@ import { writeFileWhole } from '../lib/files.ts'
 import type { Family } from '../lib/ip.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
+import { departures, networkOfCluster } from '../planner/cluster.ts'
 import { type Answers, answersOf, networkTemplate, QUESTIONS, type Question } from '../planner/init.ts'
 import { decodeNetwork, type Network } from '../planner/network.ts'
 import { hasProblems, type Plan, planOf } from '../planner/plan.ts'
 import { planMarkdown, planText } from '../planner/plan-text.ts'
 import { freeRanges, poolLength, SUGGESTIONS, type SuggestionFor } from '../planner/suggest.ts'
+import { observeCluster, withCluster } from './observe-cluster.ts'
 import { createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
 
@@ -26,6 +28,27 @@ export async function planCommand(args: string[]): Promise<number> {
   if (name === 'init') return initCommand(rest)
   if (name === 'suggest') return suggestCommand(rest)
   return checkCommand(name === 'check' ? rest : args)
+}
+
+interface CheckOptions {
+  readonly output: Output
+  readonly diff?: boolean
+  readonly fromCluster?: boolean
+  readonly kubeconfig?: string
+}
+
+async function diff(network: Network, { kubeconfig, output }: CheckOptions): Promise<number> {
+  const found = departures(network, await withCluster(kubeconfig, observeCluster))
+  if (output === 'json') printJson({ ok: found.length === 0, departures: found })
+  else if (found.length === 0) print('The cluster is as planned.\n')
+  else
+    print(
+      formatTable(
+        [{ title: 'WHERE' }, { title: 'PLANNED' }, { title: 'IS' }],
+        found.map(({ where, planned, is }) => [where, planned, is]),
+      ),
+    )
+  return found.length === 0 ? 0 : PROBLEMS_FOUND
 }
 
 type Output = 'table' | 'json' | 'markdown'
@@ -45,11 +68,21 @@ function checkCommand(args: readonly string[]): Promise<number> {
       'terway-edge plan network.yaml -o markdown > change-request.md',
       'terway-edge plan network.yaml -o json | jq \'.routes[] | select(.how == "static")\'',
       'terway-edge plan suggest pods --nodes 500 --file network.yaml',
+      'terway-edge plan --diff network.yaml --kubeconfig ~/.kube/config',
     ],
   )
     .argument('[file]', `the network of the site (default: ${DEFAULT_FILE})`)
     .option('-o, --output <format>', 'table, json or markdown', readOutput, 'table')
-  return runProgram<{ output: Output }>(program, args, async ({ output }, [file]) => {
+    .option('--diff', 'say where a running cluster departs from the file (exit status 3 where it does)')
+    .option('--from-cluster', 'write a network.yaml from what a running cluster knows')
+    .option('--kubeconfig <file>', 'how to reach that cluster (default: in-cluster)')
+  return runProgram<CheckOptions>(program, args, async (options, [file]) => {
+    const { output } = options
+    if (options.fromCluster === true) {
+      print(networkOfCluster(await withCluster(options.kubeconfig, observeCluster)))
+      return 0
+    }
+    if (options.diff === true) return await diff(readNetwork(file), options)
     const plan = planOf(readNetwork(file), Date.now())
     show(plan, output)
     return hasProblems(plan) ? PROBLEMS_FOUND : 0

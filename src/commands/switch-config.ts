@@ -3,25 +3,13 @@
  * Reads the BGPPeer from a cluster or a file; what to say is decided in src/planner/vendors. Exit status 3: `--verify` found differences.
  */
 import { readFileSync } from 'node:fs'
-import { parseConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import { decodePassword, PASSWORD_NAMESPACE } from '../kube/bgp-password.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
-import { createKubeApi } from '../kube/client.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
-import { loadKubeconfig } from '../kube/kubeconfig.ts'
-import {
-  BGP_PEERS,
-  type KubeObject,
-  type KubeSecret,
-  NODES,
-  type Node,
-  type ResourceType,
-  SECRETS,
-} from '../kube/resources.ts'
-import { systemClock } from '../lib/clock.ts'
+import { BGP_PEERS, type KubeSecret, SECRETS } from '../kube/resources.ts'
 import { problemsError, UserError } from '../lib/errors.ts'
 import { canonicalAddress, parsePrefix } from '../lib/ip.ts'
-import { silentLog } from '../lib/log.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
 import { parseYamlDocuments } from '../lib/yaml.ts'
@@ -31,20 +19,11 @@ import { type Gathered, isIpv6Only, maximumPrefixesOf, speakersOf } from '../pla
 import { intentOf, type SwitchIntent } from '../planner/vendors/intent.ts'
 import { switchConfigText, type Vendor } from '../planner/vendors/vendor.ts'
 import { VENDORS } from '../planner/vendors/vendors.ts'
+import { clusterNodes, controllerNetwork, withCluster } from './observe-cluster.ts'
 import { createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
 
 const DIFFERENCES_FOUND = 3
-const CONFIG_MAPS: ResourceType = {
-  group: '',
-  version: 'v1',
-  kind: 'ConfigMap',
-  plural: 'configmaps',
-  namespaced: true,
-}
-/** Of config/controller.yaml. */
-const CONTROLLER_CONFIG = { name: 'terway-edge-controller', namespace: 'kube-system', key: 'config.yaml' }
-
 interface Options {
   readonly vendor?: string
   readonly file?: string
@@ -156,34 +135,21 @@ function decoded(object: unknown, where: string): BGPPeer {
 async function liveIntent(name: string | undefined, options: Options): Promise<SwitchIntent> {
   if (name === undefined)
     throw new UserError('name the BGPPeer (kubectl get bgppeers), or give --file', { exitStatus: 2 })
-  const api = createKubeApi({ kubeconfig: loadKubeconfig(options.kubeconfig), clock: systemClock, log: silentLog })
-  try {
+  return await withCluster(options.kubeconfig, async api => {
     const object = await api.get<BGPPeerObject>(BGP_PEERS, name)
     if (object === undefined) throw new UserError(`there is no BGPPeer ${name} (kubectl get bgppeers lists them)`)
     const peer = decoded(object, `BGPPeer ${name}`)
-    const nodes = (await api.list<Node>(NODES)).map(({ metadata, status }) => ({
-      name: metadata.name,
-      addresses: (status?.addresses ?? []).flatMap(({ type, address }) =>
-        type === 'InternalIP' ? [canonicalAddress(address) ?? address] : [],
-      ),
-    }))
     const selected = object.status?.selectedNodes
+    const nodes = await clusterNodes(api)
+    const live = await controllerNetwork(api)
     const reference = peer.spec.authPassword?.secretKeyRef
     const secret =
       options.password === true && reference !== undefined
         ? await api.get<KubeSecret>(SECRETS, reference.name, PASSWORD_NAMESPACE)
         : undefined
-    const configMap = await api.get<KubeObject & { data?: Record<string, string> }>(
-      CONFIG_MAPS,
-      CONTROLLER_CONFIG.name,
-      CONTROLLER_CONFIG.namespace,
-    )
-    const config = configMap?.data?.[CONTROLLER_CONFIG.key]
     const gathered = { peer, named: namedSpeakers(options), nodes, ...(selected !== undefined && { selected }) }
-    return complete(gathered, options, { secret, ...(config !== undefined && { config }) })
-  } finally {
-    api.close()
-  }
+    return complete(gathered, options, { secret, ...(live !== undefined && { live }) })
+  })
 }
 
 function namedSpeakers({ speaker = [] }: Options): ReadonlyMap<string, string> {
@@ -199,12 +165,12 @@ function namedSpeakers({ speaker = [] }: Options): ReadonlyMap<string, string> {
 
 interface Sources {
   readonly secret: KubeSecret | undefined
-  /** The controller's config.yaml. */
-  readonly config?: string
+  /** Of the controller's configuration. */
+  readonly live?: Config['network']
 }
 
 /** Fills in pools, limits and the password. Throws a `UserError` that says what is missing. */
-function complete(known: Gathered, options: Options, { secret, config }: Sources): SwitchIntent {
+function complete(known: Gathered, options: Options, { secret, live }: Sources): SwitchIntent {
   const network = options.network === undefined ? undefined : decodeNetwork(readText(options.network), options.network)
   const gathered: Gathered = {
     ...known,
@@ -217,7 +183,7 @@ function complete(known: Gathered, options: Options, { secret, config }: Sources
   return intentOf({
     peer: known.peer,
     speakers: found.speakers,
-    ...poolsOf(options, network, config),
+    ...poolsOf(options, network, live),
     maximumPrefixes: maximumPrefixesOf(gathered),
     ipv6Only: isIpv6Only(gathered),
     ...(password !== undefined && { password }),
@@ -227,9 +193,8 @@ function complete(known: Gathered, options: Options, { secret, config }: Sources
 function poolsOf(
   options: Options,
   network: Network | undefined,
-  config: string | undefined,
+  live: Config['network'] | undefined,
 ): { podCIDRs: readonly string[]; podsPerNode: number } {
-  const live = config === undefined ? undefined : parseConfig(config, 'the controller’s configuration').network
   const podCIDRs = options.pods ?? network?.edge.podCIDRs ?? live?.podCIDRs ?? []
   for (const cidr of options.pods ?? []) {
     if (parsePrefix(cidr) === undefined)

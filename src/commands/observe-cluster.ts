@@ -1,0 +1,74 @@
+/**
+ * Reads from a running cluster what `plan` and `switch-config` ask of it: BGPPeers, nodes, the controller's configuration. Reads only;
+ * needs the rights of an administrator who may list Nodes and get ConfigMaps in kube-system.
+ */
+import { type Config, parseConfig } from '../config.ts'
+import type { KubeApi } from '../kube/api.ts'
+import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
+import { createKubeApi } from '../kube/client.ts'
+import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
+import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { BGP_PEERS, type KubeObject, NODES, type Node, type ResourceType } from '../kube/resources.ts'
+import { systemClock } from '../lib/clock.ts'
+import { canonicalAddress, networkOf } from '../lib/ip.ts'
+import { silentLog } from '../lib/log.ts'
+import type { ObservedCluster, ObservedNode } from '../planner/cluster.ts'
+
+const CONFIG_MAPS: ResourceType = {
+  group: '',
+  version: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  namespaced: true,
+}
+/** Of config/controller.yaml. */
+const CONTROLLER_CONFIG = { name: 'terway-edge-controller', namespace: 'kube-system', key: 'config.yaml' }
+
+/** Runs `use` with the API server of the kubeconfig (absent: in-cluster). */
+export async function withCluster<T>(kubeconfig: string | undefined, use: (api: KubeApi) => Promise<T>): Promise<T> {
+  const api = createKubeApi({ kubeconfig: loadKubeconfig(kubeconfig), clock: systemClock, log: silentLog })
+  try {
+    return await use(api)
+  } finally {
+    api.close()
+  }
+}
+
+/** `network` of the controller's configuration; undefined where there is none. */
+export async function controllerNetwork(api: KubeApi): Promise<Config['network'] | undefined> {
+  const { name, namespace, key } = CONTROLLER_CONFIG
+  const map = await api.get<KubeObject & { data?: Record<string, string> }>(CONFIG_MAPS, name, namespace)
+  const text = map?.data?.[key]
+  return text === undefined ? undefined : parseConfig(text, `ConfigMap ${namespace}/${name}`).network
+}
+
+export async function clusterNodes(api: KubeApi): Promise<readonly ObservedNode[]> {
+  const nodes = await api.list<Node>(NODES)
+  return nodes.map(({ metadata, spec, status }) => ({
+    name: metadata.name,
+    addresses: (status?.addresses ?? []).flatMap(({ type, address }) => {
+      const canonical = type === 'InternalIP' ? canonicalAddress(address) : undefined
+      return canonical === undefined ? [] : [canonical]
+    }),
+    podCIDRs: (spec?.podCIDRs ?? (spec?.podCIDR === undefined ? [] : [spec.podCIDR])).flatMap(
+      cidr => networkOf(cidr) ?? [],
+    ),
+  }))
+}
+
+/** Everything that `plan` compares. BGPPeers that cannot work are left out. */
+export async function observeCluster(api: KubeApi): Promise<ObservedCluster> {
+  const [objects, nodes, controller] = await Promise.all([
+    api.list<BGPPeerObject>(BGP_PEERS),
+    clusterNodes(api),
+    controllerNetwork(api),
+  ])
+  const peers: BGPPeer[] = []
+  const selected = new Map<string, readonly string[]>()
+  for (const object of objects) {
+    const decoded = decodeBGPPeer(object)
+    if ('peer' in decoded) peers.push(decoded.peer)
+    selected.set(object.metadata.name, object.status?.selectedNodes ?? [])
+  }
+  return { peers, nodes, selected, ...(controller !== undefined && { controller }) }
+}
