@@ -35,8 +35,7 @@ export function checkCommand(args: string[]): Promise<number> {
       throw new UserError(
         'terway-edge does not run on this node, and its process answers probes: systemctl start terway-edge',
       )
-    const loaded = loadClusterState(config.state)
-    const state = 'state' in loaded ? loaded.state : undefined
+    const { state } = loadClusterState(config.state, { node: config.node })
     if (state === undefined)
       throw new UserError('nothing is known of the cluster yet: terway-edge status says whether the API server answers')
     const result = await checkPaths({

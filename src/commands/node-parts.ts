@@ -20,7 +20,8 @@ import { watchStateFolder } from '../host/state-watch.ts'
 import type { KubeApi } from '../kube/api.ts'
 import { claimPodCIDRs } from '../kube/claim-pod-cidrs.ts'
 import { createKubeApi } from '../kube/client.ts'
-import { createClusterViewSource } from '../kube/cluster-view.ts'
+import { clusterIdentity } from '../kube/cluster-identity.ts'
+import { type ClusterSource, createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
@@ -39,6 +40,7 @@ import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { keepStatusServer } from '../status/keep-serving.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
+import { removalLimits } from './removal-limits.ts'
 import { versionInfo } from './version.ts'
 
 /** What every part is given. */
@@ -59,6 +61,8 @@ export interface Cluster {
   readonly api: KubeApi
   /** What agent and speaker act on. */
   readonly view: SoundView
+  /** What the API server says, before it is judged. */
+  readonly source: ClusterSource
   readonly events: EventLog
 }
 
@@ -121,13 +125,26 @@ export function startStateWatch({ config, log, parting, changes, problems }: Nod
   parting.defer(() => watch.close())
 }
 
-export function startCluster(services: NodeServices): Cluster {
+export async function startCluster(services: NodeServices): Promise<Cluster> {
   const { config, kubeconfig, log, parts, parting, changes } = services
   const self = config.node
   const kubeLog = log.child({ room: 'kube' })
   const api = createKubeApi({ kubeconfig, clock, log: kubeLog })
   parting.defer(() => api.close())
-  const source = createClusterViewSource({ api, node: self, stateDir: config.state, clock, log: kubeLog })
+  const identity = await clusterIdentity(kubeconfig, clock)
+  const source = createClusterViewSource({
+    api,
+    node: self,
+    stateDir: config.state,
+    clock,
+    log: kubeLog,
+    ...(identity !== undefined && { cluster: identity }),
+    removal: removalLimits(config),
+    onHeld: message => {
+      events.record({ regarding: thisNode(self), type: 'Warning', reason: 'RemovalHeld', message })
+      changes.tell()
+    },
+  })
   const recorder = createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log })
   const events = new EventLog(clock, recorder)
   parting.defer(() => events.close())
@@ -149,7 +166,7 @@ export function startCluster(services: NodeServices): Cluster {
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
   parting.defer(claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
-  return { api, view, events }
+  return { api, view, source, events }
 }
 
 /** How long the API server has to answer a question that only asks whether it does. */
@@ -364,7 +381,7 @@ function snapshotOf(
   { cluster, network, speaker, drain }: Shown,
   startedAt: number,
 ) {
-  const { view, events } = cluster
+  const { view, source, events } = cluster
   const paths = network?.paths
   return nodeSnapshot({
     version: versionInfo().version,
@@ -372,10 +389,12 @@ function snapshotOf(
     startedAt,
     self: config.node,
     view: view.current(),
+    heldRemovals: source.heldRemovals,
     api: apiContact(view.contact),
     ready: network?.ready ?? view.current() !== undefined,
     problems: [
       ...problems.all,
+      ...source.problems,
       ...view.problems,
       ...(network?.problems ?? []),
       ...(speaker?.problems() ?? []),

@@ -27,6 +27,7 @@ export interface NodeSnapshotInput {
   readonly self: string
   readonly view: ClusterView | undefined
   readonly api: ApiContact
+  readonly heldRemovals: number
   readonly ready: boolean
   readonly problems: readonly string[]
   readonly routes: readonly RouteRow[]
@@ -58,6 +59,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     ready: input.ready,
     problems: [...input.problems, ...sessionProblems(input.sessions), ...lost, ...drained],
     api: input.api,
+    heldRemovals: input.heldRemovals,
     nodes: entries.map(entry => nodeView(entry, peers)),
     lans: peers.map(peer => lanView(peer, entries)),
     sessions: input.sessions,

@@ -95,7 +95,7 @@ async function serve(services: NodeServices): Promise<void> {
   const stopFeeding = feedWatchdog({ clock: systemClock, log })
   services.parting.defer(stopFeeding)
   startStateWatch(services)
-  const cluster = startCluster(services)
+  const cluster = await startCluster(services)
   const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
   speaker = parts.speaker ? await startSpeaker(services, cluster, () => network?.paths) : undefined
   await startStatus(services, { cluster, network, speaker, drain })

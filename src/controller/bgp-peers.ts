@@ -107,7 +107,8 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
     if (answer !== undefined && 'problem' in answer) {
       return { status: 'Unknown', reason: 'SecretNotReadable', message: answer.problem }
     }
-    const password = answer === undefined ? undefined : decodePassword(answer.object, authPassword.secretKeyRef)
+    const password =
+      answer === undefined ? undefined : decodePassword(answer.object, authPassword.secretKeyRef, peer.spec.peerIP)
     if (password !== undefined && 'problem' in password) {
       return { status: 'False', reason: 'SecretNotFound', message: password.problem }
     }

@@ -49,8 +49,7 @@ const isPodLink = ({ alias }: { alias?: string }) => isOurAlias(alias)
 
 /** `configProblem`: why `config` is not what the file says but the defaults. */
 export async function inspectNode(config: Config, file: string, configProblem?: string): Promise<Inspected> {
-  const loaded = loadClusterState(config.state)
-  const state = 'state' in loaded ? loaded.state : undefined
+  const { state, problems: stateProblems } = loadClusterState(config.state, { node: config.node })
   const view = state && viewOf(state, new Map(), 'state')
   const mark = config.route
   const [access, local] = await Promise.all([inspectApi(config.kubeconfig), inspectService(config)])
@@ -81,7 +80,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       state: {
         folder: config.state,
         ...folderProblem(config.state),
-        ...('problem' in loaded && { clusterProblem: loaded.problem }),
+        ...(stateProblems.length > 0 && { clusterProblem: stateProblems.join('; ') }),
       },
       service: local.facts,
       ...seen,

@@ -2,8 +2,13 @@
  * The format of `cluster.json` in the state folder: the last good inputs of a node, from which it starts when the API server is out of reach.
  * The file holds passwords in clear text (the kernel needs them so), hence mode 0600. It is untrusted when read: its objects go through
  * the same decoders as those of the API server. What goes into it is decided in merge-cluster.ts.
+ *
+ * Damage is never total: what of it can be read is used, object by object, and the generation before
+ * (`cluster.json.before`) fills in what cannot. It says whose it is: a state of another node (a cloned disk)
+ * or another cluster is not used.
  */
-import { join } from 'node:path'
+import { linkSync, renameSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import type { BGPPeer } from './bgp-peer.ts'
@@ -19,65 +24,189 @@ export interface ClusterState {
   readonly passwords: ReadonlyMap<string, string>
 }
 
+/** Older readers take no other number, and none needs to: new keys are all that was added. */
 const VERSION = 1
+
+/** Whose state it is. */
+export interface StateOwner {
+  readonly node: string
+  /** How the node reaches its cluster: the server's URL, and a digest of the CA where there is one. */
+  readonly cluster?: ClusterIdentity
+}
+
+export interface ClusterIdentity {
+  readonly server: string
+  readonly ca?: string
+}
+
+/** What goes into the file beside the state. */
+export interface StateFacts extends StateOwner {
+  /** When the API server answered last (RFC 3339). */
+  readonly lastContact?: string
+}
 
 export function clusterStatePath(stateDir: string): string {
   return join(stateDir, 'cluster.json')
 }
 
-/** The text of the file: equal states give equal texts. */
-export function encodeClusterState(state: ClusterState): string {
-  const sorted = <T>(map: ReadonlyMap<string, T>) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
-  const { slices, peers, passwords } = state
-  return `${JSON.stringify({ version: VERSION, slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords) })}\n`
+function beforePath(stateDir: string): string {
+  return `${clusterStatePath(stateDir)}.before`
 }
 
-/** The state in `text`. Throws with the reason when it cannot be used as a whole. */
-export function decodeClusterState(text: string): ClusterState {
+/** The text of the file: equal states give equal texts. */
+export function encodeClusterState(state: ClusterState, facts?: StateFacts): string {
+  const sorted = <T>(map: ReadonlyMap<string, T>) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const { slices, peers, passwords } = state
+  const objects = { slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords) }
+  return `${JSON.stringify({ version: VERSION, ...facts, ...objects })}\n`
+}
+
+/** What a text holds: what can be read, and a line for everything that cannot. */
+export interface Salvaged extends StateFacts {
+  readonly state: ClusterState
+  readonly problems: readonly string[]
+}
+
+/** The state in `text`, as far as it can be read. Throws where it is not even an object. */
+export function decodeClusterState(text: string): Salvaged {
   const document: unknown = JSON.parse(text)
   if (!isFields(document)) throw new Error('it is not an object')
-  if (document.version !== VERSION) throw new Error(`its version is ${String(document.version)}, expected ${VERSION}`)
-  const { slices, peers, passwords } = document
-  if (!isFields(slices) || !isFields(peers) || !isFields(passwords)) throw new Error('a part is missing')
-  return {
-    slices: new Map(Object.entries(slices).map(([name, entries]) => [name, sliceOf(name, entries)])),
-    peers: new Map(Object.entries(peers).map(([name, peer]) => [name, peerOf(name, peer)])),
+  const problems: string[] = []
+  const { version, slices, peers, passwords, node, cluster, lastContact } = document
+  if (version !== VERSION) problems.push(`its version is ${String(version)}, not ${VERSION}: read as far as it can be`)
+  const part = (name: string, value: unknown) => {
+    if (!isFields(value)) problems.push(`${name} is missing`)
+    return Object.entries(isFields(value) ? value : {})
+  }
+  const state = {
+    slices: new Map(part('slices', slices).map(([name, entries]) => [name, sliceOf(name, entries, problems)])),
+    peers: new Map(
+      part('peers', peers).flatMap(([name, peer]): [string, BGPPeer][] => {
+        const decoded = peerOf(name, peer, problems)
+        return decoded === undefined ? [] : [[name, decoded]]
+      }),
+    ),
     passwords: new Map(
-      Object.entries(passwords).map(([name, password]) => {
-        if (typeof password !== 'string' || password === '') throw new Error(`the password of ${name} is not a text`)
-        return [name, password]
+      part('passwords', passwords).flatMap(([name, password]): [string, string][] => {
+        if (typeof password === 'string' && password !== '') return [[name, password]]
+        problems.push(`the password of ${name} is not a text`)
+        return []
       }),
     ),
   }
-}
-
-function sliceOf(name: string, entries: unknown): readonly RouteEntry[] {
-  const decoded = decodeRouteSlice({ entries })
-  const [problem] = decoded.problems
-  if (problem !== undefined) throw new Error(`${name}: ${problem.path} ${problem.message}`)
-  return decoded.entries
-}
-
-function peerOf(name: string, peer: unknown): BGPPeer {
-  const { uid, generation, createdAt, spec } = isFields(peer) ? peer : {}
-  const decoded = decodeBGPPeer({ metadata: { name, uid, generation, creationTimestamp: createdAt }, spec })
-  if ('peer' in decoded) return decoded.peer
-  throw new Error(`${name}: ${decoded.problems.map(({ path, message }) => `${path} ${message}`).join(', ')}`)
-}
-
-export type LoadedClusterState = { readonly state: ClusterState | undefined } | { readonly problem: string }
-
-/** Reads the file. No file is no state and no problem; an unreadable one is a problem, and the node starts without. */
-export function loadClusterState(stateDir: string): LoadedClusterState {
-  try {
-    const text = readFileIfPresent(clusterStatePath(stateDir))
-    return { state: text === undefined ? undefined : decodeClusterState(text) }
-  } catch (error) {
-    return { problem: errorText(error) }
+  return {
+    state,
+    problems,
+    node: typeof node === 'string' ? node : '',
+    ...(isFields(cluster) && typeof cluster.server === 'string' && { cluster: identityOf(cluster.server, cluster.ca) }),
+    ...(typeof lastContact === 'string' && { lastContact }),
   }
 }
 
-/** Writes the file whole, mode 0600. Throws when the folder cannot be written. */
+function identityOf(server: string, ca: unknown): ClusterIdentity {
+  return { server, ...(typeof ca === 'string' && { ca }) }
+}
+
+function sliceOf(name: string, entries: unknown, problems: string[]): readonly RouteEntry[] {
+  const decoded = decodeRouteSlice({ entries })
+  problems.push(...decoded.problems.map(({ path, message }) => `RouteSlice ${name}: ${path} ${message}`))
+  return decoded.entries
+}
+
+function peerOf(name: string, peer: unknown, problems: string[]): BGPPeer | undefined {
+  const { uid, generation, createdAt, spec } = isFields(peer) ? peer : {}
+  const decoded = decodeBGPPeer({ metadata: { name, uid, generation, creationTimestamp: createdAt }, spec })
+  if ('peer' in decoded) return decoded.peer
+  problems.push(`BGPPeer ${name}: ${decoded.problems.map(({ path, message }) => `${path} ${message}`).join(', ')}`)
+  return undefined
+}
+
+export interface LoadedClusterState {
+  /** Undefined where there is none, or none of this node and cluster. */
+  readonly state: ClusterState | undefined
+  /** RFC 3339. */
+  readonly lastContact?: string
+  /** What an operator should know of the file. */
+  readonly problems: readonly string[]
+}
+
+/** Reads the file, and the one before it where that one lacks something; with an `owner`, only what is its own. Never throws. */
+export function loadClusterState(stateDir: string, owner?: StateOwner): LoadedClusterState {
+  const current = readGeneration(clusterStatePath(stateDir), owner)
+  if (current.salvaged !== undefined && current.problems.length === 0) return loaded(current.salvaged, [])
+  const before = readGeneration(beforePath(stateDir), owner)
+  if (current.salvaged === undefined && before.salvaged === undefined)
+    return { state: undefined, problems: current.problems }
+  if (current.salvaged === undefined && before.salvaged !== undefined) {
+    return loaded(before.salvaged, [...current.problems, 'going on from the state before it'])
+  }
+  const { salvaged } = current
+  if (salvaged === undefined) return { state: undefined, problems: current.problems }
+  const state = before.salvaged === undefined ? salvaged.state : filledIn(salvaged.state, before.salvaged.state)
+  return loaded({ ...salvaged, state }, current.problems)
+}
+
+function loaded({ state, lastContact }: Salvaged, problems: readonly string[]): LoadedClusterState {
+  return { state, problems, ...(lastContact !== undefined && { lastContact }) }
+}
+
+function readGeneration(
+  path: string,
+  owner: StateOwner | undefined,
+): { salvaged?: Salvaged; problems: readonly string[] } {
+  const file = basename(path)
+  try {
+    const text = readFileIfPresent(path)
+    if (text === undefined) return { problems: [] }
+    const salvaged = decodeClusterState(text)
+    const foreign = foreignness(salvaged, owner)
+    if (foreign !== undefined) return { problems: [`${file} ${foreign}: it is not used`] }
+    return { salvaged, problems: salvaged.problems.map(problem => `${file}: ${problem}`) }
+  } catch (error) {
+    return { problems: [`${file} cannot be read: ${errorText(error)}`] }
+  }
+}
+
+/** Whether a state is another node's or another cluster's. A cluster that has a new CA or a new address is the same. */
+function foreignness({ node, cluster }: StateFacts, owner: StateOwner | undefined): string | undefined {
+  if (owner === undefined) return undefined
+  if (node !== '' && node !== owner.node) return `is of node ${node}, not of ${owner.node} (a cloned disk?)`
+  const { cluster: own } = owner
+  if (cluster === undefined || own === undefined) return undefined
+  const isOther =
+    cluster.server !== own.server && cluster.ca !== undefined && own.ca !== undefined && cluster.ca !== own.ca
+  return isOther ? `is of another cluster (${cluster.server}), with another CA` : undefined
+}
+
+/** What `state` lost to damage, from the state before it; what was gone on purpose may come back until the API server answers. */
+function filledIn(state: ClusterState, before: ClusterState): ClusterState {
+  const known = new Set([...state.slices.values()].flat().map(({ node }) => node))
+  const slices = new Map(state.slices)
+  for (const [name, entries] of before.slices) {
+    const lost = entries.filter(({ node }) => !known.has(node))
+    if (lost.length > 0) slices.set(name, [...(slices.get(name) ?? []), ...lost])
+  }
+  return {
+    slices,
+    peers: new Map([...before.peers, ...state.peers]),
+    passwords: new Map([...before.passwords, ...state.passwords]),
+  }
+}
+
+/** Writes the file whole, mode 0600, and keeps the one before. Throws when the folder cannot be written. */
 export function storeClusterState(stateDir: string, text: string): void {
+  keepGeneration(clusterStatePath(stateDir), beforePath(stateDir))
   writeFileWhole(clusterStatePath(stateDir), text, { mode: 0o600 })
+}
+
+/** As a second name of the same file, so that no byte more is written: the disk of an edge node is a small flash chip. */
+function keepGeneration(path: string, before: string): void {
+  const next = `${before}.new`
+  try {
+    rmSync(next, { force: true })
+    linkSync(path, next)
+    renameSync(next, before)
+  } catch {
+    // the first one, or a file system without hard links: then there is none before
+  }
 }

@@ -9,13 +9,30 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { PASSWORD_NAMESPACE } from './bgp-password.ts'
 import type { BGPPeerObject } from './bgp-peer.ts'
-import { encodeClusterState, loadClusterState, storeClusterState } from './cluster-state.ts'
+import {
+  type ClusterIdentity,
+  encodeClusterState,
+  loadClusterState,
+  type StateFacts,
+  type StateOwner,
+  storeClusterState,
+} from './cluster-state.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
-import { EMPTY_STATE, mergeCluster, type SecretAnswer, viewOf } from './merge-cluster.ts'
+import { keptNodes } from './held-entries.ts'
+import { heldText, NO_REMOVALS, type RemovalDecision, type RemovalLimits, toTheMinute } from './mass-removal.ts'
+import {
+  type ClusterObjects,
+  EMPTY_STATE,
+  keptPeers,
+  mergeCluster,
+  type SecretAnswer,
+  viewOf,
+} from './merge-cluster.ts'
 import { BGP_PEERS, type KubeSecret, ROUTE_SLICES, SECRETS } from './resources.ts'
 import type { RouteSlice } from './route-slice.ts'
 
@@ -27,12 +44,22 @@ export interface ClusterViewOptions {
   readonly stateDir: string
   readonly clock: Clock
   readonly log: Log
+  /** How the cluster is reached, as far as that is known. */
+  readonly cluster?: ClusterIdentity
+  /** Absent: no removal is held. */
+  readonly removal?: RemovalLimits
+  /** Is told what removals are held, when that changes. */
+  readonly onHeld?: (text: string) => void
 }
 
 /** The source that speaks to the API server itself. */
 export interface ClusterSource extends ClusterViewSource {
   /** Whether the API server knows no RouteSlice of a cluster that this node is part of. */
   readonly isForgotten: boolean
+  /** What an operator should know: of the stored state, of objects that cannot be used, of removals that are held. */
+  readonly problems: readonly string[]
+  /** How many removals are held. */
+  readonly heldRemovals: number
 }
 
 /** Starts with what the state folder has, and follows the API server from then on. */
@@ -55,7 +82,13 @@ class Source implements ClusterSource {
   /** The text of the last state and what else makes a view, to tell a change from none. */
   #stored = ''
   #identity = ''
-  #problems = ''
+  #problems: readonly string[] = []
+  /** Of the file that this process began with. */
+  #stateProblems: readonly string[] = []
+  #storedContact: number | undefined
+  #removals = NO_REMOVALS
+  #heldText: string | undefined
+  #cancelLooking: Cancel = () => {}
   #storing: 'well' | 'failing' = 'well'
   #cancelStoring: Cancel = () => {}
 
@@ -82,10 +115,16 @@ class Source implements ClusterSource {
   get isForgotten(): boolean {
     return this.#slices?.synced === true && this.#slices.objects.size === 0 && this.#state.slices.size > 0
   }
+  get problems(): readonly string[] {
+    return [...this.#stateProblems, ...this.#problems, ...(this.#heldText === undefined ? [] : [this.#heldText])]
+  }
+  get heldRemovals(): number {
+    return this.#removals.held.size
+  }
   get contact(): ClusterViewSource['contact'] {
     const caches = [this.#slices, this.#peers].filter(cache => cache !== undefined)
     const contacts = caches.map(cache => cache.lastContact ?? 0)
-    const lastContact = Math.max(0, ...contacts)
+    const lastContact = Math.max(this.#storedContact ?? 0, ...contacts)
     const problem = caches.find(cache => cache.problem !== undefined)?.problem
     return {
       server: this.#options.api?.server ?? '',
@@ -97,21 +136,29 @@ class Source implements ClusterSource {
   close(): void {
     this.#listeners.clear()
     this.#cancelStoring()
+    this.#cancelLooking()
     for (const cache of [this.#slices, this.#peers, ...this.#secrets.values()]) cache?.close()
   }
 
   #load(): void {
     const { stateDir, log } = this.#options
-    const loaded = loadClusterState(stateDir)
-    if ('problem' in loaded) {
-      log.warn({ file: stateDir, reason: loaded.problem }, 'the stored cluster state cannot be used; starting without')
-      return
+    const loaded = loadClusterState(stateDir, this.#owner)
+    this.#stateProblems = loaded.problems
+    for (const reason of loaded.problems) {
+      log.warn({ file: stateDir, reason }, 'the stored cluster state is damaged or not of this node')
     }
+    if (loaded.lastContact !== undefined) this.#storedContact = Date.parse(loaded.lastContact) || undefined
     if (loaded.state === undefined) return
     this.#state = loaded.state
-    this.#stored = encodeClusterState(loaded.state)
+    // what was mended is written whole again
+    if (loaded.problems.length === 0) this.#stored = encodeClusterState(loaded.state)
     this.#view = viewOf(loaded.state, new Map(), 'state')
     log.info({ file: stateDir, count: this.#view.entries.length }, 'starting from the stored cluster state')
+  }
+
+  get #owner(): StateOwner {
+    const { node, cluster } = this.#options
+    return { node, ...(cluster !== undefined && { cluster }) }
   }
 
   /** Takes over what the caches hold, once all of them have answered. */
@@ -125,8 +172,10 @@ class Source implements ClusterSource {
       slices: this.#slices.objects.values(),
       peers: this.#peers.objects.values(),
       secret: name => this.#secret(name),
+      ...this.#observedRemovals(this.#slices, this.#peers),
     })
     this.#state = merged.state
+    if (merged.removals !== undefined) this.#hold(merged.removals)
     this.#tell(merged.problems)
     const text = encodeClusterState(merged.state)
     this.#store(text)
@@ -135,6 +184,45 @@ class Source implements ClusterSource {
     this.#identity = identity
     this.#view = viewOf(merged.state, merged.passwordProblems, 'api')
     for (const listener of [...this.#listeners]) listener()
+  }
+
+  #observedRemovals(slices: Cache<RouteSlice>, peers: Cache<BGPPeerObject>): Pick<ClusterObjects, 'removals'> {
+    const { removal: limits, clock } = this.#options
+    if (limits === undefined) return {}
+    const lists = [slices, peers].map(cache => cache.listedAt ?? Number.NEGATIVE_INFINITY)
+    const isKindUnknown = slices.kindUnknown || peers.kindUnknown
+    const at = { now: clock.monotonic(), listedAt: Math.min(...lists), isKindUnknown }
+    return { removals: { state: this.#removals, limits, ...at } }
+  }
+
+  /** Takes in what is held, tells it once, and looks again, with new lists, when it is due. */
+  #hold({ state, kept, dueAt }: RemovalDecision): void {
+    const { clock, log, onHeld } = this.#options
+    this.#removals = state
+    this.#cancelLooking()
+    const before = this.#heldText
+    this.#heldText = undefined
+    if (dueAt !== undefined) {
+      const wait = Math.max(1000, dueAt - clock.monotonic())
+      this.#cancelLooking = clock.after(wait, () => this.#lookAgain())
+      const nodes = keptNodes(kept)
+      const names = [
+        ...keptPeers(kept).map(name => `BGPPeer ${name}`),
+        ...nodes.entries.map(node => `node ${node}`),
+        ...nodes.members.map(node => `node ${node} from its LAN`),
+      ]
+      this.#heldText = heldText(names, toTheMinute(clock.now() + wait))
+    }
+    if (this.#heldText === before) return
+    if (this.#heldText === undefined) log.info({}, 'no removal is held any more')
+    else {
+      log.warn({ detail: this.#heldText }, 'a mass removal is held')
+      onHeld?.(this.#heldText)
+    }
+  }
+
+  #lookAgain(): void {
+    void Promise.all([this.#slices?.refresh(), this.#peers?.refresh()]).then(() => this.#merge())
   }
 
   /** Watches exactly the Secrets that are needed now. A broken BGPPeer goes on with its last good Secret. */
@@ -171,12 +259,16 @@ class Source implements ClusterSource {
 
   /** Each set of problems once. */
   #tell(problems: readonly string[]): void {
-    const text = problems.join('\n')
-    if (text === this.#problems) return
-    this.#problems = text
+    if (problems.join('\n') === this.#problems.join('\n')) return
+    this.#problems = problems
     for (const detail of problems) {
       this.#options.log.warn({ detail }, 'an object cannot be used; keeping its last good version')
     }
+  }
+
+  get #facts(): StateFacts {
+    const { lastContact } = this.contact
+    return { ...this.#owner, ...(lastContact !== undefined && { lastContact: timestamp(lastContact) }) }
   }
 
   /** Only changes are written: the disk of an edge node is a small flash chip. What could not be is tried until it can. */
@@ -185,7 +277,7 @@ class Source implements ClusterSource {
     this.#cancelStoring()
     if (text === this.#stored) return
     try {
-      storeClusterState(stateDir, text)
+      storeClusterState(stateDir, encodeClusterState(this.#state, this.#facts))
       this.#stored = text
       if (this.#storing === 'failing') log.info({ file: stateDir }, 'the cluster state is stored again')
       this.#storing = 'well'

@@ -72,7 +72,7 @@ const TOGETHER_MILLISECONDS = 600_000
 /** How long the operator's word holds for what is removed after it. */
 const WORD_MILLISECONDS = 60_000
 /** The last of its kind goes when a second list says so: its kind may have been deleted with it. */
-const LAST_MILLISECONDS = 10_000
+const LAST_MILLISECONDS = 5_000
 
 /** Groups that are whole kinds. */
 const WHOLE = new Set(['entries', 'peers'])

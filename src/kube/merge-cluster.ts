@@ -9,8 +9,23 @@ import type { BGPPeer } from './bgp-peer.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
+import { type EntryRemovals, entryRemovals, withKept } from './held-entries.ts'
+import {
+  holdRemovals,
+  type RemovalDecision,
+  type RemovalInput,
+  type RemovalLimits,
+  type RemovalState,
+} from './mass-removal.ts'
 import type { KubeObject, KubeSecret } from './resources.ts'
-import { decodeRouteSlice, entriesByNode, type RouteEntry } from './route-slice.ts'
+import {
+  decodeRouteSlice,
+  entriesByNode,
+  newestWord,
+  REMOVALS_CONFIRMED,
+  REMOVALS_RELEASED,
+  type RouteEntry,
+} from './route-slice.ts'
 
 /** What the caches hold. `secret` tells what is known of a Secret: undefined while nobody has answered yet. */
 export interface ClusterObjects {
@@ -18,6 +33,11 @@ export interface ClusterObjects {
   readonly slices: Iterable<KubeObject>
   readonly peers: Iterable<KubeObject>
   readonly secret: (name: string) => SecretAnswer | undefined
+  /** How removals are judged; absent: none is held. */
+  readonly removals?: Omit<RemovalInput, 'standing' | 'gone' | 'explained' | 'word'> & {
+    readonly state: RemovalState
+    readonly limits: RemovalLimits
+  }
 }
 
 /** What the API server said about a Secret: the object, that there is none, or why it cannot be read. */
@@ -28,26 +48,103 @@ export interface MergedCluster {
   readonly passwordProblems: ReadonlyMap<string, string>
   /** Objects that could not be used as they are: `RouteSlice routes-1: entries[3] …`. */
   readonly problems: readonly string[]
+  /** Removals that are held. */
+  readonly removals: RemovalDecision | undefined
 }
 
 export const EMPTY_STATE: ClusterState = { slices: new Map(), peers: new Map(), passwords: new Map() }
 
 export function mergeCluster(last: ClusterState, objects: ClusterObjects): MergedCluster {
   const problems: string[] = []
-  const { slices, peers } = mergeObjects(last, objects, problems)
+  const { removals, slices, peers } = heldBack(last, mergeObjects(last, objects, problems), objects)
   const passwords = new Map<string, string>()
   const passwordProblems = new Map<string, string>()
   for (const peer of peers.values()) {
     const reference = peer.spec.authPassword?.secretKeyRef
     if (reference === undefined || !peer.spec.localSpeakers.includes(objects.node)) continue
     const answer = objects.secret(reference.name)
-    const decoded = answer !== undefined && 'object' in answer ? decodePassword(answer.object, reference) : answer
+    const decoded =
+      answer !== undefined && 'object' in answer ? decodePassword(answer.object, reference, peer.spec.peerIP) : answer
     if (decoded !== undefined && 'problem' in decoded) passwordProblems.set(peer.name, decoded.problem)
-    const lastGood = last.peers.get(peer.name)?.uid === peer.uid ? last.passwords.get(peer.name) : undefined
+    const before = last.peers.get(peer.name)
+    // the last good one is for the device that it was used with
+    const isSame = before?.uid === peer.uid && before.spec.peerIP === peer.spec.peerIP
+    const lastGood = isSame ? last.passwords.get(peer.name) : undefined
     const password = decoded !== undefined && 'password' in decoded ? decoded.password.reveal() : lastGood
     if (password !== undefined) passwords.set(peer.name, password)
   }
-  return { state: { slices, peers, passwords }, passwordProblems, problems }
+  return { state: { slices, peers, passwords }, passwordProblems, problems, removals }
+}
+
+type Objects = Pick<ClusterState, 'slices' | 'peers'>
+
+/** The next objects, with those of the last ones whose removal is held (mass-removal.ts). */
+function heldBack(
+  last: Objects,
+  next: Objects,
+  { slices: objects, removals }: ClusterObjects,
+): Objects & Pick<MergedCluster, 'removals'> {
+  if (removals === undefined) return { ...next, removals: undefined }
+  const before = entriesByNode(last.slices)
+  const after = entriesByNode(next.slices)
+  const { standing, gone } = entryRemovals(before, after)
+  const peers = peerRemovals(last.peers, next.peers)
+  const { state, limits, ...seen } = removals
+  const decision = holdRemovals(
+    state,
+    {
+      ...seen,
+      standing: new Map([...standing, ...peers.standing]),
+      gone: new Set([...gone, ...peers.gone]),
+      explained: new Set(),
+      word: newestWord(objects, [REMOVALS_CONFIRMED, REMOVALS_RELEASED]),
+    },
+    limits,
+  )
+  const entries = withKept(before, after, decision.kept)
+  const keptPeers = [...last.peers].filter(([name]) => decision.kept.has(peerKey(name)))
+  return {
+    slices: decision.kept.size === 0 ? next.slices : slicesOf(entries, last.slices, next.slices),
+    peers: new Map([...next.peers, ...keptPeers]),
+    removals: decision,
+  }
+}
+
+function peerKey(name: string): string {
+  return `peer/${name}`
+}
+
+function peerRemovals(last: Objects['peers'], next: Objects['peers']): EntryRemovals {
+  return {
+    standing: new Map([...last.keys()].map(name => [peerKey(name), ['peers']])),
+    gone: new Set([...last.keys()].filter(name => !next.has(name)).map(peerKey)),
+  }
+}
+
+/** The BGPPeers among keys that are kept. */
+export function keptPeers(kept: Iterable<string>): readonly string[] {
+  return [...kept].flatMap(key => (key.startsWith('peer/') ? [key.slice('peer/'.length)] : [])).sort()
+}
+
+/** Entries in the slices that they are in, or were in before. */
+function slicesOf(
+  entries: ReadonlyMap<string, RouteEntry>,
+  last: Objects['slices'],
+  next: Objects['slices'],
+): Objects['slices'] {
+  const slices = new Map<string, RouteEntry[]>([...next.keys()].map(name => [name, []]))
+  const left = new Map(entries)
+  for (const [name, members] of [...next, ...last]) {
+    for (const { node } of members) {
+      const entry = left.get(node)
+      if (entry === undefined) continue
+      left.delete(node)
+      const slice = slices.get(name) ?? []
+      slice.push(entry)
+      slices.set(name, slice)
+    }
+  }
+  return slices
 }
 
 function mergeObjects(

@@ -11,8 +11,7 @@ export function nodeKubeconfig(file: string | undefined, stateDir: string): Kube
   try {
     return loadKubeconfig(file)
   } catch (error) {
-    const loaded = loadClusterState(stateDir)
-    if (!(error instanceof UserError) || 'problem' in loaded || loaded.state === undefined) throw error
+    if (!(error instanceof UserError) || loadClusterState(stateDir).state === undefined) throw error
     return new PatientKubeconfig(file, error)
   }
 }

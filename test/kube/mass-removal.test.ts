@@ -105,15 +105,15 @@ test('what is explained goes at once and counts for nothing', () => {
   expect(other.remove(['n0', 'n1'], { explained: new Set(['n0']) })).toEqual([])
 })
 
-test('the last of its kind goes after ten seconds and a second list; longer where its kind is gone', () => {
+test('the last of its kind goes after five seconds and a second list; longer where its kind is gone', () => {
   const peers = () => new Cluster(1, () => ['peers'])
   const cluster = peers()
   expect(cluster.remove(['n0'])).toEqual(['n0'])
-  cluster.now = cluster.listedAt = 10_000
+  cluster.now = cluster.listedAt = 5_000
   expect(cluster.remove(['n0'])).toEqual([])
   const vanished = peers()
   vanished.remove(['n0'])
-  vanished.now = 5000
+  vanished.now = 1000
   vanished.remove(['n0'], { isKindUnknown: true })
   vanished.now = vanished.listedAt = 20_000
   expect(vanished.remove(['n0'])).toEqual(['n0'])

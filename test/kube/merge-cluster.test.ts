@@ -1,17 +1,19 @@
 /** What a node takes over: last good versions of broken objects, passwords, deletions; and the file that keeps it. */
-import { expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
   clusterStatePath,
-  decodeClusterState,
   encodeClusterState,
   loadClusterState,
+  type StateFacts,
   storeClusterState,
 } from '../../src/kube/cluster-state.ts'
+import { NO_REMOVALS } from '../../src/kube/mass-removal.ts'
 import { EMPTY_STATE, mergeCluster, viewOf } from '../../src/kube/merge-cluster.ts'
 import type { KubeObject, KubeSecret } from '../../src/kube/resources.ts'
+import { REMOVALS_CONFIRMED, REMOVALS_RELEASED } from '../../src/kube/route-slice.ts'
 
 const SPEC = {
   localSpeakers: ['n1'],
@@ -164,27 +166,148 @@ test('the first slice is the one in which the controller keeps the node: routes-
   expect(viewOf(state, new Map(), 'api').entries.map(({ podCIDRs }) => podCIDRs)).toEqual([['10.2.0.0/25']])
 })
 
-test('the file gives back what was stored, mode 0600', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'te-state-'))
-  try {
-    expect(loadClusterState(folder)).toEqual({ state: undefined })
-    storeClusterState(folder, encodeClusterState(first.state))
-    expect(loadClusterState(folder)).toEqual({ state: first.state })
+describe('the file', () => {
+  let folder = ''
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'te-state-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+  const owner = { node: 'a', cluster: { server: 'https://one:6443', ca: 'x' } }
+  const store = (state: typeof first.state, facts: StateFacts = owner) =>
+    storeClusterState(folder, encodeClusterState(state, facts))
+  const write = (text: string) => writeFileSync(clusterStatePath(folder), text)
+
+  test('gives back what was stored, mode 0600, and when the server answered last', () => {
+    expect(loadClusterState(folder, owner)).toEqual({ state: undefined, problems: [] })
+    store(first.state, { ...owner, lastContact: '2026-01-01T00:00:00Z' })
+    const stored = { state: first.state, lastContact: '2026-01-01T00:00:00Z', problems: [] }
+    expect(loadClusterState(folder, owner)).toEqual(stored)
     expect(statSync(clusterStatePath(folder)).mode & 0o777).toBe(0o600)
-    writeFileSync(clusterStatePath(folder), '{"version":1,"slices":')
-    expect(loadClusterState(folder)).toHaveProperty('problem')
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  })
+
+  test.each([
+    ['x', 'cannot be read: JSON'],
+    ['{"version":1,"slices":', 'cannot be read: JSON'],
+    ['', 'cannot be read: JSON'],
+    ['[]', 'it is not an object'],
+  ])('cut short or not ours (%p): the generation before it counts, and that is told', (text, reason) => {
+    store(first.state)
+    store(EMPTY_STATE)
+    write(text)
+    const { state, problems } = loadClusterState(folder, owner)
+    expect(state).toEqual(first.state)
+    expect(problems).toEqual([expect.stringContaining(reason), 'going on from the state before it'])
+  })
+
+  test('one bad object spoils no other: the state before fills it in', () => {
+    store(first.state)
+    store(first.state)
+    const document = JSON.parse(encodeClusterState(first.state, owner))
+    const [slice = '', peer = ''] = [[...first.state.slices.keys()][0], [...first.state.peers.keys()][0]]
+    document.slices[slice][0].addresses = ['x']
+    document.peers[peer].spec.peerIP = 7
+    document.version = 3
+    write(JSON.stringify(document))
+    const { state, problems } = loadClusterState(folder, owner)
+    const entries = (from: typeof first.state | undefined) =>
+      [...(from?.slices.values() ?? [])]
+        .flat()
+        .map(({ node }) => node)
+        .sort()
+    expect(entries(state)).toEqual(entries(first.state))
+    expect(state?.peers).toEqual(first.state.peers)
+    expect(problems.map(text => text.split(':')[1]?.trim().split(' ')[0])).toEqual(['its', 'RouteSlice', 'BGPPeer'])
+    rmSync(`${clusterStatePath(folder)}.before`)
+    const alone = loadClusterState(folder, owner).state
+    expect(entries(alone)).toHaveLength(entries(first.state).length - 1)
+    expect(alone?.peers.size).toBe(first.state.peers.size - 1)
+  })
+
+  test('of another node (a cloned disk), or of another cluster, is not used; a new CA or address alone is the same cluster', () => {
+    store(first.state)
+    const load = (other: StateFacts) => loadClusterState(folder, other)
+    expect(load({ ...owner, node: 'b' })).toEqual({
+      state: undefined,
+      problems: ['cluster.json is of node a, not of b (a cloned disk?): it is not used'],
+    })
+    expect(load({ node: 'a', cluster: { server: 'https://two:6443', ca: 'y' } }).problems[0]).toContain(
+      'another cluster',
+    )
+    expect(load({ node: 'a', cluster: { server: 'https://two:6443', ca: 'x' } }).state).toEqual(first.state)
+    expect(load({ node: 'a', cluster: { server: 'https://one:6443', ca: 'y' } }).state).toEqual(first.state)
+    expect(load({ node: 'a' }).state).toEqual(first.state)
+  })
 })
 
-test.each([
-  ['[]', 'not an object'],
-  ['{"version":2}', 'its version is 2'],
-  ['{"version":1,"slices":{},"peers":{}}', 'a part is missing'],
-  ['{"version":1,"slices":{"r":[{"node":"a","addresses":["x"]}]},"peers":{},"passwords":{}}', 'r: entries[0]'],
-  ['{"version":1,"slices":{},"peers":{"p":{"spec":{}}},"passwords":{}}', 'p: spec.localSpeakers'],
-  ['{"version":1,"slices":{},"peers":{},"passwords":{"p":7}}', 'the password of p'],
-])('the file %s is refused', (text, reason) => {
-  expect(() => decodeClusterState(text)).toThrow(reason)
+test('a Secret that says which devices it is for is used with no other', () => {
+  const bound = secret('hush')
+  const metadata = { ...bound.object.metadata, annotations: { 'network.openyurt.io/peer-ips': '172.16.0.1, fd00::1' } }
+  const merge = (last: typeof EMPTY_STATE, spec: object) =>
+    mergeCluster(last, {
+      node: 'n1',
+      slices: [],
+      peers: [peer(spec)],
+      secret: () => ({ object: { ...bound.object, metadata } }),
+    })
+  const good = merge(EMPTY_STATE, SPEC)
+  expect(good.state.passwords.get('peer')).toBe('hush')
+  const aimed = merge(good.state, { ...SPEC, peerIP: '198.51.100.1' })
+  expect(aimed.state.passwords.get('peer')).toBeUndefined()
+  expect(aimed.passwordProblems.get('peer')).toContain('is not for 198.51.100.1')
+})
+
+describe('mass removals', () => {
+  const LIMITS = { share: 0.5, number: 2, delayMilliseconds: 600_000 }
+  const nodes = ['a', 'b', 'c', 'd'].map(name => ({ ...entry(name, '10.0.0.0/25'), peers: ['lan'] }))
+  const named = (name: string) => {
+    const object = peer()
+    return { ...object, metadata: { ...object.metadata, name, uid: name } }
+  }
+  const merge = (last: typeof EMPTY_STATE, change: { slices?: KubeObject[]; peers?: KubeObject[] }, at = 0) =>
+    mergeCluster(last, {
+      node: 'a',
+      slices: change.slices ?? [slice('routes-1', nodes)],
+      peers: change.peers ?? [named('lan'), named('other')],
+      secret: () => undefined,
+      removals: { state: NO_REMOVALS, limits: LIMITS, now: at, listedAt: at },
+    })
+  const last = merge(EMPTY_STATE, {}).state
+  const shown = ({ state }: ReturnType<typeof merge>) =>
+    [
+      ...[...state.slices.values()].flat().map(({ node, peers }) => `${node}:${peers.join()}`),
+      ...state.peers.keys(),
+    ].sort()
+  const all = ['a:lan', 'b:lan', 'c:lan', 'd:lan', 'lan', 'other']
+
+  test('a slice that shrinks, a LAN that loses its nodes, all BGPPeers deleted: nothing changes', () => {
+    expect(shown(merge(last, { slices: [slice('routes-1', nodes.slice(0, 1))] }))).toEqual(all)
+    expect(
+      shown(
+        merge(last, {
+          slices: [
+            slice(
+              'routes-1',
+              nodes.map(node => ({ ...node, peers: [] })),
+            ),
+          ],
+        }),
+      ),
+    ).toEqual(all)
+    expect(shown(merge(last, { peers: [] }))).toEqual(all)
+  })
+
+  test('one node less, one BGPPeer of two less: at once', () => {
+    expect(shown(merge(last, { slices: [slice('routes-1', nodes.slice(0, 3))] }))).toEqual(
+      all.filter(text => text !== 'd:lan'),
+    )
+    expect(shown(merge(last, { peers: [named('lan')] }))).toEqual(all.filter(text => text !== 'other'))
+  })
+
+  test('what the controller released, or the operator confirmed, goes at once', () => {
+    for (const annotation of [REMOVALS_RELEASED, REMOVALS_CONFIRMED]) {
+      const shrunk = slice('routes-1', nodes.slice(0, 1))
+      const metadata = { ...shrunk.metadata, annotations: { [annotation]: '2026-01-01T00:00:00Z' } }
+      expect(shown(merge(last, { slices: [{ ...shrunk, metadata }] }))).toEqual(['a:lan', 'lan', 'other'])
+    }
+  })
 })
