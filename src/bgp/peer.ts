@@ -12,12 +12,14 @@ import type { Down, Event, Settings } from './machine/fsm-types.ts'
 import type { Closing } from './machine/graceful-restart.ts'
 import { involvedPrefixes } from './machine/malformed.ts'
 import type { Negotiated } from './machine/negotiation.ts'
+import { neighborOf } from './machine/neighbor.ts'
 import { newPeer, peerStep } from './machine/peer-machine.ts'
 import { endpointOf, hopLimits } from './machine/peer-settings.ts'
 import type { PeerAction, PeerEvent, PeerState, Told } from './machine/peer-types.ts'
 import { ReceivedPrefixes } from './machine/received-prefixes.ts'
 import { refreshOf } from './machine/refresh.ts'
 import { sessionView } from './machine/session-view.ts'
+import { Traffic } from './machine/traffic.ts'
 import { AdjRibOut } from './rib/rib.ts'
 import { type Malformation, PeerSession, type SessionHost } from './session.ts'
 import type { Announcement, PathFailure, PeerConfig, SessionEvent, SessionView } from './speaker-types.ts'
@@ -52,7 +54,7 @@ export class Peer implements SessionHost {
   readonly #events: PeerEvent[] = []
   #stepping = false
   #cancelRest: Cancel = () => {}
-  #messages = { sent: 0, received: 0 }
+  readonly #traffic = new Traffic()
   readonly #malformed = new Set<string>()
   #toldNotAnnounced: SessionView['notAnnounced'] = []
 
@@ -105,16 +107,25 @@ export class Peer implements SessionHost {
 
   view(): SessionView {
     const { config, visible, flaps, lastError } = this.#state
+    const session = [...this.#sessions.values()].find(({ state }) => state === visible.state)
     return sessionView({
       config,
       ...visible,
-      session: [...this.#sessions.values()].find(({ state }) => state === visible.state),
+      session,
       advertisedPrefixes: this.#rib.advertised,
       notAnnounced: this.#rib.notAnnounced,
       receivedPrefixes: this.#received.count,
       flaps,
       lastError,
-      messages: { ...this.#messages },
+      messages: this.#traffic.totals,
+      neighbor: neighborOf({
+        state: this.#state,
+        session,
+        traffic: this.#traffic,
+        endOfRibReceived: this.#received.endOfRib,
+        endOfRibSent: family => this.#rib.endOfRibSent(family),
+        waitingPrefixes: this.#rib.waiting,
+      }),
     })
   }
 
@@ -161,8 +172,8 @@ export class Peer implements SessionHost {
     this.#announce()
   }
 
-  counted(what: 'sent' | 'received'): void {
-    this.#messages[what]++
+  counted(what: 'sent' | 'received', type: number): void {
+    this.#traffic.count(what, type, this.#options.clock.now())
   }
 
   get #established(): PeerSession | undefined {

@@ -95,6 +95,10 @@ export class PeerSession {
   get negotiated(): Negotiated | undefined {
     return 'negotiated' in this.#session ? this.#session.negotiated : undefined
   }
+  /** The connection's ports, where it has some, and whether the peer reads slowly. */
+  get connection(): Pick<Connection, 'localPort' | 'remotePort' | 'congested'> | undefined {
+    return this.#connection
+  }
   /** Known while and after there is a connection. */
   get localAddress(): string | undefined {
     return this.#localAddress

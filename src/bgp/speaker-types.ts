@@ -4,7 +4,7 @@
  */
 import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { BgpState } from '../model/session.ts'
+import type { BgpNeighbor, BgpState } from '../model/session.ts'
 import type { SessionSettings } from '../model/session-settings.ts'
 
 /** RFC 4271 section 8.2.2. */
@@ -64,6 +64,7 @@ export interface SessionView {
   readonly flaps: number
   readonly lastError?: SessionError
   readonly messages: { readonly sent: number; readonly received: number }
+  readonly neighbor: BgpNeighbor
 }
 
 export type NotAnnouncedReason =

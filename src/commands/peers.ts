@@ -1,6 +1,13 @@
 /** `terway-edge peers`: the BGP sessions of this node, or on the controller those that the speakers report. */
+
+import { UserError } from '../lib/errors.ts'
+import { print } from '../lib/stdout.ts'
 import type { BgpSession } from '../model/session.ts'
-import { ageOf, type Field, runListCommand } from './show.ts'
+import type { Snapshot } from '../model/snapshot.ts'
+import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
+import { neighborText } from './neighbor-text.ts'
+import { createProgram, runProgram } from './program.ts'
+import { ageOf, type Field, listOf, printJson } from './show.ts'
 
 const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'BGPPEER', cell: session => session.bgpPeer },
@@ -21,24 +28,41 @@ const FIELDS: readonly Field<BgpSession>[] = [
 ]
 
 export function peersCommand(args: string[]): Promise<number> {
-  return runListCommand(
-    {
-      name: 'peers',
-      description: 'The BGP sessions with the switches: state, since when, prefixes, and what went wrong last.',
-      examples: [
+  const program = addAskOptions(
+    createProgram(
+      'peers',
+      'The BGP sessions with the switches: state, since when, prefixes, and what went wrong last. With the name of a BGPPeer all that is known of its sessions here.',
+      [
         'terway-edge peers',
         'terway-edge peers -o wide',
+        'terway-edge peers lan-a',
         'terway-edge peers -o json | jq \'.[] | select(.state != "Established")\'',
       ],
-      rows: snapshot => snapshot.sessions,
-      fields: FIELDS,
-      none: snapshot =>
-        snapshot.role === 'controller'
-          ? 'No sessions: no speaker has reported one. kubectl get bgppeers shows which speakers there should be.'
-          : 'No sessions: no BGPPeer names this node in localSpeakers.',
-    },
-    args,
-  )
+    ),
+  ).argument('[name]', 'a BGPPeer')
+  return runProgram<AskOptions>(program, args, async options => {
+    const [name] = program.args
+    const snapshot = await askSnapshot(options)
+    if (name === undefined)
+      return listOf({ rows: snapshot.sessions, fields: FIELDS, none: noneOf(snapshot) }, snapshot, options)
+    const sessions = snapshot.sessions.filter(({ bgpPeer }) => bgpPeer === name)
+    if (sessions.length === 0) throw new UserError(unknownPeer(name, snapshot))
+    if (options.output === 'json') return printJson(sessions)
+    const now = Date.parse(snapshot.time)
+    print(sessions.map(session => neighborText(session, now)).join('\n'))
+    return 0
+  })
+}
+
+function noneOf({ role }: Snapshot): string {
+  return role === 'controller'
+    ? 'No sessions: no speaker has reported one. kubectl get bgppeers shows which speakers there should be.'
+    : 'No sessions: no BGPPeer names this node in localSpeakers.'
+}
+
+function unknownPeer(name: string, snapshot: Snapshot): string {
+  const names = [...new Set(snapshot.sessions.map(({ bgpPeer }) => bgpPeer))].join(', ')
+  return `there is no session of a BGPPeer ${JSON.stringify(name)} here; ${names === '' ? noneOf(snapshot) : `there are: ${names}`}`
 }
 
 function secondsText(seconds: number | undefined): string {

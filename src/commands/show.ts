@@ -30,12 +30,21 @@ export function runListCommand<Row>(command: ListCommand<Row>, args: readonly st
   const program = addAskOptions(createProgram(command.name, command.description, command.examples))
   return runProgram<AskOptions>(program, args, async options => {
     const snapshot = await askSnapshot(options)
-    const rows = command.rows(snapshot)
-    if (options.output === 'json') return printJson(rows)
-    if (rows.length === 0) process.stderr.write(`${command.none(snapshot)}\n`)
-    else print(tableOf(command.fields, rows, { now: Date.parse(snapshot.time), wide: options.output === 'wide' }))
-    return 0
+    const { fields } = command
+    return listOf({ rows: command.rows(snapshot), fields, none: command.none(snapshot) }, snapshot, options)
   })
+}
+
+/** Prints a list as `-o` wants it; `none` where it is empty. */
+export function listOf<Row>(
+  { rows, fields, none }: { rows: readonly Row[]; fields: readonly Field<Row>[]; none: string },
+  { time }: Snapshot,
+  { output }: AskOptions,
+): number {
+  if (output === 'json') return printJson(rows)
+  if (rows.length === 0) process.stderr.write(`${none}\n`)
+  else print(tableOf(fields, rows, { now: Date.parse(time), wide: output === 'wide' }))
+  return 0
 }
 
 export function tableOf<Row>(

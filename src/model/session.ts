@@ -21,6 +21,65 @@ export interface BfdPath {
   readonly lastDown?: string
 }
 
+/** How many messages of each type (RFC 4271 section 4.1, RFC 2918). */
+export interface MessageCounts {
+  readonly open: number
+  readonly update: number
+  readonly notification: number
+  readonly keepalive: number
+  readonly routeRefresh: number
+}
+
+/** What an engineer asks a router of a neighbour; what is not known yet is absent. */
+export interface BgpNeighbor {
+  readonly routerId: string
+  readonly peerRouterId?: string
+  readonly peerPort: number
+  /** Of the connection that is furthest: who opened it, and its ports. */
+  readonly connection?: {
+    readonly openedBy: 'us' | 'peer'
+    readonly localPort?: number
+    readonly remotePort?: number
+  }
+  readonly passive: boolean
+  /** TCP MD5 (RFC 2385). */
+  readonly password: boolean
+  /** Sent, and the least that is taken (RFC 5082). */
+  readonly ttl: number
+  readonly minimumTtl?: number
+  readonly configured: { readonly holdTimeSeconds: number; readonly connectRetrySeconds: number }
+  readonly negotiated?: { readonly holdTimeSeconds: number; readonly keepaliveSeconds: number }
+  readonly lastRead?: string
+  readonly lastWrite?: string
+  readonly sent: MessageCounts
+  readonly received: MessageCounts
+  /** How often it came up, and how often it went down whatever the reason. */
+  readonly established: number
+  readonly dropped: number
+  readonly lastReset?: { readonly time: string; readonly reason: string }
+  /** By name; what is not known is `unknown` with its code. The peer's are those of its last OPEN that was taken. */
+  readonly localCapabilities: readonly string[]
+  readonly peerCapabilities?: readonly string[]
+  readonly families: readonly BgpFamily[]
+  readonly gracefulRestart?: {
+    /** How long the peer is to keep our routes, and asks us to wait for itself. */
+    readonly localSeconds?: number
+    readonly peerSeconds?: number
+    /** Also over a NOTIFICATION (RFC 8538): both sides. */
+    readonly notification: boolean
+  }
+  /** Prefixes that are still to be announced or withdrawn, and whether the peer reads slowly. */
+  readonly waitingPrefixes: number
+  readonly congested: boolean
+}
+
+export interface BgpFamily {
+  readonly family: 'ipv4' | 'ipv6'
+  readonly negotiated: boolean
+  readonly endOfRibSent: boolean
+  readonly endOfRibReceived: boolean
+}
+
 export interface BgpSession {
   readonly bgpPeer: string
   /** The speaker. */
@@ -47,6 +106,8 @@ export interface BgpSession {
   /** Those that both sides have, by their names in the registry. */
   readonly capabilities: readonly string[]
   readonly lastError?: string
+  /** Only a node knows it. */
+  readonly neighbor?: BgpNeighbor
   /** Only a node knows it, of a BGPPeer that asks for BFD. */
   readonly bfd?: BfdPath
   /**

@@ -42,6 +42,7 @@ export function bgpSession(
     ...(negotiated === undefined ? {} : { holdTimeSeconds: negotiated.holdTimeSeconds }),
     capabilities: negotiated?.capabilities ?? [],
     ...(lastError === undefined ? {} : { lastError }),
+    neighbor: session.neighbor,
     ...(bfd === undefined ? {} : { bfd: bfdPath(bfd) }),
     ...(established && proof !== undefined ? proofFields(proof) : {}),
   }

@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../src/bgp/codec/errors.ts'
 import { encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/codec/message.ts'
+import { noNlri } from '../../src/bgp/codec/nlri.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { hex, MANDATORY, NLRI, update } from './codec/support.ts'
 import { peerOpen, ROUTE, WITHOUT_RESTART, World } from './peer-world.ts'
@@ -156,6 +157,48 @@ describe('a session', () => {
     expect(world.view.lastError?.message).toContain('the link eth0 is down')
     await world.clock.advance(1000)
     expect(world.transport.dials).toHaveLength(2)
+  })
+  test('is known in the detail of a router, before and after it went down', async () => {
+    world = new World({ password: new Secret('x'), ttlSecurity: 1 })
+    expect(world.view.neighbor).toMatchObject({
+      password: true,
+      ttl: 255,
+      minimumTtl: 255,
+      established: 0,
+      families: [{ negotiated: false }],
+    })
+    const connection = world.up()
+    connection.sendBytes(
+      encodeMessage(
+        { type: 'UPDATE', withdrawn: noNlri('ipv4'), attributes: {}, nlri: noNlri('ipv4') },
+        INITIAL_CONTEXT,
+      ),
+    )
+    expect(world.view.neighbor).toMatchObject({
+      routerId: '10.0.0.1',
+      peerRouterId: '10.0.0.2',
+      connection: { openedBy: 'us' },
+      negotiated: { holdTimeSeconds: 90, keepaliveSeconds: 30 },
+      sent: { open: 1, update: 2, notification: 0, keepalive: 1, routeRefresh: 0 },
+      received: { open: 1, update: 1, notification: 0, keepalive: 1, routeRefresh: 0 },
+      established: 1,
+      dropped: 0,
+      families: [{ family: 'ipv4', negotiated: true, endOfRibSent: true, endOfRibReceived: true }],
+      waitingPrefixes: 0,
+      congested: false,
+    })
+    expect(world.view.neighbor.peerCapabilities).toContain('four-octet-as')
+    expect(world.view.neighbor.localCapabilities).toContain('graceful-restart')
+    connection.congested = true
+    world.speaker.setAnnouncements('lan', [ROUTE, { ...ROUTE, prefix: '10.0.2.0/24' }])
+    expect(world.view.neighbor).toMatchObject({ waitingPrefixes: 1, congested: true })
+    connection.fail()
+    expect(world.view.neighbor).toMatchObject({
+      established: 1,
+      dropped: 1,
+      lastReset: { reason: expect.stringContaining('connection lost') },
+    })
+    expect(world.view.neighbor).not.toHaveProperty('peerRouterId')
   })
   test('connections come from the address preferred, and the peer may dial any', () => {
     world = new World({ preferredSource: '10.0.0.7' })

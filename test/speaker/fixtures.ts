@@ -55,6 +55,24 @@ export function config(change: Partial<PeerConfig> = {}): PeerConfig {
   }
 }
 
+const NO_MESSAGES = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 }
+const NEIGHBOR: SessionView['neighbor'] = {
+  routerId: '172.16.0.11',
+  peerPort: 179,
+  passive: false,
+  password: false,
+  ttl: 1,
+  configured: { holdTimeSeconds: 90, connectRetrySeconds: 30 },
+  sent: NO_MESSAGES,
+  received: NO_MESSAGES,
+  established: 0,
+  dropped: 0,
+  localCapabilities: [],
+  families: [],
+  waitingPrefixes: 0,
+  congested: false,
+}
+
 export const START = Date.parse('2026-01-02T03:04:05Z')
 
 export function session(change: Partial<SessionView> = {}): SessionView {
@@ -70,6 +88,7 @@ export function session(change: Partial<SessionView> = {}): SessionView {
     receivedPrefixes: 0,
     flaps: 0,
     messages: { sent: 0, received: 0 },
+    neighbor: NEIGHBOR,
     ...change,
   }
 }

@@ -58,6 +58,61 @@ lan-b     edge-3   172.16.1.1          65002   Active         100s            0 
   expect(wide).toContain('172.16.0.11            65010        90s   4-octet-as,graceful-restart')
 })
 
+test('peers NAME says all that is known of a session, as a router does', async () => {
+  const neighbor = {
+    routerId: '172.16.0.11',
+    peerRouterId: '172.16.0.1',
+    peerPort: 179,
+    connection: { openedBy: 'us', localPort: 40_000, remotePort: 179 },
+    passive: false,
+    password: true,
+    ttl: 255,
+    minimumTtl: 255,
+    configured: { holdTimeSeconds: 90, connectRetrySeconds: 30 },
+    negotiated: { holdTimeSeconds: 30, keepaliveSeconds: 10 },
+    lastRead: '2026-03-01T11:59:57Z',
+    sent: { open: 1, update: 3, notification: 0, keepalive: 9, routeRefresh: 0 },
+    received: { open: 1, update: 1, notification: 0, keepalive: 8, routeRefresh: 2 },
+    established: 4,
+    dropped: 3,
+    lastReset: { time: '2026-03-01T10:59:00Z', reason: 'hold timer expired' },
+    localCapabilities: ['route-refresh'],
+    peerCapabilities: ['route-refresh', 'unknown 73'],
+    families: [{ family: 'ipv4', negotiated: true, endOfRibSent: true, endOfRibReceived: false }],
+    gracefulRestart: { localSeconds: 600, peerSeconds: 120, notification: true },
+    waitingPrefixes: 0,
+    congested: false,
+  } as const
+  const snapshot = nodeSnapshot({ sessions: [{ ...SESSION, neighbor }] })
+  expect(await shown(snapshot, 'peers', 'lan-a')).toBe(`\
+BGPPeer lan-a: edge-1 AS 65010 with 172.16.0.1 AS 65001 (eBGP)
+  State               Established for 60m
+  Local address       172.16.0.11
+  Prefixes            2 advertised, 1 received
+  Router IDs          172.16.0.11 here, 172.16.0.1 there, BGP version 4
+  Connection          opened by this node, port 40000 here, 179 there, TTL 255, at least 255 taken (GTSM), TCP MD5 on
+  Timers              hold time 90 s and connect retry 30 s configured, hold time 30 s and keepalive 10 s negotiated
+  Last read           3s ago
+  Last write          never
+  Messages sent       1 OPEN, 3 UPDATE, 0 NOTIFICATION, 9 KEEPALIVE, 0 ROUTE-REFRESH
+  Messages received   1 OPEN, 1 UPDATE, 0 NOTIFICATION, 8 KEEPALIVE, 2 ROUTE-REFRESH
+  Waiting             0 prefixes
+  Came up             4 times, went down 3 times
+  Last reset          61m ago: hold timer expired
+  Capabilities here   route-refresh
+  Capabilities there  route-refresh, unknown 73
+  ipv4 unicast        negotiated, End-of-RIB sent, not received
+  Graceful restart    the peer keeps our routes for 600 s and asks for 120 s itself, also over a NOTIFICATION
+`)
+  expect(JSON.parse(await shown(snapshot, 'peers', 'lan-a', '-o', 'json'))).toEqual([{ ...SESSION, neighbor }])
+  const result = await terwayEdge(['peers', 'lan-x', '--address', `127.0.0.1:${serve(snapshot).port}`])
+  expect(result).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: expect.stringContaining('"lan-x" here; there are: lan-a'),
+  })
+})
+
 test('peers says of a session that is up what it does not announce', async () => {
   const snapshot = nodeSnapshot()
   const [session] = controllerSnapshot().sessions
@@ -173,7 +228,13 @@ test('another server is not taken for ours', async () => {
 })
 
 test('wrong usage is exit status 2', async () => {
-  for (const args of [['-o', 'yaml'], ['--address', 'ftp://x'], ['--address', ' '], ['--nonsense'], ['surplus']]) {
+  for (const args of [
+    ['-o', 'yaml'],
+    ['--address', 'ftp://x'],
+    ['--address', ' '],
+    ['--nonsense'],
+    ['lan-a', 'surplus'],
+  ]) {
     const result = await terwayEdge(['peers', ...args])
     expect([args, result.status, result.stdout, result.stderr.includes('unexpected')]).toEqual([args, 2, '', false])
   }

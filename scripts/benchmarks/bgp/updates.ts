@@ -23,6 +23,7 @@ export const NEGOTIATED: Negotiated = {
   context: CONTEXT,
   receiving: CONTEXT,
   peerRouterId: SINK.address,
+  peerCapabilities: [],
   peerAs: SINK.asNumber,
   routeRefresh: false,
   enhancedRouteRefresh: false,

@@ -56,6 +56,8 @@ export interface Negotiated {
   readonly context: CodecContext
   readonly receiving: CodecContext
   readonly peerRouterId: string
+  /** All that the peer's OPEN had, by name; `unknown` with its code. */
+  readonly peerCapabilities: readonly string[]
   readonly peerAs: number
   /** The peer may ask for everything once more. */
   readonly routeRefresh: boolean
@@ -129,6 +131,11 @@ function localCapabilities(local: LocalSide): Capability[] {
   }
   if (local.role !== undefined) capabilities.push({ kind: 'role', role: local.role })
   return capabilities
+}
+
+/** Each name once, in the order of the OPEN. */
+export function capabilityNames(capabilities: readonly Capability[]): readonly string[] {
+  return [...new Set(capabilities.map(one => (one.kind === 'unknown' ? `unknown ${one.code}` : one.kind)))]
 }
 
 /** Checks the peer's OPEN against ours, and says what holds or which NOTIFICATION to send. */
@@ -223,6 +230,7 @@ function agree(local: LocalSide, open: Open, families: readonly Family[]): Negot
       enhancedRouteRefresh: has('enhanced-route-refresh'),
     },
     peerRouterId: open.bgpIdentifier,
+    peerCapabilities: capabilityNames(open.capabilities),
     peerAs: open.asNumber,
     // RFC 2918 section 4: what we offered it may ask for. RFC 7313 section 4: BoRR and EoRR for who said that it knows them.
     routeRefresh: offered('route-refresh'),

@@ -47,6 +47,8 @@ export function newPeer(config: PeerConfig, restarted: PeerState['restarted'], n
     established: undefined,
     visible: { state: 'Idle', since: now },
     flaps: 0,
+    ups: 0,
+    downs: 0,
     lastError: undefined,
   }
 }
@@ -197,6 +199,7 @@ function up(
     ...before,
     established: { id, at: monotonic },
     hadSession: true,
+    ups: before.ups + 1,
     capabilities: true,
   })
   const idle = connections.filter(({ state }) => state === 'Connect' || state === 'Active')
@@ -287,6 +290,7 @@ function lost(
     ...before,
     attempt: stable ? 0 : before.attempt,
     established: undefined,
+    downs: before.downs + 1,
     flaps: before.flaps + (reason.kind === 'stopped' ? 0 : 1),
     lastError: error,
   }

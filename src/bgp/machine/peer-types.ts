@@ -50,6 +50,9 @@ export interface PeerState {
   /** The state that is shown, since `since` (Clock.now()). */
   readonly visible: { readonly state: State; readonly since: number }
   readonly flaps: number
+  /** How often it came up, and how often it went down whatever the reason. */
+  readonly ups: number
+  readonly downs: number
   readonly lastError: SessionError | undefined
 }
 

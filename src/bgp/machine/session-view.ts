@@ -27,6 +27,7 @@ export function sessionView(peer: {
   readonly flaps: number
   readonly lastError: SessionView['lastError'] | undefined
   readonly messages: SessionView['messages']
+  readonly neighbor: SessionView['neighbor']
 }): SessionView {
   const { config, session } = peer
   const negotiated = session?.negotiated
@@ -42,6 +43,7 @@ export function sessionView(peer: {
     receivedPrefixes: peer.receivedPrefixes,
     flaps: peer.flaps,
     messages: peer.messages,
+    neighbor: peer.neighbor,
     ...(session?.localAddress !== undefined && { localAddress: session.localAddress }),
     ...(negotiated && { peerRouterId: negotiated.peerRouterId, negotiated: negotiatedView(negotiated) }),
     ...(peer.lastError && { lastError: peer.lastError }),

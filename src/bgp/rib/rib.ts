@@ -57,6 +57,16 @@ export class AdjRibOut {
     this.#notAnnounced ??= this.#countNotAnnounced()
     return this.#notAnnounced
   }
+  /** Prefixes that wait to be announced or withdrawn. */
+  get waiting(): number {
+    const announced = [...this.#announce.values()].reduce((sum, prefixes) => sum + prefixes.size, 0)
+    return this.#withdraw.size + announced + this.#blocks.reduce((sum, { nlri }) => sum + nlri.count, 0)
+  }
+  /** Whether End-of-RIB of the family was sent in this session. */
+  endOfRibSent(family: Family): boolean {
+    const due = this.#markers.some(marker => marker.kind === 'end-of-rib' && marker.family === family)
+    return this.#session?.families.includes(family) === true && this.#desired !== undefined && !due
+  }
   /** Whether the peer has the whole first set and End-of-RIB. */
   get complete(): boolean {
     return this.#ended

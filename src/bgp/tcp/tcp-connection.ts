@@ -17,6 +17,8 @@ type Limit = (limits: HopLimits) => void
 export class TcpConnection implements Connection {
   readonly localAddress: string
   readonly remoteAddress: string
+  readonly localPort: number
+  readonly remotePort: number
   readonly fd: number
   readonly #socket: Bun.Socket<TcpConnection | undefined>
   readonly #clock: Clock
@@ -31,6 +33,8 @@ export class TcpConnection implements Connection {
     this.#clock = clock
     this.localAddress = plainAddress(socket.localAddress)
     this.remoteAddress = plainAddress(socket.remoteAddress)
+    this.localPort = socket.localPort
+    this.remotePort = socket.remotePort
     this.fd = fdOf(socket)
   }
 

@@ -42,6 +42,9 @@ export interface ConnectionHandlers {
 export interface Connection {
   readonly localAddress: string
   readonly remoteAddress: string
+  /** Absent where the network is not the kernel's. */
+  readonly localPort?: number
+  readonly remotePort?: number
   /** Whether bytes wait for the kernel to take them: stop writing until `drained`. */
   readonly congested: boolean
   /** From now on events go here. Called once, in the turn in which the connection was handed over. */
