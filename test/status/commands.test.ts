@@ -127,10 +127,10 @@ test('peers says of a session that is up what it does not announce', async () =>
 
 test('nodes and routes', async () => {
   expect(await shown(controllerSnapshot(), 'nodes')).toBe(`\
-NAME     READY   ADDRESSES     PODCIDRS                     BGPPEERS   SPEAKEROF   PROBLEM
-edge-1   True    172.16.0.11   10.0.0.0/25                  lan-a      lan-a       -
-edge-2   False   172.16.0.12   10.0.0.128/25,fd00:10::/64   lan-a      -           -
-edge-3   -       172.16.1.11   -                            lan-b      lan-b       no pod CIDR: the pool is full
+NAME     READY   ADDRESSES     PODCIDRS                     MODE   PODS   BGPPEERS   SPEAKEROF   PROBLEM
+edge-1   True    172.16.0.11   10.0.0.0/25                  -      -      lan-a      lan-a       -
+edge-2   False   172.16.0.12   10.0.0.128/25,fd00:10::/64   -      -      lan-a      -           -
+edge-3   -       172.16.1.11   -                            -      -      lan-b      lan-b       no pod CIDR: the pool is full
 `)
   expect(await shown(nodeSnapshot(), 'routes')).toBe(`\
 DESTINATION     VIA            INTERFACE   STATE     REASON    PROBLEM
