@@ -5,6 +5,7 @@
 import { covers, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
 import { DEVICE_KINDS, lansOf, type Network, type PlacedLan } from './network.ts'
+import { rangesOf } from './ranges.ts'
 
 export function placementFindings(network: Network): readonly Finding[] {
   return [
@@ -206,7 +207,12 @@ function nameFindings(network: Network): readonly Finding[] {
   const speakers = lansOf(network).flatMap(({ lan, path }) =>
     lan.speakers.map((value, index) => ({ path: `${path}.speakers[${index}]`, value })),
   )
+  const addresses = rangesOf(network)
+    .filter(({ kind }) => kind === 'link' || kind === 'lifeline')
+    .filter(({ path }) => !path.endsWith('.gateway')) // a switch is the gateway as often as not
+    .map(({ path, cidr }) => ({ path, value: cidr.slice(0, cidr.indexOf('/')) }))
   return [
+    ...twice(addresses, 'two devices have the address', 'give each an address of its own'),
     ...twice(
       network.dataCenters.map(({ name }, index) => ({ path: `dataCenters[${index}].name`, value: name })),
       'two data centers have the name',

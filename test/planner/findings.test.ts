@@ -215,13 +215,20 @@ const CASES: readonly Case[] = [
   [
     'two data centers of one range',
     draft => secondDataCenter(draft, '172.16.0.0/16'),
-    ['problem data-centers-overlap', 'warning pools-across-data-centers'],
+    ['problem data-centers-overlap', 'warning pools-across-data-centers', 'problem name-twice', 'problem name-twice'],
   ],
   ['two data centers: the pool is shared', draft => secondDataCenter(draft), ['warning pools-across-data-centers']],
   [
     'a VBR before the gateway',
     draft => draft.dataCenters[0].path.reverse(),
     ['problem path-order', 'problem path-order', 'problem path-order'],
+  ],
+  [
+    'a gateway with the address of the switch',
+    draft => {
+      draft.dataCenters[0].path[0].address = '172.16.0.1'
+    },
+    ['problem name-twice'],
   ],
   ['no way into the cloud', draft => draft.dataCenters[0].path.splice(1), ['problem path-without-border']],
   [

@@ -96,6 +96,21 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
   }
 }
 
+for (const name of ['frr', 'gobgp'] as const) {
+  testNeeding(...DAEMON_NEEDS[name])(
+    `${name}: what takes all of it back leaves nothing behind`,
+    () =>
+      withLan(name, name === 'frr' ? of('bfd and gtsm') : of('the document'), async lan => {
+        const speakers = lan.startSpeakers(WANTED)
+        await lan.established(speakers)
+        expect(lan.show()).toContain('172.16.0.11')
+        lan.takeBack()
+        expect(lan.show()).not.toMatch(/172\.16\.0\.1[12]|TERWAY-EDGE/)
+      }),
+    90_000,
+  )
+}
+
 /** The words for BFD, and what they are without the part that matters. */
 const STRICT: Readonly<Record<'bird' | 'frr', (text: string) => string>> = {
   bird: text => text.replace('bfd graceful;', 'bfd on;'),

@@ -298,6 +298,15 @@ export class SwitchLan {
     return (this.#name === 'frr' ? /Status: (\w+)/ : /\beth0\s+(\w+)/).exec(shown)?.[1]?.toLowerCase() === state
   }
 
+  /** Does what the output says takes all of it back. */
+  takeBack(): void {
+    const vendor = VENDORS.find(({ name }) => name === this.#name)
+    const lines = vendor?.undo(this.#intent) ?? []
+    if (this.#name === 'gobgp')
+      for (const line of lines.filter(one => one.startsWith('gobgp '))) this.#control(...line.split(' ').slice(1))
+    else this.#control('configure terminal', ...lines.map(line => line.trim()))
+  }
+
   /** What `--verify` says of the running configuration, of FRR as FRR writes it; of others nothing. */
   differences(): readonly Difference[] {
     if (this.#name !== 'frr') return []
