@@ -185,6 +185,7 @@ function poolTable(): DataTable<PoolView> {
             `${row.used} of ${formatBlocks(row.blocks)}`,
           ),
       },
+      { title: 'Full in', text: row => row.fullIn ?? '' }, // at the pace of the last 90 days
     ],
   })
 }

@@ -15,6 +15,7 @@ import { problemsError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { forecastPools } from '../planner/forecast.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
@@ -108,7 +109,7 @@ export function controllerCommand(args: string[]): Promise<number> {
           controller: {
             leader: view.leader,
             isLeader: view.isLeader,
-            pools: view.pools,
+            pools: forecastPools(view.pools, view.createdAt, clock.now()),
             ...(inCloud === undefined ? {} : { cloud: inCloud }),
           },
         }

@@ -89,8 +89,9 @@ function controllerFacts({
   ]
 }
 
-function poolText({ used, blocks, blockLength }: PoolView): string {
-  return `${used} of ${blocksText(blocks)} blocks (/${blockLength}) used`
+function poolText({ used, blocks, blockLength, fullIn }: PoolView): string {
+  const forecast = fullIn === undefined ? '' : `, full in ${fullIn} at the pace of the last 90 days`
+  return `${used} of ${blocksText(blocks)} blocks (/${blockLength}) used${forecast}`
 }
 
 /** As on the page (ui/model.ts, which imports nothing): a double does not hold so many exactly. */

@@ -18,13 +18,23 @@ export interface ClusterRows {
   readonly lans: readonly LanView[]
   readonly sessions: readonly BgpSession[]
   readonly pools: readonly PoolUse[]
+  /** When each node that has a podCIDR came (RFC 3339). */
+  readonly createdAt: readonly string[]
   /** What an operator should know, a line each. */
   readonly problems: readonly string[]
   /** How many removals are held. */
   readonly heldRemovals: number
 }
 
-export const NO_ROWS: ClusterRows = { nodes: [], lans: [], sessions: [], pools: [], problems: [], heldRemovals: 0 }
+export const NO_ROWS: ClusterRows = {
+  nodes: [],
+  lans: [],
+  sessions: [],
+  pools: [],
+  createdAt: [],
+  problems: [],
+  heldRemovals: 0,
+}
 
 export function clusterRows(
   nodes: readonly NodeFacts[],
@@ -40,6 +50,7 @@ export function clusterRows(
     lans: decision.peers.map(lanView),
     sessions,
     pools: decision.allocation.pools,
+    createdAt: nodes.filter(({ podCIDRs }) => podCIDRs.length > 0).map(({ createdAt }) => createdAt),
     heldRemovals: decision.removals.kept.size,
     problems: [
       ...(held.text === undefined ? [] : [`RemovalHeld: ${held.text}`]),

@@ -163,6 +163,8 @@ export interface PoolView {
   readonly blockLength: number
   readonly blocks: number
   readonly used: number
+  /** The month in which it is full at the pace of the last 90 days, such as 2031-05; absent: not to be said, or far away. */
+  readonly fullIn?: string
 }
 
 /** What the controller knows of a node's elastic network interfaces. */

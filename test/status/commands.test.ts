@@ -158,7 +158,9 @@ Problems:
 `)
   const controller = await shown(controllerSnapshot(), 'status', '-o', 'wide')
   expect(controller).toContain('Leader:            controller-1 (this one)\n')
-  expect(controller).toContain('Pool 10.0.0.0/16:  2 of 512 blocks (/25) used\n')
+  expect(controller).toContain(
+    'Pool 10.0.0.0/16:  2 of 512 blocks (/25) used, full in 2031-05 at the pace of the last 90 days\n',
+  )
   expect(controller).toContain(
     'Problems:\n  BGPPeer lan-b: the session of edge-3 with 172.16.1.1 is Active: connection refused\n',
   )

@@ -114,7 +114,7 @@ const CONTROLLER_SNAPSHOT: Snapshot = {
   controller: {
     leader: 'controller-1',
     isLeader: true,
-    pools: [{ podCIDR: '10.0.0.0/16', blockLength: 25, blocks: 512, used: 2 }],
+    pools: [{ podCIDR: '10.0.0.0/16', blockLength: 25, blocks: 512, used: 2, fullIn: '2031-05' }],
   },
 }
 

@@ -72,7 +72,9 @@ testInBrowser('a controller shows nodes, CIDRs, LANs, sessions, pools and events
   ])
   expect(sessions[1]?.[3]).toStartWith('1h ')
   expect((await rows(visited, 'lans')).map(([name]) => name)).toEqual(['lan-b', 'lan-a'])
-  expect((await rows(visited, 'pools'))[0]?.slice(0, 4)).toEqual(['10.0.0.0/16', '/25', '2', '512'])
+  const pool = (await rows(visited, 'pools'))[0]
+  expect(pool?.slice(0, 4)).toEqual(['10.0.0.0/16', '/25', '2', '512'])
+  expect(pool?.at(-1)).toBe('2031-05')
   expect((await rows(visited, 'events'))[0]?.slice(0, 3)).toEqual([
     expect.stringMatching(/^\d+m \d+s ago$/),
     'Warning',
