@@ -63,7 +63,7 @@ async function measure(at: { network: TestNetwork; folder: string; rounds: numbe
 }
 
 /** Starts the server of the plugin, and waits until it serves. Returns its process id. */
-async function startServer(network: TestNetwork, node: string, state: string): Promise<number> {
+export async function startServer(network: TestNetwork, node: string, state: string): Promise<number> {
   mkdirSync(state, { recursive: true })
   const config = join(state, 'config.yaml')
   writeFileSync(config, JSON.stringify({ state }))

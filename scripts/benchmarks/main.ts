@@ -6,11 +6,12 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bgp } from './bgp.ts'
 import { cni } from './cni.ts'
+import { eni } from './eni.ts'
 import { machineText } from './machine.ts'
 import type { Section } from './section.ts'
 import { start } from './start.ts'
 
-const SECTIONS: Readonly<Record<string, Section>> = { start, cni, bgp }
+const SECTIONS: Readonly<Record<string, Section>> = { start, cni, bgp, eni }
 const DOCUMENT = join(import.meta.dir, '../../docs/benchmarks.md')
 const INTRODUCTION = `# Benchmarks
 
