@@ -205,6 +205,7 @@ export class Agent {
     this.#watch ??= await Watch.open({
       clock: this.#options.clock,
       ...where,
+      kinds: ['link', 'address', 'route', 'netconf'],
       onChange: () => this.#wakeByNetlink(),
       onLost: () => this.#wakeByNetlink(),
     })

@@ -30,7 +30,7 @@ export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.
  * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it has the gateway's; no DAD, which would delay
  * the pod; and no pod's router advertisement makes it the host's router.
  */
-const HOST_IPV6 = { accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
+const HOST_IPV6 = { disable_ipv6: 0, accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
 const WITHOUT_IPV6 = { disable_ipv6: 1 } as const
 
 export interface PodWire {
@@ -71,8 +71,7 @@ export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
   try {
     const hostIndex = createPair(host, wire, namespace)
     try {
-      setInterfaceSysctls('ipv4', wire.hostInterface, { rp_filter: wire.anySource === true ? 0 : 1, forwarding: 1 })
-      setInterfaceSysctls('ipv6', wire.hostInterface, wire.addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
+      setHostEnd(wire)
       host.run(setLink(hostIndex, { up: true, alias: wire.alias }))
       const defaultRoutes = inPodNamespace(wire.namespacePath, () => configurePod(wire))
       const { policy } = wire
@@ -86,6 +85,23 @@ export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
   } finally {
     close(namespace)
   }
+}
+
+type HostEnd = Pick<PodWire, 'hostInterface' | 'addresses' | 'anySource'>
+
+/** Settings of the host's end, whatever the machine's defaults for new interfaces are. Writes what differs. */
+export function setHostEnd({ hostInterface, addresses, anySource }: HostEnd): void {
+  setInterfaceSysctls('ipv4', hostInterface, { rp_filter: anySource === true ? 0 : 1, forwarding: 1 })
+  setInterfaceSysctls('ipv6', hostInterface, addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
+}
+
+/** What makes a host end whole again that lost its routes or addresses; what is there already is refused with EEXIST. */
+export function hostEndRequests(hostIndex: number, addresses: readonly string[], routed: boolean): Request[] {
+  const families = [...new Set(addresses.map(familyOf))]
+  return [
+    ...families.map(family => answerForGateway(family, hostIndex)),
+    ...(routed ? addresses.map(address => mainRoute(address, hostIndex)) : []),
+  ]
 }
 
 /** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */

@@ -10,6 +10,7 @@ import { createSpeaker } from '../bgp/speaker.ts'
 import { AddressStore, damageOf } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
+import { keepWiring } from '../cni/keep-wiring.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
 import { type Config, environment } from '../config.ts'
 import { firewallConfig } from '../firewall/config.ts'
@@ -213,6 +214,9 @@ export async function startAgent(services: NodeServices, { view }: Cluster): Pro
   const cni = { clock, log: log.child({ room: 'cni' }) }
   const freeing = keepFreeingAddresses(config.state, cni)
   parting.defer(() => freeing.close())
+  const wiring = keepWiring(config.state, { ...cni, onChange: changes.tell })
+  problems.follow(() => wiring.problems)
+  parting.defer(() => wiring.close())
   const telling = keepTellingReadiness(config.state, { node: agent, ...cni })
   parting.defer(() => telling.close())
   parting.defer(() => agent.close())

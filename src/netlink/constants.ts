@@ -57,6 +57,7 @@ export const RTM = {
   NEWRULE: 32,
   DELRULE: 33,
   GETRULE: 34,
+  NEWNETCONF: 80,
 } as const
 
 /** Multicast groups of NETLINK_ROUTE. */
@@ -69,6 +70,8 @@ export const RTNLGRP = {
   IPV6_IFADDR: 9,
   IPV6_ROUTE: 11,
   IPV6_RULE: 19,
+  IPV4_NETCONF: 24,
+  IPV6_NETCONF: 25,
 } as const
 
 export const RTA = {

@@ -10,7 +10,8 @@ import { RTM, RTNLGRP } from './constants.ts'
 import { decodeMessages } from './message.ts'
 import { type OpenOptions, openMulticast } from './socket.ts'
 
-export type ChangeKind = 'link' | 'address' | 'route' | 'neighbour' | 'rule'
+/** `netconf`: settings of interfaces, forwarding among them. */
+export type ChangeKind = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'netconf'
 
 const GROUPS: Readonly<Record<ChangeKind, readonly number[]>> = {
   link: [RTNLGRP.LINK],
@@ -18,6 +19,7 @@ const GROUPS: Readonly<Record<ChangeKind, readonly number[]>> = {
   route: [RTNLGRP.IPV4_ROUTE, RTNLGRP.IPV6_ROUTE],
   neighbour: [RTNLGRP.NEIGH],
   rule: [RTNLGRP.IPV4_RULE, RTNLGRP.IPV6_RULE],
+  netconf: [RTNLGRP.IPV4_NETCONF, RTNLGRP.IPV6_NETCONF],
 }
 
 const KINDS: Readonly<Partial<Record<number, ChangeKind>>> = {
@@ -31,6 +33,7 @@ const KINDS: Readonly<Partial<Record<number, ChangeKind>>> = {
   [RTM.DELNEIGH]: 'neighbour',
   [RTM.NEWRULE]: 'rule',
   [RTM.DELRULE]: 'rule',
+  [RTM.NEWNETCONF]: 'netconf',
 }
 
 export interface WatchOptions extends OpenOptions {
