@@ -23,6 +23,8 @@ export interface CniConfig {
   /** Bytes; absent: the plugin takes the uplink's. */
   readonly mtu?: number
   readonly stateDir: string
+  /** Name of the interface that leads to other nodes. */
+  readonly uplink?: string | undefined
   /** Whether pods may send from any address. */
   readonly allowSourceAddresses?: boolean | undefined
   /** Plugins to call after ours. */
@@ -30,7 +32,14 @@ export interface CniConfig {
 }
 
 /** The text of the file. */
-export function cniConfigText({ podCIDRs, mtu, stateDir, allowSourceAddresses, chained = [] }: CniConfig): string {
+export function cniConfigText({
+  podCIDRs,
+  mtu,
+  uplink,
+  stateDir,
+  allowSourceAddresses,
+  chained = [],
+}: CniConfig): string {
   const capabilities = { ips: true, mac: true }
   const source = podCIDRs === undefined ? { addressSource: 'interfaces' } : { podCIDRs }
   const own = {
@@ -38,6 +47,7 @@ export function cniConfigText({ podCIDRs, mtu, stateDir, allowSourceAddresses, c
     capabilities,
     ...source,
     ...(mtu !== undefined && { mtu }),
+    ...(uplink !== undefined && { uplink }),
     ...(allowSourceAddresses === true && { allowSourceAddresses }),
     stateDir,
   }

@@ -13,6 +13,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
 import type { RouteRow } from '../model/snapshot.ts'
 import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
@@ -104,6 +105,7 @@ export class Agent {
   #contest = { changes: '', passes: 0 }
   #cancelPause: Cancel | undefined
   #lastMtu: number | undefined
+  #lastUplink: string | undefined
   readonly #lastGateways = new Map<Family, readonly NextHop[]>()
   #published = { ready: false, problems: [NO_VIEW] as readonly string[], rows: [] as readonly RouteRow[] }
 
@@ -186,6 +188,7 @@ export class Agent {
     const problems = [
       ...(fresh === undefined ? [`${doubt}; the last good routes stay`] : []),
       ...unusable,
+      ...mtuProblems(observed.links, uplink, config.cni.mtu),
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
@@ -305,9 +308,10 @@ export class Agent {
     const { stateDir, cni } = this.#options.config
     const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu
     this.#lastMtu = mtu
+    this.#lastUplink = uplink?.name ?? this.#lastUplink
     const chained = chainedPlugins(cni.binDir)
     const { allowSourceAddresses } = cni
-    const own = { podCIDRs: routing.podCIDRs, stateDir, allowSourceAddresses }
+    const own = { podCIDRs: routing.podCIDRs, stateDir, allowSourceAddresses, uplink: uplink?.name ?? this.#lastUplink }
     const config = { ...own, chained, ...(mtu !== undefined && { mtu }) }
     if (!writeCniConfig(cni.confDir, config)) return
     const { log } = this.#options
@@ -332,6 +336,28 @@ export class Agent {
     if (JSON.stringify(before) === JSON.stringify(next)) return
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** Links told one by one. */
+const LINKS_TOLD = 5
+
+/** Pods whose packets the uplink does not take, and a configuration that makes such. */
+function mtuProblems(links: readonly Link[], uplink: Link | undefined, configured: number | 'auto'): string[] {
+  if (uplink === undefined) return []
+  const { name, mtu } = uplink
+  const larger = links.filter(link => POD_INTERFACE_PATTERN.test(link.name) && link.mtu > mtu)
+  const told = larger.slice(0, LINKS_TOLD).map(link => `${link.name} (${link.alias ?? 'unknown'}, ${link.mtu})`)
+  const more = larger.length > told.length ? ` and ${larger.length - told.length} more` : ''
+  return [
+    ...(configured !== 'auto' && configured > mtu
+      ? [`cni.mtu ${configured} is larger than ${mtu}, that of ${name}: pods get ${mtu}`]
+      : []),
+    ...(larger.length > 0
+      ? [
+          `pods made before the MTU of ${name} was ${mtu} send packets that are too large: ${told.join(', ')}${more}; recreate them`,
+        ]
+      : []),
+  ]
 }
 
 function outwardOf(observed: ObservedKernel, uplink: Link | undefined): string[] {

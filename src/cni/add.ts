@@ -164,9 +164,14 @@ function unusablePodCIDRs(config: NetworkConfig): Failure | undefined {
   )
 }
 
-/** The configured MTU, or that of the uplink. */
+/**
+ * The configured MTU, or that of the uplink. Which link that is the agent says, who knows by which one other nodes know this node; pods
+ * start with its MTU where it has become smaller since.
+ */
 export function mtuOf(config: NetworkConfig, host: Rtnetlink): number | Failure {
-  const uplink = uplinkMtu(host)
+  const named = config.uplink === undefined ? undefined : host.getLink(config.uplink)
+  if (config.uplink !== undefined && config.mtu !== undefined) return Math.min(config.mtu, named?.mtu ?? config.mtu)
+  const uplink = named ?? uplinkMtu(host)
   if (config.mtu === undefined) return uplink?.mtu ?? DEFAULT_MTU
   if (uplink === undefined || config.mtu <= uplink.mtu) return config.mtu
   return failure(

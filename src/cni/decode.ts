@@ -254,6 +254,7 @@ function decodeConfig(input: Input, args: ReadonlyMap<string, string>): DecodedC
     stateDir: typeof stateDir === 'string' ? stateDir : DEFAULT_STATE_DIR,
     requestedAddresses: decodeRequestedAddresses(json, args, minor),
     ...(mtu !== undefined && { mtu }),
+    ...(typeof json.uplink === 'string' && isInterfaceName(json.uplink) && { uplink: json.uplink }),
     ...(json.allowSourceAddresses === true && { allowSourceAddresses: true }),
     ...(dns !== undefined && { dns }),
     ...(prevResult !== undefined && { prevResult }),

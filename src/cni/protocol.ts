@@ -71,6 +71,8 @@ export interface NetworkConfig {
   readonly podCIDRs: readonly string[]
   /** Bytes; absent: that of the uplink. */
   readonly mtu?: number
+  /** Name of the interface that leads to other nodes; absent: that of the default route. */
+  readonly uplink?: string
   readonly stateDir: string
   /** Whether pods may send from any address, not from their own alone. */
   readonly allowSourceAddresses?: boolean

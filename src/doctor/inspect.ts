@@ -124,6 +124,7 @@ function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts,
     podCIDRs: onInterfaces ? undefined : podCIDRs,
     stateDir: state,
     allowSourceAddresses: cni.allowSourceAddresses,
+    uplink: uplink?.name,
     ...(mtu !== undefined && { mtu }),
   }
 }

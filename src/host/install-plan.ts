@@ -17,6 +17,7 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
+import { KEEP_OFF_FILES } from './keep-off.ts'
 import { isFileOf, isLinkTo, type SeenMachine, sha256 } from './seen-machine.ts'
 import type { Step, What } from './steps.ts'
 import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
@@ -50,7 +51,13 @@ export function pathsToSee({ role, config }: Pick<WantedInstall, 'role' | 'confi
   return [
     ...[EXECUTABLE, PREVIOUS_EXECUTABLE, file, kubeconfig, ...units],
     ...(config.kubeconfig === undefined ? [] : [config.kubeconfig]),
-    ...(role === 'node' ? [...pluginPaths(config), ...foldersToMake(config)] : secretFiles(config)),
+    ...(role === 'node'
+      ? [
+          ...pluginPaths(config),
+          ...foldersToMake(config),
+          ...KEEP_OFF_FILES.flatMap(({ folder, path }) => [folder, path]),
+        ]
+      : secretFiles(config)),
   ]
 }
 
@@ -62,10 +69,18 @@ export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPl
     configStep(wanted, seen),
     ...(role === 'node' ? pluginPaths(config).map(path => pluginStep(path, seen)) : []),
     ...(role === 'node' ? folderSteps(config, seen) : []),
+    ...(role === 'node' ? keepOffSteps(seen) : []),
     ...unitsFor(role, config).map(({ path, text }) => textStep(seen, { what: 'unit', path, text, mode: 0o644 })),
     ...startSteps(wanted, seen),
   ]
   return { steps, problems: problemsOf(wanted, seen) }
+}
+
+/** Where the programs are that would manage pods' interfaces. */
+function keepOffSteps(seen: SeenMachine): Step[] {
+  return KEEP_OFF_FILES.filter(({ folder }) => seen.paths.has(folder)).map(({ path, text }) =>
+    textStep(seen, { what: 'file', path, text, mode: 0o644 }),
+  )
 }
 
 function problemsOf(wanted: WantedInstall, seen: SeenMachine): Problem[] {

@@ -16,6 +16,7 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
+import { KEEP_OFF_FILES } from './keep-off.ts'
 import { isLinkTo, type SeenMachine } from './seen-machine.ts'
 import type { Step } from './steps.ts'
 
@@ -37,7 +38,14 @@ export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config
     ...files.units,
   ])
   const folders = [dirname(ROLE_FILES.node.config), PREVIOUS_FOLDER, config.state, STATE_DIRECTORY]
-  return [EXECUTABLE, PREVIOUS_EXECUTABLE, ...roles, ...folders, ...pluginPaths(config)]
+  return [
+    EXECUTABLE,
+    PREVIOUS_EXECUTABLE,
+    ...roles,
+    ...folders,
+    ...pluginPaths(config),
+    ...KEEP_OFF_FILES.map(({ path }) => path),
+  ]
 }
 
 export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): readonly Step[] {
@@ -55,6 +63,7 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
     ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
     ...(role === 'node' ? remove(pluginPaths(config).filter(path => isLinkTo(seen, path, EXECUTABLE))) : []),
+    ...(role === 'node' ? remove(KEEP_OFF_FILES.map(({ path }) => path)) : []),
     ...remove(units),
     ...(systemd ? [call('daemon-reload')] : []),
     ...(purge ? purgeSteps(wanted, { remove, shared }) : keptSteps(wanted, seen)),

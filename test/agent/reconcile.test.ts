@@ -106,6 +106,7 @@ rooted('rows, readiness, settings and the CNI configuration', () =>
           capabilities: { ips: true, mac: true },
           podCIDRs: ['10.0.1.0/24', 'fd10:1::/64'],
           mtu: 1450,
+          uplink: 'eth0',
           stateDir: lans.stateDir('a1'),
         },
       ],

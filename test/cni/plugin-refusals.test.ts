@@ -2,7 +2,7 @@
  * ADDs that the plugin refuses: the error's code and text, and that nothing of the attempt is left in the kernel or in the records.
  */
 import { afterEach, expect } from 'bun:test'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { vethNames } from '../../src/cni/veth-names.ts'
 import { testNeeding } from '../support/requires.ts'
@@ -62,12 +62,39 @@ testRoot('an MTU larger than the uplink', async () => {
   expect((await node.add('a', pod.path)).json.interfaces).toMatchObject([{ mtu: 1400 }, { mtu: 1400 }])
 })
 
+testRoot(
+  'the uplink that the agent names counts, not that of the default route, two halves of one or none',
+  async () => {
+    node = new CniNode([V4])
+    const { network, namespace: host } = node
+    const lan = node.machine('lan')
+    for (const [name, address, mtu] of [
+      ['eth0', '172.16.0.11/24', 1500],
+      ['wwan0', '100.64.0.11/24', 1420],
+      ['tun0', '10.99.0.2/24', 1380],
+    ] as const) {
+      network.connect({ namespace: host, interface: name, addresses: [address] }, { namespace: lan, interface: name })
+      network.ip(host, `link set ${name} mtu ${mtu}`)
+    }
+    network.ip(host, 'route add default dev wwan0')
+    const mtuOf = async (config: Record<string, unknown>, id: string) => {
+      const reply = await node.add(id, node.pod(id).path, { config })
+      return reply.json.interfaces?.[1].mtu ?? reply.json
+    }
+    expect(await mtuOf({ mtu: 1500, uplink: 'eth0' }, 'a')).toBe(1500)
+    for (const half of ['0.0.0.0/1', '128.0.0.0/1']) network.ip(host, `route add ${half} dev tun0`)
+    expect(await mtuOf({ mtu: 1500, uplink: 'eth0' }, 'b')).toBe(1500)
+    expect(await mtuOf({ uplink: 'eth0' }, 'c')).toBe(1500)
+    network.ip(host, 'link set eth0 mtu 1400') // smaller since
+    expect(await mtuOf({ mtu: 1500, uplink: 'eth0' }, 'd')).toBe(1400)
+    expect(await mtuOf({ mtu: 1500, uplink: 'gone' }, 'e')).toBe(1500)
+  },
+)
+
 testRoot('a state folder that cannot be read', async () => {
   node = new CniNode([V4])
   const pod = node.pod('a')
-  mkdirSync(join(node.stateDir, 'cni'))
-  writeFileSync(join(node.stateDir, 'cni', 'attachments.json'), '{')
+  mkdirSync(join(node.stateDir, 'cni', 'attachments.json'), { recursive: true })
   expect(await node.add('a', pod.path)).toMatchObject({ status: 1, json: { code: 5 } })
   expect(node.hostLinks()).toEqual([])
-  expect(readFileSync(join(node.stateDir, 'cni', 'attachments.json'), 'utf8')).toBe('{')
 })

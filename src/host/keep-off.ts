@@ -1,0 +1,28 @@
+/**
+ * What keeps the network programs of a machine off pods' interfaces: they would take addresses and
+ * routes away that they know nothing of. Written by `install` where a program has its folder; it counts
+ * from the program's next start or reload on. Pure.
+ */
+export interface KeepOffFile {
+  /** There where the program is. */
+  readonly folder: string
+  readonly path: string
+  readonly text: string
+}
+
+/** 13 characters, as pods' interfaces have; both programs know these wildcards. */
+const NAMES = `te${'?'.repeat(11)}`
+const HEAD = `# Written by terway-edge install: interfaces of pods are its own.\n`
+
+export const KEEP_OFF_FILES: readonly KeepOffFile[] = [
+  {
+    folder: '/etc/systemd/network',
+    path: '/etc/systemd/network/05-terway-edge.network',
+    text: `${HEAD}[Match]\nName=${NAMES}\nDriver=veth\n\n[Link]\nUnmanaged=yes\n`,
+  },
+  {
+    folder: '/etc/NetworkManager/conf.d',
+    path: '/etc/NetworkManager/conf.d/terway-edge.conf',
+    text: `${HEAD}[keyfile]\nunmanaged-devices+=interface-name:${NAMES}\n`,
+  },
+]
