@@ -79,7 +79,7 @@ export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPl
 /** Where the programs are that would manage pods' interfaces. */
 function keepOffSteps(seen: SeenMachine): Step[] {
   return KEEP_OFF_FILES.filter(({ folder }) => seen.paths.has(folder)).map(({ path, text }) =>
-    textStep(seen, { what: 'file', path, text, mode: 0o644 }),
+    textStep(seen, { what: 'network program', path, text, mode: 0o644 }),
   )
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** What a step is about, the first word of its line. */
-export type What = 'executable' | 'kubeconfig' | 'configuration' | 'CNI plugin' | 'unit'
+export type What = 'executable' | 'kubeconfig' | 'configuration' | 'CNI plugin' | 'network program' | 'unit'
 
 export type Step =
   /** Copies a file whole, from where this process sees it; what stood there is kept as `keepAs`. */

@@ -142,3 +142,21 @@ describe('uninstall', () => {
     expect(new Set(steps.map(step => step.do))).toEqual(new Set(['remove', 'say']))
   })
 })
+
+test("the network programs that are there are kept off pods' interfaces, until the node is uninstalled", () => {
+  const folder = { kind: 'folder' } as const
+  const there = machine({ '/etc/NetworkManager/conf.d': folder }, [])
+  const { steps } = planInstall({ ...WANTED, configText: CONFIG_TEXT }, there)
+  const written = steps.filter(step => step.do === 'write' && step.what === 'network program')
+  expect(written).toMatchObject([
+    {
+      path: '/etc/NetworkManager/conf.d/terway-edge.conf',
+      text: expect.stringContaining('interface-name:te???????????\n'),
+    },
+  ])
+  const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: false } as const
+  expect(planUninstall(wanted, after(steps, []))).toContainEqual({
+    do: 'remove',
+    path: '/etc/NetworkManager/conf.d/terway-edge.conf',
+  })
+})
