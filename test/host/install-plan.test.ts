@@ -148,12 +148,8 @@ test("the network programs that are there are kept off pods' interfaces, until t
   const there = machine({ '/etc/NetworkManager/conf.d': folder }, [])
   const { steps } = planInstall({ ...WANTED, configText: CONFIG_TEXT }, there)
   const written = steps.filter(step => step.do === 'write' && step.what === 'network program')
-  expect(written).toMatchObject([
-    {
-      path: '/etc/NetworkManager/conf.d/terway-edge.conf',
-      text: expect.stringContaining('interface-name:te???????????\n'),
-    },
-  ])
+  expect(written.map(step => step.do === 'write' && step.path)).toEqual(['/etc/NetworkManager/conf.d/terway-edge.conf'])
+  expect(JSON.stringify(written)).toContain('interface-name:te???????????')
   const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: false } as const
   expect(planUninstall(wanted, after(steps, []))).toContainEqual({
     do: 'remove',
