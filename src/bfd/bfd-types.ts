@@ -32,6 +32,8 @@ export interface BfdSessionView {
   readonly since: number
   /** Clock.now() milliseconds: since when it is in other states than Up; absent while it is Up. */
   readonly notUpSince?: number
+  /** It was Up and went down, not by the peer's or our own AdminDown, and is not back. */
+  readonly pathLost?: true
   /** Why the state changed last, by its registered name (RFC 5880 section 4.1, Diag). */
   readonly diagnostic: string
   readonly remoteState: BfdState

@@ -33,6 +33,7 @@ export class RunningSession {
   #session: Session
   #since: number
   #notUpSince: number
+  #pathLost = false
   #lastDown: string | undefined
   /** Clock.monotonic() of the last packet from the peer. */
   #heardAt = Number.NEGATIVE_INFINITY
@@ -125,6 +126,7 @@ export class RunningSession {
       state,
       since: this.#since,
       ...(state === 'Up' ? {} : { notUpSince: this.#notUpSince }),
+      ...(this.#pathLost ? { pathLost: true } : {}),
       diagnostic: diagnosticName(diagnostic),
       remoteState: remote.state,
       ...(detection === undefined ? {} : { detectionTimeMilliseconds: detection / 1000 }),
@@ -219,6 +221,8 @@ export class RunningSession {
     const at = clock.now()
     this.#since = at
     if (from === 'Up') this.#notUpSince = at
+    if (from === 'Up' || to === 'Up' || to === 'AdminDown')
+      this.#pathLost = cause === 'peer-down' || cause === 'detection-time-expired'
     const reason = from === 'Up' ? this.#reason(cause) : undefined
     if (reason !== undefined) this.#lastDown = reason
     changed() // first, so that who is told of an event sees the session as it is

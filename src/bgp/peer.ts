@@ -93,6 +93,11 @@ export class Peer implements SessionHost {
     this.#happened({ kind: 'path-down', failure })
   }
 
+  /** Begins none, and lets none in, while there is a reason. */
+  hold(reason: string | undefined): void {
+    if (reason !== this.#state.held) this.#happened({ kind: 'held', reason })
+  }
+
   /** Ends all sessions. For good: the routes are withdrawn first. */
   async close(closing: Closing): Promise<void> {
     this.#happened({ kind: 'closing' })

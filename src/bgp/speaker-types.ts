@@ -138,6 +138,8 @@ export interface Speaker {
    * people. A session that is not established is left alone.
    */
   failSession(key: string, failure: PathFailure): void
+  /** With a reason, no session is begun or let in until it is called without; one that is up stays. */
+  holdSession(key: string, reason: string | undefined): void
   sessions(): readonly SessionView[]
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */

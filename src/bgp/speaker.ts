@@ -103,6 +103,10 @@ class BgpSpeaker implements Speaker {
     this.#peers.get(key)?.fail(failure)
   }
 
+  holdSession(key: string, reason: string | undefined): void {
+    this.#peers.get(key)?.hold(reason)
+  }
+
   sessions(): readonly SessionView[] {
     return [...this.#peers.values()].map(peer => peer.view())
   }

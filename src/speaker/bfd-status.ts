@@ -40,3 +40,14 @@ function why({ remoteState, detectionTimeMilliseconds }: BfdSessionView): string
   if (remoteState === 'Down') return 'the switch does not hear this node; let UDP 3784 pass on the way to it'
   return 'the switch takes it for coming up; look at the values of BFD there'
 }
+
+/**
+ * Why BGP waits for BFD, or undefined (RFC 5882 section 4.1): the path was lost, and the peer, which is heard, wants BFD and cannot have
+ * it. One that is not heard may have no BFD any more, or begin it only with BGP: it is not waited for.
+ */
+export function waitsForBfd(view: BfdSessionView): string | undefined {
+  const { state, remoteState, detectionTimeMilliseconds, pathLost } = view
+  const heard = detectionTimeMilliseconds !== undefined && remoteState !== 'AdminDown'
+  if (state === 'Up' || state === 'AdminDown' || pathLost !== true || !heard) return undefined
+  return `BGP waits until BFD with ${view.peerAddress} is up again: ${why(view)}`
+}

@@ -23,7 +23,7 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BgpSession } from '../model/session.ts'
-import { bfdProblems, NOT_UP_MILLISECONDS } from './bfd-status.ts'
+import { bfdProblems, NOT_UP_MILLISECONDS, waitsForBfd } from './bfd-status.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
   admit,
@@ -87,6 +87,8 @@ export function createSpeakerRoom(options: SpeakerRoomOptions): SpeakerRoom {
 
 /** Missing Secrets are said again and interfaces looked at, at least this often. */
 const EVERY_MILLISECONDS = 300_000
+/** While BGP waits for BFD. */
+const LOOK_MILLISECONDS = 1_000
 /** How long a shutdown waits for the API server to take our status entries away. */
 const LAST_WRITE_MILLISECONDS = 3_000
 
@@ -106,6 +108,7 @@ class Room implements SpeakerRoom {
   #problems: ProblemMemory = new Map()
   #cancelWait: Cancel = () => {}
   #cancelBfdLook: Cancel = () => {}
+  #cancelHoldLook: Cancel = () => {}
   #spoke: boolean
   #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
@@ -173,6 +176,7 @@ class Room implements SpeakerRoom {
     for (const stop of this.#stops) stop()
     this.#cancelWait()
     this.#cancelBfdLook()
+    this.#cancelHoldLook()
     await this.#loop.close()
     if (how.mode === 'restart') {
       const waiting = await this.#suspendBfd()
@@ -230,6 +234,7 @@ class Room implements SpeakerRoom {
       speaker.failSession(key, { kind: 'local-end-gone', reason })
     }
     this.#options.bfd?.setSessions(this.#desired.bfd)
+    this.#holdForBfd()
     this.#lookAtBfd()
     this.#tellProblems()
     this.#changed()
@@ -280,8 +285,25 @@ class Room implements SpeakerRoom {
    */
   #pathChanged(event: BfdEvent): void {
     this.#loop.wake()
-    if (event.kind === 'up' || event.administrative) return
-    this.#options.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })
+    if (event.kind === 'down' && !event.administrative) {
+      this.#options.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })
+    }
+    this.#holdForBfd()
+  }
+
+  /** RFC 5882 section 4.1. */
+  #holdForBfd(): void {
+    const { bfd, speaker, clock } = this.#options
+    let waiting = false
+    for (const { key } of this.#desired.peers) {
+      const view = bfd?.sessions().find(session => session.key === key)
+      const reason = view === undefined ? undefined : waitsForBfd(view)
+      waiting ||= reason !== undefined
+      speaker.holdSession(key, reason)
+    }
+    this.#cancelHoldLook()
+    // a peer that falls silent, or takes BFD out of service, tells no event
+    if (waiting) this.#cancelHoldLook = clock.after(LOOK_MILLISECONDS, () => this.#holdForBfd())
   }
 
   #happened(event: SessionEvent): void {

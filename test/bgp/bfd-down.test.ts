@@ -7,6 +7,7 @@ import { idleHold } from '../../src/bgp/machine/idle-hold.ts'
 import type { Negotiated } from '../../src/bgp/machine/negotiation.ts'
 import { config } from '../speaker/fixtures.ts'
 import { sessionIn } from './machine/fsm-fixtures.ts'
+import { World } from './peer-world.ts'
 
 const REASON = 'nothing from 172.16.0.1 for 900 ms (Control Detection Time Expired)'
 const DOWN = bfdDown(REASON)
@@ -43,4 +44,33 @@ test('people read that BFD ended it, and why', () => {
 
 test('the next try comes soon, and the peer may dial at any time', () => {
   expect(idleHold(DOWN, 30)).toMatchObject({ initialMilliseconds: 1000, refusesIncoming: false })
+})
+
+test('while it is held no session is begun or let in; then at once (RFC 5882 section 4.1)', async () => {
+  const world = new World()
+  world.up()
+  world.speaker.failSession('lan', { kind: 'bfd-down', reason: 'nothing for 900 ms' })
+  world.speaker.holdSession('lan', 'BGP waits for BFD')
+  const dials = world.transport.dials.length
+  await world.clock.advance(300_000)
+  expect(world.transport.dials.length).toBe(dials)
+  expect(world.transport.incoming().ended).toBe('close')
+  world.speaker.holdSession('lan', undefined)
+  expect(world.transport.dials.length).toBe(dials + 1)
+  expect(world.transport.incoming().ended).toBeUndefined()
+  world.shake(world.transport.dial.connect())
+  expect(world.view.state).toBe('Established')
+})
+
+test('a session that is up is not ended by it, and one that rests dials when the rest is over', async () => {
+  const world = new World()
+  const connection = world.up()
+  world.speaker.holdSession('lan', 'BGP waits for BFD')
+  await world.clock.advance(10_000)
+  expect(world.view.state).toBe('Established')
+  connection.fail()
+  world.speaker.holdSession('lan', undefined)
+  const dials = world.transport.dials.length
+  await world.clock.advance(30_000)
+  expect(world.transport.dials.length).toBe(dials + 1)
 })

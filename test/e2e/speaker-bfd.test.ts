@@ -148,6 +148,10 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
   withLan('a switch that hangs is lost by BFD, which status and Events name', { peerBfd: 'graceful' }, async lan => {
     await lan.established()
     await eventually('BFD is up', () => lan.bfdState() === 'Up')
+    await Bun.sleep(1_500) // FRR sets its session up anew when its bgpd asks for it
+    await lan.established()
+    await eventually('BFD is up', () => lan.bfdState() === 'Up')
+    lan.events.length = 0
     lan.router.signal('SIGSTOP')
     const named = `BFD down: nothing from ${SWITCH} for 300 ms (Control Detection Time Expired)`
     await eventually('SessionLost', () => lan.events.some(({ reason }) => reason === 'SessionLost'), 10) // not the hold time of 90 s
@@ -166,6 +170,23 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     expect(lan.room.sessions()[0]?.state).toBe('Established')
     expect(lan.events.map(({ reason }) => reason)).not.toContain('SessionLost')
   })
+
+  // BIRD itself lets nobody in for a minute after BFD took a session down
+  if (kind === 'frr') {
+    withLan('a path that BFD lost in one direction: BGP waits until BFD is back', { peerBfd: 'plain' }, async lan => {
+      await lan.established()
+      await eventually('BFD is up', () => lan.bfdState() === 'Up')
+      const rules = 'add table inet t; add chain inet t in { type filter hook input priority 0; }; '
+      lan.network.exec(lan.switch, ['nft', `${rules}add rule inet t in udp dport 3784 drop`])
+      await eventually('BGP is lost', () => lan.room.sessions()[0]?.state !== 'Established', 10)
+      await Bun.sleep(4_000) // the rest after a loss is one second
+      expect(lan.room.sessions()[0]?.state).not.toBe('Established')
+      expect(lan.bfdState()).not.toBe('Up')
+      lan.network.exec(lan.switch, ['nft', 'delete table inet t'])
+      await lan.established(30)
+      expect(lan.bfdState()).toBe('Up')
+    })
+  }
 
   for (const peerBfd of ['plain', 'graceful'] as const) {
     withLan(`a planned restart keeps routes and BFD on a switch with ${peerBfd} BFD`, { peerBfd }, async lan => {

@@ -6,7 +6,7 @@ import type { KubeEvent } from '../../src/kube/api.ts'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView } from '../../src/kube/cluster-view-types.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { bfdPath, bfdProblems } from '../../src/speaker/bfd-status.ts'
+import { bfdPath, bfdProblems, waitsForBfd } from '../../src/speaker/bfd-status.ts'
 import { desiredBfd } from '../../src/speaker/desired-bfd.ts'
 import { desiredPeers } from '../../src/speaker/desired-peers.ts'
 import { createSpeakerRoom } from '../../src/speaker/reconcile.ts'
@@ -74,6 +74,7 @@ test('a peer that is on no link: no BFD and why; one that was on a link keeps it
 function setUp(current: ClusterView, views: BfdSessionView[] = []) {
   const told: unknown[] = []
   const events: KubeEvent[] = []
+  const holds: unknown[] = []
   const listeners = new Set<(event: BfdEvent) => void>()
   const bfd: Bfd = {
     setSessions: sessions => told.push(['bfd', sessions]),
@@ -96,6 +97,7 @@ function setUp(current: ClusterView, views: BfdSessionView[] = []) {
   const speaker: Speaker = {
     setPeers() {},
     setAnnouncements() {},
+    holdSession: (...hold) => holds.push(hold),
     failSession: (...failure) => told.push(failure),
     sessions: () => [],
     onEvent: () => () => {},
@@ -121,7 +123,7 @@ function setUp(current: ClusterView, views: BfdSessionView[] = []) {
   const happen = (event: BfdEvent) => {
     for (const listener of listeners) listener(event)
   }
-  return { room, clock, told, happen, events }
+  return { room, clock, told, happen, events, holds }
 }
 
 test('a path that goes takes the session down with the reason; up and AdminDown do not touch it', async () => {
@@ -196,4 +198,33 @@ test('a BGP session shows its BFD, and what the peer says only while it is heard
     detectionTimeMilliseconds: 900,
     lastDown: 'nothing for 900 ms',
   })
+})
+
+test('BGP waits for a BFD session that was lost while its peer wants it and is heard, and for no other', () => {
+  const lost = { ...DOWN, pathLost: true, detectionTimeMilliseconds: 900 } as const
+  expect(waitsForBfd(lost)).toContain(
+    'BGP waits until BFD with 172.16.0.1 is up again: the switch does not hear this node',
+  )
+  expect(waitsForBfd({ ...lost, state: 'Init', remoteState: 'Init' })).toBeDefined()
+  const { pathLost: _, ...neverUp } = lost
+  const { detectionTimeMilliseconds: __, ...silent } = lost
+  const { notUpSince: ___, ...up } = lost
+  expect(waitsForBfd(neverUp)).toBeUndefined()
+  expect(waitsForBfd(silent)).toBeUndefined()
+  expect(waitsForBfd({ ...lost, remoteState: 'AdminDown' })).toBeUndefined()
+  expect(waitsForBfd({ ...lost, state: 'AdminDown' })).toBeUndefined()
+  expect(waitsForBfd({ ...up, state: 'Up' })).toBeUndefined()
+})
+
+test('the speaker is told to wait, and to go on when the peer falls silent', async () => {
+  const views: BfdSessionView[] = [{ ...DOWN, pathLost: true, detectionTimeMilliseconds: 900 }]
+  const { room, clock, happen, holds } = setUp(view({ peers: [bgpPeer('peer', { bfd: BFD })] }), views)
+  await clock.advance(10)
+  happen({ kind: 'down', key: 'peer', at: 1, reason: 'the switch says its side is down', administrative: false })
+  expect(holds.at(-1)).toMatchObject(['peer', expect.stringContaining('BGP waits')])
+  views[0] = { ...DOWN, pathLost: true }
+  await clock.advance(1_500)
+  expect(holds.at(-1)).toEqual(['peer', undefined])
+  await room.close({ mode: 'restart' })
+  expect(clock.pending).toBe(0)
 })

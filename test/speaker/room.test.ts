@@ -30,6 +30,7 @@ class ToldSpeaker implements Speaker {
     this.announcements.set(key, announcements)
   }
   failed: unknown[] = []
+  holdSession(): void {}
   failSession(...failure: Parameters<Speaker['failSession']>): void {
     this.failed.push(failure)
   }

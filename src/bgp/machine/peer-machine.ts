@@ -38,6 +38,7 @@ export function newPeer(config: PeerConfig, restarted: PeerState['restarted'], n
     resting: false,
     attempt: 0,
     hold: undefined,
+    held: undefined,
     refuseUntil: 0,
     restless: 0,
     lastRestless: 0,
@@ -78,6 +79,8 @@ function decide(peer: PeerState, event: PeerEvent, around: Circumstances): PeerS
       return configured(peer, event, around)
     case 'begin-anew':
       return after(stopResting({ ...peer, attempt: 0, refuseUntil: 0, restless: 0 }), next => dial(next, around))
+    case 'held':
+      return held(peer, event.reason, around)
     case 'path-down':
       return pathDown(peer, event.failure)
     case 'closing':
@@ -124,8 +127,22 @@ function shown(
   return [{ ...peer, visible: { state, since: now } }, [...actions, log]]
 }
 
+/** A dial that came due meanwhile is made when nothing holds it any more. */
+function held(before: PeerState, reason: string | undefined, around: Circumstances): PeerStep {
+  const peer = { ...before, held: reason }
+  const log: PeerAction = {
+    do: 'log',
+    level: 'info',
+    phrase: reason === undefined ? 'BGP session is no longer held back' : 'BGP session is held back',
+    ...(reason !== undefined && { reason }),
+  }
+  if (reason !== undefined || !peer.started || peer.resting) return [peer, [log]]
+  const [next, actions] = dial(peer, around)
+  return [next, [log, ...actions]]
+}
+
 function dial(peer: PeerState, around: Circumstances): PeerStep {
-  if (peer.closed || peer.config.passive) return [peer, []]
+  if (peer.closed || peer.config.passive || peer.held !== undefined) return [peer, []]
   const busy = around.connections.some(
     ({ direction, state }) => direction === 'outgoing' || state === 'OpenConfirm' || state === 'Established',
   )
@@ -139,7 +156,8 @@ function dial(peer: PeerState, around: Circumstances): PeerStep {
  * those that have not said who they are there is one at most.
  */
 function incoming(peer: PeerState, id: number, around: Circumstances): PeerStep {
-  if (peer.closed || around.monotonic < peer.refuseUntil) return [peer, [{ do: 'refuse', id }]]
+  if (peer.closed || peer.held !== undefined || around.monotonic < peer.refuseUntil)
+    return [peer, [{ do: 'refuse', id }]]
   const pending = around.connections.find(({ direction, state }) => direction === 'incoming' && !KNOWN.includes(state))
   const take: PeerAction = { do: 'take', id, settings: settings(peer, 'incoming', around) }
   // The newest is the likeliest to live: a peer that restarted does not come back to the one before.

@@ -35,6 +35,8 @@ export interface PeerState {
   /** Failures in a row that ask for the same kind of rest, and that kind. */
   readonly attempt: number
   readonly hold: IdleHold | undefined
+  /** Why no session is begun or let in for now. */
+  readonly held: string | undefined
   /** Until when (monotonic) the peer may not dial in. */
   readonly refuseUntil: number
   /** Sessions in a row that ended as soon as they began, the last of them then (monotonic). */
@@ -65,6 +67,7 @@ export type PeerEvent =
   | { readonly kind: 'configured'; readonly config: PeerConfig; readonly reopen: boolean }
   /** After the sessions of a former configuration have ended. */
   | { readonly kind: 'begin-anew' }
+  | { readonly kind: 'held'; readonly reason: string | undefined }
   | { readonly kind: 'path-down'; readonly failure: PathFailure }
   /** No session will follow; what is up may still say goodbye. */
   | { readonly kind: 'closing' }
