@@ -108,8 +108,11 @@ export function allocatePodCIDRs(
   return { ...placement, problems, allocated, waiting, pools: blocks.use() }
 }
 
+/** Pods of a node of Edge Node Service get addresses of its network interfaces: it needs no podCIDR, though it is a node of the edge. */
+const ENS_INSTANCE_LABEL = 'alibabacloud.com/ens-instance-id'
+
 function isEdge({ edgeNodes }: PodCIDRConfig, { labels }: EdgeNode): boolean {
-  return edgeNodes !== undefined && selects(edgeNodes, labels)
+  return edgeNodes !== undefined && selects(edgeNodes, labels) && !labels[ENS_INSTANCE_LABEL]
 }
 
 function placedAt(prefix: string): Placed {

@@ -132,10 +132,10 @@ export const CLOUD_ERRORS: Readonly<Record<string, ErrorRow>> = {
   InternalError: UNKNOWN,
   'ens.interface.error': UNKNOWN,
   'Operation.Conflict': row('conflict', ['interface', 3], 'WrongState', 'nothing, another task works on the interface'),
-  IdempotentFailed: row('token-spent', ['nothing', 0], 'CloudError', 'nothing, it is read back'),
+  IdempotentFailed: row('token-spent', ['interface', 2], 'CloudError', 'nothing, it is read back'),
   IdempotentParameterMismatch: row(
     'token-spent',
-    ['nothing', 0],
+    ['interface', 2],
     'CloudError',
     'report this: a ClientToken was used for two calls',
   ),

@@ -19,7 +19,7 @@ interface Kept extends Block {
 
 const MOST_MILLISECONDS = 60 * 60_000
 /** These waits are the cloud's own: they do not grow. */
-const STEADY = new Set(['throttled', 'vswitch-full', 'conflict', 'effect-unknown'])
+const STEADY = new Set(['throttled', 'vswitch-full', 'effect-unknown'])
 
 export class Blocks {
   readonly #blocks = new Map<string, Kept>()

@@ -174,6 +174,11 @@ interface Hands {
   readonly obstacles: Verdict[]
 }
 
+/** By what name an interface is left alone that was to be made, and has no id. */
+export function newInterfaceOf(instanceID: string): string {
+  return `new of ${instanceID}`
+}
+
 /** Adds the call unless something about it is blocked. Whether it was added. */
 function propose<A extends CloudAction>(
   input: PlanInput,
@@ -196,6 +201,7 @@ function propose<A extends CloudAction>(
     vSwitchID === undefined ? undefined : input.blocked('vswitch', vSwitchID),
     wish.creates === true || wish.attaches === true ? input.blocked('instance', input.spec.instanceID) : undefined,
     wish.creates === true ? input.blocked('account', '') : undefined,
+    wish.creates === true ? input.blocked('interface', newInterfaceOf(input.spec.instanceID)) : undefined,
   ].filter(block => block !== undefined)
   hands.obstacles.push(...blocks)
   if (blocks.length > 0) return false

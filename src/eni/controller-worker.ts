@@ -31,7 +31,7 @@ import { judge, type Scope, type Verdict } from './cloud-errors.ts'
 import { CloudReadError, type CloudReader } from './cloud-reader.ts'
 import type { Blocks } from './controller-blocks.ts'
 import { findings, verdictText, withTimes } from './controller-conditions.ts'
-import { type Degradation, type NodePlan, planNode } from './controller-plan.ts'
+import { type Degradation, type NodePlan, newInterfaceOf, planNode } from './controller-plan.ts'
 import type { EniConfig } from './eni-config.ts'
 import { applyAnswer, cloudActionOf, dropOperation, type Recorded, readBack, targetOf } from './operations.ts'
 import { isOurs, madeFor, tagsFor } from './tags.ts'
@@ -574,7 +574,7 @@ export class NodeWorker {
     const platform = spec?.platform ?? 'ecs'
     const ids: Readonly<Record<Scope, string>> = {
       action: operation === undefined ? action : (cloudActionOf(platform, operation.action) ?? action),
-      interface: operation === undefined ? '' : (targetOf(operation) ?? `new of ${this.name}`),
+      interface: operation === undefined ? '' : (targetOf(operation) ?? newInterfaceOf(spec?.instanceID ?? '')),
       vswitch: this.#vSwitchOf(operation),
       instance: spec?.instanceID ?? '',
       account: '',
@@ -584,7 +584,10 @@ export class NodeWorker {
       operation === undefined
         ? this.#lastError !== verdictText(action, verdict)
         : blocks.add(ids[verdict.scope], verdict, clock.monotonic())
-    const text = verdictText(operation === undefined ? action : `${action} (${describe(operation)})`, verdict)
+    const text = verdictText(
+      operation === undefined ? action : `${action} (${describe(operation, this.#vSwitchOf(operation))})`,
+      verdict,
+    )
     if (verdict.kind === 'rights' || verdict.code === '') this.#access = { action, verdict }
     this.#lastError = operation === undefined ? verdictText(action, verdict) : text
     if (!news || !verdict.tell) return
@@ -735,8 +738,8 @@ class EarliestTimer {
   }
 }
 
-function describe({ parameters }: ENIOperation): string {
-  return [parameters.NetworkInterfaceId, parameters.VSwitchId].filter(text => text !== undefined).join(', ')
+function describe({ parameters }: ENIOperation, vSwitchID: string): string {
+  return [parameters.NetworkInterfaceId, vSwitchID].filter(text => text !== undefined && text !== '').join(', ')
 }
 
 function isAs({ status }: ENINode, written: Written): boolean {

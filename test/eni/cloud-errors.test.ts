@@ -27,7 +27,7 @@ describe('codes', () => {
     ['InvalidVSwitchId.NotFound', 404, 'configuration', 'vswitch'],
     ['InvalidVSwitchId.Ipv6NotTurnOn', 403, 'configuration', 'vswitch'],
     ['Operation.Conflict', 403, 'conflict', 'interface'],
-    ['IdempotentFailed', 400, 'token-spent', 'nothing'],
+    ['IdempotentFailed', 400, 'token-spent', 'interface'],
     ['NeverSeenBefore', 400, 'other', 'interface'],
     ['toString', 400, 'other', 'interface'],
   ] as const)('%s (%p) is %s of %s', (code, httpStatus, kind, scope) => {
@@ -37,7 +37,7 @@ describe('codes', () => {
   test('each row says what to do and has a wait that fits its kind', () => {
     for (const [code, row] of Object.entries(CLOUD_ERRORS)) {
       expect(row.advice.length, code).toBeGreaterThan(6)
-      expect(row.waitSeconds === 0, code).toBe(row.scope === 'nothing')
+      expect(row.waitSeconds, code).toBeGreaterThan(0)
     }
     expect(errorRow('InvalidVSwitchId.IpNotEnough', 403).waitSeconds).toBe(600)
     expect(errorRow('EniPerInstanceLimitExceeded', 403).waitSeconds).toBe(60)
