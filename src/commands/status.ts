@@ -2,7 +2,7 @@
 
 import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
-import type { ApiContact, EventRow, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type { ApiContact, EventRow, InterfaceView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, printJson, tableOf } from './show.ts'
@@ -69,13 +69,24 @@ function nodeFacts({
   podCIDRs,
   viewSource,
   pods,
+  mode,
+  interfaces,
 }: NonNullable<Snapshot['node']>): (readonly [string, string])[] {
   return [
     ['View', VIEWS[viewSource]],
+    ...(mode === undefined ? [] : [['Mode', mode] as const]),
     ['Addresses', addresses.join(', ') || 'none'],
-    ['Pod CIDRs', podCIDRs.join(', ') || 'none'],
+    ...(interfaces === undefined
+      ? [['Pod CIDRs', podCIDRs.join(', ') || 'none'] as const]
+      : interfaces.map(one => [`Interface ${one.id}`, interfaceText(one)] as const)),
     ...(pods === undefined ? [] : [['Pods', String(pods)] as const]),
   ]
+}
+
+function interfaceText({ link, state, vSwitchID, addresses, inUse, releasing }: InterfaceView): string {
+  const place = link === undefined ? 'not among the links' : link
+  const leaving = releasing === 0 ? '' : `, ${releasing} to leave`
+  return `${place}, ${state} in ${vSwitchID}: ${inUse} of ${addresses} addresses in use${leaving}`
 }
 
 function controllerFacts({

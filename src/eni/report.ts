@@ -51,7 +51,13 @@ export function isDue(wanted: ENINodeReport, written: ENINodeReport | undefined,
   if (wanted.waiting !== written.waiting || wanted.left !== written.left) return true
   if (JSON.stringify(wanted.released) !== JSON.stringify([...written.released].sort())) return true
   const [now, before] = [boundsTouched(wanted.inUse, node), boundsTouched(written.inUse, node)]
-  return now !== before || (now !== 'none' && wanted.inUse !== written.inUse)
+  if (now !== before || (now !== 'none' && wanted.inUse !== written.inUse)) return true
+  return now === 'many' && !isSameSet(wanted.idle, written.idle) // only what is named idle can be taken back
+}
+
+function isSameSet(a: readonly string[], b: readonly string[]): boolean {
+  const set = new Set(a)
+  return set.size === new Set(b).size && b.every(item => set.has(item))
 }
 
 type Bound = 'few' | 'many' | 'none'

@@ -5,7 +5,7 @@
  * out, never zero. Labels are only names that the cluster's owner chose; no peer's message, no error text becomes a label.
  */
 import type { BgpSession } from '../model/session.ts'
-import type { PathKindView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type { InterfaceView, PathKindView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -50,6 +50,29 @@ export function renderMetrics(snapshot: Snapshot): string {
     .filter(({ samples }) => samples.length > 0)
     .map(renderMetric)
     .join('')
+}
+
+/** Elastic network interfaces of this node. */
+function interfaceMetrics(interfaces: readonly InterfaceView[]): Metric[] {
+  const each = (value: (one: InterfaceView) => number) =>
+    interfaces.map(one => ({ labels: { interface: one.id }, value: value(one) }))
+  return [
+    gauge(
+      'interface_present',
+      'Whether an elastic network interface for pods is among the links of this node.',
+      each(({ link }) => (link === undefined ? 0 : 1)),
+    ),
+    gauge(
+      'interface_addresses',
+      'Addresses of an elastic network interface that pods of this node may get.',
+      each(({ addresses }) => addresses),
+    ),
+    gauge(
+      'interface_addresses_in_use',
+      'Addresses of an elastic network interface that pods of this node have.',
+      each(({ inUse }) => inUse),
+    ),
+  ]
 }
 
 /** Elastic network interfaces, as the controller knows them. */
@@ -253,7 +276,8 @@ function nodeMetrics({ role, routes, node }: Snapshot): Metric[] {
         ? []
         : VIEW_SOURCES.map(source => ({ labels: { source }, value: source === node.viewSource ? 1 : 0 })),
     ),
-    gauge('pods', 'Pods on this node that have an address from its pod CIDRs.', one(node?.pods)),
+    gauge('pods', 'Pods on this node that have an address from here.', one(node?.pods)),
+    ...interfaceMetrics(node?.interfaces ?? []),
   ]
 }
 
