@@ -6,6 +6,7 @@
 import { toHex } from '../lib/bytes.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { AdvertisedRoute } from '../model/session.ts'
 import type { Open, RouteRefresh, Update } from './codec/message-types.ts'
 import type { Direction } from './machine/collision.ts'
 import type { Down, Event, Settings } from './machine/fsm-types.ts'
@@ -108,6 +109,10 @@ export class Peer implements SessionHost {
       await session.flushed(FLUSH_MILLISECONDS)
     }
     this.#happened({ kind: 'stop', closing })
+  }
+
+  advertised(): readonly AdvertisedRoute[] {
+    return this.#rib.advertisedRoutes
   }
 
   view(): SessionView {

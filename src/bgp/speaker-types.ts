@@ -4,7 +4,7 @@
  */
 import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { BgpNeighbor, BgpState } from '../model/session.ts'
+import type { AdvertisedRoute, BgpNeighbor, BgpState } from '../model/session.ts'
 import type { SessionSettings } from '../model/session-settings.ts'
 
 /** RFC 4271 section 8.2.2. */
@@ -141,6 +141,8 @@ export interface Speaker {
   /** With a reason, no session is begun or let in until it is called without; one that is up stays. */
   holdSession(key: string, reason: string | undefined): void
   sessions(): readonly SessionView[]
+  /** What the peer was told and not told otherwise since, in its session; undefined: there is no such peer. */
+  advertised(key: string): readonly AdvertisedRoute[] | undefined
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */
   onChange(listener: () => void): () => void

@@ -8,6 +8,7 @@ import { type Cancel, type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { AdvertisedRoute } from '../model/session.ts'
 import { cease } from './codec/errors.ts'
 import { encodeMessage, INITIAL_CONTEXT } from './codec/message.ts'
 import { Cease } from './codec/registry.ts'
@@ -105,6 +106,10 @@ class BgpSpeaker implements Speaker {
 
   holdSession(key: string, reason: string | undefined): void {
     this.#peers.get(key)?.hold(reason)
+  }
+
+  advertised(key: string): readonly AdvertisedRoute[] | undefined {
+    return this.#peers.get(key)?.advertised()
   }
 
   sessions(): readonly SessionView[] {

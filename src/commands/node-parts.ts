@@ -374,6 +374,7 @@ export async function startStatus(services: NodeServices, shown: Shown): Promise
       log: log.child({ room: 'status' }),
       snapshot: () => snapshotOf(services, shown, startedAt),
       onChange: listener => changes.listen(listener),
+      advertised: bgpPeer => shown.speaker?.advertised(bgpPeer),
     },
     address => log.info({ address }, 'the status interface listens'),
   )

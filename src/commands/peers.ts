@@ -2,9 +2,9 @@
 
 import { UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
-import type { BgpSession } from '../model/session.ts'
+import type { AdvertisedRoute, BgpSession } from '../model/session.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
+import { type AskOptions, addAskOptions, askAdvertised, askSnapshot } from '../status/ask.ts'
 import { neighborText } from './neighbor-text.ts'
 import { createProgram, runProgram } from './program.ts'
 import { ageOf, type Field, listOf, printJson } from './show.ts'
@@ -27,6 +27,20 @@ const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'LASTERROR', cell: session => session.lastError ?? '' },
 ]
 
+const ROUTE_FIELDS: readonly Field<AdvertisedRoute>[] = [
+  { title: 'PREFIX', cell: route => route.prefix },
+  { title: 'NEXTHOP', cell: route => route.nextHop },
+  { title: 'ASPATH', cell: route => route.asPath.join(' ') },
+  { title: 'ORIGIN', cell: route => route.origin },
+  { title: 'MED', align: 'right', cell: route => String(route.med ?? '') },
+  { title: 'LOCALPREF', align: 'right', cell: route => String(route.localPref ?? '') },
+  {
+    title: 'COMMUNITIES',
+    cell: route => [...(route.communities ?? []), ...(route.largeCommunities ?? [])].join(','),
+  },
+  { title: 'OTC', wide: true, cell: route => String(route.onlyToCustomer ?? '') },
+]
+
 export function peersCommand(args: string[]): Promise<number> {
   const program = addAskOptions(
     createProgram(
@@ -36,17 +50,27 @@ export function peersCommand(args: string[]): Promise<number> {
         'terway-edge peers',
         'terway-edge peers -o wide',
         'terway-edge peers lan-a',
+        'terway-edge peers lan-a advertised   # prefixes, next hops, attributes: what the switch was told',
         'terway-edge peers -o json | jq \'.[] | select(.state != "Established")\'',
       ],
     ),
-  ).argument('[name]', 'a BGPPeer')
+  )
+    .argument('[name]', 'a BGPPeer')
+    .argument('[what]', 'advertised: the prefixes that its peer was told by this node')
   return runProgram<AskOptions>(program, args, async options => {
-    const [name] = program.args
+    const [name, what] = program.args
+    if (what !== undefined && what !== 'advertised') {
+      throw new UserError(`peers ${name} ${what}: there is advertised; leave it out for the session`, { exitStatus: 2 })
+    }
     const snapshot = await askSnapshot(options)
     if (name === undefined)
       return listOf({ rows: snapshot.sessions, fields: FIELDS, none: noneOf(snapshot) }, snapshot, options)
     const sessions = snapshot.sessions.filter(({ bgpPeer }) => bgpPeer === name)
     if (sessions.length === 0) throw new UserError(unknownPeer(name, snapshot))
+    if (what !== undefined) {
+      const none = `Nothing is announced to the peer of BGPPeer ${name} from here.`
+      return listOf({ rows: await askAdvertised(options, name), fields: ROUTE_FIELDS, none }, snapshot, options)
+    }
     if (options.output === 'json') return printJson(sessions)
     const now = Date.parse(snapshot.time)
     print(sessions.map(session => neighborText(session, now)).join('\n'))

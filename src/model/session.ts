@@ -73,6 +73,19 @@ export interface BgpNeighbor {
   readonly congested: boolean
 }
 
+/** A prefix as the peer was told it; the AS_PATH as numbers in order. */
+export interface AdvertisedRoute {
+  readonly prefix: string
+  readonly nextHop: string
+  readonly origin: string
+  readonly asPath: readonly number[]
+  readonly med?: number
+  readonly localPref?: number
+  readonly communities?: readonly string[]
+  readonly largeCommunities?: readonly string[]
+  readonly onlyToCustomer?: number
+}
+
 export interface BgpFamily {
   readonly family: 'ipv4' | 'ipv6'
   readonly negotiated: boolean

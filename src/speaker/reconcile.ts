@@ -22,7 +22,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { BgpSession } from '../model/session.ts'
+import type { AdvertisedRoute, BgpSession } from '../model/session.ts'
 import { bfdProblems, NOT_UP_MILLISECONDS, waitsForBfd } from './bfd-status.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
@@ -71,6 +71,8 @@ export type CloseHow = SpeakerClosing
 export interface SpeakerRoom {
   /** The sessions of this node, those that a problem keeps from being opened included (Idle). */
   sessions(): readonly BgpSession[]
+  /** What the peer of a BGPPeer was told; undefined where this node has no session of it. */
+  advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined
   /** What an operator should know, a line each; empty when all is well. */
   problems(): readonly string[]
   /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
@@ -151,6 +153,10 @@ class Room implements SpeakerRoom {
 
   #bfdOf(key: string): BfdSessionView | undefined {
     return this.#options.bfd?.sessions().find(session => session.key === key)
+  }
+
+  advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined {
+    return this.#options.speaker.advertised(bgpPeer)
   }
 
   problems(): readonly string[] {

@@ -6,6 +6,7 @@
 import { type Context, Hono } from 'hono'
 import { type Clock, systemClock } from '../lib/clock.ts'
 import { type Log, silentLog } from '../lib/log.ts'
+import type { AdvertisedRoute } from '../model/session.ts'
 import { type Access, bearsToken, type Refusal, type RequestFacts, refuse, refuseData } from './access.ts'
 import { SnapshotFeed, type SnapshotSource } from './feed.ts'
 import { METRICS_CONTENT_TYPE, renderMetrics } from './metrics.ts'
@@ -13,6 +14,8 @@ import { pageFiles } from './page.ts'
 
 export interface StatusAppOptions extends SnapshotSource {
   readonly access: Access
+  /** What the peer of a BGPPeer was told; undefined where there is no session of it. */
+  readonly advertised?: ((bgpPeer: string) => readonly AdvertisedRoute[] | undefined) | undefined
   readonly clock?: Clock | undefined
   readonly log?: Log
   /** Live streams at a time; one more gets 503. Default 32. */
@@ -69,6 +72,11 @@ export function createStatusApp(options: StatusAppOptions): Hono {
   }
 
   app.get('/api/v1/snapshot', context => context.json(snapshot()))
+  app.get('/api/v1/peers/:name/advertised', context => {
+    const routes = options.advertised?.(context.req.param('name'))
+    if (routes !== undefined) return context.json(routes)
+    return context.text('This process has no session of such a BGPPeer; ask at one of its speakers.\n', 404)
+  })
   app.get('/api/v1/events', context => streamed(context, feed))
   app.get('/metrics', context => context.body(renderMetrics(snapshot()), 200, { 'content-type': METRICS_CONTENT_TYPE }))
   app.get('/healthz', context => context.text('ok\n'))

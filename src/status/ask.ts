@@ -8,6 +8,7 @@ import { get as getHttp } from 'node:http'
 import { get as getHttps } from 'node:https'
 import type { Command } from 'commander'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import type { AdvertisedRoute } from '../model/session.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { readTokenFile } from './credentials.ts'
 
@@ -35,26 +36,36 @@ export function addAskOptions(program: Command): Command {
 }
 
 /** The snapshot of the process at `address`. Throws a UserError that says what to do. */
-export async function askSnapshot({ address, tokenFile }: AskOptions): Promise<Snapshot> {
-  const url = snapshotUrl(address)
+export async function askSnapshot(options: AskOptions): Promise<Snapshot> {
+  const { url, answer } = await ask(options, '/api/v1/snapshot')
+  if (isSnapshot(answer)) return answer
+  throw new UserError(`what answers at ${url.host} is not terway-edge of this version; choose another with --address`)
+}
+
+/** What the peer of a BGPPeer was told by the process at `address`. */
+export async function askAdvertised(options: AskOptions, bgpPeer: string): Promise<readonly AdvertisedRoute[]> {
+  const { url, answer } = await ask(options, `/api/v1/peers/${encodeURIComponent(bgpPeer)}/advertised`)
+  if (Array.isArray(answer)) return answer
+  throw new UserError(`what answers at ${url.host} is not terway-edge of this version; choose another with --address`)
+}
+
+/** The JSON at `path`. */
+async function ask({ address, tokenFile }: AskOptions, path: string): Promise<{ url: URL; answer: unknown }> {
+  const url = urlOf(address, path)
   const token = tokenFile === undefined ? undefined : readTokenFile(tokenFile, '--token-file')
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
   const answer = await get(url, headers).catch((cause: unknown) => {
     throw failure(url, cause)
   })
   if (answer.status !== 200) throw refusal(url, answer)
-  const snapshot = parse(answer.text)
-  if (!isSnapshot(snapshot)) {
-    throw new UserError(`what answers at ${url.host} is not terway-edge of this version; choose another with --address`)
-  }
-  return snapshot
+  return { url, answer: parse(answer.text) }
 }
 
-function snapshotUrl(address: string): URL {
+function urlOf(address: string, path: string): URL {
   const text = address.includes('://')
     ? address
     : `http://${/:\d+$/.test(address) ? address : `${address}:${DEFAULT_PORT}`}`
-  const url = URL.canParse(text) ? new URL('/api/v1/snapshot', text) : undefined
+  const url = URL.canParse(text) ? new URL(path, text) : undefined
   if (url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:')) return url
   throw new UserError(`--address ${address}: write ADDR:PORT or a URL, such as ${DEFAULT_ADDRESS}`, { exitStatus: 2 })
 }

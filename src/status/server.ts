@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
-import { createStatusApp } from './app.ts'
+import { createStatusApp, type StatusAppOptions } from './app.ts'
 import type { SnapshotSource } from './feed.ts'
 import { formatListen, isLoopback, type ListenAddress, parseListen } from './listen.ts'
 
@@ -26,6 +26,7 @@ export interface StatusServerOptions extends SnapshotSource {
   /** More names that a Host header may bear. */
   readonly names?: readonly string[] | undefined
   readonly clock?: Clock | undefined
+  readonly advertised?: StatusAppOptions['advertised']
   readonly log: Log
 }
 
@@ -46,6 +47,7 @@ export function startStatusServer(options: StatusServerOptions): StatusServer {
   const app = createStatusApp({
     snapshot: options.snapshot,
     onChange: options.onChange,
+    advertised: options.advertised,
     access: { listenAddress: listen.address, names: options.names, token: options.token },
     clock: options.clock,
     closing: closing.signal,

@@ -200,6 +200,27 @@ describe('a session', () => {
     })
     expect(world.view.neighbor).not.toHaveProperty('peerRouterId')
   })
+  test('tells what the peer was told, not what waits', () => {
+    world = new World()
+    expect(world.speaker.advertised('lan')).toEqual([])
+    expect(world.speaker.advertised('other')).toBeUndefined()
+    const connection = world.up()
+    const told = [{ prefix: '10.0.1.0/24', nextHop: '10.0.0.11', origin: 'IGP', asPath: [65010] }]
+    expect(world.speaker.advertised('lan')).toEqual(told)
+    connection.congested = true
+    world.speaker.setAnnouncements('lan', [ROUTE, { prefix: '10.0.2.0/24', nextHop: '10.0.0.12', med: 7 }])
+    expect(world.speaker.advertised('lan')).toEqual(told)
+    connection.drain()
+    expect(world.speaker.advertised('lan')).toContainEqual({
+      prefix: '10.0.2.0/24',
+      nextHop: '10.0.0.12',
+      origin: 'IGP',
+      asPath: [65010],
+      med: 7,
+    })
+    connection.fail()
+    expect(world.speaker.advertised('lan')).toEqual([])
+  })
   test('connections come from the address preferred, and the peer may dial any', () => {
     world = new World({ preferredSource: '10.0.0.7' })
     expect(world.transport.dial.to.sourceAddress).toBe('10.0.0.7')

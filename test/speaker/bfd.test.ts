@@ -100,6 +100,7 @@ function setUp(current: ClusterView, views: BfdSessionView[] = []) {
     holdSession: (...hold) => holds.push(hold),
     failSession: (...failure) => told.push(failure),
     sessions: () => [],
+    advertised: () => undefined,
     onEvent: () => () => {},
     onChange: () => () => {},
     close: async () => {

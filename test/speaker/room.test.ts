@@ -37,6 +37,7 @@ class ToldSpeaker implements Speaker {
   sessions(): readonly SessionView[] {
     return this.now
   }
+  advertised(): undefined {}
   onEvent(listener: (event: SessionEvent) => void): () => void {
     this.#events.add(listener)
     return () => this.#events.delete(listener)

@@ -113,6 +113,31 @@ BGPPeer lan-a: edge-1 AS 65010 with 172.16.0.1 AS 65001 (eBGP)
   })
 })
 
+test('peers NAME advertised says what the switch was told', async () => {
+  const routes = [
+    { prefix: '10.0.0.0/25', nextHop: '172.16.0.11', origin: 'IGP', asPath: [65010], communities: ['65010:7'] },
+    { prefix: '10.0.0.128/25', nextHop: '172.16.0.12', origin: 'IGP', asPath: [65010], med: 5 },
+  ]
+  const server = startStatusServer({
+    ...new SampleSource(nodeSnapshot()),
+    listen: '127.0.0.1:0',
+    log: silentLog,
+    advertised: name => (name === 'lan-a' ? routes : undefined),
+  })
+  open.push(server)
+  const address = ['--address', `127.0.0.1:${server.port}`]
+  expect(await terwayEdge(['peers', 'lan-a', 'advertised', ...address])).toEqual({
+    status: 0,
+    stderr: '',
+    stdout: `\
+PREFIX          NEXTHOP       ASPATH   ORIGIN   MED   LOCALPREF   COMMUNITIES
+10.0.0.0/25     172.16.0.11   65010    IGP        -           -   65010:7
+10.0.0.128/25   172.16.0.12   65010    IGP        5           -   -
+`,
+  })
+  expect(await terwayEdge(['peers', 'lan-a', 'surplus', ...address])).toMatchObject({ status: 2, stdout: '' })
+})
+
 test('peers says of a session that is up what it does not announce', async () => {
   const snapshot = nodeSnapshot()
   const [session] = controllerSnapshot().sessions

@@ -8,6 +8,7 @@
  * changes is looked at prefix by prefix. No socket, no clock. Imports nothing. Pure.
  */
 import { type Family, familyOf } from '../../lib/ip.ts'
+import type { AdvertisedRoute } from '../../model/session.ts'
 import { encodeMessage } from '../codec/message.ts'
 import { endOfRib, packUpdates, packWithdrawals } from '../codec/message-pack.ts'
 import type { CodecContext, PathAttributes } from '../codec/message-types.ts'
@@ -17,7 +18,7 @@ import { RefreshSubtype } from '../codec/registry.ts'
 import type { Negotiated } from '../machine/negotiation.ts'
 import type { Announcement, NotAnnounced, NotAnnouncedReason } from '../speaker-types.ts'
 import { countNotAnnounced } from './not-announced.ts'
-import { routeAttributes, sameAttributes, usableNextHop } from './route-attributes.ts'
+import { advertisedRoute, routeAttributes, sameAttributes, usableNextHop } from './route-attributes.ts'
 import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf } from './route-set.ts'
 import { ToldRoutes } from './told-routes.ts'
 
@@ -56,6 +57,16 @@ export class AdjRibOut {
   get notAnnounced(): readonly NotAnnounced[] {
     this.#notAnnounced ??= this.#countNotAnnounced()
     return this.#notAnnounced
+  }
+  /** What the peer has from us in this session. */
+  get advertisedRoutes(): readonly AdvertisedRoute[] {
+    const session = this.#session
+    if (session === undefined) return []
+    const to = { localAs: this.#localAs, ibgp: session.context.ibgp, onlyToCustomer: session.onlyToCustomer === true }
+    return [...this.#told.prefixes()].flatMap(prefix => {
+      const block = this.#told.get(prefix)
+      return block === undefined ? [] : [advertisedRoute(prefix, block, to)]
+    })
   }
   /** Prefixes that wait to be announced or withdrawn. */
   get waiting(): number {

@@ -5,6 +5,7 @@
  */
 import { fieldsOf } from '../../lib/fields.ts'
 import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
+import type { AdvertisedRoute } from '../../model/session.ts'
 import type { PathAttributes, RouteGroup } from '../codec/message-types.ts'
 import type { Announcement } from '../speaker-types.ts'
 
@@ -73,4 +74,25 @@ export function routeAttributes(
     ...(to.onlyToCustomer === true && { ONLY_TO_CUSTOMER: to.localAs }),
   }
   return { nextHop: addressBytes(nextHop), attributes }
+}
+
+/** A prefix with what was sent for it, for people. */
+export function advertisedRoute(
+  prefix: string,
+  set: AttributeSet,
+  to: Parameters<typeof routeAttributes>[1],
+): AdvertisedRoute {
+  const { attributes } = routeAttributes(set, to)
+  const { ORIGIN, AS_PATH, MULTI_EXIT_DISC, LOCAL_PREF, COMMUNITIES, LARGE_COMMUNITIES, ONLY_TO_CUSTOMER } = attributes
+  return {
+    prefix,
+    nextHop: set.announcement.nextHop,
+    origin: ORIGIN ?? '',
+    asPath: AS_PATH?.flatMap(({ asNumbers }) => asNumbers) ?? [],
+    ...(MULTI_EXIT_DISC !== undefined && { med: MULTI_EXIT_DISC }),
+    ...(LOCAL_PREF !== undefined && { localPref: LOCAL_PREF }),
+    ...(COMMUNITIES !== undefined && { communities: COMMUNITIES }),
+    ...(LARGE_COMMUNITIES !== undefined && { largeCommunities: LARGE_COMMUNITIES }),
+    ...(ONLY_TO_CUSTOMER !== undefined && { onlyToCustomer: ONLY_TO_CUSTOMER }),
+  }
 }
