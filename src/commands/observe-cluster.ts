@@ -1,6 +1,7 @@
 /**
- * Reads from a running cluster what `plan` and `switch-config` ask of it: BGPPeers, nodes, the controller's configuration. Reads only;
- * needs the rights of an administrator who may list Nodes and get ConfigMaps in kube-system.
+ * Reads from a running cluster what `plan` and `switch-config` ask of it: BGPPeers, nodes, the
+ * controller's configuration. Reads only; needs the rights of an administrator who may list Nodes
+ * and get ConfigMaps in kube-system.
  */
 import { type Config, parseConfig } from '../config.ts'
 import type { KubeApi } from '../kube/api.ts'

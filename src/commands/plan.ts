@@ -1,7 +1,8 @@
 /**
- * `terway-edge plan`: reads network.yaml (or a running cluster) and prints what is wrong with it, what it holds, the routes of every
- * device; `plan init` writes a first one, `plan suggest` finds free ranges. What to say is decided in src/planner. Exit status 0: no
- * problems; 3: problems were found; 2: wrong usage or a file that cannot be read.
+ * `terway-edge plan`: reads network.yaml (or a running cluster) and prints what is wrong with it,
+ * what it holds, the routes of every device; `plan init` writes a first one, `plan suggest` finds
+ * free ranges. What to say is decided in src/planner. Exit status 0: no problems; 3: problems were
+ * found; 2: wrong usage or a file that cannot be read.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'

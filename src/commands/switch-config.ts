@@ -1,6 +1,7 @@
 /**
- * `terway-edge switch-config`: the switch's side of a BGPPeer, in a vendor's words; `--verify` compares a running configuration with it.
- * Reads the BGPPeer from a cluster or a file; what to say is decided in src/planner/vendors. Exit status 3: `--verify` found differences.
+ * `terway-edge switch-config`: the switch's side of a BGPPeer, in a vendor's words; `--verify`
+ * compares a running configuration with it. Reads the BGPPeer from a cluster or a file; what to say
+ * is decided in src/planner/vendors. Exit status 3: `--verify` found differences.
  */
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config.ts'

@@ -1,6 +1,7 @@
 /**
- * What documents that people write have in common, on top of zod: addresses and CIDR blocks as schemas, problems in plain words, each
- * with its path (`lans[1].hostCIDRs[0]`). Knows no document. Pure.
+ * What documents that people write have in common, on top of zod: addresses and CIDR blocks as
+ * schemas, problems in plain words, each with its path (`lans[1].hostCIDRs[0]`). Knows no document.
+ * Pure.
  */
 import { z } from 'zod'
 import type { Problem } from './errors.ts'
@@ -37,7 +38,10 @@ const KINDS: Readonly<Record<string, string>> = {
   object: 'keys and values',
 }
 
-/** What a schema itself has no words for, for `safeParse(…, {error: plainMessage})`. Undefined: the library's words. */
+/**
+ * What a schema itself has no words for, for `safeParse(…, {error: plainMessage})`. Undefined:
+ * the library's words.
+ */
 export function plainMessage(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') {
     if (issue.input === undefined) return 'is required'

@@ -1,11 +1,15 @@
 /**
- * YAML that people write (js-yaml, YAML 1.2 core schema, of which JSON is a part). A key that stands twice in one mapping is an error,
- * because the first one would be lost without a word, and so is an alias that contains itself. Pure.
+ * YAML that people write (js-yaml, YAML 1.2 core schema, of which JSON is a part). A key that
+ * stands twice in one mapping is an error, because the first one would be lost without a word, and
+ * so is an alias that contains itself. Pure.
  */
 import { load, loadAll, YAMLException } from 'js-yaml'
 import { UserError } from './errors.ts'
 
-/** The value of one document; undefined where there is nothing but comments. `what` names it in the error, of exit status 2. */
+/**
+ * The value of one document; undefined where there is nothing but comments. `what` names it in the
+ * error, of exit status 2.
+ */
 export function parseYaml(text: string, what: string): unknown {
   return parse(what, () => (isBlank(text) ? undefined : load(text)))
 }

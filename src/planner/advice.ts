@@ -1,6 +1,7 @@
 /**
- * What works until something happens: too few zones, speakers without company, AS numbers that belong to others or make routes look like
- * loops, tables of the cloud that are too small, a family that has no next hop. Pure.
+ * What works until something happens: too few zones, speakers without company, AS numbers that
+ * belong to others or make routes look like loops, tables of the cloud that are too small, a family
+ * that has no next hop. Pure.
  */
 import { familyOf } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
@@ -174,7 +175,10 @@ function internalFindings(all: readonly AsPlace[]): readonly Finding[] {
   })
 }
 
-/** One AS in two LANs: the same number meets itself in AS_PATH on the way from one LAN's switch to the other's. */
+/**
+ * One AS in two LANs: the same number meets itself in AS_PATH on the way from one LAN's switch to
+ * the other's.
+ */
 function sharedAsFindings(all: readonly AsPlace[]): readonly Finding[] {
   const groups = [...Map.groupBy(all, ({ asNumber }) => asNumber).values()]
   return groups.flatMap((group): Finding[] => {
@@ -209,7 +213,10 @@ function sharedPoolFindings(network: Network): readonly Finding[] {
   ]
 }
 
-/** Dynamic routes that a VBR takes from one BGP peer (Express Connect, "Virtual border router", limitations). */
+/**
+ * Dynamic routes that a VBR takes from one BGP peer (Express Connect, "Virtual border router",
+ * limitations).
+ */
 const VBR_ROUTES = 110
 
 function borderFindings(network: Network): readonly Finding[] {

@@ -1,6 +1,7 @@
 /**
- * How many nodes and pods the pools hold, how far that goes at the growth given, and what appending a pool would give. Of the cloud: how
- * many pods the pod vSwitches hold. Numbers of blocks are those that the controller gives out. Pure.
+ * How many nodes and pods the pools hold, how far that goes at the growth given, and what appending
+ * a pool would give. Of the cloud: how many pods the pod vSwitches hold. Numbers of blocks are
+ * those that the controller gives out. Pure.
  */
 import { blockLengthFor, blockSize, mergeRanges } from '../lib/address-range.ts'
 import { addressBits, FAMILIES, type Family, familyOf, overlaps, prefixRange } from '../lib/ip.ts'
@@ -32,7 +33,10 @@ export interface LanCapacity {
   readonly lan: string
   readonly nodes: number
   readonly nodesInFiveYears: number
-  /** Prefixes that its speakers announce to each switch in five years: what a limit of prefixes must leave room for. */
+  /**
+   * Prefixes that its speakers announce to each switch in five years: what a limit of prefixes must
+   * leave room for.
+   */
   readonly prefixesInFiveYears: number
 }
 
@@ -91,7 +95,10 @@ function familyCapacity(network: Network, family: Family, now: number): FamilyCa
   }
 }
 
-/** Blocks of a pool that touch no range of the cluster's other parts: the controller gives those out, and no others. */
+/**
+ * Blocks of a pool that touch no range of the cluster's other parts: the controller gives those
+ * out, and no others.
+ */
 function freeBlocksOf(network: Network, pool: string, blockLength: number): number {
   const { family, length, first, last } = prefixRange(pool)
   if (blockLength < length) return 0
@@ -106,7 +113,9 @@ function freeBlocksOf(network: Network, pool: string, blockLength: number): numb
   return Number(blocks > 0n ? blocks : 0n)
 }
 
-/** Not given to pods: the first and the last address of an IPv4 block, the first of an IPv6 block. */
+/**
+ * Not given to pods: the first and the last address of an IPv4 block, the first of an IPv6 block.
+ */
 function podsPerBlock(family: Family, blockLength: number): number {
   const bits = addressBits(family) - blockLength
   if (bits < 2) return 2 ** bits
@@ -199,7 +208,10 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
   return [...found, ...tableFindings(network), ...cloudFindings(network, capacity)]
 }
 
-/** A switch that serves every LAN of its data center, as all that is announced reaches it, must hold all of it. */
+/**
+ * A switch that serves every LAN of its data center, as all that is announced reaches it, must hold
+ * all of it.
+ */
 function tableFindings(network: Network): readonly Finding[] {
   const families = new Set(network.edge.podCIDRs.map(familyOf)).size
   const all = lansOf(network).reduce((sum, { lan }) => sum + nodesAfter(lan, PLANNED_YEARS), 0) * families

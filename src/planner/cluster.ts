@@ -1,6 +1,7 @@
 /**
- * A running cluster as the planner sees it, where it departs from a `network.yaml`, and a first `network.yaml` from it. What a cluster
- * does not know (vSwitches, growth, the devices between LANs and VPC) is neither compared nor invented. Pure.
+ * A running cluster as the planner sees it, where it departs from a `network.yaml`, and a first
+ * `network.yaml` from it. What a cluster does not know (vSwitches, growth, the devices between LANs
+ * and VPC) is neither compared nor invented. Pure.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { blockLengthFor } from '../lib/address-range.ts'

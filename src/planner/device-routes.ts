@@ -1,7 +1,8 @@
 /**
- * The routes that each device needs, in the words of the user's document: inbound leads to the VPC, outbound to the data center and its
- * pods. From the nodes by the LAN's switch, the data center's devices and the cloud's to the VPC's route table, each with destination,
- * next hop, how it gets there, and why. Pure.
+ * The routes that each device needs, in the words of the user's document: inbound leads to the VPC,
+ * outbound to the data center and its pods. From the nodes by the LAN's switch, the data center's
+ * devices and the cloud's to the VPC's route table, each with destination, next hop, how it gets
+ * there, and why. Pure.
  */
 import { blockLengthFor } from '../lib/address-range.ts'
 import { familyOf } from '../lib/ip.ts'
@@ -14,7 +15,10 @@ export interface DeviceRoute {
   /** A prefix, or which prefixes: `each node's /25 of 10.0.0.0/8`. */
   readonly destination: string
   readonly nextHop: string
-  /** `static` is to be configured; the others come by themselves once the session or the association is there. */
+  /**
+   * `static` is to be configured; the others come by themselves once the session or the association
+   * is there.
+   */
   readonly how: 'static' | 'BGP' | 'connected' | 'terway-edge' | 'association'
   readonly why: string
 }
@@ -114,7 +118,10 @@ function switchRoutes(site: Site, dataCenter: DataCenter, lan: Lan): readonly De
   })
 }
 
-/** Without it a packet to a block that nobody has goes round between this device and its default route until its TTL is spent. */
+/**
+ * Without it a packet to a block that nobody has goes round between this device and its default
+ * route until its TTL is spent.
+ */
 function discard(of: ReturnType<typeof row>, pool: string): DeviceRoute {
   return of(
     'outbound',
@@ -173,7 +180,9 @@ function joinRoutes({ network, severalLans }: Site, { lans }: DataCenter, of: Re
   return [...hosts, ...pods]
 }
 
-/** A device behind the first one: what belongs to the data center goes back the way that it came. */
+/**
+ * A device behind the first one: what belongs to the data center goes back the way that it came.
+ */
 function backRoutes(site: Site, dataCenter: DataCenter, { device, index }: OnPath): DeviceRoute[] {
   const of = row(`${device.kind} ${device.name}`)
   const before = dataCenter.path[index - 1]

@@ -1,6 +1,7 @@
 /**
- * What the planner has to say: a problem (the network cannot work so), a warning (it works until something happens), a note (what cannot
- * be seen from here, or is good to know). Each with the ranges or values that it is about and a way out. Pure.
+ * What the planner has to say: a problem (the network cannot work so), a warning (it works until
+ * something happens), a note (what cannot be seen from here, or is good to know). Each with the
+ * ranges or values that it is about and a way out. Pure.
  */
 
 export type Severity = 'problem' | 'warning' | 'note'

@@ -1,7 +1,8 @@
 /**
- * When the pools of a running cluster are full, at the pace at which its nodes came lately. Blocks are taken from the first pool that has
- * room, so a pool is full when the ones before it are. Says nothing where there is nothing to go by: a cluster that is young, or one
- * that gets no nodes. Pure.
+ * When the pools of a running cluster are full, at the pace at which its nodes came lately. Blocks
+ * are taken from the first pool that has room, so a pool is full when the ones before it are. Says
+ * nothing where there is nothing to go by: a cluster that is young, or one that gets no nodes.
+ * Pure.
  */
 import { familyOf } from '../lib/ip.ts'
 import type { PoolView } from '../model/snapshot.ts'
@@ -13,7 +14,10 @@ export const PACE_DAYS = 90
 /** Before that the pace is that of the first installation. */
 const LEAST_AGE_DAYS = 120
 
-/** The pools with `fullIn` where it can be said. `createdAt`: when each node with a podCIDR came (RFC 3339); `now` in milliseconds. */
+/**
+ * The pools with `fullIn` where it can be said. `createdAt`: when each node with a podCIDR came
+ * (RFC 3339); `now` in milliseconds.
+ */
 export function forecastPools(
   pools: readonly PoolView[],
   createdAt: readonly string[],

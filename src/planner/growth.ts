@@ -1,5 +1,6 @@
 /**
- * Nodes over time: how many there will be, and when a number of them is reached. Linear for a number a year, compound for a share. Pure.
+ * Nodes over time: how many there will be, and when a number of them is reached. Linear for a
+ * number a year, compound for a share. Pure.
  */
 import type { Lan } from './network.ts'
 
@@ -12,7 +13,10 @@ export function nodesAfter({ nodes, growthPerYear }: Pick<Lan, 'nodes' | 'growth
 /** The farthest that a forecast looks. */
 export const HORIZON_YEARS = 50
 
-/** After how many years `lans` together have more than `room` nodes; undefined: not within the horizon. */
+/**
+ * After how many years `lans` together have more than `room` nodes; undefined: not within the
+ * horizon.
+ */
 export function yearsUntil(lans: readonly Pick<Lan, 'nodes' | 'growthPerYear'>[], room: number): number | undefined {
   const total = (years: number) => lans.reduce((sum, lan) => sum + nodesAfter(lan, years), 0)
   if (total(HORIZON_YEARS) <= room) return undefined

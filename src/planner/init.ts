@@ -1,6 +1,6 @@
 /**
- * A first `network.yaml` from a few answers: complete, commented, and such that a plan of it has no problems where the answers have none.
- * Pure.
+ * A first `network.yaml` from a few answers: complete, commented, and such that a plan of it has no
+ * problems where the answers have none. Pure.
  */
 import { blockSize, prefixAt } from '../lib/address-range.ts'
 import { canonicalAddress, familyOf, parsePrefix, prefixOf, prefixRange } from '../lib/ip.ts'
@@ -102,7 +102,10 @@ function hostAt(cidr: string, offset: bigint): string {
   return at.slice(0, at.indexOf('/'))
 }
 
-/** Three equal parts of the lower half for nodes and three of the upper half for pods, in three zones. */
+/**
+ * Three equal parts of the lower half for nodes and three of the upper half for pods, in three
+ * zones.
+ */
 function vSwitchLines(vpc: string, half: 'node' | 'pod'): readonly string[] {
   const { family, length, first } = prefixRange(vpc)
   const longer = Math.min(length + 3, family === 'ipv4' ? 32 : 128)

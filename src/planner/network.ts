@@ -1,9 +1,10 @@
 /**
- * `network.yaml`: the network of a site as its operator describes it before anything is installed. Parameters of the cloud (VPC,
- * vSwitches, Service CIDR), of the edge (pools for pods), and of each data center: its LANs and the devices between them and the VPC.
+ * `network.yaml`: the network of a site as its operator describes it before anything is installed.
+ * Parameters of the cloud (VPC, vSwitches, Service CIDR), of the edge (pools for pods), and of each
+ * data center: its LANs and the devices between them and the VPC.
  *
- * `decodeNetwork` is the door: strict keys, canonical addresses, every problem at once with its path. Whether the ranges fit together is
- * not judged here. Pure.
+ * `decodeNetwork` is the door: strict keys, canonical addresses, every problem at once with its
+ * path. Whether the ranges fit together is not judged here. Pure.
  */
 import { z } from 'zod'
 import { problemsError } from '../lib/errors.ts'
@@ -33,7 +34,10 @@ const edge = z.strictObject({
   podsPerNode: z.int().min(2).max(65_536).default(128),
 })
 
-/** The devices between a LAN's switch and the VPC, in the order in which a packet to the VPC meets them. */
+/**
+ * The devices between a LAN's switch and the VPC, in the order in which a packet to the VPC meets
+ * them.
+ */
 export const DEVICE_KINDS = ['core-switch', 'gateway', 'vpn-gateway', 'vbr', 'ecr', 'cen', 'transit-router'] as const
 export type DeviceKind = (typeof DEVICE_KINDS)[number]
 
@@ -97,7 +101,10 @@ export type Lan = DataCenter['lans'][number]
 export type Device = DataCenter['path'][number]
 export type VSwitch = Network['vpc']['nodeVSwitches'][number]
 
-/** The text of a file to a network. Throws a `UserError` of exit status 2 that lists every problem with its path. */
+/**
+ * The text of a file to a network. Throws a `UserError` of exit status 2 that lists every problem
+ * with its path.
+ */
 export function decodeNetwork(text: string, file: string): Network {
   return checkedNetwork(parseYaml(text, file) ?? {}, file)
 }

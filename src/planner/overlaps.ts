@@ -1,7 +1,8 @@
 /**
- * The rules of overlap. What may share addresses with what is one table; every pair of ranges of the document is held against it, and
- * against the ranges that nobody may have. Sources: the user's document (Service CIDR against nodes and pods; pod vSwitches may overlap
- * node vSwitches) and the cloud's page on planning the network of a cluster. Pure.
+ * The rules of overlap. What may share addresses with what is one table; every pair of ranges of
+ * the document is held against it, and against the ranges that nobody may have. Sources: the user's
+ * document (Service CIDR against nodes and pods; pod vSwitches may overlap node vSwitches) and the
+ * cloud's page on planning the network of a cluster. Pure.
  */
 import { overlaps } from '../lib/ip.ts'
 import type { Finding, Severity } from './finding.ts'
@@ -156,8 +157,9 @@ const OUTER: Readonly<Partial<Record<RangeKind, readonly RangeKind[]>>> = {
 }
 
 /**
- * A vSwitch inside a VPC's block, a LAN inside its data center's, an address inside either: when the outer range overlaps, the inner one
- * says nothing new. It does where it lies outside, which is a finding of its own.
+ * A vSwitch inside a VPC's block, a LAN inside its data center's, an address inside either: when
+ * the outer range overlaps, the inner one says nothing new. It does where it lies outside, which is
+ * a finding of its own.
  */
 function isSaidAlready(a: NamedRange, b: NamedRange, ranges: readonly NamedRange[]): boolean {
   const outers = (range: NamedRange) =>

@@ -1,6 +1,7 @@
 /**
- * Whether things lie where they must: vSwitches inside the VPC, LANs inside their data center, gateways and switches on their LAN, names
- * that stand once, devices in an order that packets can take. Pure.
+ * Whether things lie where they must: vSwitches inside the VPC, LANs inside their data center,
+ * gateways and switches on their LAN, names that stand once, devices in an order that packets can
+ * take. Pure.
  */
 import { covers, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
@@ -57,7 +58,10 @@ function vSwitchFindings({ vpc }: Network): readonly Finding[] {
   return [...outside, ...missing, ...sharedPartly(vpc)]
 }
 
-/** The document allows it, and one vSwitch in both lists is usual; two different ones that overlap cannot be made in one VPC. */
+/**
+ * The document allows it, and one vSwitch in both lists is usual; two different ones that overlap
+ * cannot be made in one VPC.
+ */
 function sharedPartly({ nodeVSwitches, podVSwitches }: Network['vpc']): readonly Finding[] {
   return nodeVSwitches.flatMap((node, index) =>
     podVSwitches.flatMap((pod, at): Finding[] => {
@@ -161,7 +165,10 @@ function lanFindings({ lan, dataCenter, path }: PlacedLan): readonly Finding[] {
   return found
 }
 
-/** Of IPv4 the first and last address of a block are no hosts' (RFC 919; not of a /31 or /32, RFC 3021). */
+/**
+ * Of IPv4 the first and last address of a block are no hosts' (RFC 919; not of a /31 or /32, RFC
+ * 3021).
+ */
 function isEdgeOfBlock(block: string, address: string): boolean {
   const { family, length, first, last } = prefixRange(block)
   if (family === 'ipv6' || length > 30) return false

@@ -1,6 +1,6 @@
 /**
- * The plan of a network: what is wrong with it, what it holds and for how long, the routes of every device, what firewalls must let
- * through. Pure: the document and the date in, the plan out.
+ * The plan of a network: what is wrong with it, what it holds and for how long, the routes of every
+ * device, what firewalls must let through. Pure: the document and the date in, the plan out.
  */
 import { adviceFindings } from './advice.ts'
 import { type Capacity, capacityFindings, capacityOf } from './capacity.ts'

@@ -1,5 +1,6 @@
 /**
- * The address ranges of a network, each with what it is for: what the rules of overlap compare and what a free range must avoid. Pure.
+ * The address ranges of a network, each with what it is for: what the rules of overlap compare and
+ * what a free range must avoid. Pure.
  */
 import { lansOf, type Network } from './network.ts'
 
@@ -58,7 +59,10 @@ export function rangesOf(network: Network): readonly NamedRange[] {
   ]
 }
 
-/** Addresses that must stay reachable: of devices, gateways and switches, the API server, name servers. */
+/**
+ * Addresses that must stay reachable: of devices, gateways and switches, the API server, name
+ * servers.
+ */
 function addressesOf(network: Network): readonly NamedRange[] {
   const found: NamedRange[] = []
   const add = (kind: RangeKind, what: string, address: string | undefined, path: string) => {

@@ -1,6 +1,7 @@
 /**
- * What firewalls between the parts must let through: security groups of the cloud, and filters of the data center. No address is
- * translated on the way, so sources are the hosts' and the pods' own. Pure.
+ * What firewalls between the parts must let through: security groups of the cloud, and filters of
+ * the data center. No address is translated on the way, so sources are the hosts' and the pods'
+ * own. Pure.
  */
 import type { Network } from './network.ts'
 

@@ -1,7 +1,8 @@
 /**
- * Free ranges: the lowest of a length that overlaps nothing of the network and nothing that has a meaning of its own. Looked for where a
- * reader expects it: for pods in 10.0.0.0/8 first, for Services in 172.16.0.0/12 first, for both of IPv6 in fd00::/8, for a LAN in its
- * data centers. Pure.
+ * Free ranges: the lowest of a length that overlaps nothing of the network and nothing that has a
+ * meaning of its own. Looked for where a reader expects it: for pods in 10.0.0.0/8 first, for
+ * Services in 172.16.0.0/12 first, for both of IPv6 in fd00::/8, for a LAN in its data centers.
+ * Pure.
  */
 import { blockLengthFor, blockSize, freeBlocks, mergeRanges, prefixAt } from '../lib/address-range.ts'
 import { type Family, familyOf, prefixRange } from '../lib/ip.ts'

@@ -1,4 +1,7 @@
-/** `terway-edge plan` as an operator calls it: exit statuses, formats, a first file by flags and by answers, free ranges. */
+/**
+ * `terway-edge plan` as an operator calls it: exit statuses, formats, a first file by flags and by
+ * answers, free ranges.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** `terway-edge switch-config` as an operator calls it: from a file, passwords hidden, what is missing is asked for, `--verify`. */
+/**
+ * `terway-edge switch-config` as an operator calls it: from a file, passwords hidden, what is
+ * missing is asked for, `--verify`.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

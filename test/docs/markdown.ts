@@ -31,7 +31,10 @@ export function runDocumented(line: string, folder: string): CommandResult {
 /** Whether the files are to be written anew. */
 export const WRITING = process.env.TERWAY_EDGE_GOLDEN === 'write'
 
-/** What stands between `<!-- name: begin -->` and `<!-- name: end -->`; replaced by `text` when writing. */
+/**
+ * What stands between `<!-- name: begin -->` and `<!-- name: end -->`; replaced by `text` when
+ * writing.
+ */
 export function generatedPart(file: string, name: string, text: string): string {
   const [begin, end] = [`<!-- ${name}: begin -->\n`, `<!-- ${name}: end -->`]
   const whole = readFileSync(file, 'utf8')

@@ -1,4 +1,7 @@
-/** docs/planning.md: its example is the one that tests plan, its table is the program's, its commands run. */
+/**
+ * docs/planning.md: its example is the one that tests plan, its table is the program's, its
+ * commands run.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** The guides in docs/switches: one for each vendor, written from what the generator prints for the user document's BGPPeer. */
+/**
+ * The guides in docs/switches: one for each vendor, written from what the generator prints for the
+ * user document's BGPPeer.
+ */
 import type { SwitchIntent } from '../../src/planner/vendors/intent.ts'
 import { switchConfigText, type Vendor } from '../../src/planner/vendors/vendor.ts'
 

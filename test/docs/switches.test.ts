@@ -1,4 +1,7 @@
-/** docs/switches: every guide is what the program prints today, its commands run and print the same; the index lists all of them. */
+/**
+ * docs/switches: every guide is what the program prints today, its commands run and print the same;
+ * the index lists all of them.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** YAML that people write: keys that stand twice and aliases of themselves are refused, with the place. */
+/**
+ * YAML that people write: keys that stand twice and aliases of themselves are refused, with the
+ * place.
+ */
 import { expect, test } from 'bun:test'
 import { UserError } from '../../src/lib/errors.ts'
 import { parseYaml, parseYamlDocuments } from '../../src/lib/yaml.ts'

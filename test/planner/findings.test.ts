@@ -1,4 +1,7 @@
-/** Invented networks, each with a trap: what is found, with both ranges and a way out. And the ones that look like traps and are none. */
+/**
+ * Invented networks, each with a trap: what is found, with both ranges and a way out. And the ones
+ * that look like traps and are none.
+ */
 import { expect, test } from 'bun:test'
 import { planOf } from '../../src/planner/plan.ts'
 import { type Draft, found, NOW, network } from './networks.ts'

@@ -1,4 +1,6 @@
-/** The door: strict keys, every problem at once with its path; what `plan init` writes passes it. */
+/**
+ * The door: strict keys, every problem at once with its path; what `plan init` writes passes it.
+ */
 import { expect, test } from 'bun:test'
 import { UserError } from '../../src/lib/errors.ts'
 import { type Answers, answersOf, JOINS, networkTemplate, QUESTIONS } from '../../src/planner/init.ts'

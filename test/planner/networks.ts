@@ -4,7 +4,10 @@ import { parseYaml } from '../../src/lib/yaml.ts'
 import { checkedNetwork, type Network } from '../../src/planner/network.ts'
 import { planOf } from '../../src/planner/plan.ts'
 
-/** The user's document: data center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods 10.0.0.0/8, joined by Express Connect. */
+/**
+ * The user's document: data center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods 10.0.0.0/8, joined
+ * by Express Connect.
+ */
 export const DOCUMENT = `
 vpc:
   cidrs: [192.168.0.0/16]

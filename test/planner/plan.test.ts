@@ -1,4 +1,7 @@
-/** The document's example, end to end: capacity, forecast, the routes of every device, what firewalls must let through, free ranges. */
+/**
+ * The document's example, end to end: capacity, forecast, the routes of every device, what
+ * firewalls must let through, free ranges.
+ */
 import { expect, test } from 'bun:test'
 import { monthAfter, nodesAfter, yearsUntil } from '../../src/planner/growth.ts'
 import { planOf } from '../../src/planner/plan.ts'

@@ -1,5 +1,6 @@
 /**
- * Arista EOS. Helping neighbours that restart is on by default, its stale timer of 300 s is shorter than ours. Pure.
+ * Arista EOS. Helping neighbours that restart is on by default, its stale timer of 300 s is shorter
+ * than ours. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

@@ -1,6 +1,7 @@
 /**
- * BIRD 2 and 3, a file to `include` in bird.conf; https://bird.network.cz/?get_doc. As helper BIRD heeds the restart time that we announce.
- * `bfd graceful` is the word that matters: with `bfd on` a restart of a speaker takes its routes along. Pure.
+ * BIRD 2 and 3, a file to `include` in bird.conf; https://bird.network.cz/?get_doc. As helper BIRD
+ * heeds the restart time that we announce. `bfd graceful` is the word that matters: with `bfd on` a
+ * restart of a speaker takes its routes along. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, leastTtl, nameOf, poolsOf, type SwitchIntent } from './intent.ts'

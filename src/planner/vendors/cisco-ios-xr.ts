@@ -1,6 +1,6 @@
 /**
- * Cisco IOS-XR. Without route policies it takes nothing from eBGP neighbours; graceful restart must be switched on, and its stale timer of
- * 360 s is shorter than ours. Commit at the end. Pure.
+ * Cisco IOS-XR. Without route policies it takes nothing from eBGP neighbours; graceful restart must
+ * be switched on, and its stale timer of 360 s is shorter than ours. Commit at the end. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

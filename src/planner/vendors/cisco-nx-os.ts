@@ -1,5 +1,6 @@
 /**
- * Cisco NX-OS. A peer template holds the words; graceful restart is on by default, its stale timer of 300 s is shorter than ours. Pure.
+ * Cisco NX-OS. A peer template holds the words; graceful restart is on by default, its stale timer
+ * of 300 s is shorter than ours. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'

@@ -1,7 +1,7 @@
 /**
- * What a running configuration of a switch says about BGP, in nobody's dialect, and how it compares with what it should say. Readers
- * (`read-ios.ts`, `read-bird.ts`) make the facts; what they do not understand is not there, so that it shows as missing and never as
- * right. Pure.
+ * What a running configuration of a switch says about BGP, in nobody's dialect, and how it compares
+ * with what it should say. Readers (`read-ios.ts`, `read-bird.ts`) make the facts; what they do not
+ * understand is not there, so that it shows as missing and never as right. Pure.
  */
 import { covers, type Family } from '../../lib/ip.ts'
 import { isInternal, type SwitchIntent, type SwitchPool } from './intent.ts'

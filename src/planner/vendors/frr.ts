@@ -1,6 +1,7 @@
 /**
- * FRR (bgpd), for vtysh or /etc/frr/frr.conf; https://docs.frrouting.org/en/latest/bgp.html. FRR's own stale timer runs beside the restart
- * time that we announce, and its default of 360 s is shorter: it is set to ours. Pure.
+ * FRR (bgpd), for vtysh or /etc/frr/frr.conf; https://docs.frrouting.org/en/latest/bgp.html. FRR's
+ * own stale timer runs beside the restart time that we announce, and its default of 360 s is
+ * shorter: it is set to ours. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'

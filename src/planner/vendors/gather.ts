@@ -1,6 +1,6 @@
 /**
- * What `switch-config` needs beside the BGPPeer, gathered from where it is known: flags, a network.yaml, the nodes of a running cluster.
- * Says what is missing and how to give it. Pure.
+ * What `switch-config` needs beside the BGPPeer, gathered from where it is known: flags, a
+ * network.yaml, the nodes of a running cluster. Says what is missing and how to give it. Pure.
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
 import { familyOf } from '../../lib/ip.ts'
@@ -51,7 +51,10 @@ export function speakersOf({
   return { speakers: speakers.map(({ node, address }) => ({ node, address: address ?? '' })) }
 }
 
-/** Whether a node of the LAN has no IPv4 address, so that its IPv4 blocks come with an IPv6 next hop. */
+/**
+ * Whether a node of the LAN has no IPv4 address, so that its IPv4 blocks come with an IPv6 next
+ * hop.
+ */
 export function isIpv6Only({ peer, nodes, selected, network }: Gathered): boolean {
   if (familyOf(peer.spec.peerIP) === 'ipv4') return false
   const members = nodes?.filter(({ name }) => selected === undefined || selected.includes(name)) ?? []
@@ -66,7 +69,9 @@ const HEADROOM = 1.25
 /** Where nothing says how many nodes there will be. */
 const UNKNOWN_NODES = 1000
 
-/** A limit of prefixes for each family: as asked, as planned for five years, or twice what is there. */
+/**
+ * A limit of prefixes for each family: as asked, as planned for five years, or twice what is there.
+ */
 export function maximumPrefixesOf({ peer, selected, network, maximumPrefixes }: Gathered): number {
   if (maximumPrefixes !== undefined) return maximumPrefixes
   const lan = lanOf(network, peer)

@@ -1,6 +1,7 @@
 /**
- * GoBGP 3 and 4, a TOML file for `gobgpd -f`; https://github.com/osrg/gobgp/blob/master/docs/sources/configuration.md. Without zebra GoBGP
- * puts no route into the kernel, and it has no BFD. Pure.
+ * GoBGP 3 and 4, a TOML file for `gobgpd -f`;
+ * https://github.com/osrg/gobgp/blob/master/docs/sources/configuration.md. Without zebra GoBGP puts
+ * no route into the kernel, and it has no BFD. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, leastTtl, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

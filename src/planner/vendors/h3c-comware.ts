@@ -1,5 +1,6 @@
 /**
- * H3C Comware 7. As helper it heeds the restart time that we announce; it has no way to wait for connections only. Pure.
+ * H3C Comware 7. As helper it heeds the restart time that we announce; it has no way to wait for
+ * connections only. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

@@ -1,5 +1,6 @@
 /**
- * Huawei VRP 8 (CloudEngine, NetEngine). As helper it heeds the restart time that we announce. Pure.
+ * Huawei VRP 8 (CloudEngine, NetEngine). As helper it heeds the restart time that we announce.
+ * Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

@@ -1,6 +1,7 @@
 /**
- * What a switch must be told for one BGPPeer, in nobody's dialect: the one model that every vendor's file turns into its own words. Made
- * from a BGPPeer, the addresses of its speakers, and the pools. Pure.
+ * What a switch must be told for one BGPPeer, in nobody's dialect: the one model that every
+ * vendor's file turns into its own words. Made from a BGPPeer, the addresses of its speakers, and
+ * the pools. Pure.
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
 import { blockLengthFor } from '../../lib/address-range.ts'
@@ -25,7 +26,10 @@ export interface SwitchIntent {
   /** TCP MD5: the key, or a placeholder; absent: none. */
   readonly password?: string
   readonly holdTimeSeconds: number
-  /** How long the switch keeps the routes of a speaker that restarts; absent: graceful restart is off. */
+  /**
+   * How long the switch keeps the routes of a speaker that restarts; absent: graceful restart is
+   * off.
+   */
   readonly restartTimeSeconds?: number
   /** RFC 9494; absent: off. */
   readonly longLivedSeconds?: number
@@ -119,7 +123,10 @@ export function leastTtl(hops: number): number {
   return 256 - hops
 }
 
-/** The BGP Identifier of a switch that has none: its address, or of IPv6 a number that ends as its address does (RFC 6286: not 0). */
+/**
+ * The BGP Identifier of a switch that has none: its address, or of IPv6 a number that ends as its
+ * address does (RFC 6286: not 0).
+ */
 export function routerIdOf({ switchAddress, sessionFamily }: SwitchIntent): string {
   if (sessionFamily === 'ipv4') return switchAddress
   const [a = 0, b = 0, c = 0] = addressBytes(switchAddress).slice(-3)

@@ -1,5 +1,6 @@
 /**
- * Cisco IOS-XE and Ruijie RGOS: one grammar with few differences. Peer groups hold the words, address families the filters. Pure.
+ * Cisco IOS-XE and Ruijie RGOS: one grammar with few differences. Peer groups hold the words,
+ * address families the filters. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'

@@ -1,6 +1,7 @@
 /**
- * Juniper Junos, set commands. Helping neighbours that restart is on by default; `stale-routes-time` takes 600 s at most. Where BFD goes
- * down and the speaker does not claim an independent control plane (ours does not), Junos as helper keeps the routes by itself. Pure.
+ * Juniper Junos, set commands. Helping neighbours that restart is on by default;
+ * `stale-routes-time` takes 600 s at most. Where BFD goes down and the speaker does not claim an
+ * independent control plane (ours does not), Junos as helper keeps the routes by itself. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

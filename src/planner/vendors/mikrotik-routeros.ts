@@ -1,6 +1,6 @@
 /**
- * MikroTik RouterOS 7.20 and newer. Older releases of 7 have `as` and `router-id` at the connection, and `address-families` for `afi`.
- * Pure.
+ * MikroTik RouterOS 7.20 and newer. Older releases of 7 have `as` and `router-id` at the
+ * connection, and `address-families` for `afi`. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

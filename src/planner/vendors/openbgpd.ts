@@ -1,6 +1,6 @@
 /**
- * OpenBGPD, for bgpd.conf(5). As helper it heeds the restart time that we announce. It has no BFD. On systems other than OpenBSD it puts
- * no route into the kernel. Pure.
+ * OpenBGPD, for bgpd.conf(5). As helper it heeds the restart time that we announce. It has no BFD.
+ * On systems other than OpenBSD it puts no route into the kernel. Pure.
  */
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'
 import { type Vendor, WHY } from './vendor.ts'

@@ -1,6 +1,6 @@
 /**
- * Reads a bird.conf of BIRD 2 or 3, or what `include` puts there: protocols and templates of BGP, their channels, and the prefix sets of
- * filters. Pure.
+ * Reads a bird.conf of BIRD 2 or 3, or what `include` puts there: protocols and templates of BGP,
+ * their channels, and the prefix sets of filters. Pure.
  */
 import { canonicalAddress, type Family, networkOf, prefixOf } from '../../lib/ip.ts'
 import type { Acceptance, FamilyFacts, NeighbourFacts, SwitchFacts } from './facts.ts'
@@ -127,7 +127,10 @@ function familyFacts(channel: readonly Statement[], filters: ReadonlyMap<string,
   }
 }
 
-/** The prefix sets of the import filter; undefined where everything gets in. `import` alone means that in BIRD for eBGP: nothing. */
+/**
+ * The prefix sets of the import filter; undefined where everything gets in. `import` alone means
+ * that in BIRD for eBGP: nothing.
+ */
 function acceptances(
   channel: readonly Statement[],
   filters: ReadonlyMap<string, string>,

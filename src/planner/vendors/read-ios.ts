@@ -1,6 +1,6 @@
 /**
- * Reads `show running-config` of FRR, Cisco IOS-XE, Arista EOS and Ruijie: `router bgp`, its neighbours and peer groups, address families,
- * route maps and prefix lists. Pure.
+ * Reads `show running-config` of FRR, Cisco IOS-XE, Arista EOS and Ruijie: `router bgp`, its
+ * neighbours and peer groups, address families, route maps and prefix lists. Pure.
  */
 import { canonicalAddress, type Family, familyOf, networkOf, prefixOf } from '../../lib/ip.ts'
 import type { Acceptance, FamilyFacts, NeighbourFacts, SwitchFacts } from './facts.ts'

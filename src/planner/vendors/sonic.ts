@@ -1,6 +1,6 @@
 /**
- * SONiC: its BGP is FRR, in the container `bgp`. The words are those of FRR, where they are tested; what SONiC itself rewrites is said.
- * Pure.
+ * SONiC: its BGP is FRR, in the container `bgp`. The words are those of FRR, where they are tested;
+ * what SONiC itself rewrites is said. Pure.
  */
 import { frr } from './frr.ts'
 import type { Vendor } from './vendor.ts'

@@ -1,6 +1,7 @@
 /**
- * What a vendor's file gives: the configuration in its words, how to look for the routes there, how to take all of it back. The reasons,
- * which are the same for everybody, are told here once and put into comments by each vendor's mark. Pure.
+ * What a vendor's file gives: the configuration in its words, how to look for the routes there, how
+ * to take all of it back. The reasons, which are the same for everybody, are told here once and put
+ * into comments by each vendor's mark. Pure.
  */
 import type { SwitchFacts } from './facts.ts'
 import type { SwitchIntent } from './intent.ts'
@@ -9,7 +10,10 @@ export interface Vendor {
   readonly name: string
   /** As people write it, with the version that the words are of. */
   readonly title: string
-  /** Whether the output is loaded into the real thing by a test; otherwise its words follow the vendor's reference alone. */
+  /**
+   * Whether the output is loaded into the real thing by a test; otherwise its words follow the
+   * vendor's reference alone.
+   */
   readonly tried: 'run' | 'not-run'
   /** Where the words come from. */
   readonly sources: readonly string[]
@@ -47,7 +51,9 @@ export const WHY = {
   extended: 'IPv4 prefixes with IPv6 next hops (RFC 8950): the nodes have no IPv4 address',
 } as const
 
-/** The whole text: what it is, the configuration, what is missing, how to look, how to take it back. */
+/**
+ * The whole text: what it is, the configuration, what is missing, how to look, how to take it back.
+ */
 export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
   const note = (text: string) => `${vendor.comment} ${text}`.trimEnd()
   const status =

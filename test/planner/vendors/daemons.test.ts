@@ -1,6 +1,7 @@
 /**
- * The outputs of `switch-config` loaded into the real FRR, BIRD, GoBGP and OpenBGPD: every line is taken, the sessions of all speakers
- * come up, only blocks of nodes get in, a restart keeps them, and the limit of prefixes holds.
+ * The outputs of `switch-config` loaded into the real FRR, BIRD, GoBGP and OpenBGPD: every line is
+ * taken, the sessions of all speakers come up, only blocks of nodes get in, a restart keeps them,
+ * and the limit of prefixes holds.
  */
 import { expect } from 'bun:test'
 import type { Announcement } from '../../../src/bgp/speaker-types.ts'
@@ -13,7 +14,10 @@ import { DAEMON_NEEDS, type DaemonName, SwitchLan } from './switch-daemon.ts'
 const OWNER = '172.16.0.21'
 const BLOCKS = ['10.0.0.0/25', '10.200.3.128/25']
 
-/** The blocks of two nodes, and what a switch must not take: a default route, a longer and a shorter mask, a foreign range. */
+/**
+ * The blocks of two nodes, and what a switch must not take: a default route, a longer and a shorter
+ * mask, a foreign range.
+ */
 const WANTED: readonly Announcement[] = BLOCKS.map(prefix => ({ prefix, nextHop: OWNER }))
 const UNWANTED: readonly Announcement[] = [
   '0.0.0.0/0',

@@ -1,6 +1,7 @@
 /**
- * What `switch-config` prints, word for word, for every vendor: golden/NAME.txt, whose header names the source of the words. A change is
- * looked at there; TERWAY_EDGE_GOLDEN=write writes them anew. No line is longer than a terminal can hold, none has a word that is none.
+ * What `switch-config` prints, word for word, for every vendor: golden/NAME.txt, whose header names
+ * the source of the words. A change is looked at there; TERWAY_EDGE_GOLDEN=write writes them anew.
+ * No line is longer than a terminal can hold, none has a word that is none.
  */
 import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'

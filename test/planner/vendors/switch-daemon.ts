@@ -1,6 +1,7 @@
 /**
- * A switch that runs a real daemon on exactly the text that `switch-config` printed, and speakers of ours beside it: one LAN in network
- * namespaces. What a daemon needs beside that text (log, control socket, kernel protocols) is added outside of it.
+ * A switch that runs a real daemon on exactly the text that `switch-config` printed, and speakers
+ * of ours beside it: one LAN in network namespaces. What a daemon needs beside that text (log,
+ * control socket, kernel protocols) is added outside of it.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,7 +25,10 @@ import { programPath } from '../../support/requires.ts'
 
 export type DaemonName = 'frr' | 'bird' | 'gobgp' | 'openbgpd'
 
-/** Without zebra GoBGP, and on Linux OpenBGPD, put nothing into the kernel: they are asked themselves. */
+/**
+ * Without zebra GoBGP, and on Linux OpenBGPD, put nothing into the kernel: they are asked
+ * themselves.
+ */
 const OPENBGPD = '/usr/sbin/bgpd'
 
 export const DAEMON_NEEDS: Readonly<Record<DaemonName, readonly string[]>> = {
@@ -68,7 +72,10 @@ export class SwitchLan {
     }
   }
 
-  /** Starts the daemon on the text for `intent`, after `edit`; fails when it does not take every line. */
+  /**
+   * Starts the daemon on the text for `intent`, after `edit`; fails when it does not take every
+   * line.
+   */
   async start(edit: (text: string) => string = text => text): Promise<void> {
     const vendor = VENDORS.find(({ name }) => name === this.#name)
     if (vendor === undefined) throw new Error(`no vendor ${this.#name}`)
@@ -104,6 +111,12 @@ export class SwitchLan {
     })
     const said = `${loaded.stdout}${loaded.stderr}`
     if (loaded.status !== 0 || /%|error|unknown/i.test(said)) throw new Error(`vtysh refuses the text: ${said}`)
+    // until then it turns connections away, and the speaker rests before it dials again
+    await eventually('FRR lets the speakers in', () =>
+      this.#intent.speakers.every(({ address }) =>
+        /BGP state = (Active|Connect|OpenSent)/.test(this.#control(`show bgp neighbors ${address}`)),
+      ),
+    )
   }
 
   async #startBird(text: string): Promise<void> {
@@ -151,7 +164,7 @@ export class SwitchLan {
     chmodSync(file, 0o600)
     run([OPENBGPD, '-n', '-f', file])
     this.#control = (...words) => run(['bgpctl', '-s', socket, ...words], { mayFail: true }).stdout
-    // It changes its root to the home of its user, which is not there as long as the service is not.
+    // its root is the home of its user, which is not there as long as the service is not
     const script = 'mount -t tmpfs none /run && mkdir /run/openbgpd && exec "$0" "$@"'
     this.network.spawn(this.#switch, ['sh', '-c', script, OPENBGPD, '-d', '-f', file])
     await eventually('OpenBGPD answers', () => this.#control('show').includes('Neighbor'))
@@ -286,7 +299,10 @@ export class SwitchLan {
     return running
   }
 
-  /** The nodes lose their power: nothing leaves or enters, nobody says goodbye. Returns when BFD told the switch. */
+  /**
+   * The nodes lose their power: nothing leaves or enters, nobody says goodbye. Returns when BFD
+   * told the switch.
+   */
   async powerFailure(): Promise<void> {
     const rules = 'add table inet dead; add chain inet dead out { type filter hook output priority 0; policy drop; }'
     this.network.exec(this.#node, ['nft', rules])
@@ -307,7 +323,9 @@ export class SwitchLan {
     else this.#control('configure terminal', ...lines.map(line => line.trim()))
   }
 
-  /** What `--verify` says of the running configuration, of FRR as FRR writes it; of others nothing. */
+  /**
+   * What `--verify` says of the running configuration, of FRR as FRR writes it; of others nothing.
+   */
   differences(): readonly Difference[] {
     if (this.#name !== 'frr') return []
     return compareSwitch(this.#intent, frr.read?.(this.#control('show running-config')) ?? readNothing)

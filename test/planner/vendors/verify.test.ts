@@ -1,4 +1,7 @@
-/** `--verify`: what the generator printed is right by its own reader; what is taken out, widened or left over is named. */
+/**
+ * `--verify`: what the generator printed is right by its own reader; what is taken out, widened or
+ * left over is named.
+ */
 import { expect, test } from 'bun:test'
 import { compareSwitch } from '../../../src/planner/vendors/facts.ts'
 import { switchConfigText } from '../../../src/planner/vendors/vendor.ts'
