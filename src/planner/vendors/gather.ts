@@ -3,7 +3,7 @@
  * network.yaml, the nodes of a running cluster. Says what is missing and how to give it. Pure.
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
-import { familyOf } from '../../lib/ip.ts'
+import { addressBytes, addressNumber, familyOf } from '../../lib/ip.ts'
 import { nodesAfter } from '../growth.ts'
 import { lansOf, type Network } from '../network.ts'
 
@@ -34,12 +34,13 @@ export function speakersOf({
 }: Gathered):
   | { readonly speakers: readonly { readonly node: string; readonly address: string }[] }
   | { readonly problem: string } {
-  const family = familyOf(peer.spec.peerIP)
-  const speakers = peer.spec.localSpeakers.map(node => ({
+  const { peerIP, sourceAddress, localSpeakers } = peer.spec
+  const family = familyOf(peerIP)
+  // one address for the sessions of several nodes cannot be meant for all of them
+  const source = localSpeakers.length === 1 ? sourceAddress : undefined
+  const speakers = localSpeakers.map(node => ({
     node,
-    address:
-      named.get(node) ??
-      nodes.find(({ name }) => name === node)?.addresses.find(address => familyOf(address) === family),
+    address: named.get(node) ?? source ?? nearest(nodes.find(({ name }) => name === node)?.addresses ?? [], peerIP),
   }))
   const unknown = speakers.filter(({ address }) => address === undefined).map(({ node }) => node)
   if (unknown.length > 0) {
@@ -49,6 +50,18 @@ export function speakersOf({
     }
   }
   return { speakers: speakers.map(({ node, address }) => ({ node, address: address ?? '' })) }
+}
+
+/** The address of the peer's family that shares the longest prefix with it: others are elsewhere. */
+function nearest(addresses: readonly string[], peerIP: string): string | undefined {
+  const peer = addressNumber(addressBytes(peerIP))
+  const differing = (address: string) => (addressNumber(addressBytes(address)) ^ peer).toString(2).length
+  return addresses
+    .filter(address => familyOf(address) === familyOf(peerIP))
+    .reduce<string | undefined>(
+      (best, address) => (best === undefined || differing(address) < differing(best) ? address : best),
+      undefined,
+    )
 }
 
 /**
