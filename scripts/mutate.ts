@@ -154,7 +154,7 @@ const files = argv.filter(word => !word.startsWith('--'))
 
 const copy = mkdtempSync(join(tmpdir(), 'terway-edge-mutate-'))
 const passes = (tests: readonly string[]): boolean =>
-  Bun.spawnSync([process.execPath, 'test', '--timeout=20000', '--bail', ...tests.map(test => `./${test}`)], {
+  Bun.spawnSync([process.execPath, 'test', '--timeout=60000', '--bail', ...tests.map(test => `./${test}`)], {
     cwd: copy,
     env: { ...process.env, CI: '' },
     stdout: 'ignore',

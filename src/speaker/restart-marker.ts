@@ -1,6 +1,6 @@
 /**
- * Whether this start is a restart in the sense of RFC 4724, so that the R bit goes out and the switch neither waits for us nor drops our
- * routes. A file in the state folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended, a crash
+ * Whether this start is a restart in the sense of RFC 4724: R has the switch not wait for our End-of-RIB (section 3), F has it keep our
+ * routes meanwhile (section 4.2). A file in the state folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended, a crash
  * leaves it as it was. It also names the BGPPeers that hold a status entry of ours, and holds the BFD sessions that wait for us.
  */
 import { join } from 'node:path'

@@ -14,6 +14,7 @@ import { negotiate } from '../../src/bgp/machine/negotiation.ts'
 import { settingsOf } from '../../src/bgp/machine/peer-settings.ts'
 import { ReceivedPrefixes } from '../../src/bgp/machine/received-prefixes.ts'
 import { refreshOf } from '../../src/bgp/machine/refresh.ts'
+import { messageEvent } from '../../src/bgp/machine/session-events.ts'
 import { SessionTimers } from '../../src/bgp/machine/session-timers.ts'
 import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -269,4 +270,18 @@ describe('connections', () => {
       expect(idleHold({ kind: 'notification-received', notification: cease(subcode) }, 30)).not.toEqual(OPERATOR)
     }
   })
+})
+
+test('which event of RFC 4271 section 8.1 a message is', () => {
+  const event = (wire: Uint8Array) => {
+    const { kind, ...rest } = messageEvent(wire, decodeMessage(wire, EXTERNAL))
+    return `${kind} ${'messageType' in rest ? rest.messageType : ''}`.trim()
+  }
+  expect(event(message(4, '00'))).toBe('BGPHeaderErr 4')
+  expect(event(message(9, ''))).toBe('BGPHeaderErr 9')
+  expect(event(message(1, '04 fdf2 0001 0a000001 00'))).toBe('BGPOpenMsgErr 1')
+  expect(event(message(2, '0000 0005 40010100'))).toBe('UpdateMsgErr 2')
+  expect(event(message(3, '0201 0003'))).toBe('NotifMsgVerErr')
+  expect(event(message(3, '0202'))).toBe('NotifMsg')
+  expect(event(message(3, '0301'))).toBe('NotifMsg')
 })

@@ -78,6 +78,12 @@ export function shutdownCommunication(text: string): Uint8Array {
   return Uint8Array.of(written, ...utf8.subarray(0, written))
 }
 
+/** Whether it has a text, good or bad: data that is more than the length octet of none. */
+function carriesText({ code, subcode, data }: Notification): boolean {
+  const subcodes: readonly number[] = [Cease.AdministrativeShutdown, Cease.AdministrativeReset]
+  return code === ErrorCode.Cease && subcodes.includes(subcode) && !(data.length === 1 && data[0] === 0)
+}
+
 /** The text of an Administrative Shutdown or Reset; undefined when there is none or it is not as RFC 9003 has it. */
 export function shutdownText(message: Notification): string | undefined {
   const { code, subcode, data } = message
@@ -124,6 +130,8 @@ function notificationDetail(message: Notification): string | undefined {
   if (data.length === 0) return undefined
   const text = shutdownText(message)
   if (text !== undefined) return jsonText(text)
+  if (carriesText(message))
+    return `a text that is not as RFC 9003 section 2 has it (${shutdownFault(data)}): data ${shownData(data)}`
   const limit = maximumPrefixes(message)
   if (limit !== undefined) return limitText(limit)
   const reason = hardResetReason(message)
@@ -134,8 +142,18 @@ function notificationDetail(message: Notification): string | undefined {
   if (code === ErrorCode.OpenMessage && subcode === 1 && data.length === 2) {
     return `the highest version it speaks is ${((data[0] ?? 0) << 8) | (data[1] ?? 0)}`
   }
+  return `data ${shownData(data)}`
+}
+
+function shownData(data: Uint8Array): string {
   const shown = toHex(data.subarray(0, 64))
-  return data.length > 64 ? `data ${shown}… (${data.length} octets)` : `data ${shown}`
+  return data.length > 64 ? `${shown}… (${data.length} octets)` : shown
+}
+
+/** RFC 9003 section 4: what is wrong is said. A text of no octets is none, and nothing is wrong with it. */
+function shutdownFault(data: Uint8Array): string {
+  const length = data[0] ?? 0
+  return data.length === length + 1 ? 'invalid UTF-8' : `its length says ${length}, ${data.length - 1} octets follow`
 }
 
 function limitText({ afi, safi, limit }: { afi: number; safi: number; limit: number }): string {

@@ -56,12 +56,12 @@ describe('describeNotification', () => {
   for (const [code, subcode, data, text] of CASES) {
     test(text, () => expect(describeNotification(notification(code, subcode, bytes(data)))).toBe(text))
   }
-  test('a shutdown message that is not UTF-8, or of a wrong length, is shown as octets', () => {
+  test('a shutdown message that is not UTF-8, or of a wrong length, is said to be so, and shown as octets', () => {
     expect(describeNotification(notification(6, 2, bytes('02 c328')))).toBe(
-      'Cease / Administrative Shutdown: data 02c328',
+      'Cease / Administrative Shutdown: a text that is not as RFC 9003 section 2 has it (invalid UTF-8): data 02c328',
     )
     expect(describeNotification(notification(6, 2, bytes('09 6f6b')))).toBe(
-      'Cease / Administrative Shutdown: data 096f6b',
+      'Cease / Administrative Shutdown: a text that is not as RFC 9003 section 2 has it (its length says 9, 2 octets follow): data 096f6b',
     )
   })
   test('nothing in it steers a terminal', () => {
