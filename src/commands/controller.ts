@@ -10,6 +10,7 @@ import { untilSignal } from '../host/signals.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { keepTokenFresh, renewedTokenFile } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { problemsError } from '../lib/errors.ts'
 import { createLog } from '../lib/log.ts'
@@ -40,7 +41,7 @@ export function controllerCommand(args: string[]): Promise<number> {
     const problems = controllerProblems(config)
     if (problems.length > 0) throw problemsError(flags.config ?? DEFAULT_CONFIG_FILE, problems)
     const credentials = readStatusCredentials(config.status)
-    const kubeconfig = loadKubeconfig(config.kubeconfig)
+    const kubeconfig = loadKubeconfig(config.kubeconfig, renewedTokenFile(config.state))
     const clock = systemClock
     const log = createLog(config.logLevel)
     const startedAt = timestamp(clock.now())
@@ -51,6 +52,8 @@ export function controllerCommand(args: string[]): Promise<number> {
     await using parting = new AsyncDisposableStack()
     const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
     parting.defer(() => api.close())
+    const renewal = keepTokenFresh({ kubeconfig, stateDir: config.state, clock, log: log.child({ room: 'kube' }) })
+    parting.defer(() => renewal.close())
     const events = new EventLog(
       clock,
       createEventRecorder({ api, component: 'terway-edge-controller', host: hostname(), clock, log }),

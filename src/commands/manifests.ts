@@ -4,13 +4,14 @@
  * do harm with (which nodes get podCIDRs, from where, the image) has no default.
  */
 import admission from '../../config/admission.yaml' with { type: 'text' }
-import controllerManifest from '../../config/controller.yaml' with { type: 'text' }
 import bgpPeersCrd from '../../config/crd-bgppeers.yaml' with { type: 'text' }
 import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
+import namespace from '../../config/namespace.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
 import { parseConfig } from '../config.ts'
 import { ramPolicy } from '../eni/ram-policy.ts'
+import { controllerManifest } from '../kube/controller-manifest.ts'
 import { secretReaderObjects } from '../kube/node-identity.ts'
 import { type Problem, problemsError, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
@@ -28,23 +29,27 @@ interface Options {
   readonly serviceCidrs?: readonly string[]
   readonly vpcCidrs?: readonly string[]
   readonly dataCenterCidrs?: readonly string[]
+  readonly replicas: number
+  readonly metricsSecret?: string
+  readonly disruptionBudget: boolean
 }
 
-const PARTS = ['all', 'crds', 'rbac', 'controller', 'admission', 'ram-policy'] as const
+const PARTS = ['main', 'crds', 'rbac', 'controller', 'admission', 'ram-policy'] as const
 
 export function manifestsCommand(args: string[]): Promise<number> {
-  const program = createProgram('manifests', 'Prints the CRDs, the roles and the controller as YAML.', [
-    'terway-edge manifests --image registry.example/terway-edge:0.1.0 --edge-nodes alibabacloud.com/is-edge-worker=true \\',
-    '    --pod-cidrs 10.0.0.0/8 --service-cidrs 172.21.0.0/20 --data-center-cidrs 172.16.0.0/16 | kubectl apply -f -',
-    'terway-edge manifests --part rbac --bgp-secret secret-a=edge-1,edge-2 secret-b=edge-7 | kubectl apply -f -',
-    'terway-edge manifests --part admission | kubectl apply -f -   # Kubernetes 1.30 or newer',
-    'terway-edge manifests --part ram-policy > policy.json   # rights in the cloud, for nodes of ECS and ENS',
-  ])
-    .option(
-      '--part <part>',
-      `one of ${PARTS.join(', ')}; all are those for every cluster: not admission, not ram-policy`,
-      'all',
-    )
+  const program = createProgram(
+    'manifests',
+    "Prints the roles and the controller as YAML; with --part crds what must outlive them: the CRDs, and the namespace of the nodes' identities. Apart, so that kubectl delete -f of the one does not take BGPPeers along.",
+    [
+      'terway-edge manifests --part crds | kubectl apply -f -   # first',
+      'terway-edge manifests --image registry.example/terway-edge:0.1.0 --edge-nodes alibabacloud.com/is-edge-worker=true \\',
+      '    --pod-cidrs 10.0.0.0/8 --service-cidrs 172.21.0.0/20 --data-center-cidrs 172.16.0.0/16 | kubectl apply -f -',
+      'terway-edge manifests --part rbac --bgp-secret secret-a=edge-1,edge-2 secret-b=edge-7 | kubectl apply -f -',
+      'terway-edge manifests --part admission | kubectl apply -f -   # Kubernetes 1.30 or newer',
+      'terway-edge manifests --part ram-policy > policy.json   # rights in the cloud, for nodes of ECS and ENS',
+    ],
+  )
+    .option('--part <part>', `one of ${PARTS.join(', ')}; main is rbac and controller`, 'main')
     .option('--image <image>', 'the image of the controller')
     .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
     .option('--pod-cidrs <cidrs...>', 'the pools that pod CIDRs come from')
@@ -53,6 +58,9 @@ export function manifestsCommand(args: string[]): Promise<number> {
     .option('--service-cidrs <cidrs...>', 'the Service ranges of the cluster')
     .option('--vpc-cidrs <cidrs...>', 'the ranges of the cloud network')
     .option('--data-center-cidrs <cidrs...>', 'the ranges of the sites')
+    .option('--replicas <number>', 'of the controller, one for each node that it may run on', readReplicas, 2)
+    .option('--metrics-secret <name>', 'a Secret in kube-system whose key token asks for the metrics from elsewhere')
+    .option('--no-disruption-budget', 'without a PodDisruptionBudget, which Kubernetes before 1.21 does not know')
     .option('--bgp-secret <name=nodes...>', "a Secret in kube-system and who may read it: its LAN's speakers", [])
     .option(
       '--cloud-secret <name>',
@@ -67,12 +75,12 @@ export function manifestsCommand(args: string[]): Promise<number> {
 /** The documents asked for, separated by `---`. */
 function manifests(options: Options): string {
   const parts: Readonly<Record<string, () => readonly string[]>> = {
-    crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd],
-    rbac: () => [rbac, ...options.bgpSecret.flatMap(secretReaders), ...cloudSecretReader(options)],
-    controller: () => [controller(options)],
+    crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd, namespace],
+    rbac: () => [namespace, rbac, ...readers(options)],
+    controller: () => controller(options),
     admission: () => [admission],
     'ram-policy': () => [JSON.stringify(ramPolicy(['ecs', 'vpc', 'ens']), null, 2)],
-    all: () => ['crds', 'rbac', 'controller'].flatMap(part => parts[part]?.() ?? []),
+    main: () => [rbac, ...readers(options), ...controller(options)],
   }
   const chosen = parts[options.part]
   if (chosen === undefined)
@@ -83,8 +91,8 @@ function manifests(options: Options): string {
     .concat('\n')
 }
 
-function controller(options: Options): string {
-  const { image, allocate, edgeNodes, podCidrs } = options
+function controller(options: Options): string[] {
+  const { image, allocate, edgeNodes, podCidrs, replicas, metricsSecret, disruptionBudget } = options
   const missing: Problem[] = []
   if (image === undefined || !/^\S+$/.test(image))
     missing.push({ path: '--image', message: 'name the image that holds the executable' })
@@ -94,13 +102,12 @@ function controller(options: Options): string {
   }
   if (allocate && podCidrs === undefined)
     missing.push({ path: '--pod-cidrs', message: 'name the pools that pod CIDRs come from, or --no-allocate' })
-  if (missing.length > 0) throw problemsError('the command line', missing)
-  const config = Bun.YAML.stringify(controllerConfig(options), null, 2)
-  parseConfig(config, 'the command line')
-  const indented = config.trimEnd().replace(/^/gm, '    ')
-  return controllerManifest
-    .replace('  config.yaml: ""', () => `  config.yaml: |\n${indented}`)
-    .replace('image: terway-edge:VERSION', () => `image: ${JSON.stringify(image)}`)
+  if (metricsSecret !== undefined && !NAME.test(metricsSecret))
+    missing.push({ path: '--metrics-secret', message: `${JSON.stringify(metricsSecret)} is not the name of a Secret` })
+  if (image === undefined || missing.length > 0) throw problemsError('the command line', missing)
+  const config = controllerConfig(options)
+  parseConfig(Bun.YAML.stringify(config), 'the command line')
+  return controllerManifest({ image, replicas, edgeNodes, config, metricsSecret, disruptionBudget })
 }
 
 function controllerConfig(options: Options) {
@@ -118,6 +125,15 @@ function controllerConfig(options: Options) {
 
 /** RFC 1123 subdomain, as Kubernetes wants the names of Secrets and Nodes. */
 const NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+
+function readReplicas(text: string): number {
+  if (/^[1-3]$/.test(text)) return Number(text)
+  throw new UserError(`--replicas ${text}: one leads and another stands by, so write 1, 2 or 3`, { exitStatus: 2 })
+}
+
+function readers(options: Options): readonly string[] {
+  return [...options.bgpSecret.flatMap(secretReaders), ...cloudSecretReader(options)]
+}
 
 /** `NAME=NODE,NODE` as the Role and the RoleBinding that it means. */
 function secretReaders(text: string): readonly string[] {

@@ -27,6 +27,7 @@ import { createEventRecorder } from '../kube/event-recorder.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
+import { keepTokenFresh } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -132,6 +133,8 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   const kubeLog = log.child({ room: 'kube' })
   const api = createKubeApi({ kubeconfig, clock, log: kubeLog })
   parting.defer(() => api.close())
+  const renewal = keepTokenFresh({ kubeconfig, stateDir: config.state, clock, log: kubeLog })
+  parting.defer(() => renewal.close())
   const identity = await clusterIdentity(kubeconfig, clock)
   const source = createClusterViewSource({
     api,

@@ -22,6 +22,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { viewOf } from '../kube/merge-cluster.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
+import { renewedTokenFile } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
@@ -52,7 +53,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
   const { state, problems: stateProblems } = loadClusterState(config.state, { node: config.node })
   const view = state && viewOf(state, new Map(), 'state')
   const mark = config.route
-  const [access, local] = await Promise.all([inspectApi(config.kubeconfig), inspectService(config)])
+  const [access, local] = await Promise.all([inspectApi(config), inspectService(config)])
   const seen = await observeNetwork({
     clock: systemClock,
     self: config.node,
@@ -129,10 +130,10 @@ function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts,
   }
 }
 
-async function inspectApi(file: string | undefined): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api'>> {
+async function inspectApi({ kubeconfig: file, state }: Config): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api'>> {
   let kubeconfig: ReturnType<typeof loadKubeconfig>
   try {
-    kubeconfig = loadKubeconfig(file)
+    kubeconfig = loadKubeconfig(file, renewedTokenFile(state))
   } catch (error) {
     return { kubeconfig: { origin: file ?? 'the service account of this pod', problem: errorText(error) } }
   }

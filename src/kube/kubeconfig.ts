@@ -9,6 +9,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { type Cluster, KubeConfig, type User } from '@kubernetes/client-node'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import { replaces } from './token.ts'
 
 /** What a request must carry. Asked for anew for each one: tokens and certificates rotate. */
 export interface Credentials {
@@ -36,14 +37,19 @@ export interface Kubeconfig {
 
 const TOKEN_FILE_PROVIDER = 'terway-edge-token-file'
 
-/** Reads `file`, or without one the pod's service account. Throws `UserError` (status 2) when that cannot work. */
-export function loadKubeconfig(file: string | undefined): Kubeconfig {
-  return file === undefined ? new LoadedConfig('the service account of this pod', loadInCluster) : fromFile(file)
+/**
+ * Reads `file`, or without one the pod's service account. Throws `UserError` (status 2) when that cannot work.
+ * `renewed`: where a younger token of the same account may be (`token-renewal.ts`).
+ */
+export function loadKubeconfig(file: string | undefined, renewed?: string): Kubeconfig {
+  return file === undefined
+    ? new LoadedConfig('the service account of this pod', loadInCluster)
+    : fromFile(file, renewed)
 }
 
-function fromFile(file: string): Kubeconfig {
+function fromFile(file: string, renewed: string | undefined): Kubeconfig {
   const path = resolve(file)
-  return new LoadedConfig(path, () => loadFile(path), path)
+  return new LoadedConfig(path, () => loadFile(path), { file: path, ...(renewed !== undefined && { renewed }) })
 }
 
 /** One loaded configuration; loads again when its file has changed and the new one is good. */
@@ -51,13 +57,15 @@ class LoadedConfig implements Kubeconfig {
   readonly origin: string
   readonly #load: () => KubeConfig
   readonly #file: string | undefined
+  readonly #renewed: (() => string) | undefined
   #config: KubeConfig
   #stamp: string
 
-  constructor(origin: string, load: () => KubeConfig, file?: string) {
+  constructor(origin: string, load: () => KubeConfig, { file, renewed }: { file?: string; renewed?: string } = {}) {
     this.origin = origin
     this.#load = load
     this.#file = file
+    this.#renewed = renewed === undefined ? undefined : tokenOfFile(renewed)
     this.#config = load()
     this.#stamp = this.#stampNow()
   }
@@ -70,7 +78,13 @@ class LoadedConfig implements Kubeconfig {
       this.#stamp = stamp
       this.refresh()
     }
-    return credentialsOf(this.#config)
+    return this.#withRenewed(await credentialsOf(this.#config))
+  }
+  #withRenewed(credentials: Credentials): Credentials {
+    const token = this.#renewed?.() ?? ''
+    const original = /^Bearer (.+)$/.exec(credentials.headers.Authorization ?? '')?.[1]
+    if (original === undefined || !replaces(token, original)) return credentials
+    return { ...credentials, headers: { ...credentials.headers, Authorization: `Bearer ${token}` } }
   }
   refresh(): void {
     try {
@@ -151,6 +165,18 @@ function tokenFileReader(): (path: string) => string {
       stamp = now
     }
     return token
+  }
+}
+
+/** The token that may be in a file; empty when it is not there or cannot be read. */
+function tokenOfFile(path: string): () => string {
+  const read = tokenFileReader()
+  return () => {
+    try {
+      return read(path)
+    } catch {
+      return ''
+    }
   }
 }
 

@@ -11,6 +11,9 @@ import type { KubeObject, ResourceType } from './resources.ts'
 /** The namespace of the nodes' ServiceAccounts, made by config/rbac.yaml. */
 export const NODE_NAMESPACE = 'terway-edge-nodes'
 
+/** The ServiceAccount of the controller, in kube-system. */
+export const CONTROLLER = 'terway-edge-controller'
+
 /** The group that all ServiceAccounts of the namespace are in. */
 export const NODE_GROUP = `system:serviceaccounts:${NODE_NAMESPACE}`
 
@@ -82,6 +85,23 @@ function eniReportObjects(node: string): readonly [KubeObject, KubeObject] {
     subjects: [{ kind: 'ServiceAccount', name: node, namespace: NODE_NAMESPACE }],
   }
   return [role, binding]
+}
+
+/** The right of a controller that is no pod to renew its token. */
+export function controllerIdentityObjects(): readonly KubeObject[] {
+  const account = { kind: 'ServiceAccount', name: CONTROLLER, namespace: 'kube-system' }
+  const metadata = {
+    name: `${CONTROLLER}-token`,
+    namespace: 'kube-system',
+    labels: { 'app.kubernetes.io/name': 'terway-edge' },
+  }
+  const rule = { apiGroups: [''], resources: ['serviceaccounts/token'], resourceNames: [CONTROLLER], verbs: ['create'] }
+  const apiVersion = 'rbac.authorization.k8s.io/v1'
+  const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: metadata.name }
+  return [
+    { apiVersion, kind: 'Role', metadata, ...{ rules: [rule] } },
+    { apiVersion, kind: 'RoleBinding', metadata, ...{ roleRef, subjects: [account] } },
+  ]
 }
 
 /**

@@ -5,24 +5,27 @@
 import { errorText, UserError } from '../lib/errors.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { type Credentials, type Kubeconfig, loadKubeconfig } from './kubeconfig.ts'
+import { renewedTokenFile } from './token-renewal.ts'
 
 /** Reads `file`. Throws `UserError` (status 2) where it is bad and the state folder has nothing to go on from. */
 export function nodeKubeconfig(file: string | undefined, stateDir: string): Kubeconfig {
   try {
-    return loadKubeconfig(file)
+    return loadKubeconfig(file, renewedTokenFile(stateDir))
   } catch (error) {
     if (!(error instanceof UserError) || loadClusterState(stateDir).state === undefined) throw error
-    return new PatientKubeconfig(file, error)
+    return new PatientKubeconfig(file, { stateDir, problem: error })
   }
 }
 
 class PatientKubeconfig implements Kubeconfig {
   readonly #file: string | undefined
+  readonly #stateDir: string
   #loaded: Kubeconfig | undefined
   #problem: UserError
 
-  constructor(file: string | undefined, problem: UserError) {
+  constructor(file: string | undefined, { stateDir, problem }: { stateDir: string; problem: UserError }) {
     this.#file = file
+    this.#stateDir = stateDir
     this.#problem = problem
   }
   get server(): string {
@@ -40,7 +43,7 @@ class PatientKubeconfig implements Kubeconfig {
   }
   #load(): Kubeconfig {
     try {
-      return loadKubeconfig(this.#file)
+      return loadKubeconfig(this.#file, renewedTokenFile(this.#stateDir))
     } catch (error) {
       if (error instanceof UserError) this.#problem = error
       throw error

@@ -1,9 +1,17 @@
 /** What an administrator does first, with a real API server: apply the manifests, make a kubeconfig for a node, and find its rights enough but small. */
 import { afterAll, beforeAll, expect } from 'bun:test'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ApiError } from '../../src/kube/api.ts'
+import { createKubeApi } from '../../src/kube/client.ts'
+import { type Kubeconfig, loadKubeconfig } from '../../src/kube/kubeconfig.ts'
 import { NODE_GROUP, NODE_NAMESPACE, nodeIdentityObjects, nodeUser } from '../../src/kube/node-identity.ts'
+import { BGP_PEERS } from '../../src/kube/resources.ts'
+import { keepTokenFresh, renewedTokenFile } from '../../src/kube/token-renewal.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
-import { run } from '../support/namespaces.ts'
+import { eventually, run } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 
 const NEEDS = ['KUBEBUILDER_ASSETS', 'kubectl'] as const
@@ -53,9 +61,21 @@ afterAll(async () => {
 
 test('manifests apply as they are, twice, and the user document after them', () => {
   const api = started()
-  const text = terwayEdge('manifests', ...CHOSEN, '--bgp-secret', 'bgp-secret=edge-1,edge-2', 'other-secret=edge-7')
+  const old = !api.kubectl(['api-versions']).stdout.includes('policy/v1\n')
+  const budget = old ? ['--no-disruption-budget'] : []
+  const text = terwayEdge(
+    'manifests',
+    ...CHOSEN,
+    ...budget,
+    '--bgp-secret',
+    'bgp-secret=edge-1,edge-2',
+    'other-secret=edge-7',
+  )
   expect(text).toContain('image: "registry.example/terway-edge:1"')
+  api.applyYaml(terwayEdge('manifests', '--part', 'crds'))
   api.applyYaml(text)
+  expect(terwayEdge('manifests', ...CHOSEN)).toContain('kind: PodDisruptionBudget')
+  expect(text).not.toMatch(/kind: (CustomResourceDefinition|Namespace)/)
   const again = api.kubectl(['apply', '-f', '-'], { stdin: text }).stdout
   expect(again.match(/ (created|configured)$/gm) ?? []).toEqual([])
   api.kubectl(['wait', '--for=condition=Established', '--timeout=20s', 'crd/bgppeers.network.openyurt.io'])
@@ -92,34 +112,108 @@ test('manifests guess nothing', () => {
   expect(terwayEdge('manifests', ...CHOSEN)).toContain('edgeNodes: edge=true')
 })
 
-test('the kubeconfig of a node has the rights of a node, and no others', () => {
-  const api = started()
-  api.applyYaml(terwayEdge('manifests', '--part', 'rbac', '--bgp-secret', 'bgp-secret=edge-1'))
-  const file = api.path('node.kubeconfig')
-  terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, '--out', file)
-  const can = (...words: string[]) =>
-    run(['kubectl', '--kubeconfig', file, 'auth', 'can-i', ...words], { mayFail: true }).stdout.trim()
-  const all = ['-n', 'kube-system']
-  expect(can('watch', 'bgppeers.network.openyurt.io')).toBe('yes')
-  expect(can('watch', 'routeslices.network.openyurt.io')).toBe('yes')
-  expect(can('patch', 'bgppeers.network.openyurt.io/peer', '--subresource=status')).toBe('yes')
-  expect(can('watch', 'eninodes.network.openyurt.io')).toBe('yes')
-  expect(can('patch', 'eninodes.network.openyurt.io/node-1', '--subresource=status')).toBe('no')
-  expect(can('create', 'events')).toBe('yes')
-  const edge = (name: string, ...words: string[]) =>
-    api
-      .kubectl(['auth', 'can-i', ...words, ...all, '--as', nodeUser(name), '--as-group', NODE_GROUP], { mayFail: true })
-      .stdout.trim()
-  expect(edge('edge-1', 'watch', 'secrets/bgp-secret')).toBe('yes')
-  expect(edge('edge-2', 'watch', 'secrets/bgp-secret')).toBe('no')
-  expect(edge('edge-2', 'watch', 'bgppeers.network.openyurt.io')).toBe('yes')
-  expect(can('get', 'secrets/bgp-secret', ...all)).toBe('no')
-  expect(can('get', 'secrets/another', ...all)).toBe('no')
-  expect(can('list', 'secrets', ...all)).toBe('no')
-  expect(can('list', 'nodes')).toBe('no')
-  expect(can('create', 'bgppeers.network.openyurt.io')).toBe('no')
-  expect(can('patch', 'routeslices.network.openyurt.io')).toBe('no')
-  expect(terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, '--server', 'https://api.example:6443')).toContain(
-    'https://api.example:6443',
-  )
+test('the controller keeps off the nodes that it serves, and is asked for metrics only with a token', () => {
+  const deployment = (...args: string[]) => {
+    const documents = terwayEdge(
+      'manifests',
+      '--part',
+      'controller',
+      '--image',
+      'i',
+      '--pod-cidrs',
+      '10.0.0.0/8',
+      ...args,
+    )
+      .split('\n---\n')
+      .map(text => Bun.YAML.parse(text) as { kind: string; spec: never; data: Record<string, string> })
+    const of = (kind: string) => documents.find(document => document.kind === kind)
+    const template = Reflect.get(of('Deployment')?.spec ?? {}, 'template').spec
+    const terms = template.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms
+    const expressions = terms?.map(({ matchExpressions: [only] }: { matchExpressions: object[] }) => only)
+    return { of, template, expressions, config: Bun.YAML.parse(of('ConfigMap')?.data['config.yaml'] ?? '') }
+  }
+  const plain = deployment('--edge-nodes', 'edge=true,zone in (a,b),!cloud')
+  expect(plain.expressions).toEqual([
+    { key: 'edge', operator: 'NotIn', values: ['true'] },
+    { key: 'zone', operator: 'NotIn', values: ['a', 'b'] },
+    { key: 'cloud', operator: 'Exists' },
+  ])
+  expect(plain.config).toMatchObject({ status: { listen: '127.0.0.1:9180' } })
+  expect(plain.of('Service')).toBeUndefined()
+  expect(deployment('--edge-nodes', 'all()').expressions).toBeUndefined()
+  const open = deployment('--edge-nodes', 'edge', '--metrics-secret', 'metrics', '--replicas', '1')
+  expect(open.config).toMatchObject({ status: { listen: '0.0.0.0:9180', tokenFile: '/etc/terway-edge-metrics/token' } })
+  expect(open.template.volumes).toContainEqual(expect.objectContaining({ name: 'metrics' }))
+  expect(open.of('Service')).toBeDefined()
 })
+
+test('the kubeconfig of a node is its own, has the rights of this node, and no others', () => {
+  const api = started()
+  api.applyYaml(terwayEdge('manifests', '--part', 'crds'))
+  api.applyYaml(terwayEdge('manifests', '--part', 'rbac', '--bgp-secret', 'bgp-secret=edge-1'))
+  const list = api.path('nodes.txt')
+  writeFileSync(list, 'edge-1\n# a comment\nedge-2   # another\n')
+  terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, '--nodes', list, '--out', api.path('nodes'))
+  const can = (node: string, ...words: string[]) => {
+    const file = api.path(`nodes/${node}.kubeconfig`)
+    return run(['kubectl', '--kubeconfig', file, 'auth', 'can-i', ...words], { mayFail: true }).stdout.trim()
+  }
+  const all = ['-n', 'kube-system']
+  expect(can('edge-1', 'watch', 'bgppeers.network.openyurt.io')).toBe('yes')
+  expect(can('edge-1', 'watch', 'routeslices.network.openyurt.io')).toBe('yes')
+  expect(can('edge-1', 'patch', 'bgppeers.network.openyurt.io/peer', '--subresource=status')).toBe('yes')
+  expect(can('edge-1', 'watch', 'eninodes.network.openyurt.io')).toBe('yes')
+  expect(can('edge-1', 'patch', 'eninodes.network.openyurt.io/node-1', '--subresource=status')).toBe('no')
+  expect(can('edge-1', 'create', 'events')).toBe('yes')
+  expect(can('edge-1', 'watch', 'secrets/bgp-secret', ...all)).toBe('yes')
+  expect(can('edge-2', 'watch', 'secrets/bgp-secret', ...all)).toBe('no')
+  expect(can('edge-2', 'get', 'secrets/another', ...all)).toBe('no')
+  expect(can('edge-1', 'list', 'secrets', ...all)).toBe('no')
+  expect(can('edge-1', 'list', 'nodes')).toBe('no')
+  expect(can('edge-1', 'create', 'bgppeers.network.openyurt.io')).toBe('no')
+  expect(can('edge-1', 'patch', 'routeslices.network.openyurt.io')).toBe('no')
+  const elsewhere = ['--node', 'edge-1', '--server', 'https://api.example:6443']
+  expect(terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, ...elsewhere)).toContain('https://api.example:6443')
+  const wrong = run([process.execPath, 'src/main.ts', 'kubeconfig', '--server', 'x', '--nodes', '/nowhere'], {
+    mayFail: true,
+  })
+  expect(wrong.stderr).toMatch(/--out: .*\n.*--server: .*\n.*--nodes: there is no file/)
+})
+
+test('a node renews its token by itself, and deleting its ServiceAccount revokes both', async () => {
+  const api = started()
+  const file = api.path('edge-3.kubeconfig')
+  terwayEdge('kubeconfig', '--kubeconfig', api.kubeconfig, '--node', 'edge-3', '--lifetime-days', '1', '--out', file)
+  const state = api.path('state')
+  const kubeconfig = loadKubeconfig(file, renewedTokenFile(state))
+  const token = async () => (await kubeconfig.credentials()).headers.Authorization
+  const [first, clock] = [await token(), systemClock]
+  await Bun.sleep(1100) // tokens of one second are the same
+  const later = { ...clock, now: () => clock.now() + 6 * 3_600_000 }
+  const renewal = keepTokenFresh({ kubeconfig, stateDir: state, clock: later, log: silentLog })
+  await eventually(
+    'there is another token',
+    async () => existsSync(renewedTokenFile(state)) && (await token()) !== first,
+  )
+  await renewal.close()
+  const asked = () => problemOf(kubeconfig)
+  expect(await asked()).toBeUndefined()
+  expect(loadKubeconfig(file, renewedTokenFile(api.path('another'))).credentials()).resolves.toMatchObject({
+    headers: { Authorization: first },
+  })
+  api.kubectl(['delete', 'serviceaccount', '-n', NODE_NAMESPACE, 'edge-3'])
+  await eventually('it is revoked', async () => (await asked()) === 401, 20)
+})
+
+/** The HTTP status with which the API server refuses to answer; undefined when it answers. */
+async function problemOf(kubeconfig: Kubeconfig): Promise<number | undefined> {
+  const api = createKubeApi({ kubeconfig, clock: systemClock, log: silentLog })
+  try {
+    await api.get(BGP_PEERS, 'none')
+    return undefined
+  } catch (error) {
+    return error instanceof ApiError ? error.status : -1
+  } finally {
+    api.close()
+  }
+}

@@ -18,6 +18,8 @@ export interface ApiServerOptions {
   readonly port?: number
   /** Whether to install config/crd-*.yaml (default true). */
   readonly crds?: boolean
+  /** Whether pods are given the token of their ServiceAccount (default false: pods need no such account). */
+  readonly serviceAccounts?: boolean
 }
 
 export class TestApiServer {
@@ -152,7 +154,8 @@ export class TestApiServer {
       ...['--service-cluster-ip-range', '10.96.0.0/16', '--service-account-issuer', 'https://kubernetes.default.svc'],
       ...['--service-account-key-file', this.path('sa.key'), '--service-account-signing-key-file', this.path('sa.key')],
       ...['--api-audiences', 'https://kubernetes.default.svc', '--token-auth-file', this.path('tokens.csv')],
-      ...['--authorization-mode', 'RBAC', '--allow-privileged=true', '--disable-admission-plugins', 'ServiceAccount'],
+      ...['--authorization-mode', 'RBAC', '--allow-privileged=true'],
+      ...(this.#options.serviceAccounts === true ? [] : ['--disable-admission-plugins', 'ServiceAccount']),
     ])
     await this.#ready()
   }

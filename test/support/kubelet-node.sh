@@ -32,7 +32,7 @@ for _ in $(seq 200); do
   ! ctr --timeout 2s version >/dev/null 2>&1 || break
   sleep 0.1
 done
-ctr -n k8s.io images import --snapshotter native "$folder/image.tar" >/dev/null
+for image in "$folder"/*image.tar; do ctr -n k8s.io images import --snapshotter native "$image" >/dev/null; done
 # shellcheck disable=SC2086
 AWS_EC2_METADATA_DISABLED=true $KUBELET >>"$folder/kubelet.log" 2>&1 &
 mv "$folder/pid.part" "$folder/pid"

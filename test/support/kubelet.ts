@@ -12,6 +12,7 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -38,6 +39,8 @@ export interface KubeletOptions {
   /** The node's name in Kubernetes, and its address. */
   readonly name: string
   readonly address: string
+  /** More images than busybox: tar files, one name each. */
+  readonly images?: readonly string[]
 }
 
 export class TestKubelet {
@@ -76,6 +79,9 @@ export class TestKubelet {
     writeFileSync(join(this.folder, 'containerd.toml'), this.#containerdConfig())
     writeFileSync(join(this.folder, 'kubelet.json'), JSON.stringify(kubeletConfig(this.folder)))
     writeBusyboxImage(this.folder, [IMAGE, PAUSE])
+    for (const [index, image] of (options.images ?? []).entries()) {
+      symlinkSync(image, join(this.folder, `${index}-image.tar`))
+    }
     this.#process = Bun.spawn(
       [
         ...['nsenter', `--net=/run/netns/${options.namespace}`],
