@@ -26,6 +26,8 @@ export interface ObservedNetwork {
   readonly defaultGateways: DefaultGateways
   /** Addresses of this machine's interfaces. */
   readonly ownAddresses: readonly string[]
+  /** Of several gateways those that answer; absent: nobody has asked. */
+  readonly answering?: ReadonlySet<string>
 }
 
 export interface RoutingView {
@@ -67,6 +69,13 @@ export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): s
   const members = view.entries.filter(entry => entry.node !== self && inLan(own, entry))
   const devices = peersOf(own, view.peers).flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway ? [spec.gateway] : [])])
   return [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
+}
+
+/** The gateways that BGPPeers name for this node, or their peers in the place of one. */
+export function namedGateways({ self, view }: Omit<RoutingInput, 'network'>): string[] {
+  const own = view.entries.find(({ node }) => node === self)
+  if (own === undefined) return []
+  return [...new Set(peersOf(own, view.peers).map(({ spec }) => spec.gateway ?? spec.peerIP))]
 }
 
 /** Undefined while no entry names this node: then nothing is known about its LAN, and the last good routes stay. */

@@ -27,6 +27,7 @@ interface GatewayInput {
     readonly onLink: ReadonlyMap<string, number>
     readonly defaultGateways: DefaultGateways
     readonly ownAddresses: readonly string[]
+    readonly answering?: ReadonlySet<string>
   }
 }
 
@@ -52,14 +53,22 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
     if (gateway !== undefined && !network.ownAddresses.includes(gateway)) named.set(gateway, name)
   }
   const all = [...named.keys()].map(gateway => wayTo(gateway, network.onLink, network.defaultGateways[family]))
-  const usable = all.filter(hop => hop.interface !== undefined)
+  const onLink = all.filter(hop => hop.interface !== undefined)
+  const answering = onLink.filter(({ gateway }) => network.answering?.has(gateway) !== false)
+  // where nobody answers, nobody can be told from the others
+  const usable = answering.length > 0 ? answering : onLink
   const problems = all
     .filter(hop => hop.interface === undefined)
     .map(({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} is not on-link at this node`)
+  const silent = onLink
+    .filter(hop => !usable.includes(hop))
+    .map(
+      ({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} does not answer: the others have its share`,
+    )
   // when none is usable they stand all the same: the kernel will refuse, and the routes show as failed instead of vanishing
   const nextHops = usable.length > 0 ? usable : all
   return {
-    named: { nextHops: sorted(nextHops), problems },
+    named: { nextHops: sorted(nextHops), problems: [...problems, ...silent] },
     default: { nextHops: sorted(network.defaultGateways[family]), problems: [] },
   }
 }

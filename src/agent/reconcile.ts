@@ -19,11 +19,13 @@ import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
+import { AnsweringGateways } from './answering-gateways.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import {
   addressesToAsk,
   desiredRoutes,
+  namedGateways,
   type ObservedNetwork,
   OWN_REASON,
   type Routing,
@@ -96,6 +98,7 @@ class Incomplete extends Error {}
 export class Agent {
   readonly #options: AgentOptions
   readonly #loop: Loop
+  readonly #answering: AnsweringGateways
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
@@ -111,6 +114,9 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options
+    const { clock, log, netns } = options
+    const onChange = () => this.#loop.wake()
+    this.#answering = new AnsweringGateways({ clock, log, ...(netns !== undefined && { netns }), onChange })
     this.#loop = new Loop({
       clock: options.clock,
       run: () => this.#pass(),
@@ -160,6 +166,7 @@ export class Agent {
     for (const stop of this.#stopListening) stop()
     this.#cancelPause?.()
     this.#watch?.close()
+    await this.#answering.close()
     await this.#loop.close()
     this.#watch?.close()
     this.#netlink?.close()
@@ -230,15 +237,22 @@ export class Agent {
   /** The routes wanted now; the last answer while nothing that it depends on has changed. */
   #decide(netlink: Rtnetlink, view: ClusterView, observed: ObservedKernel): Routing | undefined {
     const { self } = this.#options
+    const onLink = askOnLink(netlink, addressesToAsk({ self, view }), observed.links)
+    const gateways = namedGateways({ self, view }).flatMap(address => {
+      const index = onLink.get(address)
+      return index === undefined ? [] : [{ address, interface: index }]
+    })
     const network: ObservedNetwork = {
       ownAddresses: ownAddresses(observed),
-      onLink: askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
+      onLink,
+      ...(gateways.length > 1 && { answering: this.#answering.among(gateways) }),
       defaultGateways: {
         ipv4: this.#defaultGateways('ipv4', observed),
         ipv6: this.#defaultGateways('ipv6', observed),
       },
     }
-    const key = JSON.stringify([[...network.onLink], network.defaultGateways, network.ownAddresses])
+    const answering = [...(network.answering ?? [])]
+    const key = JSON.stringify([[...onLink], network.defaultGateways, network.ownAddresses, answering])
     if (this.#memo?.view !== view || this.#memo.network !== key) {
       this.#memo = { view, network: key, routing: desiredRoutes({ self, view: routingView(view), network }) }
     }

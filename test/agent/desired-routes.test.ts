@@ -140,6 +140,25 @@ describe('gateways', () => {
     expect(routes).toContain('10.0.9.0/25 > 172.16.0.252+172.16.0.253 (gateway)')
   })
 
+  test('of several those that answer count, and all of them where none does', () => {
+    const network = (answering: string[]): ObservedNetwork => ({
+      onLink: new Map([
+        ['172.16.0.253', 2],
+        ['172.16.0.252', 2],
+      ]),
+      defaultGateways: { ipv4: [], ipv6: [] },
+      ownAddresses: [],
+      answering: new Set(answering),
+    })
+    const by = (...answering: string[]) =>
+      desiredRoutes({ self: 'edge-1', view: { entries, peers: two }, network: network(answering) })
+    expect(by('172.16.0.253')?.routes.map(routeLine)).toContain('10.0.9.0/25 > 172.16.0.253 (gateway)')
+    expect(by('172.16.0.253')?.problems).toEqual([
+      'gateway 172.16.0.252 of BGPPeer b does not answer: the others have its share',
+    ])
+    expect(by()?.routes.map(routeLine)).toContain('10.0.9.0/25 > 172.16.0.252+172.16.0.253 (gateway)')
+  })
+
   test('the same gateway twice is one', () => {
     const same = two.map(({ name }) => bgpPeer(name, { peerIP: '172.16.0.1', gateway: '172.16.0.254' }))
     expect(decide({ entries, peers: same, onLink: ['172.16.0.254'] }).routes).toContain(

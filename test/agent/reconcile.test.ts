@@ -254,10 +254,26 @@ rooted('several gateways share the load', () =>
     )
     const { agent } = lans.start('a1', view)
     await settled(agent)
-    const text = lans.network.ip(lans.node('a1'), 'route show 10.0.3.0/24')
-    expect(text).toContain('nexthop via 172.16.0.12')
-    expect(text).toContain('nexthop via 172.16.0.254')
-    expect(agent.view().at(-1)?.via).toEqual(['172.16.0.12', '172.16.0.254'])
+    const via = () => agent.view().at(-1)?.via.join()
+    await eventually('both share', () => via() === '172.16.0.12,172.16.0.254')
+    const text = () => lans.network.ip(lans.node('a1'), 'route show 10.0.3.0/24')
+    expect(text()).toContain('nexthop via 172.16.0.12')
+    // one that never was there takes nothing, one that goes loses its share and gets it back
+    const [peer, other] = two
+    const dead = bgpPeer('dead', { peerIP: '172.16.0.99' })
+    const own = entry('a1', ['172.16.0.11'], ['10.0.1.0/24'], ['lan-0', 'x', 'dead'])
+    view.show(
+      [own, ...(view.current()?.entries.slice(1) ?? [])],
+      [peer, other, dead].flatMap(one => one ?? []),
+    )
+    await eventually('it is named', () =>
+      agent.problems.join().includes('gateway 172.16.0.99 of BGPPeer dead does not answer'),
+    )
+    expect(text()).not.toContain('172.16.0.99')
+    lans.network.ip(lans.node('a2'), 'link set eth0 down')
+    await eventually('it loses its share', () => via() === '172.16.0.254', 20)
+    lans.network.ip(lans.node('a2'), 'link set eth0 up')
+    await eventually('it has it back', () => via() === '172.16.0.12,172.16.0.254', 20)
   }),
 )
 
