@@ -4,7 +4,7 @@
  */
 import type { Condition } from '../kube/resources.ts'
 import type { Verdict } from './cloud-errors.ts'
-import type { NodePlan } from './controller-plan.ts'
+import type { NodePlan } from './plan-cards.ts'
 
 /** A condition without its time. */
 export type ConditionFinding = Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>

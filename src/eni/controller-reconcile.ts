@@ -18,7 +18,6 @@ import { timestamp } from '../lib/timestamp.ts'
 import { CloudReadError, CloudReader } from './cloud-reader.ts'
 import { Blocks } from './controller-blocks.ts'
 import { verdictText } from './controller-conditions.ts'
-import type { Degradation } from './controller-plan.ts'
 import { type CloudNode, instanceTypeOf, specOf } from './controller-spec.ts'
 import {
   capacityOf,
@@ -30,6 +29,7 @@ import {
 } from './controller-worker.ts'
 import { decodeEniConfig, type EniConfig } from './eni-config.ts'
 import { modeOfNode } from './mode.ts'
+import type { Degradation } from './plan-cards.ts'
 import { isOurs, madeFor } from './tags.ts'
 import { TokenBuckets } from './token-buckets.ts'
 

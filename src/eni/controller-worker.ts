@@ -22,7 +22,8 @@ import {
 } from '../kube/eni-node.ts'
 import { type Condition, ENI_NODES } from '../kube/resources.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
-import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
+import { EarliestTimer } from '../lib/earliest-timer.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -31,9 +32,11 @@ import { judge, type Scope, type Verdict } from './cloud-errors.ts'
 import { CloudReadError, type CloudReader } from './cloud-reader.ts'
 import type { Blocks } from './controller-blocks.ts'
 import { findings, verdictText, withTimes } from './controller-conditions.ts'
-import { type Degradation, type NodePlan, newInterfaceOf, planNode } from './controller-plan.ts'
+import { planNode } from './controller-plan.ts'
 import type { EniConfig } from './eni-config.ts'
+import { BELIEVE_MISSING_MILLISECONDS, MissingThings } from './missing.ts'
 import { applyAnswer, cloudActionOf, dropOperation, type Recorded, readBack, targetOf } from './operations.ts'
+import { type Degradation, type NodePlan, newInterfaceOf } from './plan-cards.ts'
 import { isOurs, madeFor, tagsFor } from './tags.ts'
 import type { TokenBuckets } from './token-buckets.ts'
 
@@ -87,7 +90,6 @@ interface Written {
 const FULL_READ_MILLISECONDS = 10 * 60_000
 /** While states change, and while what is missing has to be believed. */
 const POLL_MILLISECONDS = [2_000, 3_000, 5_000, 10_000] as const
-const BELIEVE_MISSING_MILLISECONDS = 10_000
 /** A detaching or deleting that takes longer is asked for again. */
 const STUCK_MILLISECONDS = 60_000
 const UNCLEAR = { initialMilliseconds: 1_000, maximumMilliseconds: 60_000 }
@@ -115,7 +117,7 @@ export class NodeWorker {
   #polls = 0
   #unclear = 0
   #pauseUntil = 0
-  readonly #missingSince = new Map<string, number>()
+  readonly #missing = new MissingThings()
   readonly #stateSince = new Map<string, { state: string; at: number }>()
   #access: { action: string; verdict: Verdict } | undefined
   #lastError: string | undefined
@@ -435,7 +437,12 @@ export class NodeWorker {
             id => id !== '',
           ),
         )
-      this.#cloud = this.#withUnbelieved(items)
+      const before = this.#cloud ?? []
+      this.#cloud = this.#missing.filled(items, {
+        before,
+        interfaces: this.#recorded.interfaces,
+        now: clock.monotonic(),
+      })
     } catch (error) {
       if (!(error instanceof CloudReadError)) throw error
       this.#refused(error.action, error.verdict)
@@ -452,38 +459,8 @@ export class NodeWorker {
     this.#mustRead = false
     this.#readAt = clock.monotonic()
     this.#noteStates()
-    if (this.#missingSince.size > 0) this.#readLater(BELIEVE_MISSING_MILLISECONDS)
+    if (this.#missing.any) this.#readLater(BELIEVE_MISSING_MILLISECONDS)
     return true
-  }
-
-  /** What was there a moment ago and is missing now is believed to be gone only when it stays so: listings may lag. */
-  #withUnbelieved(items: readonly CloudInterface[]): readonly CloudInterface[] {
-    const now = this.#shared.clock.monotonic()
-    const there = new Map(items.map(item => [item.id, item]))
-    const before = new Map((this.#cloud ?? []).map(item => [item.id, item]))
-    const missing = new Set<string>()
-    const believed = (key: string) => {
-      missing.add(key)
-      const since = this.#missingSince.get(key) ?? now
-      this.#missingSince.set(key, since)
-      return now - since >= BELIEVE_MISSING_MILLISECONDS
-    }
-    for (const item of this.#recorded.interfaces) {
-      const seen = there.get(item.id)
-      const last = before.get(item.id)
-      if (seen === undefined) {
-        if (item.state === 'Deleting' || last === undefined || believed(item.id)) continue
-        there.set(item.id, last)
-      } else {
-        const lost = item.addresses.filter(address => !seen.ipv4.includes(address) && !seen.ipv6.includes(address))
-        const kept = lost.filter(address => !believed(`${item.id}/${address}`))
-        const ipv4 = [...seen.ipv4, ...kept.filter(address => !address.includes(':'))]
-        const ipv6 = [...seen.ipv6, ...kept.filter(address => address.includes(':'))]
-        if (kept.length > 0) there.set(item.id, { ...seen, ipv4, ipv6 })
-      }
-    }
-    for (const key of this.#missingSince.keys()) if (!missing.has(key) || believed(key)) this.#missingSince.delete(key)
-    return [...there.values()]
   }
 
   #noteStates(): void {
@@ -709,32 +686,6 @@ export class NodeWorker {
         'cannot take care of the interfaces of a node; trying again',
       )
     this.#lastError = text
-  }
-}
-
-/** A timer that may be set again and again and runs at the earliest of the times asked for. */
-class EarliestTimer {
-  readonly #clock: Clock
-  readonly #action: () => void
-  #cancel: Cancel | undefined
-  #at = Number.POSITIVE_INFINITY
-
-  constructor(clock: Clock, action: () => void) {
-    this.#clock = clock
-    this.#action = action
-  }
-  set(milliseconds: number): void {
-    const at = this.#clock.monotonic() + Math.max(10, milliseconds)
-    if (at >= this.#at) return
-    this.#cancel?.()
-    this.#at = at
-    this.#cancel = this.#clock.after(Math.max(10, milliseconds), () => {
-      this.#at = Number.POSITIVE_INFINITY
-      this.#action()
-    })
-  }
-  close(): void {
-    this.#cancel?.()
   }
 }
 
