@@ -67,6 +67,8 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   /** Who waits for a list that begins from now on. */
   #waiting: (() => void)[] = []
   #interruptWatch: () => void = () => {}
+  /** The last watch was answered, and then nothing whole came on it. */
+  #isDoubtful = false
 
   constructor(options: WatchCacheOptions<T>) {
     this.#options = options
@@ -113,6 +115,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     while (!this.#closed.signal.aborted) {
       const startedAt = clock.monotonic()
       try {
+        if (this.#isDoubtful) await this.#prove()
         if (this.#resourceVersion === undefined || this.#waiting.length > 0) await this.#list()
         else if ((await this.#watch(this.#resourceVersion)) === 'relist') this.#resourceVersion = undefined
         if (clock.monotonic() - startedAt >= this.#times.settledMilliseconds) this.#failures = 0
@@ -133,6 +136,17 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const { clock } = this.#options
     const pause = backoffMilliseconds(this.#times.backoff, this.#failures++, clock.random())
     await sleep(clock, pause, this.#closed.signal)
+  }
+
+  /** Asks for one object: bytes that trickle in on a watch are no contact, a whole answer is. */
+  async #prove(): Promise<void> {
+    const { transport, type, options } = this.#options
+    const query = { ...selectorQuery(options), limit: '1' }
+    const path = resourcePath(type, options.namespace)
+    const timeoutMilliseconds = this.#times.answerMilliseconds
+    await transport.request({ method: 'GET', path, query, timeoutMilliseconds, signal: this.#closed.signal })
+    this.#isDoubtful = false
+    this.#reached()
   }
 
   async #list(): Promise<void> {
@@ -178,8 +192,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const signal = AbortSignal.any([idle.signal, this.#closed.signal])
     this.#interruptWatch = () => idle.abort()
     let answered = false
+    let heard = false
     let cancel = clock.after(this.#times.answerMilliseconds, () => idle.abort())
     const alive = () => {
+      heard = answered
       answered = true
       cancel()
       cancel = clock.after(this.#times.idleMilliseconds, () => idle.abort())
@@ -198,7 +214,8 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
       this.#reached()
       return await this.#read(body, alive)
     } catch (error) {
-      // silence after an answer is no failure: the next watch tells whether the server is there
+      // silence after an answer is no failure; after nothing but an answer a small list tells whether the server is there
+      this.#isDoubtful = idle.signal.aborted && !heard && this.#waiting.length === 0
       if (idle.signal.aborted && (answered || this.#waiting.length > 0)) return 'again'
       if (idle.signal.aborted)
         throw new ApiError(`the API server ${transport.server} does not answer: timed out`, { status: 0 })
@@ -216,9 +233,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const splitter = new LineSplitter()
     for await (const chunk of body) {
       if (this.#closed.signal.aborted) return 'again'
-      alive()
+      const lines = splitter.push(chunk)
+      if (lines.length > 0) alive() // a byte now and then is none
       let changed = false
-      for (const line of splitter.push(chunk)) {
+      for (const line of lines) {
         const event = this.#decode(line)
         if (event.type === 'ERROR') {
           if (changed) this.#notify()

@@ -84,6 +84,13 @@ export class Transport {
         throw this.#unreachable(again)
       })
     }
+    // a captive portal answers everything with a page: that is no contact, nor a 404 of the API server
+    const kind = response.headers.get('content-type')?.split(';')[0]?.trim() ?? 'application/json'
+    if (response.ok ? !kind.endsWith('json') : kind === 'text/html') {
+      await response.body?.cancel().catch(() => {})
+      const what = `${this.server} answered with ${kind} (HTTP status ${response.status}), not as an API server`
+      throw new ApiError(`${what}: does a captive portal or a proxy stand before it?`, { status: 0 })
+    }
     if (response.ok) return response
     if (response.status === 401) this.#kubeconfig.refresh()
     const text = await response.text().catch(() => '')
@@ -108,7 +115,8 @@ export class Transport {
       signal,
       redirect: 'error',
       timeout: false, // a quiet watch is no failure; `signal` bounds everything else
-      ...(tls === undefined ? {} : { tls }),
+      // the CA file may hold an intermediate alone, which Go's client takes for a root
+      ...(tls === undefined ? {} : { tls: { ...tls, allowPartialTrustChain: true } }),
       ...(proxy === undefined ? {} : { proxy }),
     } as RequestInit)
   }

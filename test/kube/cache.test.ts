@@ -1,5 +1,8 @@
 /** Caches against a server that misbehaves on purpose: what a real one does only on bad days. The clock is real, the pauses are short. */
 import { afterEach, expect, test } from 'bun:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { KubeApi } from '../../src/kube/api.ts'
 import type { CacheTimes } from '../../src/kube/cache.ts'
 import { createKubeApi } from '../../src/kube/client.ts'
@@ -7,7 +10,7 @@ import type { Kubeconfig } from '../../src/kube/kubeconfig.ts'
 import { BGP_PEERS, NODES } from '../../src/kube/resources.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { eventually } from '../support/namespaces.ts'
+import { eventually, run } from '../support/namespaces.ts'
 
 type Answer = (request: { url: URL; watch: boolean; nth: number }) => Response
 
@@ -158,12 +161,101 @@ test('an event cut into single bytes is one event', async () => {
   expect(cache.objects.get('b')).toMatchObject({ note: 'Zürich ✓' })
 })
 
-test('a silent watch is taken for dead and begun anew, without a list and without a problem', async () => {
-  const server = fakeServer(() => list('5', 'a'), quiet)
+test('a silent watch is taken for dead and begun anew after one small question, without a problem', async () => {
+  const limits: (string | null)[] = []
+  const server = fakeServer(({ url }) => {
+    limits.push(url.searchParams.get('limit'))
+    return list('5', 'a')
+  }, quiet)
   const cache = connect(server.url, { idleMilliseconds: 30 }).cache(BGP_PEERS)
   await eventually('a third watch', () => server.counts.watch >= 3)
-  expect(server.counts.list).toBe(1)
+  expect(limits.slice(0, 3)).toEqual(['500', '1', '1'])
   expect(cache.problem).toBeUndefined()
+})
+
+/** A byte of something endless now and then. */
+const drip = () =>
+  new Response(
+    new ReadableStream({
+      async pull(controller) {
+        await Bun.sleep(5)
+        controller.enqueue(new TextEncoder().encode('{'))
+      },
+    }),
+    { headers: { 'content-type': 'application/json' } },
+  )
+
+test('a server that sends a byte now and then is out of reach', async () => {
+  const server = fakeServer(({ nth }) => (nth === 0 ? list('5', 'a') : drip()), drip)
+  const cache = connect(server.url, { idleMilliseconds: 50, answerMilliseconds: 50 }).cache(BGP_PEERS)
+  await eventually('told', () => cache.problem?.includes('timed out'))
+  const { lastContact } = cache
+  await eventually('tried again', () => server.counts.list >= 4)
+  expect(cache.problem).toContain('timed out')
+  expect(cache.lastContact).toBe(lastContact)
+  expect(cache.objects.size).toBe(1)
+})
+
+test.each([200, 404])(
+  'the page of a captive portal (HTTP status %p) is no contact, and no word of the kind',
+  async status => {
+    const portal = () =>
+      new Response('<html>log in</html>', { status, headers: { 'content-type': 'text/html; charset=utf-8' } })
+    const server = fakeServer(
+      ({ nth }) => (nth === 0 ? list('5', 'a') : portal()),
+      () => portal(),
+    )
+    const cache = connect(server.url).cache(BGP_PEERS)
+    await eventually('told', () => cache.problem?.includes('captive portal'))
+    expect([cache.kindUnknown, cache.objects.size]).toEqual([false, 1])
+  },
+)
+
+test('a CA file that holds the intermediate alone is enough, as it is for Go', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'te-ca-'))
+  closers.push(() => rmSync(folder, { recursive: true }))
+  const path = (name: string) => join(folder, name)
+  const openssl = (...words: string[]) => run(['openssl', ...words])
+  const key = (name: string) => ['-newkey', 'rsa:2048', '-nodes', '-keyout', path(`${name}.key`)]
+  const sign = (name: string, by: string, extension: string) => {
+    writeFileSync(path(`${name}.ext`), extension)
+    openssl('req', ...key(name), '-out', path(`${name}.csr`), '-subj', `/CN=${name}`)
+    const ca = [
+      '-CA',
+      path(`${by}.crt`),
+      '-CAkey',
+      path(`${by}.key`),
+      '-CAcreateserial',
+      '-extfile',
+      path(`${name}.ext`),
+    ]
+    openssl('x509', '-req', '-in', path(`${name}.csr`), ...ca, '-out', path(`${name}.crt`))
+  }
+  openssl('req', '-x509', ...key('root'), '-out', path('root.crt'), '-subj', '/CN=root')
+  sign('middle', 'root', 'basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign')
+  sign('server', 'middle', 'subjectAltName=IP:127.0.0.1')
+  const read = (name: string) => readFileSync(path(name), 'utf8')
+  const server = Bun.serve({
+    port: 0,
+    hostname: '127.0.0.1',
+    tls: { cert: read('server.crt'), key: read('server.key') },
+    fetch: () => list('5', 'a'),
+  })
+  closers.push(() => void server.stop(true))
+  const listed = (ca: string) => {
+    const kubeconfig = {
+      server: `https://127.0.0.1:${server.port}`,
+      origin: 'the test',
+      credentials: async () => ({ headers: {}, tls: { ca, rejectUnauthorized: true } }),
+      refresh() {},
+    }
+    const api = createKubeApi({ kubeconfig, clock: systemClock, log: silentLog })
+    closers.unshift(() => api.close())
+    return api.list(BGP_PEERS)
+  }
+  expect(await listed(read('middle.crt'))).toHaveLength(1)
+  sign('other', 'root', 'basicConstraints=critical,CA:TRUE')
+  expect(listed(read('other.crt'))).rejects.toThrow('not signed by the CA')
 })
 
 test('a watch that never answers is a problem', async () => {
