@@ -10,6 +10,7 @@ import { createSpeaker } from '../bgp/speaker.ts'
 import { AddressStore, damageOf } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
+import { keepFindingStrayPods } from '../cni/keep-finding-stray-pods.ts'
 import { keepWiring } from '../cni/keep-wiring.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
 import { type Config, environment } from '../config.ts'
@@ -199,7 +200,8 @@ export function thisNode(name: string): ObjectReference {
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
-export async function startAgent(services: NodeServices, { view }: Cluster): Promise<Agent> {
+export async function startAgent(services: NodeServices, cluster: Cluster): Promise<Agent> {
+  const { view } = cluster
   const { config, log, parting, changes, problems } = services
   const firewall = await problems.optional('the firewall is not looked after', () =>
     createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) }),
@@ -214,6 +216,7 @@ export async function startAgent(services: NodeServices, { view }: Cluster): Pro
     config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
   })
   agent.onChange(changes.tell)
+  startStrayPods(services, cluster)
   const cni = { clock, log: log.child({ room: 'cni' }) }
   const freeing = keepFreeingAddresses(config.state, cni)
   parting.defer(() => freeing.close())
@@ -224,6 +227,22 @@ export async function startAgent(services: NodeServices, { view }: Cluster): Pro
   parting.defer(() => telling.close())
   parting.defer(() => agent.close())
   return agent
+}
+
+/** Names pods that kept addresses of podCIDRs which are not this node's any more. */
+function startStrayPods({ config, parting, changes, problems }: NodeServices, { view, events }: Cluster): void {
+  const own = () => view.current()?.entries.find(({ node }) => node === config.node)?.podCIDRs ?? []
+  const stray = keepFindingStrayPods(config.state, {
+    clock,
+    podCIDRs: own,
+    onFound: message => {
+      events.record({ regarding: thisNode(config.node), type: 'Warning', reason: 'PodsNotRouted', message })
+      changes.tell()
+    },
+  })
+  problems.follow(() => stray.problems)
+  parting.defer(view.onChange(() => stray.wake()))
+  parting.defer(() => stray.close())
 }
 
 export async function startSpeaker(

@@ -99,8 +99,6 @@ class Reconciler implements Controller {
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
   readonly #announcements = new Announcements()
-  /** Entries of speakers that left and that another field manager has: uid of the BGPPeer and node. */
-  readonly #othersEntries = new Set<string>()
   #rows: ClusterRows = NO_ROWS
   readonly #removals: Removals
   #decided = false
@@ -335,37 +333,35 @@ class Reconciler implements Controller {
     })
   }
 
-  /** Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker again writes its own. */
-  /** What another field manager wrote (kubectl edit, say) stays: that is told once. */
+  /**
+   * Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker again writes its own. What
+   * another field manager wrote (a node about others, kubectl edit) is taken away as well: nobody reports for who is no speaker.
+   */
   #leftWrites({ peers }: Decision): (() => Promise<void>)[] {
     const { api, log } = this.#options
-    const keyOf = (object: BGPPeerObject, node: string) => `${object.metadata.uid}/${node}`
     const left = peers.flatMap(({ object, left: nodes }) => nodes.map(node => ({ object, node })))
-    const keys = new Set(left.map(({ object, node }) => keyOf(object, node)))
-    for (const key of this.#othersEntries) if (!keys.has(key)) this.#othersEntries.delete(key)
-    return left
-      .filter(({ object, node }) => !this.#othersEntries.has(keyOf(object, node)))
-      .map(({ object, node }) => async () => {
-        const { name, uid, resourceVersion } = object.metadata
-        const seen = {
-          ...(uid === undefined ? {} : { uid }),
-          ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    return left.map(({ object, node }) => async () => {
+      const { name, uid, resourceVersion } = object.metadata
+      const seen = {
+        ...(uid === undefined ? {} : { uid }),
+        ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      }
+      const options = { fieldManager: speakerFieldManager(node), force: true, subresource: 'status' } as const
+      try {
+        const after: BGPPeerObject = await api.apply(BGP_PEERS, speakerPatch({ name, ...seen }, undefined), options)
+        const speakers = after.status?.speakers ?? []
+        if (!speakers.some(entry => entry.node === node)) {
+          log.info({ bgpPeer: name, node }, 'took away the entry of a speaker that left')
+          return
         }
-        const options = { fieldManager: speakerFieldManager(node), force: true, subresource: 'status' } as const
-        try {
-          const after: BGPPeerObject = await api.apply(BGP_PEERS, speakerPatch({ name, ...seen }, undefined), options)
-          if (after.status?.speakers?.some(entry => entry.node === node)) {
-            this.#othersEntries.add(keyOf(object, node))
-            const detail = `whoever wrote it may take it away: kubectl edit bgppeer ${name} --subresource=status`
-            log.warn(
-              { bgpPeer: name, node, detail },
-              'the entry of a speaker that left belongs to another field manager',
-            )
-          } else log.info({ bgpPeer: name, node }, 'took away the entry of a speaker that left')
-        } catch (error) {
-          if (!(error instanceof ApiError && error.status === 409)) throw error // what changed wakes the next pass
-        }
-      })
+        const metadata = { ...seen, resourceVersion: after.metadata.resourceVersion }
+        const status = { speakers: speakers.filter(entry => entry.node !== node) }
+        await api.mergePatch(BGP_PEERS, name, { metadata, status }, { subresource: 'status' })
+        log.warn({ bgpPeer: name, node }, 'took away an entry that somebody else wrote for who is no speaker')
+      } catch (error) {
+        if (!(error instanceof ApiError && error.status === 409)) throw error // what changed wakes the next pass
+      }
+    })
   }
 
   #nodeWrites(nodes: readonly NodeFacts[], { allocation }: Decision): (() => Promise<void>)[] {

@@ -1,6 +1,6 @@
 /** What a node knows of the cluster, as one consistent picture, and who hands it on. Pure. */
 import type { Secret } from '../lib/secret.ts'
-import type { BGPPeer } from './bgp-peer.ts'
+import type { BGPPeer, SpeakerStatus } from './bgp-peer.ts'
 import type { RouteEntry } from './route-slice.ts'
 import type { Refusal } from './sound-entries.ts'
 
@@ -24,6 +24,8 @@ export interface ClusterViewSource {
   onChange(listener: () => void): () => void
   /** Whether the BGPPeer, as it was last seen, has this node's entry in status.speakers; undefined where nobody can say. */
   hasEntry(bgpPeer: string): boolean | undefined
+  /** That entry as it was last seen, whoever wrote it. */
+  entryOf(bgpPeer: string): SpeakerStatus | undefined
   /** Whether the API server answers: for status, never for decisions. */
   readonly contact: {
     readonly server: string

@@ -12,7 +12,7 @@ import type { Log } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { PASSWORD_NAMESPACE } from './bgp-password.ts'
-import type { BGPPeerObject } from './bgp-peer.ts'
+import type { BGPPeerObject, SpeakerStatus } from './bgp-peer.ts'
 import {
   type ClusterIdentity,
   encodeClusterState,
@@ -106,6 +106,10 @@ class Source implements ClusterSource {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+  entryOf(bgpPeer: string): SpeakerStatus | undefined {
+    const { node: self } = this.#options
+    return this.#peers?.objects.get(bgpPeer)?.status?.speakers?.find(({ node }) => node === self)
   }
   hasEntry(bgpPeer: string): boolean | undefined {
     if (this.#peers?.synced !== true || this.#peers.problem !== undefined) return undefined

@@ -7,6 +7,7 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import type { SpeakerStatus } from './bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import {
   beforeTrial,
@@ -100,6 +101,9 @@ class View implements SoundView {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+  entryOf(bgpPeer: string): SpeakerStatus | undefined {
+    return this.#options.source.entryOf(bgpPeer)
   }
   hasEntry(bgpPeer: string): boolean | undefined {
     return this.#options.source.hasEntry(bgpPeer)

@@ -377,11 +377,13 @@ class Room implements SpeakerRoom {
   }
 
   /** The controller takes the entry of a deleted Node away: one that is a node again writes it anew. */
-  #seen(bgpPeer: string): { uid?: string; lost: boolean } {
+  #seen(bgpPeer: string): { uid?: string; lost: boolean; shown?: SpeakerStatus } {
     const { self, view } = this.#options
     const uid = this.#view?.peers.find(({ name }) => name === bgpPeer)?.uid
     const isNode = this.#view?.entries.some(({ node }) => node === self) ?? false
-    return { ...(uid === undefined ? {} : { uid }), lost: isNode && view.hasEntry(bgpPeer) === false }
+    const shown = view.entryOf(bgpPeer)
+    const lost = isNode && view.hasEntry(bgpPeer) === false
+    return { ...(uid === undefined ? {} : { uid }), lost, ...(shown === undefined ? {} : { shown }) }
   }
 
   /** BGPPeers that name this node and get no session, each as an Idle session with the problem. */

@@ -58,10 +58,14 @@ export class StatusWriter {
 
   /**
    * The report that `bgpPeer` should show, or undefined for none. One that was made anew under its name (another `uid`) shows none yet, nor does
-   * one whose entry somebody took away (`lost`).
+   * one whose entry somebody took away (`lost`), or wrote something else into (`shown`).
    */
-  report(bgpPeer: string, wanted: SpeakerStatus | undefined, seen: { uid?: string; lost?: boolean } = {}): void {
-    const { uid, lost = false } = seen
+  report(
+    bgpPeer: string,
+    wanted: SpeakerStatus | undefined,
+    seen: { uid?: string; lost?: boolean; shown?: SpeakerStatus } = {},
+  ): void {
+    const { uid, lost = false, shown } = seen
     const entry = this.#entries.get(bgpPeer) ?? { uid, wanted, written: undefined, dueAt: undefined }
     this.#entries.set(bgpPeer, entry)
     if (uid !== undefined && uid !== entry.uid) {
@@ -69,7 +73,8 @@ export class StatusWriter {
       entry.written = undefined
     }
     const now = this.#options.clock.monotonic()
-    if (lost && entry.written !== undefined && now - entry.written.at > WATCH_LAG_MILLISECONDS)
+    const isFalse = isForeign(shown, entry.written?.status)
+    if ((lost || isFalse) && entry.written !== undefined && now - entry.written.at > WATCH_LAG_MILLISECONDS)
       entry.written = undefined
     entry.wanted = wanted
     const dueAt = writeDueAt(entry.written, wanted, now)
@@ -152,4 +157,11 @@ function withoutNewFields(status: SpeakerStatus): SpeakerStatus {
   if (status.routesVerified === undefined) return status
   const { routesVerified: _, routesProblem: __, ...known } = status
   return known
+}
+
+/** Whether an entry says anything that this node did not write. What an older schema drops of it is none such. */
+function isForeign(shown: SpeakerStatus | undefined, written: SpeakerStatus | undefined): boolean {
+  if (shown === undefined || written === undefined) return false
+  const own = new Map<string, unknown>(Object.entries(written))
+  return Object.entries(shown).some(([field, value]) => !Bun.deepEquals(own.get(field), value))
 }

@@ -1,5 +1,5 @@
 /** A cluster as plain values, and a source of its views that the test steers. */
-import type { BGPPeer, BGPPeerSpec } from '../../src/kube/bgp-peer.ts'
+import type { BGPPeer, BGPPeerSpec, SpeakerStatus } from '../../src/kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../../src/kube/cluster-view-types.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 
@@ -38,6 +38,8 @@ export function bgpPeer(name: string, spec: Pick<BGPPeerSpec, 'peerIP'> & Partia
 export class PlainView implements ClusterViewSource {
   /** What `hasEntry` says. */
   seen: boolean | undefined
+  /** What `entryOf` says. */
+  entry: SpeakerStatus | undefined
   #view: ClusterView | undefined
   readonly #listeners = new Set<() => void>()
   readonly contact = { server: 'none', connected: false, lastContact: undefined, problem: undefined }
@@ -52,6 +54,9 @@ export class PlainView implements ClusterViewSource {
   }
   current(): ClusterView | undefined {
     return this.#view
+  }
+  entryOf(): SpeakerStatus | undefined {
+    return this.entry
   }
   hasEntry(): boolean | undefined {
     return this.seen
