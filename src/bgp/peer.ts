@@ -40,7 +40,10 @@ export interface PeerOptions {
 
 /** How long the last withdrawals may take to leave before the session is closed for good. */
 const FLUSH_MILLISECONDS = 3000
-/** Reasons why UPDATEs were malformed that are told of in one session: the words hold what the peer sent. */
+/**
+ * Reasons why UPDATEs were malformed that are told of in one session: the words hold what the peer
+ * sent.
+ */
 const MAX_MALFORMED_TOLD = 16
 
 export class Peer implements SessionHost {
@@ -84,7 +87,10 @@ export class Peer implements SessionHost {
     this.#announce()
   }
 
-  /** Takes a configuration whose effect on a running session is nothing, or (`reopen`) opens it anew with the least loss. */
+  /**
+   * Takes a configuration whose effect on a running session is nothing, or (`reopen`) opens it anew
+   * with the least loss.
+   */
   configure(config: PeerConfig, reopen: boolean): void {
     this.#happened({ kind: 'configured', config, reopen })
   }
@@ -157,7 +163,10 @@ export class Peer implements SessionHost {
     this.#happened({ kind: 'moved' })
   }
 
-  /** RFC 7606 section 6 wants the prefixes and the whole message in the log; `terway-edge bgp decode` reads it. Once a session for each reason. */
+  /**
+   * RFC 7606 section 6 wants the prefixes and the whole message in the log; `terway-edge bgp
+   * decode` reads it. Once a session for each reason.
+   */
   malformed(bytes: Uint8Array, { outcome, reason, message }: Malformation): void {
     if (this.#malformed.has(reason) || this.#malformed.size === MAX_MALFORMED_TOLD) return
     this.#malformed.add(reason)
@@ -191,7 +200,9 @@ export class Peer implements SessionHost {
     return id === undefined ? undefined : this.#sessions.get(id)
   }
 
-  /** Feeds an event to the decision and does what it says. Events that this causes come after it. */
+  /**
+   * Feeds an event to the decision and does what it says. Events that this causes come after it.
+   */
   #happened(event: PeerEvent): void {
     this.#events.push(event)
     if (this.#stepping) return

@@ -1,4 +1,7 @@
-/** A BGP session as `terway-edge peers NAME` prints it, in the manner of a router's `show bgp neighbor`. Pure. */
+/**
+ * A BGP session as `terway-edge peers NAME` prints it, in the manner of a router's `show bgp
+ * neighbor`. Pure.
+ */
 import { formatAge, printable } from '../lib/table.ts'
 import type { BgpNeighbor, BgpSession, MessageCounts } from '../model/session.ts'
 

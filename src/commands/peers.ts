@@ -1,4 +1,7 @@
-/** `terway-edge peers`: the BGP sessions of this node, or on the controller those that the speakers report. */
+/**
+ * `terway-edge peers`: the BGP sessions of this node, or on the controller those that the speakers
+ * report.
+ */
 
 import { UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'

@@ -19,14 +19,20 @@ export interface SessionSettings {
   readonly gracefulRestart: {
     readonly enabled: boolean
     readonly restartTimeSeconds: number
-    /** RFC 9494: how long the peer may keep our routes as a last resort when the restart time is over; absent: not at all. */
+    /**
+     * RFC 9494: how long the peer may keep our routes as a last resort when the restart time is
+     * over; absent: not at all.
+     */
     readonly longLivedSeconds?: number
   }
   /** Our role towards an eBGP peer (RFC 9234); absent: none is told and none is asked for. */
   readonly role?: RoleName
   /** TTL of packets to an eBGP peer that is not on a connected network; absent: single hop. */
   readonly ebgpMultihop?: number
-  /** GTSM (RFC 5082): the most hops a peer's packets may have made, 1 for directly connected; absent: off. */
+  /**
+   * GTSM (RFC 5082): the most hops a peer's packets may have made, 1 for directly connected;
+   * absent: off.
+   */
   readonly ttlSecurity?: number
   /** Waits for the peer to connect, never connects. */
   readonly passive: boolean
@@ -34,7 +40,8 @@ export interface SessionSettings {
 
 /**
  * The smallest disturbance that brings a change into force: `none` (only the next connection uses
- * it), `reopen` (the session, gracefully), `replace` (it is another peer: the old one is de-configured).
+ * it), `reopen` (the session, gracefully), `replace` (it is another peer: the old one is
+ * de-configured).
  */
 export type Disturbance = 'none' | 'reopen' | 'replace'
 

@@ -57,7 +57,10 @@ export interface BgpNeighbor {
   readonly established: number
   readonly dropped: number
   readonly lastReset?: { readonly time: string; readonly reason: string }
-  /** By name; what is not known is `unknown` with its code. The peer's are those of its last OPEN that was taken. */
+  /**
+   * By name; what is not known is `unknown` with its code. The peer's are those of its last OPEN
+   * that was taken.
+   */
   readonly localCapabilities: readonly string[]
   readonly peerCapabilities?: readonly string[]
   readonly families: readonly BgpFamily[]
@@ -124,8 +127,8 @@ export interface BgpSession {
   /** Only a node knows it, of a BGPPeer that asks for BFD. */
   readonly bfd?: BfdPath
   /**
-   * Whether packets that were handed to the peer came out at the nodes whose pod CIDRs it was told of,
-   * as a condition's status has it; absent where nobody measures.
+   * Whether packets that were handed to the peer came out at the nodes whose pod CIDRs it was told
+   * of, as a condition's status has it; absent where nobody measures.
    */
   readonly routesVerified?: 'True' | 'False' | 'Unknown'
   /** What packets did not come out, where they did not. */

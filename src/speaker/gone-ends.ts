@@ -1,11 +1,13 @@
 /**
- * Sessions whose own end is gone: the address was taken away, or the link to a peer that is one hop away lost its carrier. Nobody has to
- * wait for the hold timer to know that. Pure.
+ * Sessions whose own end is gone: the address was taken away, or the link to a peer that is one hop
+ * away lost its carrier. Nobody has to wait for the hold timer to know that. Pure.
  */
 import type { PeerConfig, SessionView } from '../bgp/speaker-types.ts'
 import { type LocalAddress, linkOf } from './peer-link.ts'
 
-/** Of established sessions, which to end, and why. `local`: the addresses of interfaces that are up. */
+/**
+ * Of established sessions, which to end, and why. `local`: the addresses of interfaces that are up.
+ */
 export function goneEnds(
   sessions: readonly SessionView[],
   configs: ReadonlyMap<string, PeerConfig>,

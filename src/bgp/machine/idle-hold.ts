@@ -60,7 +60,7 @@ export function idleHold(reason: Down, connectRetrySeconds: number): IdleHold {
 function ofNotification({ code, subcode }: Notification, connectRetrySeconds: number): IdleHold {
   if (code !== ErrorCode.Cease) return DISAGREEMENT
   if (OPERATOR_ACTS.includes(subcode)) return OPERATOR
-  // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-machine.ts), is not left alone for long.
+  // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-rest.ts), is not left alone for long.
   if (subcode === Cease.ConnectionRejected) return DISAGREEMENT
   return ofConnection(connectRetrySeconds) // a reset, a changed configuration, a collision: the peer is there
 }

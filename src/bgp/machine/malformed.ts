@@ -1,11 +1,17 @@
-/** What the log says of an UPDATE that is not as it should be: the prefixes that it is about (RFC 7606 section 6). Pure. */
+/**
+ * What the log says of an UPDATE that is not as it should be: the prefixes that it is about
+ * (RFC 7606 section 6). Pure.
+ */
 import type { Message } from '../codec/message-types.ts'
 import { prefixTexts } from '../codec/nlri.ts'
 
 /** Told one by one; the message itself, whole, is beside them. */
 const TOLD = 20
 
-/** The prefixes of an UPDATE as far as they could be read, announced and withdrawn; undefined when there are none. */
+/**
+ * The prefixes of an UPDATE as far as they could be read, announced and withdrawn; undefined when
+ * there are none.
+ */
 export function involvedPrefixes(message: Message | undefined): string | undefined {
   if (message?.type !== 'UPDATE') return undefined
   const { withdrawn, nlri, attributes } = message

@@ -4,16 +4,15 @@
  * what is told of it. Pure: no clock, socket or log; peer.ts carries it out, and what follows comes
  * back as the next event.
  *
- * Asks collision.ts, down.ts, graceful-restart.ts, idle-hold.ts, failure-text.ts and
+ * Asks collision.ts, down.ts, graceful-restart.ts, peer-rest.ts, failure-text.ts and
  * peer-settings.ts, each for its part. Bytes, timers and states of a connection are fsm.ts's.
  */
 import { assertNever } from '../../lib/assert.ts'
-import { backoffMilliseconds } from '../../lib/backoff.ts'
 import type { PathFailure, PeerConfig, SessionError, State } from '../speaker-types.ts'
 import { loserOf } from './collision.ts'
-import { isFailure, refusesCapabilities, withoutHardReset } from './down.ts'
+import { isFailure } from './down.ts'
 import { sessionError } from './failure-text.ts'
-import type { Down, Settings } from './fsm-types.ts'
+import type { Settings } from './fsm-types.ts'
 import {
   bfdDown,
   type Closing,
@@ -22,8 +21,9 @@ import {
   keptSeconds,
   takesOver,
 } from './graceful-restart.ts'
-import { idleHold, SETTLED_MILLISECONDS, STABLE_MILLISECONDS } from './idle-hold.ts'
+import { STABLE_MILLISECONDS } from './idle-hold.ts'
 import { type Negotiated, negotiate } from './negotiation.ts'
+import { PATIENCE, rest, restless } from './peer-rest.ts'
 import { settingsOf } from './peer-settings.ts'
 import type { Circumstances, ConnectionFacts, PeerAction, PeerEvent, PeerState, PeerStep } from './peer-types.ts'
 import { visibleState } from './session-view.ts'
@@ -152,15 +152,16 @@ function dial(peer: PeerState, around: Circumstances): PeerStep {
 }
 
 /**
- * Takes, or refuses, a connection that the peer opened. Each that is taken has a machine of its own (RFC 4271 section 8.2.1); of
- * those that have not said who they are there is one at most.
+ * Takes, or refuses, a connection that the peer opened. Each that is taken has a machine of its own
+ * (RFC 4271 section 8.2.1); of those that have not said who they are there is one at most.
  */
 function incoming(peer: PeerState, id: number, around: Circumstances): PeerStep {
   if (peer.closed || peer.held !== undefined || around.monotonic < peer.refuseUntil)
     return [peer, [{ do: 'refuse', id }]]
   const pending = around.connections.find(({ direction, state }) => direction === 'incoming' && !KNOWN.includes(state))
   const take: PeerAction = { do: 'take', id, settings: settings(peer, 'incoming', around) }
-  // The newest is the likeliest to live: a peer that restarted does not come back to the one before.
+  // The newest is the likeliest to live: a peer that restarted does not come back to the one
+  // before.
   return [peer, pending === undefined ? [take] : [collided(pending), take]]
 }
 
@@ -237,33 +238,11 @@ function up(
   ]
 }
 
-/**
- * A peer whose sessions end as soon as they begin, one after the other, is not let in at once for ever: what it dials is refused
- * during rests that grow. Counts the ends of sessions and of the peer's own connections within `SETTLED_MILLISECONDS`.
- */
-function restless(before: PeerState, own: ConnectionFacts, reason: Down, { monotonic }: Circumstances): PeerState {
-  if (reason.kind === 'stopped' || reason.kind === 'collision') return before
-  const established = before.established?.id === own.id ? before.established : undefined
-  if (established === undefined && (own.direction === 'outgoing' || own.localAddress === undefined)) return before
-  if (established !== undefined && monotonic - established.at >= SETTLED_MILLISECONDS) return { ...before, restless: 0 }
-  const forgotten = monotonic - before.lastRestless > STABLE_MILLISECONDS
-  return { ...before, restless: forgotten ? 1 : before.restless + 1, lastRestless: monotonic }
-}
-
-/** So many short sessions in a row are a router that restarts, or a handful of `clear bgp`. */
-const PATIENCE = 4
-
-/** How long a peer may not dial in after its sessions did not last; 0: it may. */
-function refusal({ restless, config }: PeerState, random: number): number {
-  if (restless <= PATIENCE) return 0
-  const hold = { initialMilliseconds: 1000, maximumMilliseconds: Math.max(1000, config.connectRetrySeconds * 1000) }
-  return backoffMilliseconds(hold, restless - PATIENCE - 1, random)
-}
-
 function down(peer: PeerState, event: Extract<PeerEvent, { kind: 'down' }>, around: Circumstances): PeerStep {
   const own = around.connections.find(({ id }) => id === event.id)
   if (own === undefined) return [peer, []]
-  // OpenSent that lost its connection is in Active: a machine ends with its connection, and the rest that follows
+  // OpenSent that lost its connection is in Active: a machine ends with its connection, and the
+  // rest that follows
   // replaces the ConnectRetryTimer.
   const ended = own.state === 'Idle' || own.state === 'Active'
   const left = {
@@ -352,27 +331,6 @@ function failed(before: PeerState, error: SessionError, others: readonly Connect
 
 const FURTHER: readonly State[] = ['OpenSent', 'OpenConfirm', 'Established']
 
-/** After the end of a connection: when the next is opened, and whether the peer may open one meanwhile. */
-function rest(before: PeerState, { reason }: Extract<PeerEvent, { kind: 'down' }>, around: Circumstances): PeerStep {
-  const { config } = before
-  const inner = withoutHardReset(reason)
-  const hold = idleHold(inner, config.connectRetrySeconds)
-  const counts = reason.kind !== 'stopped' && reason.kind !== 'collision'
-  const another = counts && hold.initialMilliseconds !== before.hold?.initialMilliseconds
-  const attempt = another ? 0 : before.attempt
-  const milliseconds = backoffMilliseconds(hold, attempt, around.random)
-  const refused = Math.max(hold.refusesIncoming ? milliseconds : 0, refusal(before, around.random))
-  const peer: PeerState = {
-    ...before,
-    capabilities: !refusesCapabilities(inner),
-    attempt: counts ? attempt + 1 : attempt,
-    hold: counts ? hold : before.hold,
-    refuseUntil: Math.max(before.refuseUntil, refused === 0 ? 0 : around.monotonic + refused),
-  }
-  if (config.passive || around.connections.some(({ direction }) => direction === 'outgoing')) return [peer, []]
-  return [{ ...peer, resting: true }, [{ do: 'rest', milliseconds }]]
-}
-
 function stopResting(peer: PeerState): PeerStep {
   return [{ ...peer, resting: false }, peer.resting ? [{ do: 'stop-resting' }] : []]
 }
@@ -409,7 +367,10 @@ function settings(peer: PeerState, direction: ConnectionFacts['direction'], { mo
   return settingsOf(config, direction, { restarting, rebooted, hadSession, capabilities })
 }
 
-/** R bit: until the peer has everything, and not beyond the time for which it was to keep our routes (RFC 4724 section 4.1). */
+/**
+ * R bit: until the peer has everything, and not beyond the time for which it was to keep our routes
+ * (RFC 4724 section 4.1).
+ */
 function isRestarting({ restarted, synchronised, config }: PeerState, monotonic: number): boolean {
   if (restarted === undefined || synchronised) return false
   return monotonic < restarted.at + keptAtMostSeconds(config.gracefulRestart) * 1000

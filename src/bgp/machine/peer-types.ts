@@ -1,7 +1,7 @@
 /**
  * The vocabulary of what a configured peer decides (peer-machine.ts has `peerStep`): what it
- * remembers, what happens to it, and what it wants done, all of them values. A peer is what outlives
- * its connections, of which there are two at most (RFC 4271 section 6.8). Pure.
+ * remembers, what happens to it, and what it wants done, all of them values. A peer is what
+ * outlives its connections, of which there are two at most (RFC 4271 section 6.8). Pure.
  */
 import type { Open } from '../codec/message-types.ts'
 import type { PathFailure, PeerConfig, SessionError, State } from '../speaker-types.ts'
@@ -24,7 +24,10 @@ export interface ConnectionFacts {
 
 export interface PeerState {
   readonly config: PeerConfig
-  /** This process follows one that closed with `restart`: Clock.monotonic() of its start, and whether the machine started with it. */
+  /**
+   * This process follows one that closed with `restart`: Clock.monotonic() of its start, and
+   * whether the machine started with it.
+   */
   readonly restarted: { readonly at: number; readonly rebooted: boolean } | undefined
   /** For good: nothing is dialled, accepted or told any more. */
   readonly closed: boolean
@@ -83,12 +86,17 @@ export type PeerEvent =
 export type PeerAction =
   /** Opens a connection with these settings, and starts its machine. */
   | { readonly do: 'dial'; readonly settings: Settings; readonly start: 'ManualStart' | 'AutomaticStart' }
-  /** Gives the accepted connection a machine; `refuse` closes it with Cease, Connection Rejected. */
+  /**
+   * Gives the accepted connection a machine; `refuse` closes it with Cease, Connection Rejected.
+   */
   | { readonly do: 'take'; readonly id: number; readonly settings: Settings }
   | { readonly do: 'refuse'; readonly id: number }
   | { readonly do: 'feed'; readonly id: number; readonly event: Event }
   | { readonly do: 'forget'; readonly id: number }
-  /** Asks for `rest-over` after this time, instead of what was asked before; `stop-resting`: not at all. */
+  /**
+   * Asks for `rest-over` after this time, instead of what was asked before; `stop-resting`: not at
+   * all.
+   */
   | { readonly do: 'rest'; readonly milliseconds: number }
   | { readonly do: 'stop-resting' }
   /** The Adj-RIB-Out begins with a session, announces what it has, and ends with the session. */

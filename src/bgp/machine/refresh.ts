@@ -15,7 +15,8 @@ export type Refresh =
 export function refreshOf(message: RouteRefresh, negotiated: Negotiated | undefined): Refresh {
   const family = familyOfAfi(message)
   const { subtype, afi, safi } = message
-  // RFC 2918 section 3: from a peer without the capability of RFC 7313 the octet is reserved, to be ignored.
+  // RFC 2918 section 3: from a peer without the capability of RFC 7313 the octet is reserved, to be
+  // ignored.
   const request = subtype === RefreshSubtype.request || negotiated?.enhancedRouteRefresh !== true
   if (!request) {
     // BoRR and EoRR frame routes that we do not keep.

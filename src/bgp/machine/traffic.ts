@@ -1,4 +1,7 @@
-/** Counts the messages of a peer by type and direction, and remembers when the last one went and came. Pure: time comes in. */
+/**
+ * Counts the messages of a peer by type and direction, and remembers when the last one went and
+ * came. Pure: time comes in.
+ */
 import type { MessageCounts } from '../../model/session.ts'
 import { MessageTypeCode } from '../codec/registry.ts'
 
