@@ -86,10 +86,10 @@ export function switchConfigCommand(args: string[]): Promise<number> {
 }
 
 function list(): number {
-  const rows = VENDORS.map(({ name, title, tried, read }) => [
+  const rows = VENDORS.map(({ name, title, ranWith, read }) => [
     name,
     title,
-    tried === 'run' ? 'the real program' : 'not run on a device',
+    ranWith ?? 'not run on a device',
     read === undefined ? 'no' : 'yes',
   ])
   print(formatTable([{ title: 'VENDOR' }, { title: 'FOR' }, { title: 'TESTED WITH' }, { title: '--VERIFY' }], rows))

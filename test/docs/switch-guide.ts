@@ -19,8 +19,8 @@ export function switchGuide(
     .split('\n')
     .filter(line => line !== '' && !own.has(line))
   const tried =
-    vendor.tried === 'run'
-      ? 'This output is loaded into the real program by a test: the sessions come up, only blocks of\nnodes get in, a restart of the speakers keeps the routes, and the limit of prefixes holds.'
+    vendor.ranWith !== undefined
+      ? `This output is loaded into the real ${vendor.ranWith} by a test: the sessions come up, only blocks\nof nodes get in, a restart of the speakers keeps the routes, and the limit of prefixes holds.`
       : 'This output was **not run on a device**: its words follow the sources below. Try it on one\nswitch first, and look there (below) before you rely on it.'
   return `# ${vendor.title}
 
@@ -76,8 +76,8 @@ function wrapped(text: string): string {
 
 export function switchIndex(vendors: readonly Vendor[]): string {
   const rows = vendors.map(
-    ({ name, title, tried, read }) =>
-      `| [${title}](${name}.md) | \`${name}\` | ${tried === 'run' ? 'the real program' : 'not run on a device'} | ${read === undefined ? 'no' : 'yes'} |`,
+    ({ name, title, ranWith, read }) =>
+      `| [${title}](${name}.md) | \`${name}\` | ${ranWith ?? 'not run on a device'} | ${read === undefined ? 'no' : 'yes'} |`,
   )
   return `# The switch's side
 

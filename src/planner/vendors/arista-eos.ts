@@ -11,7 +11,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const aristaEos: Vendor = {
   name: 'arista-eos',
   title: 'Arista EOS 4.2x (multi-agent)',
-  tried: 'not-run',
   sources: [
     'Arista EOS User Manual, Border Gateway Protocol: graceful-restart-helper, graceful-restart stalepath-time (default 300), neighbor maximum-routes, neighbor ttl maximum-hops, neighbor bfd',
     'Arista EOS, BFD support for the C-bit: neighbor bfd c-bit',

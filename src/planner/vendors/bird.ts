@@ -11,7 +11,7 @@ import { type Vendor, WHY } from './vendor.ts'
 export const bird: Vendor = {
   name: 'bird',
   title: 'BIRD 2 and 3',
-  tried: 'run',
+  ranWith: 'BIRD 2.0.12',
   sources: ['https://bird.network.cz/?get_doc, and the real BIRD'],
   comment: '#',
   configure: intent => [...bfdLines(intent), ...filters(intent), ...template(intent), ...neighbours(intent)],

@@ -10,7 +10,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const ciscoIosXr: Vendor = {
   name: 'cisco-ios-xr',
   title: 'Cisco IOS-XR 6 and newer',
-  tried: 'not-run',
   sources: [
     'Cisco IOS XR Routing Command Reference, BGP Commands: neighbor-group, bgp graceful-restart, bgp graceful-restart stalepath-time (default 360), bgp graceful-restart purge-time, session-open-mode, maximum-prefix, ttl-security, bfd fast-detect',
     'Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy',

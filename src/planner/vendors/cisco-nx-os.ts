@@ -11,7 +11,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const ciscoNxOs: Vendor = {
   name: 'cisco-nx-os',
   title: 'Cisco NX-OS 9 and newer',
-  tried: 'not-run',
   sources: [
     'Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide, chapters Basic BGP and Advanced BGP: template peer, inherit peer, graceful-restart stalepath-time (default 300), maximum-prefix, ttl-security hops, transport connection-mode passive, bfd',
     'ipspace/netlab, netsim/extra/bgp.session/nxos.j2 (used in its integration tests): password, ttl-security hops, timers, transport connection-mode passive',

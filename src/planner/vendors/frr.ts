@@ -12,7 +12,7 @@ import { type Vendor, WHY } from './vendor.ts'
 export const frr: Vendor = {
   name: 'frr',
   title: 'FRR 8 and newer',
-  tried: 'run',
+  ranWith: 'FRR 8.4',
   sources: ['https://docs.frrouting.org/en/latest/bgp.html, and the real FRR'],
   comment: '!',
   configure: intent => [...prefixLists(intent), ...routeMaps(intent, ['exit']), ...router(intent)],

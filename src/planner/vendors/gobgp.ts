@@ -10,7 +10,7 @@ import { type Vendor, WHY } from './vendor.ts'
 export const gobgp: Vendor = {
   name: 'gobgp',
   title: 'GoBGP 3 and newer',
-  tried: 'run',
+  ranWith: 'GoBGP 3.10',
   sources: ['github.com/osrg/gobgp, docs/sources/configuration.md, and the real GoBGP'],
   comment: '#',
   configure: intent => [

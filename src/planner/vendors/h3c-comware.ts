@@ -10,7 +10,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const h3cComware: Vendor = {
   name: 'h3c-comware',
   title: 'H3C Comware 7',
-  tried: 'not-run',
   sources: [
     'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Basic BGP commands: group, peer as-number, peer timer, peer enable, peer prefix-list, peer route-policy, peer route-limit, balance',
     'H3C Layer 3 IP Routing Command Reference, Advanced BGP commands: graceful-restart, peer bfd, peer password',

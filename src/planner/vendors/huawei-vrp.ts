@@ -10,7 +10,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const huaweiVrp: Vendor = {
   name: 'huawei-vrp',
   title: 'Huawei VRP 8',
-  tried: 'not-run',
   sources: [
     'Huawei CloudEngine and NetEngine Command Reference, BGP view: graceful-restart, graceful-restart timer wait-for-rib (3 to 3000, default 600), peer listen-only, peer valid-ttl-hops, peer ebgp-max-hop, peer bfd, peer password',
     'Huawei Command Reference, BGP-IPv4 unicast address family view: peer ip-prefix, peer route-policy, peer route-limit, maximum load-balancing',

@@ -23,7 +23,6 @@ function iosLike(dialect: Dialect): Vendor {
   return {
     name: dialect.name,
     title: dialect.title,
-    tried: 'not-run',
     sources: dialect.sources,
     comment: '!',
     configure: intent => [...prefixLists(intent), ...routeMaps(intent), ...router(intent, dialect)],

@@ -10,7 +10,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const juniperJunos: Vendor = {
   name: 'juniper-junos',
   title: 'Juniper Junos 18 and newer',
-  tried: 'not-run',
   sources: [
     'Junos CLI Reference, graceful-restart (Protocols BGP): stale-routes-time (1 to 600), helper mode is on by default',
     'Junos High Availability User Guide, control plane dependent BFD and graceful restart helper mode',

@@ -10,7 +10,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const mikrotikRouteros: Vendor = {
   name: 'mikrotik-routeros',
   title: 'MikroTik RouterOS 7.20 and newer',
-  tried: 'not-run',
   sources: [
     'MikroTik RouterOS manual, BGP: /routing/bgp/instance, /routing/bgp/connection (remote.address, local.role, connect, listen, hold-time, tcp-md5-key, use-bfd, multihop, input.filter, input.limit-process-routes-ipv4, output.filter-chain)',
     'MikroTik RouterOS manual, Route Selection and Filters: /routing/filter/rule, dst, dst-len',

@@ -9,7 +9,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const nokiaSrlinux: Vendor = {
   name: 'nokia-srlinux',
   title: 'Nokia SR Linux 24 and newer',
-  tried: 'not-run',
   sources: [
     'Nokia SR Linux Routing Protocols Guide, BGP: group, neighbor, graceful-restart stale-routes-time, failure-detection enable-bfd, authentication keychain, transport passive-mode, multihop, receive-ipv6-next-hops',
     'Nokia SR Linux Routing Protocols Guide, Routing policies: prefix-set mask-length-range, policy default-action policy-result',

@@ -8,7 +8,7 @@ import { type Vendor, WHY } from './vendor.ts'
 export const openbgpd: Vendor = {
   name: 'openbgpd',
   title: 'OpenBGPD 7 and newer',
-  tried: 'run',
+  ranWith: 'OpenBGPD 7.7',
   sources: ['bgpd.conf(5), and the real OpenBGPD'],
   comment: '#',
   configure: intent => [...globalLines(intent), ...group(intent), ...filters(intent)],

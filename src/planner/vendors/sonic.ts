@@ -9,7 +9,7 @@ export const sonic: Vendor = {
   ...frr,
   name: 'sonic',
   title: 'SONiC (FRR in its container bgp)',
-  tried: 'not-run',
+  ranWith: undefined,
   sources: [
     'FRR: the same lines, which the real FRR takes (test/planner/vendors/daemons.test.ts)',
     'SONiC, docker_routing_config_mode in DEVICE_METADATA of config_db.json: separated, unified, split',

@@ -11,10 +11,10 @@ export interface Vendor {
   /** As people write it, with the version that the words are of. */
   readonly title: string
   /**
-   * Whether the output is loaded into the real thing by a test; otherwise its words follow the
+   * What a test loads the output into, such as `BIRD 2.0.12`; absent: nothing, its words follow the
    * vendor's reference alone.
    */
-  readonly tried: 'run' | 'not-run'
+  readonly ranWith?: string | undefined
   /** Where the words come from. */
   readonly sources: readonly string[]
   /** Begins a comment. */
@@ -57,9 +57,9 @@ export const WHY = {
 export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
   const note = (text: string) => `${vendor.comment} ${text}`.trimEnd()
   const status =
-    vendor.tried === 'run'
-      ? 'This output is tested with the real program.'
-      : "Its words follow the vendor's reference and were not run on a device: try them on one switch first."
+    vendor.ranWith === undefined
+      ? "Its words follow the vendor's reference and were not run on a device: try them on one switch first."
+      : `This output is tested with the real ${vendor.ranWith}.`
   const missing = vendor.missing(intent)
   return [
     note(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),

@@ -8,7 +8,6 @@ import { type Vendor, WHY } from './vendor.ts'
 export const vyos: Vendor = {
   name: 'vyos',
   title: 'VyOS 1.4 and newer',
-  tried: 'not-run',
   sources: [
     'VyOS documentation, BGP: system-as, peer-group, neighbor, parameters graceful-restart stalepath-time, maximum-prefix, ttl-security hops, capability extended-nexthop, address-family maximum-paths',
     'VyOS interface definitions (vyos-1x), bgp bfd: check-control-plane-failure, profile',

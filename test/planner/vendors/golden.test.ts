@@ -12,8 +12,8 @@ import { INTENTS } from './intents.ts'
 function golden(vendor: Vendor): string {
   const header = [
     `${vendor.title}: the output of terway-edge switch-config --vendor ${vendor.name}`,
-    vendor.tried === 'run'
-      ? 'Run: loaded into the real program by daemons.test.ts.'
+    vendor.ranWith !== undefined
+      ? `Run: loaded into ${vendor.ranWith} by daemons.test.ts.`
       : "Not run on a device: its words follow the vendor's reference.",
     ...vendor.sources.map(source => `Source: ${source}`),
   ]
