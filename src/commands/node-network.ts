@@ -58,10 +58,10 @@ export function startNetwork(services: NodeServices, cluster: Cluster, drain: Dr
   const kubeLog = log.child({ room: 'kube' })
   const source = createENINodeSource({ api, node: config.node, stateDir: config.state, clock, log: kubeLog })
   parting.defer(() => source.close())
-  const keeper = new ModeKeeper<Part>({
+  const keeper: ModeKeeper<Part> = new ModeKeeper<Part>({
     clock,
     log: log.child({ room: 'agent' }),
-    input: () => modeInput(config, source, cluster),
+    input: () => modeInput(config, source, cluster, keeper.mode),
     start: mode => startPart(mode, services, { cluster, source, drain }),
     onChange: changes.tell,
     onRefusal: ({ reason, message }) => {
@@ -97,19 +97,35 @@ function running({ part }: ModeKeeper<Part>): Agent | InterfaceNode | undefined 
   return part?.agent ?? part?.interfaces
 }
 
-function modeInput({ mode, node, state }: Config, source: ENINodeSource, { view }: Cluster): ModeInput {
+function modeInput(
+  { mode, node, state }: Config,
+  source: ENINodeSource,
+  { view }: Cluster,
+  running: NodeMode | undefined,
+): ModeInput {
   const platform = source.current?.spec.platform
   const eni = platform && MODES[platform]
   const routed = view.current()?.entries.some(entry => entry.node === node) === true
-  const attachments = new AddressStore(state).read()
-  const onInterfaces = attachments.records.filter(record => record.interface !== undefined).length
-  const attached = podsOf(attachments)
-  const current = onInterfaces > 0 ? (eni ?? 'eni-ecs') : 'route'
   return {
     configured: mode,
     decided: source.exists === false || eni === undefined ? withoutENINode({ routed, eni, mode }) : eni,
-    current: attached === 0 ? undefined : current,
-    attached,
+    ...attachedHere(state, eni ?? 'eni-ecs', running),
+  }
+}
+
+/** What pods are attached in, and how many. Where that cannot be read, there may be some: what runs goes on. */
+function attachedHere(
+  state: string,
+  eni: NodeMode,
+  running: NodeMode | undefined,
+): Pick<ModeInput, 'current' | 'attached'> {
+  try {
+    const attachments = new AddressStore(state).read()
+    const attached = podsOf(attachments)
+    const onInterfaces = attachments.records.some(record => record.interface !== undefined)
+    return { attached, current: attached === 0 ? undefined : onInterfaces ? eni : 'route' }
+  } catch {
+    return { attached: 1, current: running }
   }
 }
 
