@@ -316,6 +316,17 @@ describe('Poll Sequences (sections 6.5 and 6.8.3)', () => {
     expect(after(sessionIn('AdminDown'), { kind: 'configure', parameters: SLOW }).poll).toBe('none')
   })
 
+  test('a Poll that is out in Down goes on in Init', () => {
+    const [down] = step(sessionIn('Up'), packet({ state: 'Down' }))
+    expect(down).toMatchObject({ state: 'Down', poll: 'polling' })
+    expect(after(down, packet({ state: 'Down' }))).toMatchObject({ state: 'Init', poll: 'polling' })
+  })
+
+  test('nothing is sent and no timer is set for new values in AdminDown', () => {
+    const gone = after(sessionIn('Up'), { kind: 'disable' })
+    expect(step(gone, { kind: 'configure', parameters: SLOW })[1]).toEqual([])
+  })
+
   test('another multiplier needs none, but towards a peer in Demand mode', () => {
     const more = { ...FAST, detectMult: 9 }
     expect(after(sessionIn('Up'), { kind: 'configure', parameters: more }).poll).toBe('none')

@@ -7,15 +7,17 @@ import { cease, notification } from '../../src/bgp/codec/errors.ts'
 import { decodeMessage, INITIAL_CONTEXT } from '../../src/bgp/codec/message.ts'
 import type { Capability, GracefulRestart, Update } from '../../src/bgp/codec/message-types.ts'
 import { nlriOf } from '../../src/bgp/codec/nlri.ts'
+import { isFailure, refusesCapabilities } from '../../src/bgp/machine/down.ts'
 import { idleSession, step } from '../../src/bgp/machine/fsm.ts'
-import type { Action, Event } from '../../src/bgp/machine/fsm-types.ts'
+import type { Action, Down, Event } from '../../src/bgp/machine/fsm-types.ts'
 import { idleHold, OPERATOR } from '../../src/bgp/machine/idle-hold.ts'
 import { negotiate } from '../../src/bgp/machine/negotiation.ts'
-import { settingsOf } from '../../src/bgp/machine/peer-settings.ts'
+import { hopLimits, settingsOf } from '../../src/bgp/machine/peer-settings.ts'
 import { ReceivedPrefixes } from '../../src/bgp/machine/received-prefixes.ts'
 import { refreshOf } from '../../src/bgp/machine/refresh.ts'
 import { messageEvent } from '../../src/bgp/machine/session-events.ts'
 import { SessionTimers } from '../../src/bgp/machine/session-timers.ts'
+import { countNotAnnounced } from '../../src/bgp/rib/not-announced.ts'
 import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
@@ -284,4 +286,42 @@ test('which event of RFC 4271 section 8.1 a message is', () => {
   expect(event(message(3, '0201 0003'))).toBe('NotifMsgVerErr')
   expect(event(message(3, '0202'))).toBe('NotifMsg')
   expect(event(message(3, '0301'))).toBe('NotifMsg')
+})
+
+describe('what an end means', () => {
+  const received = (code: number, subcode: number) =>
+    ({ kind: 'notification-received', notification: notification(code, subcode) }) as const
+  test('a collision that either side resolved is no failure; everything else is, unless we stopped', () => {
+    expect(isFailure(received(6, 7))).toBe(false)
+    for (const [code, subcode] of [
+      [6, 0],
+      [6, 2],
+      [4, 7],
+      [2, 7],
+    ] as const)
+      expect(isFailure(received(code, subcode))).toBe(true)
+    expect(isFailure({ kind: 'collision' } as Down)).toBe(false)
+    expect(isFailure({ kind: 'hold-timer-expired' } as Down)).toBe(true)
+  })
+  test('only Unsupported Optional Parameter refuses capabilities (RFC 5492 section 3)', () => {
+    expect(refusesCapabilities(received(2, 4))).toBe(true)
+    for (const [code, subcode] of [
+      [2, 2],
+      [2, 7],
+      [6, 4],
+      [3, 4],
+    ] as const)
+      expect(refusesCapabilities(received(code, subcode))).toBe(false)
+  })
+  test('an internal peer may be any number of hops away, an external one is one hop away unless told otherwise', () => {
+    expect(hopLimits(peerConfig({ peerAs: 65010 }))).toEqual({ ttl: 255 })
+    expect(hopLimits(peerConfig())).toEqual({ ttl: 1 })
+    expect(hopLimits(peerConfig({ ebgpMultihop: 3 }))).toEqual({ ttl: 3 })
+  })
+  test('no prefixes for a reason are no reason', () => {
+    const none = { family: 'ipv4', reason: 'no-next-hop', prefixes: 0 } as const
+    expect(countNotAnnounced([none])).toEqual([])
+    const [one] = countNotAnnounced([none, { ...none, prefixes: 2 }, { ...none, prefixes: 1 }])
+    expect(one).toMatchObject({ prefixes: 3 })
+  })
 })
