@@ -3,6 +3,7 @@
  * Pure.
  */
 
+import { createHash } from 'node:crypto'
 import template from '../../config/controller.yaml' with { type: 'text' }
 import disruption from '../../config/controller-disruption.yaml' with { type: 'text' }
 import metrics from '../../config/controller-metrics.yaml' with { type: 'text' }
@@ -34,12 +35,17 @@ export function controllerManifest(wanted: ControllerManifest): string[] {
     .replace(/^/gm, '    ')
   const deployment = replaceAll(template, [
     ['  config.yaml: ""', `  config.yaml: |\n${file}`],
+    ['network.openyurt.io/config: ""', `network.openyurt.io/config: ${sha256(file).slice(0, 16)}`],
     ['  replicas: 2', `  replicas: ${replicas}`],
     ['image: terway-edge:VERSION', `image: ${JSON.stringify(image)}`],
     ['        nodeAffinity: {}', `        nodeAffinity: ${JSON.stringify(awayFrom(edgeNodes))}`],
     ...(open ? tokenVolume(metricsSecret) : []),
   ])
   return [deployment, ...(disruptionBudget ? [disruption] : []), ...(open ? [metrics] : [])]
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 function tokenVolume(secret: string): (readonly [string, string])[] {

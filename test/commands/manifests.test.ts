@@ -145,6 +145,10 @@ test('the controller keeps off the nodes that it serves, and is asked for metric
   expect(open.config).toMatchObject({ status: { listen: '0.0.0.0:9180', tokenFile: '/etc/terway-edge-metrics/token' } })
   expect(open.template.volumes).toContainEqual(expect.objectContaining({ name: 'metrics' }))
   expect(open.of('Service')).toBeDefined()
+  const configOf = (text: string) => /network.openyurt.io\/config: (\S+)\}/.exec(text)?.[1]
+  const [one, two] = ['100', '200'].map(pods => configOf(terwayEdge('manifests', ...CHOSEN, '--pods-per-node', pods)))
+  expect(one).toMatch(/^[0-9a-f]{16}$/)
+  expect(two).not.toBe(one) // so a change of the configuration is taken
 })
 
 test('the kubeconfig of a node is its own, has the rights of this node, and no others', () => {

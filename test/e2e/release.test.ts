@@ -101,7 +101,16 @@ testPodman(
       run(['podman', ...places, '--storage-driver=vfs', '--cgroup-manager=cgroupfs', ...words], { mayFail: true })
     expect(podman('load', '--input', image()).stdout).toContain('terway-edge')
     const [found] = JSON.parse(podman('image', 'list', '--format=json').stdout)
-    const confined = ['run', '--rm', '--network=none', '--read-only', '--read-only-tmpfs=false', '--cap-drop=all']
+    const limits = ['--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024'] // no more than a test machine may give
+    const confined = [
+      'run',
+      '--rm',
+      '--network=none',
+      '--read-only',
+      '--read-only-tmpfs=false',
+      '--cap-drop=all',
+      ...limits,
+    ]
     const ran = podman(...confined, '--runtime=runc', found.Id, 'version', '-o', 'json')
     expect([ran.stderr, JSON.parse(ran.stdout || '{}').version]).toEqual(['', version])
     const [inspected] = JSON.parse(podman('image', 'inspect', found.Id).stdout)
