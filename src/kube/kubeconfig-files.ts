@@ -2,6 +2,7 @@
  * The files that the current context of a kubeconfig names (certificates, keys, tokens): a copy of the
  * kubeconfig does not bring them along. Pure.
  */
+import { parseYaml } from '../lib/yaml.ts'
 
 export interface NamedFile {
   /** The key that names it, such as `certificate-authority`. */
@@ -12,7 +13,7 @@ export interface NamedFile {
 
 /** Empty for what is no kubeconfig at all: `loadKubeconfig` says what is wrong with that. */
 export function namedFiles(text: string): NamedFile[] {
-  const document = read(() => Bun.YAML.parse(text))
+  const document = read(() => parseYaml(text, 'it'))
   const context = find(document, 'contexts', textOf(document, 'current-context'), 'context')
   const cluster = find(document, 'clusters', textOf(context, 'cluster'), 'cluster')
   const user = find(document, 'users', textOf(context, 'user'), 'user')

@@ -5,10 +5,12 @@
  *
  * Does not read $KUBECONFIG: a daemon takes the file it is told to take. Problems are `UserError`s of one line, exit status 2.
  */
+
 import { readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { type Cluster, KubeConfig, type User } from '@kubernetes/client-node'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
+import { parseYaml } from '../lib/yaml.ts'
 import { replaces } from './token.ts'
 
 /** What a request must carry. Asked for anew for each one: tokens and certificates rotate. */
@@ -205,7 +207,7 @@ function loadFile(path: string): KubeConfig {
       exitStatus: 2,
     })
   }
-  const document = parseYaml(path, readText(path, fail), fail)
+  const document = kubeconfigDocument(path, readText(path, fail), fail)
   const config = emptyConfig()
   try {
     config.loadFromString(JSON.stringify(document))
@@ -251,12 +253,12 @@ function readText(path: string, fail: Fail): string {
   }
 }
 
-function parseYaml(path: string, text: string, fail: Fail): Record<string, unknown> {
+function kubeconfigDocument(path: string, text: string, fail: Fail): Record<string, unknown> {
   let document: unknown
   try {
-    document = Bun.YAML.parse(text)
+    document = parseYaml(text, 'it')
   } catch (error) {
-    fail('it is not YAML', error)
+    fail(errorText(error))
   }
   if (!isRecord(document) || (document.kind !== undefined && document.kind !== 'Config')) {
     return fail(

@@ -2,9 +2,11 @@
  * Kubeconfigs of the lab: one for its own API server, or one derived from that of a real cluster, whose server is replaced by the relay
  * inside the lab while the name that the server's certificate is checked against stays.
  */
+
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { UserError } from '../lib/errors.ts'
+import { parseYaml } from '../lib/yaml.ts'
 
 /** A kubeconfig (JSON is YAML) for a server without authentication. */
 export function plainKubeconfig(server: string): string {
@@ -45,7 +47,7 @@ export function readRealCluster(file: string): RealCluster {
 
 /** `folder` is what relative paths in the text are relative to. */
 export function decodeRealCluster(text: string, folder: string): RealCluster {
-  const document = fields(Bun.YAML.parse(text), 'the file')
+  const document = fields(parseYaml(text, 'it'), 'the file')
   const context = named(document, 'contexts', String(document['current-context'] ?? ''), 'context')
   const cluster = named(document, 'clusters', String(context.cluster ?? ''), 'cluster')
   const user = named(document, 'users', String(context.user ?? ''), 'user')

@@ -101,6 +101,7 @@ test.each<[string, () => string, string]>([
   ['a missing file', () => join(folder, 'nowhere'), 'there is no such file'],
   ['a folder', () => folder, 'cannot be read'],
   ['broken YAML', () => written('clusters: [}'), 'it is not YAML'],
+  ['a key that stands twice', () => written('kind: Config\nkind: Config'), 'duplicated mapping key'],
   ['another document', () => written('kind: Pod'), 'it is not a kubeconfig (expected kind: Config, found Pod)'],
   ['a text', () => written('hello'), 'it is not a kubeconfig'],
   ['no current context', () => config({ top: { 'current-context': '' } }), 'it has no current-context'],
