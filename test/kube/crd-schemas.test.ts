@@ -10,6 +10,7 @@ import { crdText, GENERATED } from '../../scripts/crd-text.ts'
 import { validate } from '../../src/apiserver/schema.ts'
 import { BGP_PEER_RULES } from '../../src/kube/bgp-peer-schema.ts'
 import { decodeBGPPeer } from '../../src/kube/decode-bgp-peer.ts'
+import { decodeENINode } from '../../src/kube/decode-eni-node.ts'
 import { decodeRouteSlice } from '../../src/kube/route-slice.ts'
 import { parseNodeSelector } from '../../src/lib/node-selector.ts'
 import { parseYaml } from '../../src/lib/yaml.ts'
@@ -37,6 +38,9 @@ function schemaOf(file: string): Schema {
 const BGP_PEER = schemaOf('config/crd-bgppeers.yaml')
 const SPEC = BGP_PEER.properties?.spec ?? { type: '' }
 const ENTRY = schemaOf('config/crd-routeslices.yaml').properties?.entries?.items ?? { type: '' }
+
+const NONE: Schema = { type: '' }
+const ENI_NODE = schemaOf('config/crd-eninodes.yaml')
 
 const WHOLE = {
   localSpeakers: ['node-1', 'node-2'],
@@ -164,6 +168,101 @@ describe('types, bounds and enumerations are those of the door', () => {
       }
     },
   )
+})
+
+const WHOLE_ENI_NODE = {
+  spec: {
+    platform: 'ecs',
+    instanceID: 'i-1',
+    instanceType: 'ecs.g7.xlarge',
+    regionID: 'cn-hangzhou',
+    zoneID: 'cn-hangzhou-k',
+    vSwitchIDs: ['vsw-1'],
+    securityGroupIDs: ['sg-1'],
+    ipFamilies: ['IPv4'],
+    limits: { interfaces: 3, addressesPerInterface: 15 },
+    pool: { minIdle: 0, maxIdle: 5, warmUp: 0 },
+  },
+  status: {
+    interfaces: [
+      {
+        id: 'eni-1',
+        mac: '00:16:3e:00:00:01',
+        vSwitchID: 'vsw-1',
+        state: 'InUse',
+        gateways: ['192.168.63.253'],
+        addresses: ['192.168.32.10'],
+        releasing: ['192.168.32.11'],
+      },
+    ],
+    operations: [{ action: 'AssignPrivateIpAddresses', parameters: {}, token: '5f', since: '2026-11-27T10:00:00Z' }],
+    node: { inUse: 7, waiting: 2, released: ['192.168.32.11'], idle: ['192.168.32.12'], left: false },
+    conditions: [
+      {
+        type: 'CloudAccess',
+        status: 'True',
+        lastTransitionTime: '2026-11-27T10:00:00Z',
+        reason: 'Ok',
+        message: '',
+      },
+    ],
+  },
+}
+
+/** An object as a list of its leaves, items of lists under `[]`. */
+function schemaLeaves(schema: Schema, path = ''): [string, Schema][] {
+  if (schema.properties !== undefined)
+    return Object.entries(schema.properties).flatMap(([name, inner]) => schemaLeaves(inner, `${path}.${name}`))
+  if (schema.items?.properties !== undefined) return schemaLeaves(schema.items, `${path}[]`)
+  return [[path.slice(1), schema]]
+}
+
+describe('ENINodes: the schema and the door are one', () => {
+  const parts = ENI_NODE.properties ?? {}
+  const schema: Schema = { type: 'object', properties: { spec: parts.spec ?? NONE, status: parts.status ?? NONE } }
+  const decoded = (value: object) =>
+    decodeENINode({ ...JSON.parse(JSON.stringify(value)), metadata: { name: 'node-1', uid: 'u' } })
+  /** The whole object with another value at a leaf of the schema. */
+  const withValue = (path: string, value: unknown) => {
+    const copy: unknown = JSON.parse(JSON.stringify(WHOLE_ENI_NODE))
+    const keys = path.replaceAll('[]', '.0').split('.')
+    const last = keys.pop() ?? ''
+    const holder = keys.reduce((at: unknown, key) => Reflect.get(Object(at), key), copy)
+    Reflect.set(Object(holder), last, value)
+    return Object(copy)
+  }
+
+  plainTest('what the door hands on has the fields of the schema, all of them and no others', () => {
+    const { node, problems } = decoded(WHOLE_ENI_NODE)
+    expect(problems).toEqual([])
+    const { spec, status } = node ?? {}
+    expect({ spec, status } as unknown).toEqual(WHOLE_ENI_NODE)
+    const fields = (value: unknown, path = ''): string[] => {
+      if (Array.isArray(value) && typeof value[0] === 'object') return fields(value[0], `${path}[]`)
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || path.endsWith('parameters'))
+        return [path.slice(1)]
+      return Object.entries(value).flatMap(([name, inner]) => fields(inner, `${path}.${name}`))
+    }
+    expect(fields(WHOLE_ENI_NODE).sort()).toEqual(
+      schemaLeaves(schema)
+        .map(([path]) => path)
+        .sort(),
+    )
+  })
+
+  plainTest.each(schemaLeaves(schema))('%s', (path, { type, minimum, maximum, enum: names, items }) => {
+    const refused = (value: unknown) => decoded(withValue(path, value)).problems.length > 0
+    const ofItems = items === undefined ? (value: unknown) => value : (value: unknown) => [value]
+    if (type === 'integer')
+      for (const value of [(minimum ?? 0) - 1, (maximum ?? Number.NaN) + 1, 1.5, '7']) {
+        if (!Number.isNaN(value)) expect([value, refused(value)]).toEqual([value, true])
+      }
+    for (const value of [minimum, maximum])
+      if (value !== undefined) expect([value, refused(value)]).toEqual([value, false])
+    const known = names ?? items?.enum ?? []
+    expect(known.filter(name => refused(ofItems(name)))).toEqual([])
+    if (known.length > 0) expect(refused(ofItems('something else'))).toBe(true)
+  })
 })
 
 function required(path: string): readonly string[] {

@@ -1,0 +1,53 @@
+/**
+ * ARCHITECTURE.md tells of what is there: every room stands in the code map at its rank, each file
+ * that it names exists, and each name of the code occurs in the code. No document of the project is
+ * left in the middle of a merge.
+ */
+import { expect, test } from 'bun:test'
+import { existsSync, readFileSync } from 'node:fs'
+
+const ARCHITECTURE = readFileSync('ARCHITECTURE.md', 'utf8')
+
+function filesOf(...patterns: readonly string[]): string[] {
+  return patterns.flatMap(pattern => [...new Bun.Glob(pattern).scanSync('.')]).sort()
+}
+
+const FILES = filesOf('{src,test,scripts,ui,config,docs}/**/*')
+
+/** What stands in backquotes, outside of fences. */
+function quoted(text: string): string[] {
+  return [...text.replace(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, name = '']) => name)
+}
+
+test('every room stands in the code map, and every room of the code map is there', () => {
+  const map = ARCHITECTURE.split(/^## /m).find(section => section.startsWith('3. Code map')) ?? ''
+  const named = [...map.matchAll(/^\| [0-5] \| `([\w.]+)\/?` \|/gm)].map(([, name = '']) => name)
+  const rooms = new Set(FILES.filter(file => /^src\//.test(file)).map(file => file.split('/')[1] ?? ''))
+  expect(named.sort()).toEqual([...rooms].sort())
+})
+
+test('each file and folder that it names is there', () => {
+  const places = quoted(ARCHITECTURE).filter(name => /^[\w./-]+(\.(ts|md|yaml|json|css|txt)|\/)$/.test(name))
+  expect(places.length).toBeGreaterThan(100)
+  const there = (name: string) =>
+    existsSync(name) || existsSync(`src/${name}`) || FILES.some(file => `/${file}`.includes(`/${name}`))
+  expect(places.filter(name => !/NAME|\*/.test(name) && !there(name))).toEqual([])
+})
+
+test('each name of the code that it tells of occurs in the code', () => {
+  const words = new Set(
+    FILES.filter(file => /^(src|test|scripts)\/.*\.ts$/.test(file)).flatMap(
+      file => readFileSync(file, 'utf8').match(/[A-Za-z_]\w+/g) ?? [],
+    ),
+  )
+  const names = quoted(ARCHITECTURE).filter(name => /^[a-z]+[A-Z]\w+$|^[A-Z][a-z]\w+$|^[A-Z_]{5,}$/.test(name))
+  expect(names.length).toBeGreaterThan(10)
+  expect(names.filter(name => !words.has(name))).toEqual([])
+})
+
+test('no document is left in the middle of a merge', () => {
+  const marks = /^(?:<{7} |={7}$|>{7} )/m
+  const documents = filesOf('*.md', 'docs/**/*.md', 'config/*')
+  expect(documents.length).toBeGreaterThan(20)
+  expect(documents.filter(file => marks.test(readFileSync(file, 'utf8')))).toEqual([])
+})
