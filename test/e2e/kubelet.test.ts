@@ -88,7 +88,13 @@ function startController(): void {
     JSON.stringify({
       kubeconfig: server.kubeconfig,
       status: { listen: '127.0.0.1:0' },
-      network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/16'], podsPerNode: 128, serviceCIDRs: ['10.96.0.0/16'] },
+      network: {
+        edgeNodes: 'all()',
+        podCIDRs: ['10.0.0.0/16'],
+        podsPerNode: 128,
+        serviceCIDRs: ['10.96.0.0/16'],
+        rememberSeconds: 0, // no node had a podCIDR before
+      },
     }),
   )
   network.spawn(router, [executable(), 'controller', '--config', config])
