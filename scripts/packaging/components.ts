@@ -2,7 +2,7 @@
  * What is inside the executable: the npm packages that the bundle took something of (the bundler says
  * which), Bun, and what Bun links. With licence, text and integrity hash of each.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import linked from '../../licenses/bun.json'
 import { run } from './shell.ts'
@@ -45,24 +45,35 @@ function npmComponents(root: string, metafile: string): Component[] {
   const { inputs } = JSON.parse(readFileSync(metafile, 'utf8')) as { inputs: Record<string, unknown> }
   const folders = Object.keys(inputs).flatMap(path => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? [])
   const hashes = integrityHashes(root)
-  return [...new Set(folders)].sort().map(folder => npmComponent(join(root, folder), hashes))
+  return [...new Set(folders)].sort().map(folder => npmComponent(root, join(root, folder), hashes))
 }
 
-function npmComponent(folder: string, hashes: ReadonlyMap<string, string>): Component {
+/** What some packages say instead of the SPDX identifier. */
+const SPDX: Readonly<Record<string, string>> = { 'Apache License 2.0': 'Apache-2.0' }
+
+/** The text of a licence for a package that names it and brings no text of its own. */
+function standardText(root: string, of: { readonly name: string; readonly version: string; readonly spdx: string }) {
+  const file = join(root, 'licenses/texts', `${of.spdx}.txt`)
+  if (!existsSync(file)) throw new Error(`${of.name} ${of.version} brings no licence text, and there is no ${file}`)
+  return `The package names its licence and brings no text. The standard text of ${of.spdx} is:\n\n${readFileSync(file, 'utf8')}`
+}
+
+function npmComponent(root: string, folder: string, hashes: ReadonlyMap<string, string>): Component {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     name: string
     version: string
     license?: string
   }
   const file = readdirSync(folder).find(name => /^(un)?licen[cs]e/i.test(name))
-  if (license === undefined || file === undefined) throw new Error(`${name} ${version} has no licence in its package`)
+  if (license === undefined) throw new Error(`${name} ${version} says no licence in its package.json`)
+  const spdx = SPDX[license] ?? license
   const sha512 = hashes.get(`${name}@${version}`)
   return {
     name,
     version,
-    license,
+    license: spdx,
     url: `https://www.npmjs.com/package/${name}`,
-    text: readFileSync(join(folder, file), 'utf8'),
+    text: file === undefined ? standardText(root, { name, version, spdx }) : readFileSync(join(folder, file), 'utf8'),
     purl: `pkg:npm/${name.replace('@', '%40')}@${version}`,
     ...(sha512 !== undefined && { sha512 }),
   }
