@@ -33,6 +33,7 @@ const PACKAGE_OF: ReadonlyMap<string, string> = new Map(
     openssl: 'openssl',
     ping: 'iputils-ping',
     podman: 'podman',
+    promtool: 'prometheus',
     runc: 'runc',
     systemctl: 'systemd',
     systemd: 'systemd',

@@ -65,7 +65,7 @@ function writeArchive(name: string, executable: string): void {
   for (const [file, text] of Object.entries(documents)) writeFileSync(join(inside, file), text)
   for (const file of ['README.md', 'CHANGELOG.md']) cpSync(join(root, file), join(inside, file))
   cpSync(join(root, 'docs'), join(inside, 'docs'), { recursive: true })
-  for (const file of ['bgppeer-example.yaml', 'config.yaml'])
+  for (const file of ['bgppeer-example.yaml', 'config.yaml', 'grafana-dashboard.json', 'prometheus-alerts.yaml'])
     cpSync(join(root, 'config', file), join(inside, 'examples', file))
   run(['chmod', '-R', 'u=rwX,go=rX', inside])
   writeFileSync(join(out, `${title}.tar.gz`), gzip(tarOf(folder, time)))

@@ -197,8 +197,13 @@ function sessionMetrics(sessions: readonly BgpSession[]): Metric[] {
   return [
     gauge(
       'bgp_session_established',
-      'Whether a BGP session is Established: 1 yes, 0 no.',
-      each(({ state }) => (state === 'Established' ? 1 : 0)),
+      'Whether a BGP session is Established: 1 yes, 0 no or its speaker is not heard.',
+      each(({ state }) => (state === 'Established' ? 1 : 0), sessions),
+    ),
+    gauge(
+      'bgp_session_heard',
+      'Whether the speaker of a BGP session is heard: 1 yes, 0 no, so that nobody knows its state.',
+      each(({ state }) => (state === 'unknown' ? 0 : 1), sessions),
     ),
     gauge(
       'bgp_session_state',

@@ -92,9 +92,12 @@ terway_edge_pod_cidr_pool_blocks{pod_cidr="10.0.0.0/16"} 512
 # HELP terway_edge_pod_cidr_pool_blocks_used Blocks of a pool that are taken.
 # TYPE terway_edge_pod_cidr_pool_blocks_used gauge
 terway_edge_pod_cidr_pool_blocks_used{pod_cidr="10.0.0.0/16"} 2
-# HELP terway_edge_bgp_session_established Whether a BGP session is Established: 1 yes, 0 no.
+# HELP terway_edge_bgp_session_established Whether a BGP session is Established: 1 yes, 0 no or its speaker is not heard.
 # TYPE terway_edge_bgp_session_established gauge
 terway_edge_bgp_session_established{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1
+# HELP terway_edge_bgp_session_heard Whether the speaker of a BGP session is heard: 1 yes, 0 no, so that nobody knows its state.
+# TYPE terway_edge_bgp_session_heard gauge
+terway_edge_bgp_session_heard{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1
 # HELP terway_edge_bgp_session_state State of a BGP session as RFC 4273 numbers it: 1 Idle, 2 Connect, 3 Active, 4 OpenSent, 5 OpenConfirm, 6 Established.
 # TYPE terway_edge_bgp_session_state gauge
 terway_edge_bgp_session_state{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 6
@@ -166,10 +169,16 @@ test('what is not known is left out, never zero', () => {
   expect(families.get('terway_edge_bgp_session_established')?.samples[0]?.value).toBe(0)
 })
 
-test('of a session whose speaker is not heard only the past is known', () => {
+test('the series of a session whose speaker is not heard stays, and is 0; else only its past is known', () => {
   const families = parseExposition(renderMetrics(nodeSnapshot({ sessions: [{ ...SESSION, state: 'unknown' }] })))
   const found = [...families.keys()].filter(name => name.startsWith('terway_edge_bgp_session_'))
-  expect(found).toEqual(['terway_edge_bgp_session_flaps_total'])
+  expect(found).toEqual([
+    'terway_edge_bgp_session_established',
+    'terway_edge_bgp_session_heard',
+    'terway_edge_bgp_session_flaps_total',
+  ])
+  const value = (name: string) => families.get(`terway_edge_bgp_session_${name}`)?.samples[0]?.value
+  expect([value('established'), value('heard')]).toEqual([0, 0])
 })
 
 test('a name with quotes, backslashes and line ends stays one label', () => {
