@@ -117,7 +117,7 @@ const TESTS = z.object({
       input_series: z.array(z.object({ series: z.string() })).min(1),
       promql_expr_test: z
         .array(z.object({ expr: z.string(), exp_samples: z.array(z.unknown()) }))
-        .length(1)
+        .min(1)
         .optional(),
     }),
   ),
@@ -231,7 +231,9 @@ describe('alerts', () => {
     expect(alerts.length).toBeGreaterThan(15)
     for (const { alert } of alerts) {
       const expr = `ALERTS{alertname="${alert}", alertstate="firing"}`
-      expect([samples(alert, 'fires'), samples(alert, 'is quiet')]).toEqual([[[expr, 1]], [[expr, 0]]])
+      expect(samples(alert, 'fires')).toEqual([[expr, 1]])
+      const quiet = samples(alert, 'is quiet')
+      expect(quiet).toEqual(Array.from({ length: Math.max(1, quiet.length) }, () => [expr, 0]))
     }
   })
 })
