@@ -11,6 +11,8 @@ import { validate } from '../../src/apiserver/schema.ts'
 import { BGP_PEER_RULES } from '../../src/kube/bgp-peer-schema.ts'
 import { decodeBGPPeer } from '../../src/kube/decode-bgp-peer.ts'
 import { decodeENINode } from '../../src/kube/decode-eni-node.ts'
+import type { ENINodeReport, ENINodeSpec, ENINodeStatus } from '../../src/kube/eni-node.ts'
+import type { Condition } from '../../src/kube/resources.ts'
 import { decodeRouteSlice } from '../../src/kube/route-slice.ts'
 import { parseNodeSelector } from '../../src/lib/node-selector.ts'
 import { parseYaml } from '../../src/lib/yaml.ts'
@@ -135,10 +137,18 @@ describe('fields', () => {
     expect([...read].sort()).toEqual(paths(SPEC).sort())
   })
 
+  plainTest('the door of BGPPeers hands on what it read', () => {
+    const { ebgpMultihop, ...rest } = WHOLE
+    for (const spec of [WHOLE, { ...rest, ttlSecurity: ebgpMultihop }]) {
+      const decoded = decodeBGPPeer(object(spec))
+      expect('peer' in decoded ? (decoded.peer.spec as unknown) : decoded.problems).toEqual(spec)
+    }
+  })
+
   plainTest('the door of RouteSlices reads the properties of the schema, all of them and no others', () => {
     const read = new Set<string>()
     const entry = { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'] }
-    decodeRouteSlice({ entries: [watched(entry, read)] })
+    expect(decodeRouteSlice({ entries: [watched(entry, read)] })).toMatchObject({ entries: [entry] })
     expect([...read].sort()).toEqual(paths(ENTRY).sort())
   })
 })
@@ -170,7 +180,18 @@ describe('types, bounds and enumerations are those of the door', () => {
   )
 })
 
-const WHOLE_ENI_NODE = {
+/** Every field, optional ones too: a new one of the type is asked for here, and then of the schema and the door. */
+type Whole<T> = { readonly [Field in keyof T]-?: Whole<T[Field]> }
+
+interface WholeENINode {
+  readonly spec: Whole<ENINodeSpec>
+  readonly status: Whole<Omit<ENINodeStatus, 'node' | 'conditions'>> & {
+    readonly node: Whole<ENINodeReport>
+    readonly conditions: readonly Whole<Omit<Condition, 'observedGeneration'>>[]
+  }
+}
+
+const WHOLE_ENI_NODE: WholeENINode = {
   spec: {
     platform: 'ecs',
     instanceID: 'i-1',
@@ -262,6 +283,10 @@ describe('ENINodes: the schema and the door are one', () => {
     const known = names ?? items?.enum ?? []
     expect(known.filter(name => refused(ofItems(name)))).toEqual([])
     if (known.length > 0) expect(refused(ofItems('something else'))).toBe(true)
+    if (names !== undefined) {
+      const [problem] = decoded(withValue(path, 'something else')).problems
+      expect(problem?.message).toBe(`must be one of ${names.join(', ')}`)
+    }
   })
 })
 
