@@ -17,7 +17,7 @@ function refusal(text: string): string {
   throw new Error('it was accepted')
 }
 
-test('an empty file gives the defaults of DESIGN section 5', () => {
+test('an empty file gives the documented defaults', () => {
   const config = parseConfig('# nothing\n', '/etc/x.yaml', {}, 'Shop-7')
   expect(config).toMatchObject({
     node: 'shop-7',

@@ -56,7 +56,7 @@ export interface Wired {
   readonly defaultRoutes: readonly Family[]
 }
 
-/** The requests that lead to a pod by policy routes, and from it by its interface (`policy.ts`), once its host end has an index. */
+/** The requests that lead to a pod by policy routes, and from it by its interface (`netlink/policy-routes.ts`), once its host end has an index. */
 export type PodPolicy = (hostIndex: number) => readonly Request[]
 
 /** What the requests of a policy may be refused with, for what they ask for is so already. */

@@ -1,6 +1,6 @@
 /**
  * What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that the runtime would take instead. Writes
- * nothing and judges nothing (doctor-checks.ts does).
+ * nothing and judges nothing (`checks.ts` does).
  */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of these (`doctor-checks.ts`). The kernel's part is
- * seen by `doctor-observe.ts`, the rest by the command.
+ * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of these (`checks.ts`). The kernel's part is
+ * seen by `observe.ts`, the rest by `inspect.ts`.
  */
 
 export interface DoctorFacts {

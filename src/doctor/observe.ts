@@ -1,6 +1,6 @@
 /**
  * What `doctor` sees of the kernel: routes against those the last known state of the cluster wants, settings, MTU, firewall; and what is on this
- * machine because of us. Changes nothing, and decides nothing: `doctor-checks.ts` does.
+ * machine because of us. Changes nothing, and decides nothing: `checks.ts` does.
  */
 
 import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'

@@ -142,11 +142,6 @@ export function planDatapath(desired: Datapath, input: DatapathInput): Changes {
   }
 }
 
-/** Whether nothing is to be done. */
-export function isQuiet(changes: Changes): boolean {
-  return Object.values(changes).every(list => list.length === 0)
-}
-
 /** Interfaces that pods are on, though the list of interfaces does not have them any more. */
 function withThoseOfPods(interfaces: readonly PodInterface[], pods: readonly PodAddress[]): readonly PodInterface[] {
   const listed = new Set(interfaces.map(({ mac }) => mac))

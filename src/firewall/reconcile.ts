@@ -1,6 +1,6 @@
 /**
- * Keeps the firewall rules of a node: pods' packets pass a FORWARD chain that drops (`firewall-forward.ts`), and are translated on their way
- * out of the cluster where that was asked for (`firewall-masquerade.ts`). Compares what nft lists with what should be, when the agent knows
+ * Keeps the firewall rules of a node: pods' packets pass a FORWARD chain that drops (`forward.ts`), and are translated on their way
+ * out of the cluster where that was asked for (`masquerade.ts`). Compares what nft lists with what should be, when the agent knows
  * something new, when anybody changes the ruleset, and every half minute; writes only what differs, one transaction a table.
  *
  * What was written before stays while nothing is known, and when the process ends: pods go on talking over an upgrade. `removeFirewall`

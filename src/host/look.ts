@@ -1,5 +1,5 @@
 /** Looks at a machine for a plan (`seen-machine.ts`): files, links, units. Changes nothing. */
-import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs'
+import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
 import { type SeenMachine, type SeenPath, sha256 } from './seen-machine.ts'
@@ -25,9 +25,4 @@ function seePath(path: string): SeenPath | undefined {
     if (errorCode(error) === 'ENOENT') return undefined
     throw new Error(`cannot look at ${path}`, { cause: error })
   }
-}
-
-/** Whether something is at `path` below `root`. */
-export function isThere(root: string, path: string): boolean {
-  return existsSync(join(root, path))
 }

@@ -1,6 +1,6 @@
 /**
  * Where the FORWARD rules of others drop pods' packets, and what is written because of it: decided from listings of nft and iptables, nothing is
- * run. The same with a real kernel: firewall.test.ts.
+ * run. The same with a real kernel: reconcile.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import {

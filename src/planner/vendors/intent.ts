@@ -5,7 +5,7 @@
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
 import { blockLengthFor } from '../../lib/address-range.ts'
-import { addressBits, addressBytes, FAMILIES, type Family, familyOf, prefixOf } from '../../lib/ip.ts'
+import { addressBytes, FAMILIES, type Family, familyOf, prefixOf } from '../../lib/ip.ts'
 
 export interface SwitchIntent {
   readonly bgpPeer: string
@@ -131,9 +131,4 @@ export function routerIdOf({ switchAddress, sessionFamily }: SwitchIntent): stri
   if (sessionFamily === 'ipv4') return switchAddress
   const [a = 0, b = 0, c = 0] = addressBytes(switchAddress).slice(-3)
   return `1.${a}.${b}.${c}`
-}
-
-/** Bits of an address of the family, for words that want a whole length. */
-export function hostLength(family: Family): number {
-  return addressBits(family)
 }

@@ -1,5 +1,5 @@
 /**
- * Adj-RIB-Out by itself: what it hands out as UPDATEs, and when. What it writes is read back by our own decoder; rib-random.test.ts does it at
+ * Adj-RIB-Out by itself: what it hands out as UPDATEs, and when. What it writes is read back by our own decoder; random.test.ts does it at
  * random, test/interop with routers.
  */
 import { describe, expect, test } from 'bun:test'
