@@ -14,6 +14,11 @@ export const CONFIG = '/etc/terway-edge/config.yaml'
 export const KUBECONFIG = '/etc/terway-edge/kubeconfig'
 /** What the unit has systemd make, whatever folder the configuration names. */
 export const STATE_DIRECTORY = '/var/lib/terway-edge'
+/**
+ * Where the controller's unit has its state: a link, and the folder that it leads to, because its user
+ * is a dynamic one (systemd.exec(5), StateDirectory with DynamicUser).
+ */
+export const CONTROLLER_STATE = ['/var/lib/terway-edge-controller', '/var/lib/private/terway-edge-controller'] as const
 /** Names in the folder of CNI plugins, links to the executable. */
 export const CNI_NAMES = ['terway-edge', 'loopback'] as const
 

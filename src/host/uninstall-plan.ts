@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
 import { pluginPaths } from './install-plan.ts'
 import {
+  CONTROLLER_STATE,
   EXECUTABLE,
   otherRole,
   PREVIOUS_EXECUTABLE,
@@ -37,7 +38,7 @@ export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config
     ...[files.config, previousOf(files.config), files.kubeconfig],
     ...files.units,
   ])
-  const folders = [dirname(ROLE_FILES.node.config), PREVIOUS_FOLDER, config.state, STATE_DIRECTORY]
+  const folders = [dirname(ROLE_FILES.node.config), PREVIOUS_FOLDER, config.state, STATE_DIRECTORY, ...CONTROLLER_STATE]
   return [
     EXECUTABLE,
     PREVIOUS_EXECUTABLE,
@@ -78,13 +79,13 @@ function purgeSteps(
   const files = ROLE_FILES[role]
   return [
     ...remove(shared ? [files.config, previousOf(files.config), files.kubeconfig] : [dirname(files.config)]),
-    ...(role === 'node' ? remove([config.state, STATE_DIRECTORY]) : []),
+    ...remove(role === 'node' ? [config.state, STATE_DIRECTORY] : CONTROLLER_STATE),
   ]
 }
 
 function keptSteps({ role, config, root }: WantedUninstall, seen: SeenMachine): Step[] {
   const files = ROLE_FILES[role]
-  const kept = [files.config, files.kubeconfig, ...(role === 'node' ? [config.state] : [])]
+  const kept = [files.config, files.kubeconfig, role === 'node' ? config.state : CONTROLLER_STATE[0]]
     .filter(path => seen.paths.has(path))
     .map(path => (root === '/' ? path : `${root}${path}`))
   return kept.length === 0 ? [] : [{ do: 'say', text: `kept: ${kept.join(', ')} (--purge removes them)` }]

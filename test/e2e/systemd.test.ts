@@ -119,7 +119,10 @@ describe('the service', () => {
       expect(lan.on(newer, 'upgrade')).toContain(`9.0.0 runs; terway-edge rollback goes back to ${before}`)
       expect(version()).toBe('9.0.0')
       await whole()
-      const refused = lan.machine.exec([failing, 'upgrade'], { mayFail: true })
+      const refused = lan.machine.exec([failing, 'upgrade', '--patience', '20'], {
+        mayFail: true,
+        timeoutMilliseconds: 3 * MINUTE,
+      })
       expect([refused.status, refused.stderr]).toEqual([
         1,
         expect.stringContaining('9.0.1 does not do what 9.0.0 did; 9.0.0 is back'),
