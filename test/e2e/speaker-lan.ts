@@ -96,7 +96,13 @@ export class SpeakerLan {
   #startController(): void {
     const config = this.#write('controller/config.yaml', {
       kubeconfig: this.server.userKubeconfig('user-3'),
-      network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/8'], dataCenterCIDRs: ['172.16.0.0/16'] },
+      // no node had a podCIDR before
+      network: {
+        edgeNodes: 'all()',
+        podCIDRs: ['10.0.0.0/8'],
+        dataCenterCIDRs: ['172.16.0.0/16'],
+        rememberSeconds: 0,
+      },
       status: { listen: '127.0.0.1:0' },
     })
     this.#spawn('controller', 'api', [process.execPath, 'src/main.ts', 'controller', '--config', config])

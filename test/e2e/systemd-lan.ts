@@ -172,7 +172,7 @@ protocol bgp edge {
       JSON.stringify({
         kubeconfig: this.#path('kubeconfig'),
         status: { listen: '127.0.0.1:0' },
-        network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/16'] },
+        network: { edgeNodes: 'all()', podCIDRs: ['10.0.0.0/16'], rememberSeconds: 0 },
       }),
     )
     for (const words of [
