@@ -1,6 +1,7 @@
 /**
- * Line coverage of the unit tests, room by room: see `scripts/coverage --help`. A unit test is a file
- * under test/ that neither needs a program, root or the executable, nor imports a file that does.
+ * Line coverage of the unit tests, room by room: see `scripts/coverage --help`. A unit test is a
+ * file under test/ that neither needs a program, root or the executable, nor imports a file that
+ * does.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -19,7 +20,10 @@ function unitTests(): string[] {
   })
 }
 
-/** Runs one file and adds what it reached, also of one that fails (measuring slows it). False when it failed. */
+/**
+ * Runs one file and adds what it reached, also of one that fails (measuring slows it). False when
+ * it failed.
+ */
 async function measure(file: string, folder: string, hits: Hits): Promise<boolean> {
   const command = ['test', '--timeout=60000', '--coverage', '--coverage-reporter=lcov', `--coverage-dir=${folder}`]
   const child = Bun.spawn([process.execPath, ...command, `./${file}`], { stdout: 'ignore', stderr: 'ignore' })

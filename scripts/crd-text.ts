@@ -1,4 +1,7 @@
-/** The text of a CustomResourceDefinition with its schema made anew: what `scripts/crds.ts` writes and a test compares. */
+/**
+ * The text of a CustomResourceDefinition with its schema made anew: what `scripts/crds.ts` writes
+ * and a test compares.
+ */
 import { dump } from 'js-yaml'
 import { BGP_PEER_SCHEMA } from '../src/kube/bgp-peer-schema.ts'
 import type { ObjectProperty } from '../src/kube/openapi.ts'

@@ -1,6 +1,7 @@
 /**
- * Writes the schemas of src/kube/*-schema.ts into config/crd-*.yaml; names, columns and comments above
- * them stay. Run it after a change of a table: `bun scripts/crds.ts`. A test says when that was forgotten.
+ * Writes the schemas of src/kube/*-schema.ts into config/crd-*.yaml; names, columns and comments
+ * above them stay. Run it after a change of a table: `bun scripts/crds.ts`. A test says when that
+ * was forgotten.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { crdText, GENERATED } from './crd-text.ts'

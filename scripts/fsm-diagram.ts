@@ -1,6 +1,6 @@
 /**
- * Prints the Mermaid diagram of the BGP state machine that stands in ARCHITECTURE.md: `step` is asked for every state and event.
- * test/bgp/machine/fsm-diagram.test.ts holds the two together.
+ * Prints the Mermaid diagram of the BGP state machine that stands in ARCHITECTURE.md: `step` is
+ * asked for every state and event. test/bgp/machine/fsm-diagram.test.ts holds the two together.
  */
 import { step } from '../src/bgp/machine/fsm.ts'
 import type { State } from '../src/bgp/speaker-types.ts'

@@ -1,5 +1,6 @@
 /**
- * Runs the columns of the interop matrix (test/interop), two at a time, and writes docs/interop.md from what the cells left behind.
+ * Runs the columns of the interop matrix (test/interop), two at a time, and writes docs/interop.md
+ * from what the cells left behind.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'

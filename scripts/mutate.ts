@@ -1,6 +1,7 @@
 /**
- * A mutation run: changes the files that decide (src/bgp, src/bfd), one operator, condition, constant or call at a time, in a copy of the
- * tree, and runs the tests of their room. A change that no test notices is listed. What it finds is in docs/mutation.md.
+ * A mutation run: changes the files that decide (src/bgp, src/bfd), one operator, condition,
+ * constant or call at a time, in a copy of the tree, and runs the tests of their room. A change
+ * that no test notices is listed. What it finds is in docs/mutation.md.
  *
  * A tool of ours: Stryker's runners start a Node process per mutant and do not know `bun test`.
  */
@@ -35,7 +36,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'src/bgp/rib': ['test/bgp/rib', 'test/bgp/peer.test.ts'],
 }
 
-/** Operators as the formatter writes them, with what takes their place. Unions of types have ` | ` too: only beside shifts. */
+/**
+ * Operators as the formatter writes them, with what takes their place. Unions of types have ` | `
+ * too: only beside shifts.
+ */
 const SWAPPED: Readonly<Record<string, string>> = {
   ' === ': ' !== ',
   ' !== ': ' === ',
@@ -73,7 +77,9 @@ function codeOf(source: string): string {
   )
 }
 
-/** Every change to `source`, in its order. Types, imports and messages for people are left alone. */
+/**
+ * Every change to `source`, in its order. Types, imports and messages for people are left alone.
+ */
 function mutantsOf(source: string): Mutant[] {
   const code = codeOf(source)
   const types = new Set<number>() // lines of interfaces, types and imports

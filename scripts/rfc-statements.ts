@@ -1,4 +1,7 @@
-/** docs/rfc-statements.txt as values, and as the Markdown of docs/rfc.md. Pure; test/rfc.test.ts holds it to the code. */
+/**
+ * docs/rfc-statements.txt as values, and as the Markdown of docs/rfc.md. Pure; test/rfc.test.ts
+ * holds it to the code.
+ */
 
 export interface Statement {
   /** Line of docs/rfc-statements.txt. */

@@ -1,9 +1,9 @@
 /**
  * What a run of chosen test files needs of the machine, for `scripts/test`: Debian packages, one a
- * line, and the line `executable` when one of them runs the built executable. Derived from the files
- * and what they import below test/: a program's name in quotes is a need for its package.
+ * line, and the line `executable` when one of them runs the built executable. Derived from the
+ * files and what they import below test/: a program's name in quotes is a need for its package.
  *
- *   bun scripts/test-needs.ts [WORD...]    as `scripts/test`: files whose path holds one of the words
+ *   bun scripts/test-needs.ts [WORD...]    as `scripts/test`: files whose path holds a word
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'

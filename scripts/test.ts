@@ -1,6 +1,7 @@
 /**
- * Runs the checks and every test file, each in a process of its own so that none can disturb another, as many at a time as there are cores.
- * Prints a line per step, the whole output of what failed, and last the counts.
+ * Runs the checks and every test file, each in a process of its own so that none can disturb
+ * another, as many at a time as there are cores. Prints a line per step, the whole output of what
+ * failed, and last the counts.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -92,7 +93,10 @@ async function runStep(step: Step): Promise<Counts> {
   return counts
 }
 
-/** A process that failed without a failed test (a crash, a time-out, no test at all) counts as one failure. */
+/**
+ * A process that failed without a failed test (a crash, a time-out, no test at all) counts as one
+ * failure.
+ */
 function countsOf(step: Step, status: number): Counts {
   if (step.junit === undefined) return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 }
   const counts = junitCounts(step.junit)

@@ -1,8 +1,10 @@
 /**
- * The configuration: one schema, every default in one place. A file (`--config FILE`, else /etc/terway-edge/config.yaml if it is there)
- * and flags that override it make one `Config`; unknown keys are errors, and all problems are listed at once with their paths.
+ * The configuration: one schema, every default in one place. A file (`--config FILE`, else
+ * /etc/terway-edge/config.yaml if it is there) and flags that override it make one `Config`;
+ * unknown keys are errors, and all problems are listed at once with their paths.
  *
- * This file and main.ts are the only readers of the environment, beside cni, whose parameters come that way.
+ * This file and main.ts are the only readers of the environment, beside cni, whose parameters come
+ * that way.
  */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -40,8 +42,8 @@ const network = z
      */
     edgeNodes: nodeSelector.optional(),
     /**
-     * Whether podCIDRs that others gave and that lie outside of the pools, touch a Service, VPC or data
-     * center range or are larger than a block are published all the same.
+     * Whether podCIDRs that others gave and that lie outside of the pools, touch a Service, VPC or
+     * data center range or are larger than a block are published all the same.
      */
     foreignPodCIDRs: z.boolean().default(false),
     /** How long a cluster that remembers no podCIDR waits for its nodes to say which they had. */
@@ -63,8 +65,8 @@ const network = z
   })
 
 /**
- * Why nothing useful can come from `pool`. Part of a pool may be reserved for something else (allocation steps around it), but not all
- * of it, and no address may stand in two pools.
+ * Why nothing useful can come from `pool`. Part of a pool may be reserved for something else
+ * (allocation steps around it), but not all of it, and no address may stand in two pools.
  */
 function poolProblem(
   pool: string,
@@ -91,7 +93,10 @@ const listen = z
 const status = z.strictObject({
   /** Where the page and the API listen; port 0 takes a free one. */
   listen: listen.default('127.0.0.1:9179'),
-  /** A file with the bearer token that callers must show. Needed for any address but loopback, unless `tls.clientCA` is set. */
+  /**
+   * A file with the bearer token that callers must show. Needed for any address but loopback,
+   * unless `tls.clientCA` is set.
+   */
   tokenFile: z.string().optional(),
   tls: z.strictObject({ certificate: z.string(), key: z.string(), clientCA: z.string().optional() }).optional(),
 })
@@ -132,12 +137,18 @@ const cni = z.strictObject({
 const bgp = z.strictObject({
   /** Where peers may dial in; 0: do not listen. */
   listenPort: z.int().min(0).max(65_535).default(179),
-  /** How long `drain` announces the routes with GRACEFUL_SHUTDOWN (RFC 8326) before it withdraws them; 0: withdraws at once. */
+  /**
+   * How long `drain` announces the routes with GRACEFUL_SHUTDOWN (RFC 8326) before it withdraws
+   * them; 0: withdraws at once.
+   */
   drainSeconds: z.int().min(0).max(600).default(5),
 })
 
 const firewall = z.strictObject({
-  /** Whether pods' packets are let through where the FORWARD chain of this host drops (Docker, ufw, firewalld). */
+  /**
+   * Whether pods' packets are let through where the FORWARD chain of this host drops (Docker, ufw,
+   * firewalld).
+   */
   acceptPodTraffic: z.boolean().default(true),
 })
 
@@ -152,7 +163,10 @@ const eni = z
   .strictObject({
     /** The one rule, and the table behind it, that leads to the pods of this node. */
     pods: z.strictObject({ priority: priority.default(512), table: tableNumber.default(512) }).prefault({}),
-    /** For answers to what came in by the primary interface: they leave by it. `mark` is one bit of packets and connections. */
+    /**
+     * For answers to what came in by the primary interface: they leave by it. `mark` is one bit of
+     * packets and connections.
+     */
     marked: z
       .strictObject({
         priority: priority.default(600),
@@ -165,7 +179,10 @@ const eni = z
           .default(0x10),
       })
       .prefault({}),
-    /** The rules that send what pods send to the table of their interface: `tableBase` and the interface's index. */
+    /**
+     * The rules that send what pods send to the table of their interface: `tableBase` and the
+     * interface's index.
+     */
     interfaces: z.strictObject({ priority: priority.default(2048), tableBase: tableNumber.default(1000) }).prefault({}),
   })
   .superRefine(({ pods, marked, interfaces }, context) => {
@@ -174,7 +191,10 @@ const eni = z
     context.addIssue({ code: 'custom', message })
   })
 
-/** An endpoint: host, or host:port; with http:// in front without TLS, which only a simulated cloud takes. */
+/**
+ * An endpoint: host, or host:port; with http:// in front without TLS, which only a simulated cloud
+ * takes.
+ */
 const endpoint = z
   .string()
   .regex(
@@ -209,7 +229,9 @@ const cloud = z.strictObject({
     .prefault({}),
   /** PEM of the CA of these endpoints; default: the usual ones. */
   caFile: z.string().min(1).optional(),
-  /** Tells this cluster's interfaces from another's; default: the uid of the namespace kube-system. */
+  /**
+   * Tells this cluster's interfaces from another's; default: the uid of the namespace kube-system.
+   */
   clusterID: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,128}$/, 'at most 128 letters, digits, dots, - and _')
@@ -221,11 +243,17 @@ const cloud = z.strictObject({
 /** Off: pod addresses are routed as they are. */
 const ipMasq = z.strictObject({
   enabled: z.boolean().default(false),
-  /** Where pods keep their own address, beside podCIDRs and nodes of the cluster and what `network` names on this node. */
+  /**
+   * Where pods keep their own address, beside podCIDRs and nodes of the cluster and what `network`
+   * names on this node.
+   */
   nonMasqueradeCIDRs: cidrs.default([]),
 })
 
-/** Paths between nodes are measured by packets, so many a minute as is said here, whatever the size of the cluster. */
+/**
+ * Paths between nodes are measured by packets, so many a minute as is said here, whatever the size
+ * of the cluster.
+ */
 const paths = z.strictObject({
   enabled: z.boolean().default(true),
   /** The UDP port at which nodes answer, the same on all nodes. */
@@ -247,7 +275,9 @@ const SHARED_FOLDERS: ReadonlySet<string> = new Set(
 
 /** What controller and nodes hold of removals that are more likely a mistake than a wish. */
 const removal = z.strictObject({
-  /** The share of all, or of a LAN, whose removal within ten minutes is held; more than 1: none is. */
+  /**
+   * The share of all, or of a LAN, whose removal within ten minutes is held; more than 1: none is.
+   */
   share: z.number().min(0).max(2).default(0.5),
   /** Fewer than so many always go at once. */
   number: z.int().min(1).default(2),
@@ -321,7 +351,10 @@ export function loadConfig(flags: ConfigFlags): Config {
   return parseConfig(text, file, flags)
 }
 
-/** The pure part of `loadConfig`: the text of a file (YAML, of which JSON is a part) and flags to a configuration. */
+/**
+ * The pure part of `loadConfig`: the text of a file (YAML, of which JSON is a part) and flags to a
+ * configuration.
+ */
 export function parseConfig(text: string, file: string, flags: ConfigFlags = {}, hostName = hostname()): Config {
   const document = override(parseDocument(text, file), flags)
   const result = schema.safeParse(document, { error: plainMessage })
@@ -385,7 +418,10 @@ function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
 export const environment = {
   /** systemd's notification socket (sd_notify(3)). */
   notifySocket: () => process.env.NOTIFY_SOCKET,
-  /** Within how many microseconds systemd wants to hear of the service, where it does (sd_watchdog_enabled(3)). */
+  /**
+   * Within how many microseconds systemd wants to hear of the service, where it does
+   * (sd_watchdog_enabled(3)).
+   */
   watchdogMicroseconds: () => Number(process.env.WATCHDOG_USEC ?? 0),
   /** Proxies that every request of this process goes by, where the operator set any. */
   proxies: () => ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap(name => process.env[name] || []),

@@ -1,6 +1,7 @@
 /**
- * The one executable: picks the subcommand and loads only what that one needs. Called with CNI_COMMAND set and no subcommand it is
- * the CNI plugin. Decides nothing but that, and the exit status.
+ * The one executable: picks the subcommand and loads only what that one needs. Called with
+ * CNI_COMMAND set and no subcommand it is the CNI plugin. Decides nothing but that, and the exit
+ * status.
  */
 import { errorText, UserError } from './lib/errors.ts'
 import { print, stdoutFailure } from './lib/stdout.ts'
@@ -138,7 +139,10 @@ async function main(args: readonly string[]): Promise<number> {
   return run(rest)
 }
 
-/** Waits until all of the output is written; an output that could not be (a full disk) is told, and is no success. */
+/**
+ * Waits until all of the output is written; an output that could not be (a full disk) is told, and
+ * is no success.
+ */
 async function withStdout(command: string, status: number): Promise<number> {
   const failure = await stdoutFailure()
   if (failure === undefined) return status

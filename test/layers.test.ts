@@ -160,8 +160,8 @@ function headerOf(file: string): string {
 const pure = new Set(files.filter(file => /\bpure\b/i.test(headerOf(file))))
 
 /**
- * Clock, chance, process, files, sockets, waiting, by whatever spelling: of `Date`, `Math` and `Bun`
- * a pure file takes what computes, by its name, and of the other globals nothing.
+ * Clock, chance, process, files, sockets, waiting, by whatever spelling: of `Date`, `Math` and
+ * `Bun` a pure file takes what computes, by its name, and of the other globals nothing.
  */
 const EFFECTS = new RegExp(
   [
@@ -220,7 +220,10 @@ test('what says that it is pure imports what is pure, and types', () => {
   expect(wrong).toEqual([])
 })
 
-/** Whoever is handed one of these works with it: a shell, though it makes none of its effects itself. */
+/**
+ * Whoever is handed one of these works with it: a shell, though it makes none of its effects
+ * itself.
+ */
 const HANDED_EFFECTS = /\b(?:Clock|Cancel|Log|KubeApi|Rtnetlink|AddressStore)\b/
 
 /** A file of which nothing but its silence keeps it from being pure. */

@@ -1,5 +1,6 @@
 /**
- * The live link to the server of this page: reads `/api/v1/events` and connects again when it breaks.
+ * The live link to the server of this page: reads `/api/v1/events` and connects again when it
+ * breaks.
  *
  * By fetch and not by EventSource, which can send no token and does not say why it failed.
  */
@@ -17,7 +18,9 @@ export interface ConnectionOptions {
   readonly onState: (state: LinkState) => void
 }
 
-/** Browsers say no more of a failure of the network than "TypeError", each with words of its own. */
+/**
+ * Browsers say no more of a failure of the network than "TypeError", each with words of its own.
+ */
 function reasonOf(error: unknown): string {
   if (error instanceof TypeError) return 'it does not answer'
   return error instanceof Error ? error.message : String(error)

@@ -1,6 +1,7 @@
 /**
- * A table that follows its rows: it makes anew only the rows that changed, so focus, selection and place on the page stay. Columns with
- * nothing in them are left out, and of very many rows only the first are made until someone asks for all.
+ * A table that follows its rows: it makes anew only the rows that changed, so focus, selection and
+ * place on the page stay. Columns with nothing in them are left out, and of very many rows only the
+ * first are made until someone asks for all.
  */
 import { badge, byId, type Child, element } from './dom.ts'
 import { matches } from './model.ts'
@@ -130,7 +131,10 @@ function headerCell<Row>({ title, class: kind }: Column<Row>): HTMLElement {
   return element('th', { scope: 'col', role: 'columnheader', class: kind }, title)
 }
 
-/** Roles are written out because the narrow layout takes away the display that browsers derive them from. */
+/**
+ * Roles are written out because the narrow layout takes away the display that browsers derive them
+ * from.
+ */
 function tableRow<Row>(row: Row, columns: readonly Column<Row>[]): HTMLTableRowElement {
   const cells = columns.map((column, index) => {
     const text = column.text(row)

@@ -1,6 +1,6 @@
 /**
- * Elements made of typed parts. Text becomes text nodes and nothing else: no string is ever read as HTML, so no name, message or error
- * from elsewhere can become markup.
+ * Elements made of typed parts. Text becomes text nodes and nothing else: no string is ever read as
+ * HTML, so no name, message or error from elsewhere can become markup.
  */
 import { formatAge } from './model.ts'
 

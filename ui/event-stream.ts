@@ -1,4 +1,7 @@
-/** Takes a stream of server-sent events apart (WHATWG HTML, "Interpreting an event stream"): bytes as text in, events out. No document. */
+/**
+ * Takes a stream of server-sent events apart (WHATWG HTML, "Interpreting an event stream"): bytes
+ * as text in, events out. No document.
+ */
 
 export interface StreamEvent {
   readonly type: string

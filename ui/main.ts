@@ -1,6 +1,6 @@
 /**
- * The page: takes each snapshot that the server sends and shows it. It keeps nothing, changes nothing, and asks no one but its own
- * server.
+ * The page: takes each snapshot that the server sends and shows it. It keeps nothing, changes
+ * nothing, and asks no one but its own server.
  */
 import type { Snapshot } from '../src/model/snapshot.ts'
 import { Connection, type LinkState } from './connection.ts'

@@ -1,7 +1,9 @@
 /**
- * What the page shows, worked out from a snapshot: LANs, order, filter, ages. Pure: no document, no clock.
+ * What the page shows, worked out from a snapshot: LANs, order, filter, ages. Pure: no document, no
+ * clock.
  *
- * It imports types only, as everything here does, so that nothing of the service ends up in the browser.
+ * It imports types only, as everything here does, so that nothing of the service ends up in the
+ * browser.
  */
 import type { BgpSession } from '../src/model/session.ts'
 import type { LanView, NodeView, Snapshot } from '../src/model/snapshot.ts'
@@ -19,7 +21,10 @@ export function formatAge(milliseconds: number): string {
   return `${days}d ${hours % 24}h`
 }
 
-/** A number of blocks: IPv6 pools have more of them than a number is read as, or than a double holds exactly. */
+/**
+ * A number of blocks: IPv6 pools have more of them than a number is read as, or than a double holds
+ * exactly.
+ */
 export function formatBlocks(blocks: number): string {
   if (blocks < 1e9) return String(blocks)
   const power = Math.log2(blocks)
@@ -37,7 +42,10 @@ export function matches(words: readonly string[], texts: readonly string[]): boo
   return words.every(word => whole.includes(word))
 }
 
-/** Nodes that share a BGPPeer, with their switches; without switches: the nodes that no BGPPeer selects. */
+/**
+ * Nodes that share a BGPPeer, with their switches; without switches: the nodes that no BGPPeer
+ * selects.
+ */
 export interface Lan {
   readonly peers: readonly LanView[]
   /** Speakers first. */

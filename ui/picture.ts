@@ -1,6 +1,7 @@
 /**
- * The picture of the network: per LAN its switches, its nodes and the sessions between them, as SVG. The tables say the same in words,
- * so each picture is one image with a sentence for those who do not see it.
+ * The picture of the network: per LAN its switches, its nodes and the sessions between them, as
+ * SVG. The tables say the same in words, so each picture is one image with a sentence for those who
+ * do not see it.
  */
 import type { BgpSession } from '../src/model/session.ts'
 import type { LanView, NodeView } from '../src/model/snapshot.ts'

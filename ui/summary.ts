@@ -1,4 +1,7 @@
-/** The head of the page: who this is, whether it does its job, what is in its way, and the numbers at a glance. */
+/**
+ * The head of the page: who this is, whether it does its job, what is in its way, and the numbers
+ * at a glance.
+ */
 import type { PoolView, Snapshot } from '../src/model/snapshot.ts'
 import { lines } from './data-table.ts'
 import { ago, badge, byId, type Child, element, localTime } from './dom.ts'

@@ -59,7 +59,9 @@ function sessionName({ bgpPeer, node }: BgpSession): string {
   return `${bgpPeer} ${node}`
 }
 
-/** A badge for a state of RFC 4271: Idle is down, Established is up, the others are on their way. */
+/**
+ * A badge for a state of RFC 4271: Idle is down, Established is up, the others are on their way.
+ */
 function stateBadge(state: string): HTMLElement {
   return badge(state === 'Established' ? 'good' : state === 'Idle' ? 'bad' : 'wait', state)
 }

@@ -1,6 +1,7 @@
 /**
- * The BGP speaker: many prefixes to a BIRD beside other senders and beside a replay of ready bytes, one change in a large LAN, many peers
- * at rest, and the codec alone. All in network namespaces of its own.
+ * The BGP speaker: many prefixes to a BIRD beside other senders and beside a replay of ready bytes,
+ * one change in a large LAN, many peers at rest, and the codec alone. All in network namespaces of
+ * its own.
  */
 import { nodeAdded } from './bgp/change.ts'
 import type { CodecSpeed } from './bgp/codec.ts'
@@ -90,7 +91,10 @@ interface Typical {
   readonly megabytes: number
 }
 
-/** What the goal says of a table: ahead of the daemons, close to the replay. Daemons that were not done in time are behind. */
+/**
+ * What the goal says of a table: ahead of the daemons, close to the replay. Daemons that were not
+ * done in time are behind.
+ */
 function verdict(typical: readonly Typical[]): string {
   const ours = typical.find(({ name }) => name === OURS)
   const limit = typical.find(({ name }) => name === REPLAY)

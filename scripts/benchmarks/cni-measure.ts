@@ -1,4 +1,7 @@
-/** Measures calls of CNI plugins in the network namespace that it is started in: a `Task` as its argument, `Measured[]` on stdout. */
+/**
+ * Measures calls of CNI plugins in the network namespace that it is started in: a `Task` as its
+ * argument, `Measured[]` on stdout.
+ */
 
 import { peakMegabytes } from './peak-memory.ts'
 

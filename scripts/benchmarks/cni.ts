@@ -1,6 +1,7 @@
 /**
- * Whole calls of CNI plugins, process start included, as a runtime makes them: ours beside those of the CNI project, in a network namespace
- * that stands for a node. Ours is called twice: with its server, as installed, and without.
+ * Whole calls of CNI plugins, process start included, as a runtime makes them: ours beside those of
+ * the CNI project, in a network namespace that stands for a node. Ours is called twice: with its
+ * server, as installed, and without.
  *
  * Sets up namespaces; `cni-measure.ts` measures inside.
  */

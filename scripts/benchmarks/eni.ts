@@ -1,6 +1,7 @@
 /**
- * Pods on elastic network interfaces beside pods of a podCIDR: whole calls of the plugin, and the way of a packet between pods of two nodes,
- * with few pods and with many, also in the layout with two rules for each pod that other programs make.
+ * Pods on elastic network interfaces beside pods of a podCIDR: whole calls of the plugin, and the
+ * way of a packet between pods of two nodes, with few pods and with many, also in the layout with
+ * two rules for each pod that other programs make.
  *
  * Sets up namespaces; `cni-measure.ts` measures the calls.
  */
@@ -76,7 +77,10 @@ function pool(): InterfacePool {
   return { numbers: NUMBERS, dualStack: false, interfaces: [one] }
 }
 
-/** The average of flood pings between pods of two nodes, in turns, with the rules of so many others before theirs. */
+/**
+ * The average of flood pings between pods of two nodes, in turns, with the rules of so many others
+ * before theirs.
+ */
 async function packets({ rounds }: SectionOptions): Promise<string> {
   const cloud = new CloudNetwork()
   try {

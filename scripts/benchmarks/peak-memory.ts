@@ -1,4 +1,7 @@
-/** The most memory that a program, or one that it started and waited for, had resident: asked of GNU time, whose own is small. */
+/**
+ * The most memory that a program, or one that it started and waited for, had resident: asked of GNU
+ * time, whose own is small.
+ */
 
 export interface Start {
   readonly env: Readonly<Record<string, string>>

@@ -1,4 +1,7 @@
-/** What a section of the benchmarks is: it measures and says so in Markdown. The heading, the machine and the command are put around it. */
+/**
+ * What a section of the benchmarks is: it measures and says so in Markdown. The heading, the
+ * machine and the command are put around it.
+ */
 
 export interface SectionOptions {
   /** How often each single thing is done. */

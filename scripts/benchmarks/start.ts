@@ -1,4 +1,7 @@
-/** How long a process takes that does next to nothing, beside other programs: what a runtime waits for before any work begins. */
+/**
+ * How long a process takes that does next to nothing, beside other programs: what a runtime waits
+ * for before any work begins.
+ */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { peakMegabytes } from './peak-memory.ts'

@@ -1,6 +1,6 @@
 /**
- * What is inside the executable: the npm packages that the bundle took something of (the bundler says
- * which), Bun, and what Bun links. With licence, text and integrity hash of each.
+ * What is inside the executable: the npm packages that the bundle took something of (the bundler
+ * says which), Bun, and what Bun links. With licence, text and integrity hash of each.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

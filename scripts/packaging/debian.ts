@@ -1,6 +1,7 @@
 /**
- * Debian's packages that the image takes files of, pinned by version and SHA-256 in debian.json. They are
- * fetched by apt with lists and folders of its own, so that the machine keeps its architectures.
+ * Debian's packages that the image takes files of, pinned by version and SHA-256 in debian.json.
+ * They are fetched by apt with lists and folders of its own, so that the machine keeps its
+ * architectures.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,7 +12,10 @@ export type DebianPackage = (typeof pinned.packages)[number]
 
 export const DEBIAN_PACKAGES: readonly DebianPackage[] = pinned.packages
 
-/** Unpacks a package below `folder`/unpacked and returns where. Throws when what comes is not what is pinned. */
+/**
+ * Unpacks a package below `folder`/unpacked and returns where. Throws when what comes is not what
+ * is pinned.
+ */
 export function unpack(wanted: DebianPackage, folder: string): string {
   const { name, architecture, version } = wanted
   const unpacked = join(folder, 'unpacked', `${name}-${architecture}`)

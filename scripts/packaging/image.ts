@@ -1,7 +1,8 @@
 /**
- * The OCI image (https://github.com/opencontainers/image-spec), made without a registry or a container
- * runtime: a layout with one image for each platform, as a tar file. Nothing is in it but the executable,
- * the libraries that it needs and their loader, CA certificates, a user, and the licences.
+ * The OCI image (https://github.com/opencontainers/image-spec), made without a registry or a
+ * container runtime: a layout with one image for each platform, as a tar file. Nothing is in it but
+ * the executable, the libraries that it needs and their loader, CA certificates, a user, and the
+ * licences.
  */
 import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -26,7 +27,10 @@ export interface Image {
 
 /** Who the image runs as. */
 const USER = '65534:65534'
-/** What the executable asks the loader for (readelf -d), and what it may load: names are looked up in glibc itself. */
+/**
+ * What the executable asks the loader for (readelf -d), and what it may load: names are looked up
+ * in glibc itself.
+ */
 const LIBRARIES = ['libc.so.6', 'libpthread.so.0', 'libdl.so.2', 'libm.so.6', 'libresolv.so.2']
 
 interface Descriptor {
@@ -37,7 +41,10 @@ interface Descriptor {
 
 const MEDIA = 'application/vnd.oci.image'
 
-/** The bytes of the tar file. `docker load` of old versions takes no layout; containerd, podman and newer Docker do. */
+/**
+ * The bytes of the tar file. `docker load` of old versions takes no layout; containerd, podman and
+ * newer Docker do.
+ */
 export function imageTar(image: Image): Uint8Array {
   const layout = emptyFolder(image.folder, 'layout')
   const blobs = join(layout, 'blobs/sha256')

@@ -1,6 +1,6 @@
 /**
- * Makes a release: `scripts/release`. Executables for all targets, an archive of each, the image, a bill
- * of materials and SHA256SUMS. The same commit gives the same bytes, in whatever folder.
+ * Makes a release: `scripts/release`. Executables for all targets, an archive of each, the image, a
+ * bill of materials and SHA256SUMS. The same commit gives the same bytes, in whatever folder.
  *   --out DIR      default dist/release
  *   --only NAME    linux-x64, linux-x64-baseline or linux-arm64, and no image
  */
@@ -41,7 +41,10 @@ writeFileSync(join(out, `terway-edge-${version}.cdx.json`), bill)
 writeSums()
 for (const name of readdirSync(out).sort()) process.stdout.write(`${join(out, name)}\n`)
 
-/** Bun's executables, by the lock file's hashes; another version than the one that builds would be another Bun. */
+/**
+ * Bun's executables, by the lock file's hashes; another version than the one that builds would be
+ * another Bun.
+ */
 function installBases(): string {
   const folder = join(import.meta.dir, 'bases')
   run([process.execPath, 'install', '--frozen-lockfile', '--cpu=*', '--os=*', '--silent'], { cwd: folder })
@@ -54,7 +57,10 @@ function build({ name, base }: Target): string {
   return join(root, 'dist', `terway-edge-${name}`)
 }
 
-/** The executable with what a user needs beside it: licences, documents, examples of what to fill in. */
+/**
+ * The executable with what a user needs beside it: licences, documents, examples of what to fill
+ * in.
+ */
 function writeArchive(name: string, executable: string): void {
   const title = `terway-edge-${version}-${name}`
   const folder = emptyFolder(scratch, name)

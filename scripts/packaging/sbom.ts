@@ -1,4 +1,6 @@
-/** A software bill of materials as CycloneDX 1.5 JSON (https://cyclonedx.org/docs/1.5/json/). Pure. */
+/**
+ * A software bill of materials as CycloneDX 1.5 JSON (https://cyclonedx.org/docs/1.5/json/). Pure.
+ */
 import { createHash } from 'node:crypto'
 import type { Component } from './components.ts'
 

@@ -1,4 +1,7 @@
-/** Programs and files for a release: each call either does its whole job or throws with the program's words. */
+/**
+ * Programs and files for a release: each call either does its whole job or throws with the
+ * program's words.
+ */
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -23,7 +26,10 @@ export function sha256(content: string | Uint8Array): string {
   return new Bun.CryptoHasher('sha256').update(content).digest('hex')
 }
 
-/** A tar archive of a folder's content that is the same for the same content: order, owner and time are fixed. */
+/**
+ * A tar archive of a folder's content that is the same for the same content: order, owner and time
+ * are fixed.
+ */
 export function tarOf(folder: string, seconds: number): Uint8Array {
   const names = readdirSync(folder).sort()
   const fixed = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--format=gnu', `--mtime=@${seconds}`]

@@ -1,7 +1,7 @@
 /**
- * Which of several gateways answer: asked of the kernel's tables of neighbours every two seconds, with
- * a probe of each, so that one that falls silent is known within some five seconds and one that never
- * was there at once. Of a single gateway nothing is asked, for there is no other way.
+ * Which of several gateways answer: asked of the kernel's tables of neighbours every two seconds,
+ * with a probe of each, so that one that falls silent is known within some five seconds and one
+ * that never was there at once. Of a single gateway nothing is asked, for there is no other way.
  *
  * What follows is decided in gateways.ts: of several those that answer count, all where none does.
  */

@@ -1,7 +1,8 @@
 /**
- * The CNI configuration that tells the container runtime to use this node's plugin: a file that is written once the node can wire pods, and
- * stays until it leaves; whether new pods can be served meanwhile, the plugin's STATUS says (src/cni/readiness.ts). The runtime takes the
- * first of the folder in order of names, hence `10-`, and calls `loopback` by itself.
+ * The CNI configuration that tells the container runtime to use this node's plugin: a file that is
+ * written once the node can wire pods, and stays until it leaves; whether new pods can be served
+ * meanwhile, the plugin's STATUS says (src/cni/readiness.ts). The runtime takes the first of the
+ * folder in order of names, hence `10-`, and calls `loopback` by itself.
  *
  * Says nothing about addresses but the podCIDRs: the plugin hands them out by itself (src/cni).
  */
@@ -13,7 +14,10 @@ import { CHAINED, type ChainedPlugin } from './cni-plugins.ts'
 const FILE = '10-terway-edge.conflist'
 /** For runtimes that know one version only: what those in use and the plugin have in common. */
 const CNI_VERSION = '1.0.0'
-/** From which a runtime that knows `cniVersions` (1.1.0) chooses; STATUS and GC need the last. Lists in older spelling are not written. */
+/**
+ * From which a runtime that knows `cniVersions` (1.1.0) chooses; STATUS and GC need the last. Lists
+ * in older spelling are not written.
+ */
 const CNI_VERSIONS = ['1.0.0', '1.1.0'] as const
 const NAME = 'terway-edge'
 
@@ -76,7 +80,10 @@ function isSingleAddress(podCIDR: string): boolean {
   return length === addressBits(family)
 }
 
-/** The MTU that pods are given by the configuration that stands there; undefined where there is none. */
+/**
+ * The MTU that pods are given by the configuration that stands there; undefined where there is
+ * none.
+ */
 export function configuredMtu(confDir: string): number | undefined {
   const text = readFileIfPresent(cniConfigFile(confDir))
   if (text === undefined) return undefined

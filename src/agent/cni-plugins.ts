@@ -1,8 +1,10 @@
 /**
- * The plugins of the CNI project that are chained behind ours where they are installed: `portmap` gives pods their hostPort, `bandwidth` limits
- * them (annotations kubernetes.io/ingress-bandwidth and egress-bandwidth). Without them all else works, and `doctor` says what does not.
+ * The plugins of the CNI project that are chained behind ours where they are installed: `portmap`
+ * gives pods their hostPort, `bandwidth` limits them (annotations kubernetes.io/ingress-bandwidth
+ * and egress-bandwidth). Without them all else works, and `doctor` says what does not.
  *
- * An old one must not be called with a version that it does not know: each is asked for those that it does (CNI VERSION), once.
+ * An old one must not be called with a version that it does not know: each is asked for those that
+ * it does (CNI VERSION), once.
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,10 +1,11 @@
 /**
- * Which routes this node should have: to the podCIDRs of nodes in its LAN via those nodes, to all others via
- * the LAN's gateway, and an `unreachable` route for its own podCIDRs, so that a dead pod's address never loops. Pods are reached all the
- * same: their host routes are more specific.
+ * Which routes this node should have: to the podCIDRs of nodes in its LAN via those nodes, to all
+ * others via the LAN's gateway, and an `unreachable` route for its own podCIDRs, so that a dead
+ * pod's address never loops. Pods are reached all the same: their host routes are more specific.
  *
- * Pure: what the kernel knows (who is on-link, the default gateway) comes in as values. Which podCIDRs are believed is decided before
- * (kube/sound-entries.ts); which of these routes exist is `plan.ts`.
+ * Pure: what the kernel knows (who is on-link, the default gateway) comes in as values. Which
+ * podCIDRs are believed is decided before (kube/sound-entries.ts); which of these routes exist is
+ * `plan.ts`.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
@@ -78,7 +79,10 @@ export function namedGateways({ self, view }: Omit<RoutingInput, 'network'>): st
   return [...new Set(peersOf(own, view.peers).map(({ spec }) => spec.gateway ?? spec.peerIP))]
 }
 
-/** Undefined while no entry names this node: then nothing is known about its LAN, and the last good routes stay. */
+/**
+ * Undefined while no entry names this node: then nothing is known about its LAN, and the last good
+ * routes stay.
+ */
 export function desiredRoutes(input: RoutingInput): Routing | undefined {
   const { self, view, network } = input
   const own = view.entries.find(({ node }) => node === self)
@@ -112,7 +116,10 @@ export function desiredRoutes(input: RoutingInput): Routing | undefined {
   }
 }
 
-/** Two nodes are in one LAN when they share a BGPPeer. Those that no BGPPeer selects may be, by link: the kernel says. */
+/**
+ * Two nodes are in one LAN when they share a BGPPeer. Those that no BGPPeer selects may be, by
+ * link: the kernel says.
+ */
 function inLan(a: RouteEntry, b: RouteEntry): boolean {
   if (a.peers.length === 0 && b.peers.length === 0) return true
   return a.peers.some(peer => b.peers.includes(peer))
@@ -122,7 +129,10 @@ function peersOf(entry: RouteEntry, peers: readonly BGPPeer[]): BGPPeer[] {
   return peers.filter(({ name }) => entry.peers.includes(name))
 }
 
-/** The first address of that family that is on-link; for IPv4 pods of a node that has none such, its first IPv6 one that is. */
+/**
+ * The first address of that family that is on-link; for IPv4 pods of a node that has none such, its
+ * first IPv6 one that is.
+ */
 function nextHopTo(entry: RouteEntry, family: Family, network: ObservedNetwork): NextHop | undefined {
   const hops = entry.addresses.flatMap(gateway => {
     const via = network.onLink.get(gateway)

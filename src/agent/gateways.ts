@@ -1,9 +1,11 @@
 /**
- * The way to pods outside of this node's LAN: the `gateway` of each BGPPeer that selects the node, else its peerIP where that is on-link
- * (the device that holds the container routes), else the node's default route, which on a point-to-point link names a device and no gateway.
- * Several different ones share the load (ECMP). Pure.
+ * The way to pods outside of this node's LAN: the `gateway` of each BGPPeer that selects the node,
+ * else its peerIP where that is on-link (the device that holds the container routes), else the
+ * node's default route, which on a point-to-point link names a device and no gateway. Several
+ * different ones share the load (ECMP). Pure.
  *
- * IPv4 pods may go by an IPv6 gateway (RFC 8950 networks) where there is no IPv4 one; IPv6 pods never by an IPv4 one.
+ * IPv4 pods may go by an IPv6 gateway (RFC 8950 networks) where there is no IPv4 one; IPv6 pods
+ * never by an IPv4 one.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { compareAddresses, type Family, familyOf } from '../lib/ip.ts'
@@ -33,7 +35,8 @@ interface GatewayInput {
 
 export function gatewaysOf(input: GatewayInput): Readonly<Record<Family, Gateways>> {
   const { ipv4, ipv6 } = { ipv4: waysOf('ipv4', input), ipv6: waysOf('ipv6', input) }
-  // the IPv4 default route of a node without an IPv4 address in the LAN leads elsewhere (a modem, a VPN)
+  // the IPv4 default route of a node without an IPv4 address in the LAN leads elsewhere (a modem, a
+  // VPN)
   const inOrder = input.addresses.some(address => familyOf(address) === 'ipv4')
     ? [ipv4.named, ipv4.default, ipv6.named, ipv6.default]
     : [ipv4.named, ipv6.named, ipv4.default, ipv6.default]
@@ -49,7 +52,8 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
   const named = new Map<string, string>()
   for (const { name, spec } of peers) {
     const gateway = gatewayOf(spec, family, network.onLink)
-    // a node that is itself the gateway has nobody to hand its packets to but its own default gateway
+    // a node that is itself the gateway has nobody to hand its packets to but its own default
+    // gateway
     if (gateway !== undefined && !network.ownAddresses.includes(gateway)) named.set(gateway, name)
   }
   const all = [...named.keys()].map(gateway => wayTo(gateway, network.onLink, network.defaultGateways[family]))
@@ -65,7 +69,8 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
     .map(
       ({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} does not answer: the others have its share`,
     )
-  // when none is usable they stand all the same: the kernel will refuse, and the routes show as failed instead of vanishing
+  // when none is usable they stand all the same: the kernel will refuse, and the routes show as
+  // failed instead of vanishing
   const nextHops = usable.length > 0 ? usable : all
   return {
     named: { nextHops: sorted(nextHops), problems: [...problems, ...silent] },
@@ -73,7 +78,10 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
   }
 }
 
-/** Without an interface where there is no way. A default route may lead to a gateway that no address makes on-link (`onlink`, for a /32). */
+/**
+ * Without an interface where there is no way. A default route may lead to a gateway that no address
+ * makes on-link (`onlink`, for a /32).
+ */
 function wayTo(
   gateway: string,
   onLink: ReadonlyMap<string, number>,

@@ -1,6 +1,6 @@
 /**
- * Takes this node out of the pod network for good: its routes, CNI configuration and settings go, and
- * nothing that others made. For `uninstall`; the agent must have ended before. The rules of the
+ * Takes this node out of the pod network for good: its routes, CNI configuration and settings go,
+ * and nothing that others made. For `uninstall`; the agent must have ended before. The rules of the
  * firewall are taken away by firewall/reconcile.ts.
  */
 import { Rtnetlink } from '../netlink/rtnetlink.ts'

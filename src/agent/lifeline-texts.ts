@@ -24,7 +24,10 @@ export interface TcpConnection {
   readonly inode: string
 }
 
-/** Connections that are established (state 01), of a little-endian machine: each group of four bytes is reversed. */
+/**
+ * Connections that are established (state 01), of a little-endian machine: each group of four bytes
+ * is reversed.
+ */
 export function tcpConnectionsOf(text: string): TcpConnection[] {
   return text.split('\n').flatMap(line => {
     const [, , remote = '', state, , , , , , inode] = line.trim().split(/\s+/)

@@ -53,14 +53,19 @@ const TUNNELS: readonly string[] = [
   ...['wireguard', 'tun', 'vxlan', 'geneve', 'gre', 'gretap', 'ip6gre', 'ip6gretap', 'ipip', 'sit', 'ip6tnl'],
   ...['vti', 'vti6', 'xfrm', 'erspan', 'fou', 'ppp'],
 ]
-/** Where name servers stand; the second behind the stub of systemd-resolved, the third behind that of NetworkManager. */
+/**
+ * Where name servers stand; the second behind the stub of systemd-resolved, the third behind that
+ * of NetworkManager.
+ */
 const RESOLV_CONFS = [
   '/etc/resolv.conf',
   '/run/systemd/resolve/resolv.conf',
   '/run/NetworkManager/no-stub-resolv.conf',
 ] as const
 
-/** Knows at its return what the state folder and the kernel say; names are resolved from then on. */
+/**
+ * Knows at its return what the state folder and the kernel say; names are resolved from then on.
+ */
 export function createLifelines(options: LifelinesOptions): Lifelines {
   return new Finder(options)
 }
@@ -110,7 +115,10 @@ class Finder implements Lifelines {
     this.#listeners.clear()
   }
 
-  /** The next hops on the ways to the API server, and the gateways of the default routes, which a tunnel goes by. */
+  /**
+   * The next hops on the ways to the API server, and the gateways of the default routes, which a
+   * tunnel goes by.
+   */
   probePath(): void {
     withKernel(this.#options.netns, kernel => {
       const neighbours = kernel.dumpNeighbours()
@@ -127,7 +135,10 @@ class Finder implements Lifelines {
     })
   }
 
-  /** Whether no address of the API server has a way whose link is up and whose next hop answers, or no default gateway answers. */
+  /**
+   * Whether no address of the API server has a way whose link is up and whose next hop answers, or
+   * no default gateway answers.
+   */
   pathIsDown(): boolean {
     return withKernel(this.#options.netns, kernel => {
       const neighbours = kernel.dumpNeighbours()

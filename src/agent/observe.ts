@@ -1,6 +1,6 @@
 /**
- * What the kernel has now: links, addresses, the routes of our table (ours and others'), the default gateways.
- * Dumps only; decides nothing.
+ * What the kernel has now: links, addresses, the routes of our table (ours and others'), the
+ * default gateways. Dumps only; decides nothing.
  */
 import { FAMILIES, type Family } from '../lib/ip.ts'
 import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
@@ -16,7 +16,9 @@ export interface ObservedKernel {
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
   readonly routes: ObservedRoutes
-  /** The ways of the default route of each family with the lowest priority value, not made by us. */
+  /**
+   * The ways of the default route of each family with the lowest priority value, not made by us.
+   */
   readonly defaultGateways: DefaultGateways
 }
 
@@ -34,14 +36,18 @@ export function observe(netlink: Rtnetlink, mark: RouteMark): ObservedKernel {
   }
 }
 
-/** This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR holds any. */
+/**
+ * This machine's addresses. Link-local ones come and go with every pod's interface, and no podCIDR
+ * holds any.
+ */
 export function ownAddresses({ addresses }: Pick<ObservedKernel, 'addresses'>): string[] {
   return addresses.filter(({ scope }) => scope < RT_SCOPE.LINK).map(({ address }) => address)
 }
 
 /**
- * Names of the links that lead away from this machine: those that routes of ours or gateways of others go over, and devices that somebody
- * has given routes (a tunnel). A bridge with nothing but its own subnet is a private one, and pods' links are neither.
+ * Names of the links that lead away from this machine: those that routes of ours or gateways of
+ * others go over, and devices that somebody has given routes (a tunnel). A bridge with nothing but
+ * its own subnet is a private one, and pods' links are neither.
  */
 export function outwardLinks({ links, routes }: Pick<ObservedKernel, 'links' | 'routes'>): string[] {
   const kinds = new Map(links.map(({ index, kind }) => [index, kind]))
@@ -67,7 +73,10 @@ export function outwardLinksNow(mark: RouteMark): string[] {
   }
 }
 
-/** The link that bears one of `addresses`, the first that any does; else that of the default gateway. */
+/**
+ * The link that bears one of `addresses`, the first that any does; else that of the default
+ * gateway.
+ */
 export function uplinkOf(observed: ObservedKernel, addresses: readonly string[]): Link | undefined {
   const bearer = addresses.flatMap(
     address => observed.addresses.find(other => other.address === address)?.interface ?? [],

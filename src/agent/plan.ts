@@ -1,9 +1,10 @@
 /**
- * From the routes wanted and the routes there to the changes, in order: what is new or different first, deletions last, so that no packet
- * falls into a gap. An empty plan is the steady state. Pure.
+ * From the routes wanted and the routes there to the changes, in order: what is new or different
+ * first, deletions last, so that no packet falls into a gap. An empty plan is the steady state.
+ * Pure.
  *
- * Deletes only what bears our protocol number in our table. A foreign route with a destination of ours is a conflict: reported, never
- * overwritten.
+ * Deletes only what bears our protocol number in our table. A foreign route with a destination of
+ * ours is a conflict: reported, never overwritten.
  */
 
 import { assertNever } from '../lib/assert.ts'
@@ -88,7 +89,10 @@ export function changeRequest(change: Change): Request {
   }
 }
 
-/** The priority is always said: the kernel's defaults differ by family, and a deletion without one matches any. */
+/**
+ * The priority is always said: the kernel's defaults differ by family, and a deletion without one
+ * matches any.
+ */
 function specOf(wanted: DesiredRoute, mark: RouteMark): RouteSpec & { readonly priority: number } {
   return {
     destination: wanted.destination,
@@ -115,7 +119,10 @@ function conflictText(other: Route): string {
   return `another program (rtnetlink protocol ${other.protocol}) has a route for it, ${what}: remove one of the two`
 }
 
-/** Whether a route of the kernel goes where it should. An interface counts only where one is asked for. */
+/**
+ * Whether a route of the kernel goes where it should. An interface counts only where one is asked
+ * for.
+ */
 function sameWay(wanted: DesiredRoute, present: Route): boolean {
   if (wanted.type !== present.type || wanted.nextHops.length !== present.nextHops.length) return false
   return wanted.nextHops.every(hop => present.nextHops.some(other => sameHop(hop, other)))

@@ -1,10 +1,11 @@
 /**
- * The route agent of a node: keeps the kernel's routes, the settings and the CNI configuration as the view of the cluster wants them. Woken by
- * the view, by netlink (a route deleted by hand, a link that flaps, an address that moves) and every half minute; each pass compares
- * everything.
+ * The route agent of a node: keeps the kernel's routes, the settings and the CNI configuration as
+ * the view of the cluster wants them. Woken by the view, by netlink (a route deleted by hand, a
+ * link that flaps, an address that moves) and every half minute; each pass compares everything.
  *
- * Not ready is not empty: without a view, or while no entry names this node, nothing is deleted and the last good routes are kept up. The
- * only writer of routes between nodes; routes to pods are the CNI plugin's.
+ * Not ready is not empty: without a view, or while no entry names this node, nothing is deleted and
+ * the last good routes are kept up. The only writer of routes between nodes; routes to pods are the
+ * CNI plugin's.
  */
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
@@ -71,7 +72,10 @@ export interface KnownNetwork {
   readonly uplinks: readonly string[]
 }
 
-/** Is told after each pass what is known; its problems are shown with the agent's. The firewall is one. */
+/**
+ * Is told after each pass what is known; its problems are shown with the agent's. The firewall is
+ * one.
+ */
 export interface NetworkFollower {
   want(network: KnownNetwork): void
   readonly problems: readonly string[]
@@ -82,7 +86,10 @@ export interface NetworkFollower {
 const FULL_COMPARE_MILLISECONDS = 30_000
 /** One change of the network comes as several messages. */
 const SETTLE_MILLISECONDS = 10
-/** When the same changes are needed so often in a row, somebody undoes them: from then on they are made once a second. */
+/**
+ * When the same changes are needed so often in a row, somebody undoes them: from then on they are
+ * made once a second.
+ */
 const CONTEST_PASSES = 5
 const CONTEST_PAUSE_MILLISECONDS = 1000
 
@@ -135,7 +142,9 @@ export class Agent {
     this.#loop.wake()
   }
 
-  /** Whether the node can serve pods: its podCIDRs are known and the routes were programmed once. */
+  /**
+   * Whether the node can serve pods: its podCIDRs are known and the routes were programmed once.
+   */
   get ready(): boolean {
     return this.#published.ready
   }
@@ -161,7 +170,10 @@ export class Agent {
     return this.#lastMtu
   }
 
-  /** Stops. The routes stay, so that pods go on talking over an upgrade; `leaveNetwork` takes them away. */
+  /**
+   * Stops. The routes stay, so that pods go on talking over an upgrade; `leaveNetwork` takes them
+   * away.
+   */
   async close(): Promise<void> {
     for (const stop of this.#stopListening) stop()
     this.#cancelPause?.()
@@ -259,7 +271,10 @@ export class Agent {
     return this.#memo.routing
   }
 
-  /** While a family has no default route (a lease that is renewed, a link that is down) the last one counts. */
+  /**
+   * While a family has no default route (a lease that is renewed, a link that is down) the last one
+   * counts.
+   */
   #defaultGateways(family: Family, observed: ObservedKernel): readonly NextHop[] {
     const now = observed.defaultGateways[family]
     if (now.length > 0) this.#lastGateways.set(family, now)
@@ -317,7 +332,10 @@ export class Agent {
     return firewall?.problems ?? []
   }
 
-  /** Tells the container runtime that pods can be wired. With no uplink to be seen, the MTU that was written before stays. */
+  /**
+   * Tells the container runtime that pods can be wired. With no uplink to be seen, the MTU that was
+   * written before stays.
+   */
   #offerPods(routing: Routing, uplink: Link | undefined): void {
     const { stateDir, cni } = this.#options.config
     const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu

@@ -1,5 +1,6 @@
 /**
- * What the status interface and the logs say of the routes: one row per route wanted, and the problems. Pure.
+ * What the status interface and the logs say of the routes: one row per route wanted, and the
+ * problems. Pure.
  */
 import type { RouteRow } from '../model/snapshot.ts'
 import type { NextHop } from '../netlink/types.ts'

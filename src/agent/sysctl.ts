@@ -1,8 +1,10 @@
 /**
- * The kernel's settings that routing pods needs: forwarding, and a reverse path filter that takes packets coming back another way. Written
- * only where they differ, each with its former value in the state folder, so that leaving can put it back.
+ * The kernel's settings that routing pods needs: forwarding, and a reverse path filter that takes
+ * packets coming back another way. Written only where they differ, each with its former value in
+ * the state folder, so that leaving can put it back.
  *
- * Names are paths below /proc/sys (an interface's name may hold dots). /proc/sys/net shows the namespace of the thread that reads.
+ * Names are paths below /proc/sys (an interface's name may hold dots). /proc/sys/net shows the
+ * namespace of the thread that reads.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,7 +27,10 @@ export interface SysctlNeeds {
   readonly ipv6: boolean
 }
 
-/** What these routes need: the interfaces they lead over and the uplink, and IPv6 where any of them is of that family. */
+/**
+ * What these routes need: the interfaces they lead over and the uplink, and IPv6 where any of them
+ * is of that family.
+ */
 export function sysctlNeeds(
   routing: {
     readonly podCIDRs: readonly string[]
@@ -55,8 +60,8 @@ export function settingsToRead({ uplinks, ipv6 }: SysctlNeeds): string[] {
 }
 
 /**
- * What to write, in order; nothing where all is well. An interface whose router advertisements count (accept_ra 1) would ignore them once
- * it forwards, so that comes first. Pure.
+ * What to write, in order; nothing where all is well. An interface whose router advertisements
+ * count (accept_ra 1) would ignore them once it forwards, so that comes first. Pure.
  */
 export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, string>): Setting[] {
   const settings: Setting[] = []
@@ -84,8 +89,9 @@ export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, 
 }
 
 /**
- * The kernel takes the larger of `all` and the interface's own (ip-sysctl, rp_filter). On an interface that has no IPv4 address the loose filter,
- * too, drops what would be answered over another interface; that is left to the operator, since 0 would have to be set for `all` as well.
+ * The kernel takes the larger of `all` and the interface's own (ip-sysctl, rp_filter). On an
+ * interface that has no IPv4 address the loose filter, too, drops what would be answered over
+ * another interface; that is left to the operator, since 0 would have to be set for `all` as well.
  */
 function effective(all = '0', own = '0'): string {
   return Number(all) > Number(own) ? all : own
@@ -107,7 +113,10 @@ export function wrongSettings(needs: SysctlNeeds, place: Pick<SysctlPlace, 'netn
   return decideSettings(needs, current).map(setting => ({ ...setting, now: current.get(setting.name) ?? '' }))
 }
 
-/** What was written and is recorded, with the value before and the one now (undefined: there is no such setting any more). */
+/**
+ * What was written and is recorded, with the value before and the one now (undefined: there is no
+ * such setting any more).
+ */
 export function changedSettings(
   place: SysctlPlace,
 ): { readonly name: string; readonly former: string; readonly set: string; readonly now: string | undefined }[] {
@@ -133,7 +142,9 @@ export function applySettings(
   return { written, problems }
 }
 
-/** Puts former values back, where nobody else has changed ours meanwhile. Returns what was restored. */
+/**
+ * Puts former values back, where nobody else has changed ours meanwhile. Returns what was restored.
+ */
 export function restoreSettings(place: SysctlPlace): readonly Setting[] {
   const records = Object.entries(readRecord(place.stateDir)).reverse()
   const current = inside(place, () => readSettings(records.map(([name]) => name)))
@@ -172,7 +183,10 @@ function writeSetting({ name, value }: Setting): string | undefined {
   }
 }
 
-/** Pods need the settings, whatever is wrong with the disk or the file. Returns what is lost by that. */
+/**
+ * Pods need the settings, whatever is wrong with the disk or the file. Returns what is lost by
+ * that.
+ */
 function recordIfWritable(
   stateDir: string,
   settings: readonly Setting[],

@@ -1,5 +1,6 @@
 /**
- * Bodies of requests: JSON (or the YAML of server-side apply, or protobuf) in, an object or a refusal out.
+ * Bodies of requests: JSON (or the YAML of server-side apply, or protobuf) in, an object or a
+ * refusal out.
  *
  * Does not check what is in the object: write.ts does.
  */

@@ -1,6 +1,7 @@
 /**
- * The kinds that the lab's API server has from the start: what this project and kubectl need of core/v1, coordination.k8s.io and
- * apiextensions.k8s.io. Pods and Endpoints are there to be empty: kubectl describe node asks for them.
+ * The kinds that the lab's API server has from the start: what this project and kubectl need of
+ * core/v1, coordination.k8s.io and apiextensions.k8s.io. Pods and Endpoints are there to be empty:
+ * kubectl describe node asks for them.
  *
  * No controllers belong to them: nothing schedules, garbage-collects or expires. Pure.
  */

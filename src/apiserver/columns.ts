@@ -1,5 +1,6 @@
 /**
- * Columns and cells of kubectl's tables: those of the built-in kinds, and those that a CustomResourceDefinition names by JSONPath. Pure.
+ * Columns and cells of kubectl's tables: those of the built-in kinds, and those that a
+ * CustomResourceDefinition names by JSONPath. Pure.
  *
  * Of JSONPath only what printer columns use: fields, indexes, [*], and filters by equality.
  */
@@ -149,7 +150,10 @@ function printerCell(found: readonly Json[], type: Column['type'], now: number):
   return value
 }
 
-/** The values at a simple JSONPath: `.spec.x`, `.status.conditions[?(@.type=="Ready")].status`, `.spec.list[0]`, `[*]`. */
+/**
+ * The values at a simple JSONPath: `.spec.x`, `.status.conditions[?(@.type=="Ready")].status`,
+ * `.spec.list[0]`, `[*]`.
+ */
 export function jsonPath(object: Json, path: string): readonly Json[] {
   const steps = path.matchAll(
     /\.([\w-]+)|\['([^']+)'\]|\[(\d+)\]|\[(\*)\]|\[\?\(@\.([\w.]+)\s*==\s*["']([^"']*)["']\)\]/g,

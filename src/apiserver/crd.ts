@@ -1,7 +1,9 @@
 /**
- * CustomResourceDefinitions (apiextensions.k8s.io/v1): from the object to what is served, and the status that says so. Pure.
+ * CustomResourceDefinitions (apiextensions.k8s.io/v1): from the object to what is served, and the
+ * status that says so. Pure.
  *
- * One version of a kind is served, the first that says it is; there is no conversion and no scale subresource.
+ * One version of a kind is served, the first that says it is; there is no conversion and no scale
+ * subresource.
  */
 
 import { CRD_RESOURCE } from './built-in.ts'
@@ -11,7 +13,10 @@ import { at, isObject, type Json, type JsonObject, listAt, objectAt, textAt } fr
 import type { Resource } from './resource.ts'
 import { shapeOfSchema } from './shape.ts'
 
-/** The resource that a definition makes appear, or what is wrong with it. The first served version is the one there is. */
+/**
+ * The resource that a definition makes appear, or what is wrong with it. The first served version
+ * is the one there is.
+ */
 export function resourceOf(crd: JsonObject): Resource | Failure {
   const spec = objectAt(crd, 'spec')
   const name = textAt(crd, 'metadata', 'name')

@@ -1,8 +1,9 @@
 /**
- * What the API server says of itself: groups, versions, resources, and as much OpenAPI v3 as kubectl asks for: enough for server-side
- * validation, explain, apply and edit. Pure.
+ * What the API server says of itself: groups, versions, resources, and as much OpenAPI v3 as
+ * kubectl asks for: enough for server-side validation, explain, apply and edit. Pure.
  *
- * No OpenAPI v2 (kubectl before 1.27 wants it for apply) and no aggregated discovery (clients fall back by themselves).
+ * No OpenAPI v2 (kubectl before 1.27 wants it for apply) and no aggregated discovery (clients fall
+ * back by themselves).
  */
 import type { JsonObject } from './json.ts'
 import { apiVersionOf, type Resource } from './resource.ts'
@@ -93,7 +94,10 @@ function schemaName({ group, version, kind }: Resource): string {
   return `${group === '' ? 'core' : group.split('.').reverse().join('.')}.${version}.${kind}`
 }
 
-/** kubectl looks here for whether the server validates fields, and (no strategic merge among the types) patches by its own knowledge. */
+/**
+ * kubectl looks here for whether the server validates fields, and (no strategic merge among the
+ * types) patches by its own knowledge.
+ */
 function pathItem(resource: Resource): JsonObject {
   const parameter = (name: string) => ({ name, in: 'query', schema: { type: 'string' } })
   const content = { schema: { $ref: `#/components/schemas/${schemaName(resource)}` } }

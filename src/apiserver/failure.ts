@@ -1,6 +1,7 @@
 /**
- * Refusals of the lab's API server as values: metav1.Status with its HTTP code, reason and causes (Kubernetes API conventions, "Response
- * Status Kind"), in the words that kubectl's users know. Never thrown. Pure.
+ * Refusals of the lab's API server as values: metav1.Status with its HTTP code, reason and causes
+ * (Kubernetes API conventions, "Response Status Kind"), in the words that kubectl's users know.
+ * Never thrown. Pure.
  */
 import { isObject, type Json, type JsonObject } from './json.ts'
 

@@ -1,7 +1,8 @@
 /**
- * Sets of fields as trees, written the way `metadata.managedFields[].fieldsV1` writes them (KEP-555): `f:name` a field, `k:{…}` an item
- * of a list by its keys, `v:…` an item of a set, `.` the parent itself. Pure set arithmetic, and the three walks that need a shape: which
- * fields a value has, merging, removing.
+ * Sets of fields as trees, written the way `metadata.managedFields[].fieldsV1` writes them
+ * (KEP-555): `f:name` a field, `k:{…}` an item of a list by its keys, `v:…` an item of a set, `.`
+ * the parent itself. Pure set arithmetic, and the three walks that need a shape: which fields a
+ * value has, merging, removing.
  */
 import { equal, isList, isObject, type Json, type JsonObject } from './json.ts'
 import { fieldShape, type Shape } from './shape.ts'
@@ -41,7 +42,10 @@ export function difference(a: FieldTree, b: FieldTree): FieldTree {
   return combine(a, b, { member: a.member && !b.member, child: key => difference(childOf(a, key), childOf(b, key)) })
 }
 
-/** `tree` without the places that something of `others` is in: a field cannot go while what it holds stays. */
+/**
+ * `tree` without the places that something of `others` is in: a field cannot go while what it holds
+ * stays.
+ */
 export function withoutHolders(tree: FieldTree, others: FieldTree): FieldTree {
   const child = (key: string) => withoutHolders(childOf(tree, key), childOf(others, key))
   return combine(tree, NO_FIELDS, { member: tree.member && isEmpty(others), child })
@@ -85,7 +89,10 @@ function itemKey(item: Json, keys: readonly string[]): string {
   return `k:${JSON.stringify(Object.fromEntries(values))}`
 }
 
-/** The children of a value by their path elements, each with its shape; undefined when the value is owned as a whole. */
+/**
+ * The children of a value by their path elements, each with its shape; undefined when the value is
+ * owned as a whole.
+ */
 function parts(value: Json | undefined, shape: Shape): ReadonlyMap<string, readonly [Json, Shape]> | undefined {
   if (isObject(value) && shape.kind === 'granular')
     return new Map(Object.entries(value).map(([key, child]) => [`f:${key}`, [child, fieldShape(shape, key)]]))
@@ -95,7 +102,10 @@ function parts(value: Json | undefined, shape: Shape): ReadonlyMap<string, reado
   return undefined
 }
 
-/** Every field of a value. Items of a list are members themselves, as Kubernetes has it; objects are only through their fields. */
+/**
+ * Every field of a value. Items of a list are members themselves, as Kubernetes has it; objects are
+ * only through their fields.
+ */
 export function fieldsOf(value: Json | undefined, shape: Shape): FieldTree {
   if (value === undefined) return NO_FIELDS
   const children = parts(value, shape)
@@ -107,7 +117,10 @@ export function fieldsOf(value: Json | undefined, shape: Shape): FieldTree {
   return { member: false, children: new Map(trees) }
 }
 
-/** The fields whose values differ: those that `b` has with another value or anew, and those that only `a` has. */
+/**
+ * The fields whose values differ: those that `b` has with another value or anew, and those that
+ * only `a` has.
+ */
 export function compare(
   a: Json | undefined,
   b: Json | undefined,

@@ -1,6 +1,7 @@
 /**
- * JSON values as the lab's API server holds them: never changed in place, compared by value. Objects here are any Kubernetes object,
- * of kinds unknown when this was written, so nothing is typed closer than JSON. Pure.
+ * JSON values as the lab's API server holds them: never changed in place, compared by value.
+ * Objects here are any Kubernetes object, of kinds unknown when this was written, so nothing is
+ * typed closer than JSON. Pure.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject

@@ -1,9 +1,11 @@
 /**
- * The lab's API server: requests in, answers out (`fetch`), as a Kubernetes API server of one version answers them. For the lab and for
- * tests, never for production: no TLS, no authentication, no authorisation, no admission but what `write.ts` says, state in memory.
+ * The lab's API server: requests in, answers out (`fetch`), as a Kubernetes API server of one
+ * version answers them. For the lab and for tests, never for production: no TLS, no authentication,
+ * no authorisation, no admission but what `write.ts` says, state in memory.
  *
- * The work is done elsewhere by functions of values: `write.ts` what a write makes of an object, `managed-fields.ts` server-side apply, `patch.ts`, `selectors.ts`,
- * `render.ts`, `discovery.ts`. Here they are only put together.
+ * The work is done elsewhere by functions of values: `write.ts` what a write makes of an object,
+ * `managed-fields.ts` server-side apply, `patch.ts`, `selectors.ts`, `render.ts`, `discovery.ts`.
+ * Here they are only put together.
  */
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
@@ -282,7 +284,10 @@ export class LabApi {
     return { code: 200, body: renderList(gone, {}, { resource, rendering: 'object', now: this.#clock.now() }) }
   }
 
-  /** Removes an object, or marks it when finalizers hold it (then it is returned). What belonged to it goes with it. */
+  /**
+   * Removes an object, or marks it when finalizers hold it (then it is returned). What belonged to
+   * it goes with it.
+   */
   #remove(resource: Resource, live: JsonObject): JsonObject | undefined {
     const marked = prepareDelete(live, this.#now())
     const key = resourceKey(resource)

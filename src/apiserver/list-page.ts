@@ -1,6 +1,7 @@
 /**
- * One page of a list: consistent with the page before, because it is taken from the store as it was then. A page of a list that the
- * history no longer reaches is 410, and the client lists anew. Pure, but for the store it reads.
+ * One page of a list: consistent with the page before, because it is taken from the store as it was
+ * then. A page of a list that the history no longer reaches is 410, and the client lists anew.
+ * Pure, but for the store it reads.
  */
 import { badRequest, expired, type Failure } from './failure.ts'
 import type { JsonObject } from './json.ts'

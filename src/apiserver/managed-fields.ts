@@ -1,6 +1,6 @@
 /**
- * Who owns which field: `metadata.managedFields`, server-side apply and the tracking of other writes (KEP-555). Pure: an object and a
- * wish in, the new object or the conflict out.
+ * Who owns which field: `metadata.managedFields`, server-side apply and the tracking of other
+ * writes (KEP-555). Pure: an object and a wish in, the new object or the conflict out.
  *
  * Not here: conversion between versions of a kind (the lab serves one version of each).
  */
@@ -92,7 +92,10 @@ function same(a: Writer, b: Writer): boolean {
   return a.manager === b.manager && a.operation === b.operation && a.subresource === b.subresource
 }
 
-/** The owners with `writer` holding `fields` and losing nobody else's; its time moves only when something of it changed. */
+/**
+ * The owners with `writer` holding `fields` and losing nobody else's; its time moves only when
+ * something of it changed.
+ */
 function replaceOwner(list: readonly Owner[], writer: Writer, fields: FieldTree, touched: boolean): readonly Owner[] {
   const old = list.find(owner => same(owner, writer))
   const unchanged = old !== undefined && !touched && equal(encodeFields(old.fields), encodeFields(fields))
@@ -100,7 +103,10 @@ function replaceOwner(list: readonly Owner[], writer: Writer, fields: FieldTree,
   return old === undefined ? [...list, entry] : list.map(owner => (same(owner, writer) ? entry : owner))
 }
 
-/** `next` with the ownership of what `writer` changed in `live` (undefined: it is new), by an update or a patch. */
+/**
+ * `next` with the ownership of what `writer` changed in `live` (undefined: it is new), by an update
+ * or a patch.
+ */
 export function trackUpdate(live: JsonObject | undefined, next: JsonObject, writer: Writer, shape: Shape): JsonObject {
   const list = live === undefined ? [] : owners(live)
   const { changed, removed } = compare(live && ownable(live), ownable(next), shape)

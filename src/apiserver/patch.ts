@@ -1,7 +1,8 @@
 /**
- * The patch formats that are not server-side apply: JSON merge patch (RFC 7396), JSON patch (RFC 6902) and Kubernetes' strategic merge
- * patch, the latter as far as the lab's kinds need it: lists of conditions, addresses, taints and owner references merge by key, all
- * other lists are replaced. Pure.
+ * The patch formats that are not server-side apply: JSON merge patch (RFC 7396), JSON patch (RFC
+ * 6902) and Kubernetes' strategic merge patch, the latter as far as the lab's kinds need it: lists
+ * of conditions, addresses, taints and owner references merge by key, all other lists are replaced.
+ * Pure.
  */
 import { badRequest, type Failure, fail, isFailure } from './failure.ts'
 import { equal, isList, isObject, type Json, type JsonObject } from './json.ts'
@@ -25,7 +26,10 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   ownerReferences: 'uid',
 }
 
-/** Strategic merge. Of the directives `$patch: delete|replace` and `$deleteFromPrimitiveList` work; orders and `$retainKeys` are ignored. */
+/**
+ * Strategic merge. Of the directives `$patch: delete|replace` and `$deleteFromPrimitiveList` work;
+ * orders and `$retainKeys` are ignored.
+ */
 export function strategicMergePatch(target: Json | undefined, patch: Json): Json {
   if (!isObject(patch)) return patch
   if (patch.$patch === 'replace') return dropDirectives(patch)

@@ -1,6 +1,7 @@
 /**
- * The one place where kubectl insists on protobuf: `kubectl create secret|configmap|namespace` send their object in Kubernetes' protobuf
- * envelope. Decodes those kinds to JSON, by the field numbers of k8s.io/api/core/v1 and apimachinery's `generated.proto`. Pure.
+ * The one place where kubectl insists on protobuf: `kubectl create secret|configmap|namespace` send
+ * their object in Kubernetes' protobuf envelope. Decodes those kinds to JSON, by the field numbers
+ * of k8s.io/api/core/v1 and apimachinery's `generated.proto`. Pure.
  */
 import { badRequest, type Failure, isFailure } from './failure.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'

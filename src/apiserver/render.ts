@@ -1,5 +1,6 @@
 /**
- * Objects and lists as the client asked for them: as they are, as the table that kubectl prints, or their metadata alone. Pure.
+ * Objects and lists as the client asked for them: as they are, as the table that kubectl prints, or
+ * their metadata alone. Pure.
  *
  * No protobuf and no CBOR: clients that accept JSON besides get JSON.
  */

@@ -1,5 +1,6 @@
 /**
- * What an HTTP request asks of the API server: its path, query and headers taken apart (Kubernetes API concepts). Pure.
+ * What an HTTP request asks of the API server: its path, query and headers taken apart (Kubernetes
+ * API concepts). Pure.
  *
  * Does not know which resources there are.
  */
@@ -32,7 +33,9 @@ export function decodePath(path: string): Target | undefined {
 /** How the answer is to look. */
 export type Rendering = 'object' | 'table' | 'metadata'
 
-/** The first rendering of an Accept header that this server has; undefined when it has none of them. */
+/**
+ * The first rendering of an Accept header that this server has; undefined when it has none of them.
+ */
 export function decodeAccept(header: string | null): Rendering | undefined {
   if (header === null || header.trim() === '') return 'object'
   for (const range of header.split(',')) {

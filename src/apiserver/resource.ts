@@ -1,6 +1,7 @@
 /**
- * What the API server serves of one kind, built in or out of a CustomResourceDefinition: names, scope, status subresource, how its
- * fields merge, its columns and its schema. Types and names only. Pure.
+ * What the API server serves of one kind, built in or out of a CustomResourceDefinition: names,
+ * scope, status subresource, how its fields merge, its columns and its schema. Types and names
+ * only. Pure.
  */
 import type { Json, JsonObject } from './json.ts'
 import type { Shape } from './shape.ts'
@@ -27,7 +28,10 @@ export interface Resource {
   readonly namespaced: boolean
   /** Whether `status` is a subresource, written apart from the rest. */
   readonly hasStatus: boolean
-  /** Out of a CustomResourceDefinition: generation counts changes of the spec, updates need a resourceVersion. */
+  /**
+   * Out of a CustomResourceDefinition: generation counts changes of the spec, updates need a
+   * resourceVersion.
+   */
   readonly custom: boolean
   readonly shape: Shape
   readonly columns: readonly Column[]

@@ -1,6 +1,7 @@
 /**
- * Structural schemas of CustomResourceDefinitions: defaults, pruning of unknown fields, and validation. The keywords that the project's
- * CRDs and common ones use; CEL rules (`x-kubernetes-validations`) are not evaluated, as on Kubernetes before 1.25. Pure.
+ * Structural schemas of CustomResourceDefinitions: defaults, pruning of unknown fields, and
+ * validation. The keywords that the project's CRDs and common ones use; CEL rules
+ * (`x-kubernetes-validations`) are not evaluated, as on Kubernetes before 1.25. Pure.
  */
 import { canonicalAddress, familyOf, networkOf } from '../lib/ip.ts'
 import type { FieldProblem } from './failure.ts'
@@ -136,7 +137,10 @@ function textProblems(value: Json, schema: JsonObject): string[] {
   return problems
 }
 
-/** Formats that are checked; others are remarks, as on the real server those that it does not know are. */
+/**
+ * Formats that are checked; others are remarks, as on the real server those that it does not know
+ * are.
+ */
 const FORMATS: Readonly<Record<string, (text: string) => boolean>> = {
   ipv4: text => isAddress(text, 'ipv4'),
   ipv6: text => isAddress(text, 'ipv6'),

@@ -1,7 +1,9 @@
 /**
- * Label and field selectors of list and watch (Kubernetes API concepts, "Label selectors" and "Field selectors"). Pure.
+ * Label and field selectors of list and watch (Kubernetes API concepts, "Label selectors" and
+ * "Field selectors"). Pure.
  *
- * Fields that may be selected are those of the real server for the built-in kinds; custom resources have name and namespace.
+ * Fields that may be selected are those of the real server for the built-in kinds; custom resources
+ * have name and namespace.
  */
 import { parseNodeSelector, selects } from '../lib/node-selector.ts'
 import { badRequest, type Failure } from './failure.ts'

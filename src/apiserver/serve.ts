@@ -55,7 +55,10 @@ function listen(hostname: string, port: number, api: LabApi): Bun.Server<undefin
   }
 }
 
-/** Writes the objects to `file` soon after each change. Returns how to write the last of them and stop. */
+/**
+ * Writes the objects to `file` soon after each change. Returns how to write the last of them and
+ * stop.
+ */
 function keepState(api: LabApi, file: string, clock: Clock): () => Promise<void> {
   const save = () => writeFileWhole(file, JSON.stringify(api.store.image()))
   const loop = new Loop({ clock, run: save, onError: () => {}, settleMilliseconds: 200 })

@@ -1,7 +1,7 @@
 /**
- * How a value merges and how its fields are owned: the part of an OpenAPI schema that server-side apply needs (`x-kubernetes-list-type`,
- * `x-kubernetes-list-map-keys`, `x-kubernetes-map-type`). Where nothing is said: objects field by field, lists as a whole.
- * Pure.
+ * How a value merges and how its fields are owned: the part of an OpenAPI schema that server-side
+ * apply needs (`x-kubernetes-list-type`, `x-kubernetes-list-map-keys`, `x-kubernetes-map-type`).
+ * Where nothing is said: objects field by field, lists as a whole. Pure.
  */
 import { at, isObject, type Json, type JsonObject, listAt, objectAt } from './json.ts'
 

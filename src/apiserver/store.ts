@@ -1,6 +1,7 @@
 /**
- * The objects of the lab's API server in memory, with one revision counter for all (as etcd has) and a bounded history, from which
- * watches go on and paged lists stay consistent. Knows no kinds and no HTTP. Pure.
+ * The objects of the lab's API server in memory, with one revision counter for all (as etcd has)
+ * and a bounded history, from which watches go on and paged lists stay consistent. Knows no kinds
+ * and no HTTP. Pure.
  */
 import { type Json, type JsonObject, textAt, withMetadata } from './json.ts'
 
@@ -48,7 +49,10 @@ export class Store {
     return this.#objects.get(resource)?.get(key)
   }
 
-  /** All objects of a resource in the order of their keys; `revision` asks for them as they were then. Undefined: no longer known. */
+  /**
+   * All objects of a resource in the order of their keys; `revision` asks for them as they were
+   * then. Undefined: no longer known.
+   */
   list(resource: string, revision = this.#revision): readonly JsonObject[] | undefined {
     if (revision < this.#compacted || revision > this.#revision) return undefined
     const objects = new Map(this.#objects.get(resource))
@@ -61,7 +65,9 @@ export class Store {
     return [...objects].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object)
   }
 
-  /** Stores an object, new or changed, with the next revision as its resourceVersion; returns it. */
+  /**
+   * Stores an object, new or changed, with the next revision as its resourceVersion; returns it.
+   */
   put(resource: string, object: JsonObject): JsonObject {
     const key = objectKey(object)
     const previous = this.get(resource, key)
@@ -72,7 +78,9 @@ export class Store {
     return stamped
   }
 
-  /** Removes an object that is there; returns it as it was last, with the revision of its removal. */
+  /**
+   * Removes an object that is there; returns it as it was last, with the revision of its removal.
+   */
   remove(resource: string, key: string): JsonObject | undefined {
     const previous = this.get(resource, key)
     if (previous === undefined) return undefined
@@ -82,7 +90,10 @@ export class Store {
     return object
   }
 
-  /** What happened after `revision`; undefined when the history does not reach back so far, or `revision` is of a life that was lost. */
+  /**
+   * What happened after `revision`; undefined when the history does not reach back so far, or
+   * `revision` is of a life that was lost.
+   */
   since(revision: number): readonly StoreEvent[] | undefined {
     if (revision < this.#compacted || revision > this.#revision) return undefined
     return this.#history.filter(event => event.revision > revision)

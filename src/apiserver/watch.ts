@@ -1,6 +1,7 @@
 /**
- * A watch: what the store does, reduced to what one client selected, as a stream of JSON lines. An object that stops matching is DELETED
- * for that client, one that begins to match is ADDED. A client that does not read is cut off rather than buffered for ever.
+ * A watch: what the store does, reduced to what one client selected, as a stream of JSON lines. An
+ * object that stops matching is DELETED for that client, one that begins to match is ADDED. A
+ * client that does not read is cut off rather than buffered for ever.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { expired, statusOf } from './failure.ts'
@@ -31,7 +32,9 @@ interface WatchPorts {
   readonly bookmarkMilliseconds: number
 }
 
-/** What one store event is to a client that selects with `matches`; undefined when it is nothing. */
+/**
+ * What one store event is to a client that selects with `matches`; undefined when it is nothing.
+ */
 function watchEvent(event: StoreEvent, matches: Matches): { type: string; object: JsonObject } | undefined {
   const was = event.previous !== undefined && matches(event.previous)
   const is = event.type !== 'DELETED' && matches(event.object)

@@ -1,6 +1,7 @@
 /**
- * What a write makes of an object: the pure middle between a request and the store. Metadata is stamped, status and the rest are kept
- * apart, defaults filled in, the result validated, generation counted, ownership recorded.
+ * What a write makes of an object: the pure middle between a request and the store. Metadata is
+ * stamped, status and the rest are kept apart, defaults filled in, the result validated, generation
+ * counted, ownership recorded.
  */
 import { conflict, type Failure, type FieldProblem, fail, invalid, isFailure } from './failure.ts'
 import {
@@ -52,7 +53,10 @@ export function prepareCreate(body: JsonObject, context: WriteContext): JsonObje
   return isFailure(object) ? object : trackUpdate(undefined, object, writer(context, 'Update'), resource.shape)
 }
 
-/** `body` with kind, name, namespace, uid, time and generation set; a refusal when they contradict the request. */
+/**
+ * `body` with kind, name, namespace, uid, time and generation set; a refusal when they contradict
+ * the request.
+ */
 function nameObject(body: JsonObject, context: WriteContext): JsonObject | Failure {
   const { resource, namespace, time, uid } = context
   const wrong = kindProblem(body, resource)
@@ -248,7 +252,10 @@ function builtInProblems(object: JsonObject, live: JsonObject | undefined, { kin
   return []
 }
 
-/** The next version of `live` with its generation; `live` itself when nothing changed, so that no event is made of it. */
+/**
+ * The next version of `live` with its generation; `live` itself when nothing changed, so that no
+ * event is made of it.
+ */
 function settled(live: JsonObject, next: JsonObject, resource: Resource): JsonObject {
   if (equal(withoutTimes(live), withoutTimes(next))) return live
   if (!resource.custom || equal(counted(live), counted(next))) return next

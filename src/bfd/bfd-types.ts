@@ -1,11 +1,14 @@
 /**
- * The contract between the BFD room and who uses it: the sessions wanted, how they are, and what happens to them. Knows no BGP and no
- * Kubernetes. bfd.ts implements `Bfd`. Pure.
+ * The contract between the BFD room and who uses it: the sessions wanted, how they are, and what
+ * happens to them. Knows no BGP and no Kubernetes. bfd.ts implements `Bfd`. Pure.
  */
 import type { Kept } from './machine-types.ts'
 import type { BfdState } from './registry.ts'
 
-/** A session wanted (RFC 5881, single hop). `key` names it for its whole life; one session per peer address. */
+/**
+ * A session wanted (RFC 5881, single hop). `key` names it for its whole life; one session per peer
+ * address.
+ */
 export interface BfdSessionConfig {
   readonly key: string
   /** Canonical address. */
@@ -13,8 +16,8 @@ export interface BfdSessionConfig {
   /** The source of our packets, canonical; absent: what the route to the peer says. */
   readonly localAddress?: string
   /**
-   * The interface that the session is bound to (RFC 5881 section 3): nothing is sent or taken elsewhere. Undefined while
-   * the peer is on no link: nothing at all is.
+   * The interface that the session is bound to (RFC 5881 section 3): nothing is sent or taken
+   * elsewhere. Undefined while the peer is on no link: nothing at all is.
    */
   readonly interface: string | undefined
   /** Of sending and of receiving: Desired Min TX Interval and Required Min RX Interval. */
@@ -52,11 +55,17 @@ export type BfdEvent =
       readonly at: number
       /** For people: what happened. */
       readonly reason: string
-      /** The peer took its session out of service (AdminDown): says nothing about the path (RFC 5882 section 3.2). */
+      /**
+       * The peer took its session out of service (AdminDown): says nothing about the path (RFC 5882
+       * section 3.2).
+       */
       readonly administrative: boolean
     }
 
-/** A session that the peer takes for Up while no process of ours is there; the next one goes on with it. Plain JSON. */
+/**
+ * A session that the peer takes for Up while no process of ours is there; the next one goes on with
+ * it. Plain JSON.
+ */
 export interface SuspendedSession {
   readonly peerAddress: string
   readonly localAddress?: string | undefined
@@ -68,17 +77,27 @@ export interface SuspendedSession {
 }
 
 export interface Bfd {
-  /** The whole set of sessions wanted: starts, changes (by a Poll Sequence) and ends (by AdminDown) as needed. */
+  /**
+   * The whole set of sessions wanted: starts, changes (by a Poll Sequence) and ends (by AdminDown)
+   * as needed.
+   */
   setSessions(sessions: readonly BfdSessionConfig[]): void
   /** The sessions wanted that have been started, as of their last change. */
   sessions(): readonly BfdSessionView[]
-  /** Up, and down after having been up. A session that is taken away, or never came up, tells nothing. */
+  /**
+   * Up, and down after having been up. A session that is taken away, or never came up, tells
+   * nothing.
+   */
   onEvent(listener: (event: BfdEvent) => void): () => void
-  /** What `suspend` of the process before gave; to be told before the first `setSessions`. A session that is wanted otherwise starts anew. */
+  /**
+   * What `suspend` of the process before gave; to be told before the first `setSessions`. A session
+   * that is wanted otherwise starts anew.
+   */
   resume(sessions: readonly SuspendedSession[]): void
   /**
-   * Before a planned restart: asks the peers of these sessions (by key) to wait so many seconds for our next packet (RFC 5882 section
-   * 4.3.2.2). Resolves soon with those that agreed, of which `close` will not say AdminDown.
+   * Before a planned restart: asks the peers of these sessions (by key) to wait so many seconds for
+   * our next packet (RFC 5882 section 4.3.2.2). Resolves soon with those that agreed, of which
+   * `close` will not say AdminDown.
    */
   suspend(seconds: ReadonlyMap<string, number>): Promise<readonly SuspendedSession[]>
   /** Says AdminDown to all peers but those of suspended sessions, and ends. */

@@ -1,6 +1,7 @@
 /**
- * The door to BFD on the main thread: starts the worker when the first session is wanted, tells it the set, and passes on what it
- * tells. No protocol here (engine.ts). RFC 5880 and 5881, single hop, asynchronous mode; ARCHITECTURE.md has what is left out.
+ * The door to BFD on the main thread: starts the worker when the first session is wanted, tells it
+ * the set, and passes on what it tells. No protocol here (engine.ts). RFC 5880 and 5881, single
+ * hop, asynchronous mode; ARCHITECTURE.md has what is left out.
  */
 import { assertNever } from '../lib/assert.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
@@ -28,8 +29,9 @@ const CLOSE_MILLISECONDS = 4_000
 const SUSPEND_MILLISECONDS = 3_000
 
 /**
- * Beside this file; in a compiled executable, whose files lie in /$bunfs/root, at the place that an entry point has below the common
- * folder of all entry points (`bun build --compile src/main.ts src/bfd/worker.ts`).
+ * Beside this file; in a compiled executable, whose files lie in /$bunfs/root, at the place that an
+ * entry point has below the common folder of all entry points (`bun build --compile src/main.ts
+ * src/bfd/worker.ts`).
  */
 function workerUrl(): URL {
   return import.meta.path.startsWith('/$bunfs/')
@@ -143,7 +145,10 @@ class WorkerBfd implements Bfd {
     for (const listener of this.#listeners) listener(event)
   }
 
-  /** A fault of ours says nothing about the path: no session goes down by it here, all are set up anew. */
+  /**
+   * A fault of ours says nothing about the path: no session goes down by it here, all are set up
+   * anew.
+   */
   #failed(worker: Worker, reason: string): void {
     if (this.#worker !== worker) return
     this.#worker = undefined

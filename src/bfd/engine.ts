@@ -1,6 +1,7 @@
 /**
- * All sessions of a node: brings those that run in line with those wanted, and hands each packet to its own. Runs in the worker
- * (worker.ts); knows no threads. What a session does is in running-session.ts.
+ * All sessions of a node: brings those that run in line with those wanted, and hands each packet to
+ * its own. Runs in the worker (worker.ts); knows no threads. What a session does is in
+ * running-session.ts.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { type FieldTable, fieldsOf } from '../lib/fields.ts'
@@ -42,7 +43,9 @@ interface Entry {
 
 /** AdminDown goes out for a Detection Time, and at the end of the process at most so long. */
 const LAST_MILLISECONDS = 3_000
-/** How long peers are given to answer the Poll before a restart, and how often that is looked at. */
+/**
+ * How long peers are given to answer the Poll before a restart, and how often that is looked at.
+ */
 const AGREE_MILLISECONDS = 2_000
 const LOOK_MILLISECONDS = 20
 
@@ -163,7 +166,9 @@ export class BfdEngine {
       : undefined
   }
 
-  /** A session that says goodbye, and is wanted after all, goes on with what it knows of its peer. */
+  /**
+   * A session that says goodbye, and is wanted after all, goes on with what it knows of its peer.
+   */
   #wantAgain(entry: Entry): void {
     if (entry.cancelEnd === undefined) return
     entry.cancelEnd()
@@ -205,7 +210,10 @@ export class BfdEngine {
     this.#transport.listen(ends.map(({ config, discriminator }) => ({ ...config, discriminator })))
   }
 
-  /** Random, so that a packet for the process before this one finds no session (RFC 5880 section 6.8.1). */
+  /**
+   * Random, so that a packet for the process before this one finds no session (RFC 5880 section
+   * 6.8.1).
+   */
   #newDiscriminator(): number {
     let discriminator = 1 + Math.floor(this.#options.clock.random() * 0xffffffff)
     while (this.#byDiscriminator.has(discriminator)) discriminator = (discriminator % 0xffffffff) + 1
@@ -268,8 +276,8 @@ function suspendedOf({ config, suspended: kept }: RunningSession): SuspendedSess
 }
 
 /**
- * What a change of each field asks for: `path` another session, as one cannot be moved; `link` the same, but a session that is nowhere
- * for a while waits for its own; `values` a Poll Sequence.
+ * What a change of each field asks for: `path` another session, as one cannot be moved; `link` the
+ * same, but a session that is nowhere for a while waits for its own; `values` a Poll Sequence.
  */
 const CHANGES: FieldTable<BfdSessionConfig, 'path' | 'link' | 'values'> = {
   key: 'values',

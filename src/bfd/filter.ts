@@ -1,9 +1,12 @@
 /**
- * What the kernel checks before a packet reaches us, as classic BPF programs (linux/filter.h): that its TTL or hop limit is 255, so that
- * no router forwarded it (RFC 5881 section 5), and that it came in on the interface that a session is bound to (section 3), with that
- * session's discriminator or, with none, from its peer. So what anybody sends on another link, a pod for one, is not even read. Pure.
+ * What the kernel checks before a packet reaches us, as classic BPF programs (linux/filter.h): that
+ * its TTL or hop limit is 255, so that no router forwarded it (RFC 5881 section 5), and that it
+ * came in on the interface that a session is bound to (section 3), with that session's
+ * discriminator or, with none, from its peer. So what anybody sends on another link, a pod for one,
+ * is not even read. Pure.
  *
- * IP_MINTTL has no effect on UDP sockets, and Bun hands out neither the TTL of a datagram nor its interface.
+ * IP_MINTTL has no effect on UDP sockets, and Bun hands out neither the TTL of a datagram nor its
+ * interface.
  */
 import { addressBytes, type Family } from '../lib/ip.ts'
 import type { FilterInstruction } from '../lib/libc.ts'
@@ -16,15 +19,24 @@ const LOAD_STORED = 0x60
 const STORE = 0x02
 const JUMP_IF_EQUAL = 0x15
 const RETURN = 0x06
-/** linux/filter.h: offsets that stand for the network header and for the index of the receiving interface. */
+/**
+ * linux/filter.h: offsets that stand for the network header and for the index of the receiving
+ * interface.
+ */
 const NETWORK_HEADER = -0x100000
 const INTERFACE_INDEX = -0x1000 + 8
 const WHOLE_PACKET = 0xffffffff
 
-/** Offset of the TTL in the IPv4 header (RFC 791), of the hop limit in the IPv6 header (RFC 8200), and of the sources. */
+/**
+ * Offset of the TTL in the IPv4 header (RFC 791), of the hop limit in the IPv6 header (RFC 8200),
+ * and of the sources.
+ */
 const TTL = { ipv4: 8, ipv6: 7 } as const
 const SOURCE = { ipv4: 12, ipv6: 8 } as const
-/** Your Discriminator, behind the UDP header, where a UDP socket's packet begins (RFC 5880 section 4.1). */
+/**
+ * Your Discriminator, behind the UDP header, where a UDP socket's packet begins (RFC 5880 section
+ * 4.1).
+ */
 const YOUR_DISCRIMINATOR = 8 + 8
 
 /** What a session takes. */

@@ -1,9 +1,10 @@
 /**
- * The vocabulary of a BFD session's machine: its variables (RFC 5880 section 6.8.1), events and actions, all of them values. session.ts
- * has `step`. Intervals are in microseconds, as on the wire.
+ * The vocabulary of a BFD session's machine: its variables (RFC 5880 section 6.8.1), events and
+ * actions, all of them values. session.ts has `step`. Intervals are in microseconds, as on the
+ * wire.
  *
- * We are always active (we send before we are asked), never in Demand mode ourselves, without authentication and Echo.
- * Pure.
+ * We are always active (we send before we are asked), never in Demand mode ourselves, without
+ * authentication and Echo. Pure.
  */
 import type { ControlPacket } from './packet.ts'
 import type { BfdState, Diagnostic } from './registry.ts'
@@ -24,7 +25,10 @@ export interface Kept {
   readonly requiredMinRxInterval: number
 }
 
-/** Section 6.5. `again`: values changed while a Poll was out, so its Final may not speak of them; `wanted`: a Poll is to begin. */
+/**
+ * Section 6.5. `again`: values changed while a Poll was out, so its Final may not speak of them;
+ * `wanted`: a Poll is to begin.
+ */
 export type PollSequence = 'none' | 'polling' | 'again' | 'wanted'
 
 /** What the last packet of the peer said. */
@@ -52,7 +56,10 @@ export interface Session {
   /** bfd.DesiredMinTxInterval and bfd.RequiredMinRxInterval: what we send. */
   readonly desiredMinTxInterval: number
   readonly requiredMinRxInterval: number
-  /** The same as they count for our own timers: until a Poll Sequence ends, those of before it (section 6.8.3). */
+  /**
+   * The same as they count for our own timers: until a Poll Sequence ends, those of before it
+   * (section 6.8.3).
+   */
   readonly activeMinTxInterval: number
   readonly activeMinRxInterval: number
 }
@@ -72,13 +79,16 @@ export type Event =
 export type Action =
   | { readonly do: 'send'; readonly packet: ControlPacket }
   /**
-   * The next periodic packet, jittered (`jittered`), is due this long after the last one that was sent; at once if that has passed.
-   * Undefined: no periodic packets.
+   * The next periodic packet, jittered (`jittered`), is due this long after the last one that was
+   * sent; at once if that has passed. Undefined: no periodic packets.
    */
   | { readonly do: 'transmit-every'; readonly milliseconds: number | undefined }
   /** A packet was received: expire this long from now; undefined: stop. */
   | { readonly do: 'detect-within'; readonly milliseconds: number | undefined }
-  /** The Detection Time is another now: expire this long from the last packet; at once if that has passed. */
+  /**
+   * The Detection Time is another now: expire this long from the last packet; at once if that has
+   * passed.
+   */
   | { readonly do: 'detect-since-last'; readonly milliseconds: number }
   | { readonly do: 'state'; readonly from: BfdState; readonly to: BfdState; readonly cause: Cause }
 

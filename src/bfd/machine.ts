@@ -1,6 +1,7 @@
 /**
- * One BFD session in asynchronous mode: `step(session, event) -> [session, actions]`, pure. RFC 5880 section 6.8, which the functions
- * cite. machine-types.ts has the vocabulary; sockets, clocks and chance are in running-session.ts.
+ * One BFD session in asynchronous mode: `step(session, event) -> [session, actions]`, pure. RFC
+ * 5880 section 6.8, which the functions cite. machine-types.ts has the vocabulary; sockets, clocks
+ * and chance are in running-session.ts.
  */
 import { assertNever } from '../lib/assert.ts'
 import type { Action, Cause, Event, Kept, Parameters, PollSequence, Remote, Session, Step } from './machine-types.ts'
@@ -55,7 +56,9 @@ export function step(session: Session, event: Event): Step {
   }
 }
 
-/** Section 6.8.2: between our packets, before jitter; undefined: the peer wants none. Microseconds. */
+/**
+ * Section 6.8.2: between our packets, before jitter; undefined: the peer wants none. Microseconds.
+ */
 export function transmitInterval(session: Session): number | undefined {
   const { remote, poll } = session
   if (remote.requiredMinRxInterval === 0) return undefined
@@ -74,23 +77,34 @@ export function detectionTime({ remote, activeMinRxInterval }: Session): number 
   return remote.detectMult * Math.max(activeMinRxInterval, remote.desiredMinTxInterval)
 }
 
-/** Section 6.8.7: 75 to 100 % of an interval, at most 90 % when one lost packet is a failure. `random` is in [0, 1). */
+/**
+ * Section 6.8.7: 75 to 100 % of an interval, at most 90 % when one lost packet is a failure.
+ * `random` is in [0, 1).
+ */
 export function jittered(milliseconds: number, detectMult: number, random: number): number {
   const widest = detectMult === 1 ? 0.9 : 1
   return milliseconds * (0.75 + (widest - 0.75) * random)
 }
 
-/** How long the peer waits for our packets, once it knows our present values (the peer's view of section 6.8.4). Microseconds. */
+/**
+ * How long the peer waits for our packets, once it knows our present values (the peer's view of
+ * section 6.8.4). Microseconds.
+ */
 export function remoteDetectionTime(session: Session): number {
   return session.parameters.detectMult * Math.max(session.desiredMinTxInterval, session.remote.requiredMinRxInterval)
 }
 
-/** What the peer said within the last Detection Time goes on to count: how fast it can receive above all (section 6.8.7). */
+/**
+ * What the peer said within the last Detection Time goes on to count: how fast it can receive above
+ * all (section 6.8.7).
+ */
 function enable(session: Session): Step {
   return become(session, { state: 'Down', diagnostic: Diagnostic.NoDiagnostic, cause: 'enabled' })
 }
 
-/** Goes on where the former process ended; a Poll Sequence brings the peer our own intervals again. */
+/**
+ * Goes on where the former process ended; a Poll Sequence brings the peer our own intervals again.
+ */
 function resume(session: Session, { remote, desiredMinTxInterval, requiredMinRxInterval }: Kept): Step {
   const known = { remote, desiredMinTxInterval, requiredMinRxInterval }
   const active = { activeMinTxInterval: desiredMinTxInterval, activeMinRxInterval: requiredMinRxInterval }
@@ -104,13 +118,19 @@ export function keptOf({ discriminator, remote, desiredMinTxInterval, requiredMi
   return { discriminator, remote, desiredMinTxInterval, requiredMinRxInterval }
 }
 
-/** Section 6.8.16; packets go on until the shell ends them, so that the peer learns of it, which may still fall silent. */
+/**
+ * Section 6.8.16; packets go on until the shell ends them, so that the peer learns of it, which may
+ * still fall silent.
+ */
 function disable(session: Session): Step {
   const diagnostic = Diagnostic.AdministrativelyDown
   return become(session, { state: 'AdminDown', diagnostic, cause: 'disabled' })
 }
 
-/** Section 6.8.6, from where the packet is known to be this session's. In AdminDown it is discarded once its values are taken. */
+/**
+ * Section 6.8.6, from where the packet is known to be this session's. In AdminDown it is discarded
+ * once its values are taken.
+ */
 function receive(before: Session, packet: ControlPacket): Step {
   const heard: Session = { ...before, remote: remoteOf(packet) }
   const session = packet.final ? pollAnswered(heard) : pollMayBegin(heard)
@@ -147,7 +167,10 @@ function detectionExpired(session: Session): Step {
   return become(silent, { state: 'Down', diagnostic, cause: 'detection-time-expired' })
 }
 
-/** Into another state: tells the peer at once (section 6.8.7) and takes the intervals of that state (section 6.8.3). */
+/**
+ * Into another state: tells the peer at once (section 6.8.7) and takes the intervals of that state
+ * (section 6.8.3).
+ */
 function become(
   session: Session,
   to: { readonly state: BfdState; readonly cause: Cause; readonly diagnostic?: Diagnostic },
@@ -174,9 +197,9 @@ function configure(before: Session, parameters: Parameters): Step {
 }
 
 /**
- * Section 6.8.3. New values are polled, where there is a peer to know them. Up: until that is done a longer transmit interval and a
- * shorter receive interval do not count, as the peer does not know them yet. Not Up: they count at once, and we send at most once a
- * second.
+ * Section 6.8.3. New values are polled, where there is a peer to know them. Up: until that is done
+ * a longer transmit interval and a shorter receive interval do not count, as the peer does not know
+ * them yet. Not Up: they count at once, and we send at most once a second.
  */
 function withIntervals(session: Session): Session {
   const { requiredMinRxInterval: required, desiredMinTxInterval } = session.parameters
@@ -201,7 +224,10 @@ function nextPoll({ poll }: Session): PollSequence {
   return poll === 'none' ? 'polling' : poll === 'polling' ? 'again' : poll
 }
 
-/** Section 6.5: a Final ends the Poll Sequence. If values changed meanwhile, it may have been for the ones before: once more. */
+/**
+ * Section 6.5: a Final ends the Poll Sequence. If values changed meanwhile, it may have been for
+ * the ones before: once more.
+ */
 function pollAnswered(session: Session): Session {
   if (session.poll === 'again') return { ...session, poll: 'wanted' }
   if (session.poll !== 'polling') return session
@@ -213,7 +239,10 @@ function pollAnswered(session: Session): Session {
   }
 }
 
-/** A packet without Final after the last one: no late Final can end the next Poll Sequence, which begins now. */
+/**
+ * A packet without Final after the last one: no late Final can end the next Poll Sequence, which
+ * begins now.
+ */
 function pollMayBegin(session: Session): Session {
   return session.poll === 'wanted' ? { ...session, poll: 'polling' } : session
 }
@@ -239,7 +268,10 @@ function schedule(session: Session): Action {
   return { do: 'transmit-every', milliseconds: milliseconds(transmitInterval(session)) }
 }
 
-/** Section 6.8.7. C is clear: this runs on the same processor as what uses it (RFC 5882 section 4.3). */
+/**
+ * Section 6.8.7. C is clear: this runs on the same processor as what uses it (RFC 5882 section
+ * 4.3).
+ */
 function packetOf(session: Session): ControlPacket {
   return {
     diagnostic: session.diagnostic,

@@ -1,9 +1,10 @@
 /**
- * The BFD Control packet (RFC 5880 section 4.1): bytes to a value and back. A packet that section 6.8.6 has us discard comes back as
- * the reason; which session a good one belongs to is select-session.ts.
+ * The BFD Control packet (RFC 5880 section 4.1): bytes to a value and back. A packet that section
+ * 6.8.6 has us discard comes back as the reason; which session a good one belongs to is
+ * select-session.ts.
  *
- * No authentication (bfd.AuthType is zero): a packet that carries it is discarded. No Echo function: zero is sent for it.
- * Pure.
+ * No authentication (bfd.AuthType is zero): a packet that carries it is discarded. No Echo
+ * function: zero is sent for it. Pure.
  */
 import { assertNever } from '../lib/assert.ts'
 import { BFD_STATES, BFD_VERSION, type BfdState, type Diagnostic } from './registry.ts'

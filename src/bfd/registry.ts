@@ -1,6 +1,6 @@
 /**
- * The numbers of BFD: RFC 5880 sections 4.1 and 6.8.1, RFC 5881 section 4, and IANA's "BFD Diagnostic Codes". Numbers only; what they do
- * is in packet.ts and session.ts. Pure.
+ * The numbers of BFD: RFC 5880 sections 4.1 and 6.8.1, RFC 5881 section 4, and IANA's "BFD
+ * Diagnostic Codes". Numbers only; what they do is in packet.ts and session.ts. Pure.
  */
 
 /** RFC 5880 section 4.1, Vers. */
@@ -13,7 +13,10 @@ export const SOURCE_PORTS = { first: 49152, last: 65535 } as const
 /** RFC 5881 section 5: the TTL or hop limit of everything sent, and the only one accepted. */
 export const BFD_TTL = 255
 
-/** RFC 5880 section 6.8.3: the least Desired Min TX Interval while a session is not Up, in microseconds. */
+/**
+ * RFC 5880 section 6.8.3: the least Desired Min TX Interval while a session is not Up, in
+ * microseconds.
+ */
 export const SLOW_INTERVAL_MICROSECONDS = 1_000_000
 
 /** RFC 5880 section 4.1, Sta; an index is the number on the wire. */

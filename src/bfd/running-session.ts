@@ -1,6 +1,6 @@
 /**
- * A session's machine (machine.ts) with its two timers: carries out the actions, jitters what is sent, and words why it went down.
- * Sockets are in transport.ts, the set of sessions in engine.ts.
+ * A session's machine (machine.ts) with its two timers: carries out the actions, jitters what is
+ * sent, and words why it went down. Sockets are in transport.ts, the set of sessions in engine.ts.
  */
 import { assertNever } from '../lib/assert.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
@@ -22,8 +22,8 @@ export interface RunningSessionOptions {
 }
 
 /**
- * Packets that wait in the socket are read before an expiry counts: when this thread comes late (a machine that was stopped, a busy
- * processor), the timer would else be looked at before them.
+ * Packets that wait in the socket are read before an expiry counts: when this thread comes late (a
+ * machine that was stopped, a busy processor), the timer would else be looked at before them.
  */
 const READ_FIRST_MILLISECONDS = 1
 
@@ -81,8 +81,8 @@ export class RunningSession {
   }
 
   /**
-   * Has the peer wait at least so long for our next packet, in milliseconds (RFC 5882 section 4.3.2.2). Only of a session that is Up;
-   * `suspended` says when the peer knows.
+   * Has the peer wait at least so long for our next packet, in milliseconds (RFC 5882 section
+   * 4.3.2.2). Only of a session that is Up; `suspended` says when the peer knows.
    */
   suspend(milliseconds: number): void {
     if (this.#session.state !== 'Up') return
@@ -105,7 +105,10 @@ export class RunningSession {
     this.#handle({ kind: 'packet', packet })
   }
 
-  /** Goes AdminDown; packets go on. Returns how long they should, so that the peer learns of it, in milliseconds. */
+  /**
+   * Goes AdminDown; packets go on. Returns how long they should, so that the peer learns of it, in
+   * milliseconds.
+   */
   disable(): number {
     this.#handle({ kind: 'disable' })
     return remoteDetectionTime(this.#session) / 1000
@@ -174,7 +177,10 @@ export class RunningSession {
     this.#cancelTransmit = clock.after(left, () => this.#handle({ kind: 'transmit-timer-expired' }))
   }
 
-  /** Happens with every packet, so only the deadline moves while a timer runs; it may wake too early and then sets itself again. */
+  /**
+   * Happens with every packet, so only the deadline moves while a timer runs; it may wake too early
+   * and then sets itself again.
+   */
   #detectWithin(milliseconds: number | undefined): void {
     if (milliseconds === undefined) {
       this.#stopDetecting()

@@ -1,8 +1,9 @@
 /**
- * Which session a packet belongs to (RFC 5880 section 6.8.6, RFC 5881 section 3). Pure. The TTL was checked by the kernel (filter.ts).
+ * Which session a packet belongs to (RFC 5880 section 6.8.6, RFC 5881 section 3). Pure. The TTL was
+ * checked by the kernel (filter.ts).
  *
- * By Your Discriminator alone when it is set, whatever address it came from (RFC 5880 section 6.3); else by that address. That it
- * came in on the session's interface was checked by the kernel too.
+ * By Your Discriminator alone when it is set, whatever address it came from (RFC 5880 section 6.3);
+ * else by that address. That it came in on the session's interface was checked by the kernel too.
  */
 import type { ControlPacket } from './packet.ts'
 

@@ -28,7 +28,10 @@ export interface Sender {
 export interface Transport {
   /** A source port of its own for packets to one peer. */
   sender(endpoint: Endpoint): Sender
-  /** Receives for these, each on its interface, and no longer for others. Interfaces are looked up anew. */
+  /**
+   * Receives for these, each on its interface, and no longer for others. Interfaces are looked up
+   * anew.
+   */
   listen(ends: readonly Hearing[]): void
   close(): void
 }

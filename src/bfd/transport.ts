@@ -1,6 +1,7 @@
 /**
- * UDP for single-hop BFD (RFC 5881 sections 3 to 6): a receiving socket per family on port 3784, a sending socket per session with a source
- * port of its own, TTL 255 and the session's interface both ways. Knows no state of a session: bytes in, bytes out.
+ * UDP for single-hop BFD (RFC 5881 sections 3 to 6): a receiving socket per family on port 3784, a
+ * sending socket per session with a source port of its own, TTL 255 and the session's interface
+ * both ways. Knows no state of a session: bytes in, bytes out.
  */
 
 import { AF } from '../lib/address-family.ts'
@@ -75,7 +76,10 @@ interface SenderOptions {
   readonly ports: Set<number>
 }
 
-/** Opens its socket when there is something to send, and again after an error: addresses and interfaces come and go. */
+/**
+ * Opens its socket when there is something to send, and again after an error: addresses and
+ * interfaces come and go.
+ */
 class UdpSender implements Sender {
   readonly #endpoint: Endpoint
   readonly #options: SenderOptions
@@ -130,7 +134,10 @@ class UdpSender implements Sender {
     return fd
   }
 
-  /** RFC 5881 section 4: a port of 49152 to 65535 that no other session has, the same for the session's life. */
+  /**
+   * RFC 5881 section 4: a port of 49152 to 65535 that no other session has, the same for the
+   * session's life.
+   */
   #bind(fd: number): void {
     const { peerAddress, localAddress } = this.#endpoint
     const address = localAddress ?? (familyOf(peerAddress) === 'ipv4' ? '0.0.0.0' : '::')
@@ -162,7 +169,10 @@ class UdpSender implements Sender {
   }
 }
 
-/** Packets leave by the interface or not at all, and to the peer itself: through no router (RFC 5881 section 6). */
+/**
+ * Packets leave by the interface or not at all, and to the peer itself: through no router (RFC 5881
+ * section 6).
+ */
 function openSender({ peerAddress }: Endpoint, interfaceName: string): number {
   const family = familyOf(peerAddress)
   const fd = libc.socket(family === 'ipv4' ? AF.INET : AF.INET6, libc.SOCK.DGRAM, 0)
@@ -187,7 +197,10 @@ function openSender({ peerAddress }: Endpoint, interfaceName: string): number {
 
 type ReceivingSocket = Bun.udp.Socket<'buffer'>
 
-/** uSockets' LIBUS_SOCKET_IPV6_ONLY, which Bun passes on; that it had its effect is checked on the socket. */
+/**
+ * uSockets' LIBUS_SOCKET_IPV6_ONLY, which Bun passes on; that it had its effect is checked on the
+ * socket.
+ */
 const FLAG_IPV6_ONLY = 8
 
 /** The socket on port 3784 of one family. A port that another daemon holds is tried again. */

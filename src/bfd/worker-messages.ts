@@ -1,6 +1,6 @@
 /**
- * What the main thread and the worker say to each other (structured clones). No function and no class passes between them.
- * Pure.
+ * What the main thread and the worker say to each other (structured clones). No function and no
+ * class passes between them. Pure.
  */
 import type { BfdEvent, BfdSessionConfig, BfdSessionView, SuspendedSession } from './bfd-types.ts'
 import type { EngineLogFields } from './engine.ts'

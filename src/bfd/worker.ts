@@ -1,6 +1,7 @@
 /**
- * The thread in which BFD runs, so that a main thread that is busy for seconds (a large list, a garbage collection) ends no session. An entry
- * point of its own: the build names it beside main.ts. Loads nothing but this room and the light parts of lib.
+ * The thread in which BFD runs, so that a main thread that is busy for seconds (a large list, a
+ * garbage collection) ends no session. An entry point of its own: the build names it beside
+ * main.ts. Loads nothing but this room and the light parts of lib.
  */
 import { parentPort } from 'node:worker_threads'
 import { assertNever } from '../lib/assert.ts'

@@ -1,6 +1,7 @@
 /**
- * Runs one state machine (fsm.ts) on one TCP connection: carries out its actions, and turns bytes, timers and the connection's fate
- * into its events. Decides nothing itself; what concerns the peer as a whole goes to the host (peer.ts).
+ * Runs one state machine (fsm.ts) on one TCP connection: carries out its actions, and turns bytes,
+ * timers and the connection's fate into its events. Decides nothing itself; what concerns the peer
+ * as a whole goes to the host (peer.ts).
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { decodeMessage, encodeMessage, HEADER_LENGTH, INITIAL_CONTEXT } from './codec/message.ts'
@@ -57,7 +58,10 @@ export interface SessionOptions {
 /** The messages that restart the KeepaliveTimer when they are sent (RFC 4271 section 8.2.2). */
 const DRIVING: ReadonlySet<number> = new Set([MessageTypeCode.KEEPALIVE, MessageTypeCode.UPDATE])
 
-/** UPDATEs are written together in about this many octets: few at first, so that the peer begins while we make the rest. */
+/**
+ * UPDATEs are written together in about this many octets: few at first, so that the peer begins
+ * while we make the rest.
+ */
 const FIRST_WRITE_OCTETS = 4096
 const WRITE_OCTETS = 65_536
 
@@ -122,7 +126,10 @@ export class PeerSession {
     this.handle({ kind: 'TcpConnectionConfirmed' })
   }
 
-  /** Sends what `source` gives, now and whenever the connection takes more. Call again when there is more. */
+  /**
+   * Sends what `source` gives, now and whenever the connection takes more. Call again when there is
+   * more.
+   */
   pump(source: MessageSource): void {
     this.#source = source
     this.#pump()

@@ -1,6 +1,6 @@
 /**
- * The contract between the BGP room and who uses it: what a speaker is told (peers, announcements) and what it tells (sessions). Knows
- * no Kubernetes. `speaker.ts` implements `Speaker`. Pure.
+ * The contract between the BGP room and who uses it: what a speaker is told (peers, announcements)
+ * and what it tells (sessions). Knows no Kubernetes. `speaker.ts` implements `Speaker`. Pure.
  */
 import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -10,7 +10,10 @@ import type { SessionSettings } from '../model/session-settings.ts'
 /** RFC 4271 section 8.2.2. */
 export type State = BgpState
 
-/** A configured peer. `key` names it for its whole life; a change of anything else is applied with the smallest disturbance. */
+/**
+ * A configured peer. `key` names it for its whole life; a change of anything else is applied with
+ * the smallest disturbance.
+ */
 export interface PeerConfig extends SessionSettings {
   readonly key: string
   readonly localAs: number
@@ -18,7 +21,10 @@ export interface PeerConfig extends SessionSettings {
   readonly peerAddress: string
   /** The BGP Identifier, dotted. */
   readonly routerId: string
-  /** Where our connections come from when no `sourceAddress` is demanded; the peer may dial any address of ours. */
+  /**
+   * Where our connections come from when no `sourceAddress` is demanded; the peer may dial any
+   * address of ours.
+   */
   readonly preferredSource?: string
   /** TCP MD5 key (RFC 2385). */
   readonly password?: Secret
@@ -26,7 +32,10 @@ export interface PeerConfig extends SessionSettings {
   readonly families: readonly Family[]
 }
 
-/** A prefix to announce with the next hop that owns it (third-party next hop, RFC 4271 section 5.1.3). */
+/**
+ * A prefix to announce with the next hop that owns it (third-party next hop, RFC 4271 section
+ * 5.1.3).
+ */
 export interface Announcement {
   readonly prefix: string
   readonly nextHop: string
@@ -128,28 +137,40 @@ export interface PathFailure {
 }
 
 export interface Speaker {
-  /** The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed. */
+  /**
+   * The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed.
+   */
   setPeers(peers: readonly PeerConfig[]): void
-  /** The whole set wanted for one peer; only the difference goes out. Before the first call nothing is sent, not even End-of-RIB. */
+  /**
+   * The whole set wanted for one peer; only the difference goes out. Before the first call nothing
+   * is sent, not even End-of-RIB.
+   */
   setAnnouncements(key: string, announcements: readonly Announcement[]): void
   /**
-   * Ends an established session at once because the path is gone: says BFD (RFC 5882 section 4.2), and the peer is told with Cease, BFD
-   * Down (RFC 9384); or our own end of it is gone, as a connection that breaks. The next try follows as after any loss. `reason` is for
-   * people. A session that is not established is left alone.
+   * Ends an established session at once because the path is gone: says BFD (RFC 5882 section 4.2),
+   * and the peer is told with Cease, BFD Down (RFC 9384); or our own end of it is gone, as a
+   * connection that breaks. The next try follows as after any loss. `reason` is for people. A
+   * session that is not established is left alone.
    */
   failSession(key: string, failure: PathFailure): void
-  /** With a reason, no session is begun or let in until it is called without; one that is up stays. */
+  /**
+   * With a reason, no session is begun or let in until it is called without; one that is up stays.
+   */
   holdSession(key: string, reason: string | undefined): void
   sessions(): readonly SessionView[]
-  /** What the peer was told and not told otherwise since, in its session; undefined: there is no such peer. */
+  /**
+   * What the peer was told and not told otherwise since, in its session; undefined: there is no
+   * such peer.
+   */
   advertised(key: string): readonly AdvertisedRoute[] | undefined
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */
   onChange(listener: () => void): () => void
   /**
-   * Ends. `restart` closes without NOTIFICATION so that peers keep our routes (RFC 4724); `shutdown` withdraws, then sends Cease
-   * (Administrative Shutdown, with `reason` as RFC 9003 text). With `forewarnMilliseconds` peers are first told for so long that our routes
-   * are on their way out (RFC 8326), and move to others; a second call cuts that short.
+   * Ends. `restart` closes without NOTIFICATION so that peers keep our routes (RFC 4724);
+   * `shutdown` withdraws, then sends Cease (Administrative Shutdown, with `reason` as RFC 9003
+   * text). With `forewarnMilliseconds` peers are first told for so long that our routes are on
+   * their way out (RFC 8326), and move to others; a second call cuts that short.
    */
   close(how: SpeakerClosing): Promise<void>
 }

@@ -1,8 +1,10 @@
 /**
- * A BGP speaker: configured peers, the listening socket, and the door for who uses it (speaker-types.ts). Announces only; imports
- * nothing, so it holds no routes of peers. Knows no Kubernetes.
+ * A BGP speaker: configured peers, the listening socket, and the door for who uses it
+ * (speaker-types.ts). Announces only; imports nothing, so it holds no routes of peers. Knows no
+ * Kubernetes.
  *
- * Only configured peers may dial in: anybody else's connection is closed at once, and a peer has one pending connection at most.
+ * Only configured peers may dial in: anybody else's connection is closed at once, and a peer has
+ * one pending connection at most.
  */
 import { type Cancel, type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
@@ -35,9 +37,15 @@ export interface SpeakerOptions {
   readonly log: Log
   /** Where peers may dial in; absent: nowhere, all sessions are ours to open. Usually port 179. */
   readonly listen?: ListenOptions
-  /** This process follows one that closed with `restart` (RFC 4724): peers may still hold our routes. */
+  /**
+   * This process follows one that closed with `restart` (RFC 4724): peers may still hold our
+   * routes.
+   */
   readonly restarting: boolean
-  /** With `restarting`: the whole machine did, so that it forwarded nothing meanwhile (RFC 4724 section 4.1). */
+  /**
+   * With `restarting`: the whole machine did, so that it forwarded nothing meanwhile (RFC 4724
+   * section 4.1).
+   */
   readonly rebooted?: boolean
   readonly transport?: Transport
 }
@@ -61,7 +69,10 @@ class BgpSpeaker implements Speaker {
   /** Peers that are saying goodbye. */
   readonly #leaving = new Set<Promise<void>>()
   #listener: Listener | undefined
-  /** TCP MD5 keys that the listening socket has, and the addresses whose key it does not take: these may not dial in. */
+  /**
+   * TCP MD5 keys that the listening socket has, and the addresses whose key it does not take: these
+   * may not dial in.
+   */
   readonly #keys = new Map<string, Secret>()
   readonly #unprotected = new Set<string>()
   #cancelListen: Cancel = () => {}
@@ -137,7 +148,10 @@ class BgpSpeaker implements Speaker {
     await Promise.all([...this.#leaving, ...[...this.#peers.values()].map(peer => peer.close(closing))])
   }
 
-  /** RFC 8326 section 4: announces everything as the last resort, and gives the peers time to find better. */
+  /**
+   * RFC 8326 section 4: announces everything as the last resort, and gives the peers time to find
+   * better.
+   */
   async #forewarn(milliseconds: number): Promise<void> {
     if (milliseconds === 0 || !this.sessions().some(({ state }) => state === 'Established')) return
     for (const [key, peer] of this.#peers) {
@@ -185,7 +199,10 @@ class BgpSpeaker implements Speaker {
     }
   }
 
-  /** Brings the TCP MD5 keys of the listening socket in line with the peers wanted (RFC 2385). Runs before a peer starts. */
+  /**
+   * Brings the TCP MD5 keys of the listening socket in line with the peers wanted (RFC 2385). Runs
+   * before a peer starts.
+   */
   #setKeys(configs: readonly PeerConfig[]): void {
     const passwords = new Map(
       configs.flatMap(({ peerAddress, password }) => (password ? [[peerAddress, password] as const] : [])),
@@ -217,8 +234,8 @@ class BgpSpeaker implements Speaker {
   }
 
   /**
-   * RFC 4486 section 4: Cease, Connection Rejected for whom we do not want. Not more often than now and then: who floods us is no
-   * neighbour that reads it.
+   * RFC 4486 section 4: Cease, Connection Rejected for whom we do not want. Not more often than now
+   * and then: who floods us is no neighbour that reads it.
    */
   #refuse(connection: Connection): void {
     this.#options.log.debug({ address: connection.remoteAddress }, 'refused a BGP connection')

@@ -1,9 +1,10 @@
 /**
- * The calls that this project makes of the cloud: ECS 2014-05-26, VPC 2016-04-28 and ENS 2017-11-10, RPC style. One table says of each
- * which product and version it belongs to, whether it changes anything, and whether repeating it with the same ClientToken is safe.
+ * The calls that this project makes of the cloud: ECS 2014-05-26, VPC 2016-04-28 and ENS
+ * 2017-11-10, RPC style. One table says of each which product and version it belongs to, whether it
+ * changes anything, and whether repeating it with the same ClientToken is safe.
  *
- * Parameters are kept as they are sent: names as in the API's pages, lists numbered (`Tag.1.Key`), everything a text. What is recorded
- * before a call is thus what is sent. No I/O here. Pure.
+ * Parameters are kept as they are sent: names as in the API's pages, lists numbered (`Tag.1.Key`),
+ * everything a text. What is recorded before a call is thus what is sent. No I/O here. Pure.
  */
 
 export type Product = 'ecs' | 'vpc' | 'ens'

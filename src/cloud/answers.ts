@@ -1,7 +1,8 @@
 /**
- * What the cloud answers, from untrusted JSON to typed values. ECS and ENS describe an interface in different words: both become one
- * `CloudInterface`. A reader returns undefined for an answer that is not what the API's page says; the door takes that for an answer
- * whose effect is not known. Pure.
+ * What the cloud answers, from untrusted JSON to typed values. ECS and ENS describe an interface in
+ * different words: both become one `CloudInterface`. A reader returns undefined for an answer that
+ * is not what the API's page says; the door takes that for an answer whose effect is not known.
+ * Pure.
  */
 import { canonicalAddress } from '../lib/ip.ts'
 
@@ -104,7 +105,9 @@ export function interfaceState(value: unknown): CloudInterfaceState {
   )
 }
 
-/** An interface as CreateNetworkInterface and DescribeNetworkInterfaces of ECS and ENS describe it. */
+/**
+ * An interface as CreateNetworkInterface and DescribeNetworkInterfaces of ECS and ENS describe it.
+ */
 export function readInterface(value: unknown): CloudInterface | undefined {
   const item = fields(value)
   const id = text(item.NetworkInterfaceId)
@@ -153,7 +156,10 @@ export function readInterfaces(answer: unknown): Page<CloudInterface> | undefine
   }
 }
 
-/** AssignPrivateIpAddresses of ECS and ENS: what was assigned. Undefined when the answer does not say. */
+/**
+ * AssignPrivateIpAddresses of ECS and ENS: what was assigned. Undefined when the answer does not
+ * say.
+ */
 export function readAssigned(answer: unknown): readonly string[] | undefined {
   const set = fields(fields(answer).AssignedPrivateIpAddressesSet)
   const inner = set.PrivateIpSet

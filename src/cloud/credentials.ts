@@ -1,9 +1,11 @@
 /**
- * Where the keys for calls come from, one way chosen explicitly: a role by the service account's OIDC token (RRSA), a Secret, or the RAM
- * role of the instance. The library's default chain is not used: it reads the environment and home folders.
+ * Where the keys for calls come from, one way chosen explicitly: a role by the service account's
+ * OIDC token (RRSA), a Secret, or the RAM role of the instance. The library's default chain is not
+ * used: it reads the environment and home folders.
  *
- * What the library does not do is done here: one refresh at a time however many calls wait, at most one question a minute while
- * they are good, and old ones go on while a refresh fails. Nothing here prints a key.
+ * What the library does not do is done here: one refresh at a time however many calls wait, at most
+ * one question a minute while they are good, and old ones go on while a refresh fails. Nothing here
+ * prints a key.
  */
 import * as credentialsModule from '@alicloud/credentials'
 import type { Clock } from '../lib/clock.ts'
@@ -33,7 +35,10 @@ export interface CredentialSource {
   get(): Promise<CloudCredentials>
 }
 
-/** The cloud's credentials live for an hour or more; the library keeps them until they near their end. */
+/**
+ * The cloud's credentials live for an hour or more; the library keeps them until they near their
+ * end.
+ */
 const ASK_AGAIN_MILLISECONDS = 60_000
 /** Once refused, the same question is not asked again at once. */
 const FAILED_MILLISECONDS = 5_000
@@ -118,7 +123,10 @@ function libraryRead(choice: Exclude<CredentialChoice, { from: 'keys' }>): () =>
   }
 }
 
-/** The default export of these packages is the class from source, and a module that holds the class in an executable. */
+/**
+ * The default export of these packages is the class from source, and a module that holds the class
+ * in an executable.
+ */
 export function classOf<T>(exported: unknown): T {
   const inner = typeof exported === 'function' ? exported : (exported as { readonly default?: unknown })?.default
   if (typeof inner !== 'function') throw new Error('the library does not export its class')

@@ -1,10 +1,12 @@
 /**
- * `CloudApi` on @alicloud/openapi-core, which signs and sends; what that library does otherwise than one would think is undone here and
- * nowhere else: its default export is another thing in an executable than from source; without options it gives up after 3 s;
- * its "connect" timeout means silence, also after the request was received; an answer that is not JSON loses its status; it makes
- * the runtime warn of what it calls.
+ * `CloudApi` on @alicloud/openapi-core, which signs and sends; what that library does otherwise
+ * than one would think is undone here and nowhere else: its default export is another thing in an
+ * executable than from source; without options it gives up after 3 s; its "connect" timeout means
+ * silence, also after the request was received; an answer that is not JSON loses its status; it
+ * makes the runtime warn of what it calls.
  *
- * A call is made once. Everything that is not a clear answer is `unknown`: whoever called reads back.
+ * A call is made once. Everything that is not a clear answer is `unknown`: whoever called reads
+ * back.
  */
 import * as core from '@alicloud/openapi-core'
 import type { Clock } from '../lib/clock.ts'
@@ -31,7 +33,8 @@ export interface DoorOptions {
 
 const TIMEOUT_MILLISECONDS = 15_000
 
-// the library calls url.parse() for every request, and a warning of that would stand in the log of the controller
+// the library calls url.parse() for every request, and a warning of that would stand in the log of
+// the controller
 process.noDeprecation = true
 
 export function createCloudApi(options: DoorOptions): CloudApi {

@@ -1,17 +1,23 @@
 /**
- * Where each product of a region is called. ECS and VPC have an endpoint that is reached from inside a VPC without a way to the internet,
- * the default; ENS has one for all regions. Pure.
+ * Where each product of a region is called. ECS and VPC have an endpoint that is reached from
+ * inside a VPC without a way to the internet, the default; ENS has one for all regions. Pure.
  */
 import type { Product } from './actions.ts'
 
 export interface EndpointConfig {
   /** vpc: from inside a VPC; public: over the internet. */
   readonly network: 'vpc' | 'public'
-  /** Endpoints (host, or host:port) to use in place of the usual ones; with http:// in front: without TLS. */
+  /**
+   * Endpoints (host, or host:port) to use in place of the usual ones; with http:// in front:
+   * without TLS.
+   */
   readonly overrides: Readonly<Partial<Record<Product, string>>>
 }
 
-/** Regions whose public endpoint of ECS does not follow the rule. Source: endpoint map of the ECS SDK. */
+/**
+ * Regions whose public endpoint of ECS does not follow the rule. Source: endpoint map of the ECS
+ * SDK.
+ */
 const PUBLIC_ECS: Readonly<Record<string, string>> = {
   'cn-hangzhou': 'ecs-cn-hangzhou.aliyuncs.com',
 }

@@ -1,6 +1,7 @@
 /**
- * ECS 2014-05-26 and VPC 2016-04-28, as far as pods' interfaces need them: each action checks in the order of its page, refuses with the
- * page's code and status, and answers in the page's words. Pure but for the world that they are handed.
+ * ECS 2014-05-26 and VPC 2016-04-28, as far as pods' interfaces need them: each action checks in
+ * the order of its page, refuses with the page's code and status, and answers in the page's words.
+ * Pure but for the world that they are handed.
  */
 import type { Parameters } from './parameters.ts'
 import { demand } from './refusal.ts'

@@ -1,6 +1,7 @@
 /**
- * ENS 2017-11-10, as far as pods' interfaces need it. Every refusal has status 400; an assignment gives one address, has no count and no
- * ClientToken; interfaces are attached by others, while the instance is stopped. Pure but for the world that they are handed.
+ * ENS 2017-11-10, as far as pods' interfaces need it. Every refusal has status 400; an assignment
+ * gives one address, has no count and no ClientToken; interfaces are attached by others, while the
+ * instance is stopped. Pure but for the world that they are handed.
  */
 import type { Handler } from './ecs.ts'
 import type { Parameters } from './parameters.ts'

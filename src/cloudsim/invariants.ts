@@ -1,7 +1,8 @@
 /**
- * What must hold whatever happens, checked on the simulated cloud's own state and its account of calls: I1 no address on two pods; I2
- * none is taken off an interface while a pod has it; I3 every interface of ours is in an ENINode, or deleted; I4 every address of
- * ours is in `addresses` or `releasing`; I5 each changing call had its record first; I6 there is none in a steady state.
+ * What must hold whatever happens, checked on the simulated cloud's own state and its account of
+ * calls: I1 no address on two pods; I2 none is taken off an interface while a pod has it; I3 every
+ * interface of ours is in an ENINode, or deleted; I4 every address of ours is in `addresses` or
+ * `releasing`; I5 each changing call had its record first; I6 there is none in a steady state.
  *
  * I2 and I5 are looked at in the moment of the call, the others when asked.
  */

@@ -1,6 +1,7 @@
 /**
- * The metadata service of an instance (100.100.100.200), ECS's with tokens, ENS's other paths without: what a node asks about its
- * interfaces, and the credentials of the instance's RAM role. Serve it in the namespace that owns the address.
+ * The metadata service of an instance (100.100.100.200), ECS's with tokens, ENS's other paths
+ * without: what a node asks about its interfaces, and the credentials of the instance's RAM role.
+ * Serve it in the namespace that owns the address.
  */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'

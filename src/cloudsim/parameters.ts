@@ -1,6 +1,7 @@
 /**
- * Reads the flat parameters of a call, strictly: what an action requires must be there, numbers must be in their range, lists numbered from
- * 1 without gaps, and a parameter that the action does not have is refused, which the real cloud would let pass unseen. Pure.
+ * Reads the flat parameters of a call, strictly: what an action requires must be there, numbers
+ * must be in their range, lists numbered from 1 without gaps, and a parameter that the action does
+ * not have is refused, which the real cloud would let pass unseen. Pure.
  */
 import { demand, Refusal } from './refusal.ts'
 

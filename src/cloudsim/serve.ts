@@ -1,6 +1,6 @@
 /**
- * The simulated cloud as HTTP servers on real sockets: the OpenAPI, where "took effect, did not answer" cuts the connection, and the
- * metadata service of an instance.
+ * The simulated cloud as HTTP servers on real sockets: the OpenAPI, where "took effect, did not
+ * answer" cuts the connection, and the metadata service of an instance.
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,6 +1,7 @@
 /**
- * Signature version 3 (ACS3-HMAC-SHA256), checked from the documentation of the OpenAPI: what is signed is method, path, sorted query,
- * the signed headers and the hash of the body. Written against the description, not against the library that signs. Pure.
+ * Signature version 3 (ACS3-HMAC-SHA256), checked from the documentation of the OpenAPI: what is
+ * signed is method, path, sorted query, the signed headers and the hash of the body. Written
+ * against the description, not against the library that signs. Pure.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { demand } from './refusal.ts'
@@ -17,7 +18,10 @@ export interface SignedRequest {
 /** RFC 3339 times of a request may differ by this much from ours. */
 const SKEW_MILLISECONDS = 15 * 60_000
 
-/** The key that signed the request; throws the refusal of what is wrong. `now`: Clock.now() milliseconds. */
+/**
+ * The key that signed the request; throws the refusal of what is wrong. `now`: Clock.now()
+ * milliseconds.
+ */
 export function signer(request: SignedRequest, keys: readonly SimAccessKey[], now: number): SimAccessKey {
   const { headers } = request
   const parsed = /^ACS3-HMAC-SHA256 Credential=([^,]+),SignedHeaders=([^,]+),Signature=([0-9a-f]{64})$/.exec(

@@ -1,6 +1,7 @@
 /**
- * The simulated cloud: calls in, answers out, with rights, throttling, ClientTokens, faults and an account of every call. For the lab and
- * for tests, never for production. `perform` takes a call that is known to be signed; `fetch` is the HTTP server's side, with signatures.
+ * The simulated cloud: calls in, answers out, with rights, throttling, ClientTokens, faults and an
+ * account of every call. For the lab and for tests, never for production. `perform` takes a call
+ * that is known to be signed; `fetch` is the HTTP server's side, with signatures.
  *
  * Time comes from the clock alone, and passes when somebody calls.
  */
@@ -112,7 +113,9 @@ export class CloudSimulator {
     }
   }
 
-  /** Quotas are per action and minute: what is too much in one minute is taken again in the next. */
+  /**
+   * Quotas are per action and minute: what is too much in one minute is taken again in the next.
+   */
   #throttle({ product, action, at }: SimCall): void {
     const { perMinute, questions } = this.#options
     const limit =

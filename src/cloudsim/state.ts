@@ -1,6 +1,7 @@
 /**
- * The simulated cloud's things: interfaces with their states, vSwitches with their addresses, instances. Time passes when somebody looks:
- * a state that is due is taken then. Knows no calls and no HTTP; what an action may do is said in `ecs.ts` and `ens.ts`. Pure but for what it holds.
+ * The simulated cloud's things: interfaces with their states, vSwitches with their addresses,
+ * instances. Time passes when somebody looks: a state that is due is taken then. Knows no calls and
+ * no HTTP; what an action may do is said in `ecs.ts` and `ens.ts`. Pure but for what it holds.
  */
 import { addressNumber, formatAddress, parsePrefix } from '../lib/ip.ts'
 import type { SimInstance, SimInterface, SimOptions, SimState, SimVSwitch } from './types.ts'
@@ -30,7 +31,9 @@ export class SimWorld {
     return added
   }
 
-  /** Takes an instance away: what is deleted on release goes with it, the rest becomes Available. */
+  /**
+   * Takes an instance away: what is deleted on release goes with it, the rest becomes Available.
+   */
   removeInstance(id: string): void {
     this.instances.delete(id)
     for (const item of [...this.interfaces.values()].filter(({ instanceID }) => instanceID === id)) {

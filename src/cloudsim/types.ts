@@ -1,6 +1,7 @@
 /**
- * What the simulated cloud consists of, and what a test or the lab says about it beforehand. Where no page says how the real cloud
- * behaves, it is an option here, so that both answers can be tried. Types only. Pure.
+ * What the simulated cloud consists of, and what a test or the lab says about it beforehand. Where
+ * no page says how the real cloud behaves, it is an option here, so that both answers can be tried.
+ * Types only. Pure.
  */
 import type { Clock } from '../lib/clock.ts'
 
@@ -101,7 +102,10 @@ export interface OpenQuestions {
   readonly ensInUse: string
   /** Calls of ENS a minute. */
   readonly ensPerMinute: number
-  /** What a subnet's gateway is: this many addresses before its end (the third from the end is 2 before the last). */
+  /**
+   * What a subnet's gateway is: this many addresses before its end (the third from the end is 2
+   * before the last).
+   */
   readonly gatewayBeforeLast: number
   /** Whether an unattached interface, and one that is being attached, takes assignments. */
   readonly assignWhileAttaching: boolean

@@ -1,6 +1,7 @@
 /**
- * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. The record of the addresses is on disk before the first
- * link is made and goes after the last is gone, so that whatever dies in between, a DEL or GC finds all of it.
+ * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. The record of the
+ * addresses is on disk before the first link is made and goes after the last is gone, so that
+ * whatever dies in between, a DEL or GC finds all of it.
  */
 import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
@@ -27,7 +28,10 @@ import { release, reserve } from './reservation.ts'
 import { attachPod, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
-/** f_type of namespaces (NSFS_MAGIC of <linux/magic.h>). A bind mount of one that was taken away leaves an empty file. */
+/**
+ * f_type of namespaces (NSFS_MAGIC of <linux/magic.h>). A bind mount of one that was taken away
+ * leaves an empty file.
+ */
 const NSFS_MAGIC = 0x6e736673
 /** Where no uplink says otherwise: Ethernet's. */
 const DEFAULT_MTU = 1500
@@ -96,7 +100,8 @@ function wireRecorded({ store, host, record, wire, config }: Reserved): Result |
   let wired: Wired | undefined
   try {
     wired = attachPod(host, wire)
-    // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod must not keep its address.
+    // A DEL (or a second ADD) that came while this ran has taken the reservation away: then the pod
+    // must not keep its address.
     if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
     detachLink(host, wired.hostIndex)
     removePodRules(record, config.stateDir)
@@ -165,8 +170,8 @@ function unusablePodCIDRs(config: NetworkConfig): Failure | undefined {
 }
 
 /**
- * The configured MTU, or that of the uplink. Which link that is the agent says, who knows by which one other nodes know this node; pods
- * start with its MTU where it has become smaller since.
+ * The configured MTU, or that of the uplink. Which link that is the agent says, who knows by which
+ * one other nodes know this node; pods start with its MTU where it has become smaller since.
  */
 export function mtuOf(config: NetworkConfig, host: Rtnetlink): number | Failure {
   const named = config.uplink === undefined ? undefined : host.getLink(config.uplink)
@@ -181,7 +186,10 @@ export function mtuOf(config: NetworkConfig, host: Rtnetlink): number | Failure 
   )
 }
 
-/** What was attached and still works must not be attached again; anything less is the leftover of an attempt that died. */
+/**
+ * What was attached and still works must not be attached again; anything less is the leftover of an
+ * attempt that died.
+ */
 function isAlive(record: AttachmentRecord): boolean {
   const { hostMac } = vethNames(record)
   return inspectPod({ ...record, hostMac, destinations: [] }).length === 0

@@ -1,14 +1,16 @@
 /**
- * Which addresses a pod gets: one of each family that the node's podCIDRs have. Pure: the pool, what is taken and where the last search
- * ended are given, the answer is a value.
+ * Which addresses a pod gets: one of each family that the node's podCIDRs have. Pure: the pool,
+ * what is taken and where the last search ended are given, the answer is a value.
  *
- * Round robin: the search goes on behind the address given last, so that a freed address rests for as long as the pool allows and
- * stale neighbour or connection state of other machines does not meet a new pod.
+ * Round robin: the search goes on behind the address given last, so that a freed address rests for
+ * as long as the pool allows and stale neighbour or connection state of other machines does not
+ * meet a new pod.
  *
- * A pod's address is routed as /32 or /128, there is no subnet on any link, and the gateway is link-local: nothing of a podCIDR is
- * needed for a gateway. Still left out: the first and last address of an IPv4 podCIDR, because hosts and firewalls that know the
- * prefix treat them as network and broadcast (RFC 919; not in a /31 or /32, RFC 3021), and the first of an IPv6 podCIDR, the
- * subnet-router anycast address (RFC 4291 section 2.6.1; not in a /127 or /128, RFC 6164).
+ * A pod's address is routed as /32 or /128, there is no subnet on any link, and the gateway is
+ * link-local: nothing of a podCIDR is needed for a gateway. Still left out: the first and last
+ * address of an IPv4 podCIDR, because hosts and firewalls that know the prefix treat them as
+ * network and broadcast (RFC 919; not in a /31 or /32, RFC 3021), and the first of an IPv6 podCIDR,
+ * the subnet-router anycast address (RFC 4291 section 2.6.1; not in a /127 or /128, RFC 6164).
  */
 import {
   addressBits,
@@ -107,7 +109,10 @@ function capacityOf(ranges: readonly Range[]): bigint {
   return ranges.reduce((sum, range) => sum + range.last - range.first + 1n, 0n)
 }
 
-/** The first free address behind `last`, around to `last` itself. Looks at no more addresses than are taken, plus one. */
+/**
+ * The first free address behind `last`, around to `last` itself. Looks at no more addresses than
+ * are taken, plus one.
+ */
 function nextFree(ranges: readonly Range[], taken: ReadonlySet<string>, last: string | undefined): string | undefined {
   const total = capacityOf(ranges)
   const start = last === undefined ? 0n : positionBehind(ranges, last)
@@ -118,7 +123,10 @@ function nextFree(ranges: readonly Range[], taken: ReadonlySet<string>, last: st
   return undefined
 }
 
-/** The place of the address behind `last` in the row of all ranges; the start of the row when `last` is in none of them. */
+/**
+ * The place of the address behind `last` in the row of all ranges; the start of the row when `last`
+ * is in none of them.
+ */
 function positionBehind(ranges: readonly Range[], last: string): bigint {
   const value = addressValue(last)
   let before = 0n

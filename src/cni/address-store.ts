@@ -1,10 +1,12 @@
 /**
- * The attachments on disk, `<state>/cni/attachments.json`, shared by all plugin processes of a node. Safe against kill -9 and loss of
- * power at any instruction: a change happens under a lock that the kernel releases when its holder dies (flock(2)), and the file is
- * written whole, synced and renamed, so it holds the state before or after a change and nothing between.
+ * The attachments on disk, `<state>/cni/attachments.json`, shared by all plugin processes of a
+ * node. Safe against kill -9 and loss of power at any instruction: a change happens under a lock
+ * that the kernel releases when its holder dies (flock(2)), and the file is written whole, synced
+ * and renamed, so it holds the state before or after a change and nothing between.
  *
- * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`. A file that is damaged all the same (a disk that
- * lies, an editor) is set aside by the next change, and what it said is read from the kernel (rebuild.ts): pods go on starting and ending.
+ * It decides nothing: changes are functions from `attachments.ts` and `address-pool.ts`. A file
+ * that is damaged all the same (a disk that lies, an editor) is set aside by the next change, and
+ * what it said is read from the kernel (rebuild.ts): pods go on starting and ending.
  */
 
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
@@ -22,17 +24,26 @@ export class StoreBusy extends Error {
 }
 
 export interface StoreOptions {
-  /** Milliseconds to wait for the lock, for a process that has other things to do; absent: for as long as it takes. */
+  /**
+   * Milliseconds to wait for the lock, for a process that has other things to do; absent: for as
+   * long as it takes.
+   */
   readonly patience?: number
 }
 
-/** What a change answers: the attachments to keep (absent: those that were there, nothing is written) and a result. */
+/**
+ * What a change answers: the attachments to keep (absent: those that were there, nothing is
+ * written) and a result.
+ */
 export interface Change<T> {
   readonly attachments?: Attachments
   readonly result: T
 }
 
-/** When a damaged file was set aside in the state folder, and where it is; undefined when there is none. */
+/**
+ * When a damaged file was set aside in the state folder, and where it is; undefined when there is
+ * none.
+ */
 export function damageOf(stateDir: string): { readonly file: string; readonly at: Date } | undefined {
   const file = damagedPath(join(stateDir, 'cni'))
   const found = statSync(file, { throwIfNoEntry: false })
@@ -70,8 +81,9 @@ export class AddressStore {
   }
 
   /**
-   * The attachments as they are now; without the lock, as the file is only ever replaced. Of a damaged file those of the pods that the
-   * kernel knows, in the network namespace of the caller. Throws `StoreError`.
+   * The attachments as they are now; without the lock, as the file is only ever replaced. Of a
+   * damaged file those of the pods that the kernel knows, in the network namespace of the caller.
+   * Throws `StoreError`.
    */
   read(): Attachments {
     return this.#readOrRebuild().attachments
@@ -88,7 +100,10 @@ export class AddressStore {
     }
   }
 
-  /** Runs `change` while no other process can, and keeps what it answers before it returns. Throws `StoreError`, `StoreBusy`. */
+  /**
+   * Runs `change` while no other process can, and keeps what it answers before it returns. Throws
+   * `StoreError`, `StoreBusy`.
+   */
   update<T>(change: (attachments: Attachments) => Change<T>): T {
     const lock = this.#lock()
     try {
@@ -111,7 +126,10 @@ export class AddressStore {
     }
   }
 
-  /** Waits for the lock: it is held for one small write at a time, and the kernel hands it on in turn. */
+  /**
+   * Waits for the lock: it is held for one small write at a time, and the kernel hands it on in
+   * turn.
+   */
   #lock(): number {
     let file: number | undefined
     try {
@@ -137,7 +155,10 @@ export class AddressStore {
     }
   }
 
-  /** No pod outlives a power cut, so the records before it are as good as those after: the file must only be whole. */
+  /**
+   * No pod outlives a power cut, so the records before it are as good as those after: the file must
+   * only be whole.
+   */
   #write(attachments: Attachments): void {
     try {
       replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments))

@@ -1,8 +1,9 @@
 /**
- * What the node remembers of its pods: which container's interface has which addresses, and where the round robin stands. Values and
- * pure changes of them; `address-store.ts` keeps them on disk.
+ * What the node remembers of its pods: which container's interface has which addresses, and where
+ * the round robin stands. Values and pure changes of them; `address-store.ts` keeps them on disk.
  *
- * The text is JSON that people may read. It is checked when it is read, for it outlives versions of this program.
+ * The text is JSON that people may read. It is checked when it is read, for it outlives versions of
+ * this program.
  */
 import { canonicalAddress, FAMILIES, type Family } from '../lib/ip.ts'
 import { isObject, type JsonObject, stringList } from '../lib/json.ts'
@@ -11,7 +12,9 @@ import type { LastGiven } from './address-pool.ts'
 import type { Attachment, PodName } from './protocol.ts'
 
 export interface AttachmentRecord extends Attachment {
-  /** Tells the attempt that made this record from a later one for the same container and interface. */
+  /**
+   * Tells the attempt that made this record from a later one for the same container and interface.
+   */
   readonly attempt: string
   /** The CNI network's name. */
   readonly network: string
@@ -22,7 +25,10 @@ export interface AttachmentRecord extends Attachment {
   readonly pod?: PodName
   /** /proc/sys/kernel/random/boot_id: pods do not outlive a boot. */
   readonly bootId: string
-  /** The elastic network interface that the addresses belong to; absent: they are of the node's podCIDRs. */
+  /**
+   * The elastic network interface that the addresses belong to; absent: they are of the node's
+   * podCIDRs.
+   */
   readonly interface?: InterfaceName
 }
 

@@ -1,6 +1,7 @@
 /**
- * Which boot of the machine this is: no pod and no link outlives it, but files do. A record of an address says in which boot it was made,
- * so that after a power cut nobody has to be asked what is still there.
+ * Which boot of the machine this is: no pod and no link outlives it, but files do. A record of an
+ * address says in which boot it was made, so that after a power cut nobody has to be asked what is
+ * still there.
  */
 import { readFileSync } from 'node:fs'
 

@@ -1,15 +1,20 @@
 /**
- * The plugin as a process: environment and stdin in, one JSON object on stdout and the exit status out (CNI 1.1.0 section 2). It has the
- * server (server.ts) do the work where that answers, and does it itself where not; the code for that is loaded only then.
+ * The plugin as a process: environment and stdin in, one JSON object on stdout and the exit status
+ * out (CNI 1.1.0 section 2). It has the server (server.ts) do the work where that answers, and does
+ * it itself where not; the code for that is loaded only then.
  *
- * A runtime waits for this on every start of a pod: it loads none of Node's modules, of which the smallest takes a fifth of the whole.
+ * A runtime waits for this on every start of a pod: it loads none of Node's modules, of which the
+ * smallest takes a fifth of the whole.
  */
 import { print } from '../lib/stdout.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The subcommand `cni`, and what runs when CNI_COMMAND is set. Takes no arguments. Returns the exit status. */
+/**
+ * The subcommand `cni`, and what runs when CNI_COMMAND is set. Takes no arguments. Returns the exit
+ * status.
+ */
 export async function cniCommand(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
     const asked = args[0] === '--help' || args[0] === '-h'

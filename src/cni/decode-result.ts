@@ -1,7 +1,7 @@
 /**
- * The result of an earlier plugin or an earlier ADD (`prevResult`), untrusted, into a typed value: any of the versions' spellings, for
- * they differ only in keys that may be absent. What is wrong is added to the caller's list of problems.
- * Pure.
+ * The result of an earlier plugin or an earlier ADD (`prevResult`), untrusted, into a typed value:
+ * any of the versions' spellings, for they differ only in keys that may be absent. What is wrong is
+ * added to the caller's list of problems. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { parseAddressWithLength } from '../lib/ip.ts'

@@ -1,10 +1,11 @@
 /**
- * The door of the CNI plugin: environment variables and the JSON on stdin, both untrusted, into a typed request (CNI 1.1.0 section 2).
- * What is wrong is answered with the specification's error, all of it at once, with the name of the variable or the path of the key.
+ * The door of the CNI plugin: environment variables and the JSON on stdin, both untrusted, into a
+ * typed request (CNI 1.1.0 section 2). What is wrong is answered with the specification's error,
+ * all of it at once, with the name of the variable or the path of the key.
  *
- * Unknown keys of the configuration are accepted, as the specification wants for keys that other plugins of a chain and newer
- * runtimes use. DEL and GC ask for less than ADD, so that a broken configuration never keeps a pod from being taken down.
- * Pure.
+ * Unknown keys of the configuration are accepted, as the specification wants for keys that other
+ * plugins of a chain and newer runtimes use. DEL and GC ask for less than ADD, so that a broken
+ * configuration never keeps a pod from being taken down. Pure.
  */
 import { errorText, type Problem } from '../lib/errors.ts'
 import { canonicalAddress, parsePrefix } from '../lib/ip.ts'
@@ -35,7 +36,10 @@ export interface Decoded {
 
 const DEFAULT_STATE_DIR = '/var/lib/terway-edge'
 
-/** The smallest MTU that IPv4 (RFC 791: 68) or IPv6 (RFC 8200 section 5: 1280) allows, and the largest of a veth. */
+/**
+ * The smallest MTU that IPv4 (RFC 791: 68) or IPv6 (RFC 8200 section 5: 1280) allows, and the
+ * largest of a veth.
+ */
 const MTU_RANGE = { ipv4: 68, ipv6: 1280, maximum: 65535 } as const
 
 /** Section 2, "Parameters", and each operation's list of required ones. */
@@ -166,7 +170,9 @@ function decodeVersion(json: JsonObject): CniVersion | Failure {
   )
 }
 
-/** Section 2, "Parameters": the names of all variables that are missing or malformed, in one error. */
+/**
+ * Section 2, "Parameters": the names of all variables that are missing or malformed, in one error.
+ */
 function checkEnvironment(command: Command, environment: Environment): Failure | undefined {
   const missing = REQUIRED[command].filter(name => (environment[name] ?? '') === '')
   const wrong = missing.map(name => `${name} is not set`)
@@ -191,7 +197,10 @@ function isInterfaceName(text: string): boolean {
   return /^[^\s/:\0]+$/.test(text) && Buffer.byteLength(text) < 16 && text !== '.' && text !== '..'
 }
 
-/** CNI_ARGS: `KEY=VALUE` pairs with semicolons between them. Keys that we do not know are for others. */
+/**
+ * CNI_ARGS: `KEY=VALUE` pairs with semicolons between them. Keys that we do not know are for
+ * others.
+ */
 function decodeArgs(text: string): Map<string, string> | Failure {
   const args = new Map<string, string>()
   for (const pair of text.split(';')) {
@@ -328,7 +337,10 @@ function cniArgs(json: JsonObject): JsonObject | undefined {
   return isObject(json.args) && isObject(json.args.cni) ? json.args.cni : undefined
 }
 
-/** Without the list of what is valid nothing may be collected; one entry that cannot be read could be a living pod. */
+/**
+ * Without the list of what is valid nothing may be collected; one entry that cannot be read could
+ * be a living pod.
+ */
 function decodeCollect(json: JsonObject, config: NetworkConfig): Request | Failure {
   const key = 'cni.dev/valid-attachments'
   const given = json[key] ?? json['cni.dev/attachments'] // the second is what the first text of the specification said

@@ -1,6 +1,7 @@
 /**
- * CNI answers as the caller's version spells them: results (section 5 of CNI 1.1.0; 0.3.1 and 0.4.0 give each address its `version`,
- * MTU and route details came with 1.1.0), errors and the answer to VERSION.
+ * CNI answers as the caller's version spells them: results (section 5 of CNI 1.1.0; 0.3.1 and 0.4.0
+ * give each address its `version`, MTU and route details came with 1.1.0), errors and the answer to
+ * VERSION.
  *
  * Pure; who prints it is `plugin.ts`.
  */

@@ -1,4 +1,7 @@
-/** What may be thrown on the way to a pod's network; `failures.ts` says what CNI is told of it. Pure. */
+/**
+ * What may be thrown on the way to a pod's network; `failures.ts` says what CNI is told of it.
+ * Pure.
+ */
 import { ERRNO, SystemError } from '../lib/errno.ts'
 import { NetlinkError } from '../netlink/message.ts'
 

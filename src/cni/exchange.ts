@@ -1,19 +1,24 @@
 /**
- * What the plugin process and the server (server.ts) say to each other over `<state>/cni/cni.sock`: one request and one reply per connection,
- * each a line of JSON. The server has the code loaded and warm, so that a pod waits for little more than the start of a process.
+ * What the plugin process and the server (server.ts) say to each other over `<state>/cni/cni.sock`:
+ * one request and one reply per connection, each a line of JSON. The server has the code loaded and
+ * warm, so that a pod waits for little more than the start of a process.
  *
- * Both ends load this file, and the plugin's every microsecond counts: types, limits and a decoder, nothing else. Pure.
+ * Both ends load this file, and the plugin's every microsecond counts: types, limits and a decoder,
+ * nothing else. Pure.
  */
 
-/** Newer ends add keys; a change that an older end would misread takes the next number, which it declines. */
+/**
+ * Newer ends add keys; a change that an older end would misread takes the next number, which it
+ * declines.
+ */
 export const FORMAT = 1
 
 /** In the state folder. */
 export const SOCKET_FILE = 'cni/cni.sock'
 
 /**
- * Not DEL and GC: the kernel takes some 15 ms to delete a link, in which a process stands still, and of many processes it deletes the links
- * together.
+ * Not DEL and GC: the kernel takes some 15 ms to delete a link, in which a process stands still,
+ * and of many processes it deletes the links together.
  */
 export const SERVED: readonly string[] = ['ADD', 'CHECK', 'STATUS']
 

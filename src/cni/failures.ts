@@ -1,6 +1,6 @@
 /**
- * Errors that were thrown on the way, as the failures that CNI has for them, each with what an operator can do. Pure: told by the class
- * and number of an error, never by its text.
+ * Errors that were thrown on the way, as the failures that CNI has for them, each with what an
+ * operator can do. Pure: told by the class and number of an error, never by its text.
  */
 import { errorText } from '../lib/errors.ts'
 import { isPermissionError, LinkNameTaken, NamespaceGone, StoreError } from './errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Whether a pod's wiring is as ADD left it: what CHECK answers, and how a repeated ADD tells a living attachment from the leftovers of a
- * dead one. Reads only. Routes that a later plugin of the chain added or changed beside ours are not looked at.
+ * Whether a pod's wiring is as ADD left it: what CHECK answers, and how a repeated ADD tells a
+ * living attachment from the leftovers of a dead one. Reads only. Routes that a later plugin of the
+ * chain added or changed beside ours are not looked at.
  */
 import { familyOf, formatPrefix, hostPrefix, parseAddressWithLength } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
@@ -18,7 +19,10 @@ export interface ExpectedWiring {
   readonly destinations: readonly string[]
 }
 
-/** What is missing or changed, a phrase each; none when all is well. Throws `NetlinkError` when the kernel cannot be asked. */
+/**
+ * What is missing or changed, a phrase each; none when all is well. Throws `NetlinkError` when the
+ * kernel cannot be asked.
+ */
 export function inspectPod(expected: ExpectedWiring): string[] {
   const host = Rtnetlink.open()
   try {

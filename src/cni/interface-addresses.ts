@@ -1,6 +1,7 @@
 /**
- * Which address of the node's elastic network interfaces a pod gets: one that has been idle the longest, of both families from one
- * interface where pods get both. Pure: the pool, which interfaces are there, and what is taken are given, the answer is a value.
+ * Which address of the node's elastic network interfaces a pod gets: one that has been idle the
+ * longest, of both families from one interface where pods get both. Pure: the pool, which
+ * interfaces are there, and what is taken are given, the answer is a value.
  */
 import { type Family, familyOf } from '../lib/ip.ts'
 import { type InterfacePool, longestIdleFirst, type PoolInterface } from '../model/interface-pool.ts'

@@ -1,6 +1,7 @@
 /**
- * `cni/interfaces.json` in the state folder: what the node's process leaves for the plugin of the addresses of elastic network interfaces.
- * Written under the lock of the attachments: when the write has returned, nobody gives out an address that is not in it any more.
+ * `cni/interfaces.json` in the state folder: what the node's process leaves for the plugin of the
+ * addresses of elastic network interfaces. Written under the lock of the attachments: when the
+ * write has returned, nobody gives out an address that is not in it any more.
  */
 import { join } from 'node:path'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
@@ -24,7 +25,9 @@ export function readInterfacePool(stateDir: string): InterfacePool | undefined {
   }
 }
 
-/** Writes only what differs. Throws `StoreError`, and whatever keeps the file from being written. */
+/**
+ * Writes only what differs. Throws `StoreError`, and whatever keeps the file from being written.
+ */
 export function writeInterfacePool(stateDir: string, pool: InterfacePool): void {
   const file = join(stateDir, INTERFACE_POOL_FILE)
   const text = formatInterfacePool(pool)

@@ -1,4 +1,7 @@
-/** Looks for pods that nobody routes to (stray-pods.ts), each minute and when it is woken, and tells when that changes. */
+/**
+ * Looks for pods that nobody routes to (stray-pods.ts), each minute and when it is woken, and tells
+ * when that changes.
+ */
 import type { Clock } from '../lib/clock.ts'
 import { Loop } from '../lib/loop.ts'
 import { AddressStore } from './address-store.ts'

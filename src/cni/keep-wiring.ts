@@ -1,10 +1,12 @@
 /**
- * Pods' wiring on the host is watched and repaired as routes between nodes are: a host end that went
- * down (IPv4 routes and IPv6 addresses go with it), a route, address or setting that somebody removed.
- * Looks at each change that the kernel tells and every half minute; writes only what is missing.
+ * Pods' wiring on the host is watched and repaired as routes between nodes are: a host end that
+ * went down (IPv4 routes and IPv6 addresses go with it), a route, address or setting that somebody
+ * removed. Looks at each change that the kernel tells and every half minute; writes only what is
+ * missing.
  *
- * Policy routes of pods on elastic network interfaces are kept by eni/. A pod whose ADD is under way is left alone: what was never seen whole is repaired only when it is
- * still the same a while later. What is inside of a pod is the pod's.
+ * Policy routes of pods on elastic network interfaces are kept by eni/. A pod whose ADD is under
+ * way is left alone: what was never seen whole is repaired only when it is still the same a while
+ * later. What is inside of a pod is the pod's.
  */
 import type { Clock } from '../lib/clock.ts'
 import { ERRNO } from '../lib/errno.ts'

@@ -1,6 +1,7 @@
 /**
- * Addresses that nobody will give back: of pods of a former boot, and of pods whose namespace is gone without a DEL. The node process
- * frees them when it starts and every few minutes; GC of the runtime does too. A pod whose ADD is under way has its namespace and is left alone.
+ * Addresses that nobody will give back: of pods of a former boot, and of pods whose namespace is
+ * gone without a DEL. The node process frees them when it starts and every few minutes; GC of the
+ * runtime does too. A pod whose ADD is under way has its namespace and is left alone.
  */
 import { existsSync } from 'node:fs'
 import { interfaceIndex } from '../lib/libc.ts'
@@ -21,8 +22,9 @@ export function leakedAttempts(stateDir: string): ReadonlySet<string> {
 }
 
 /**
- * Frees what leaked, in the network namespace of the caller, and returns it for the log; of attempts that may be under way in another process
- * only those of `among`, which were leaks a while ago. Throws `StoreError`.
+ * Frees what leaked, in the network namespace of the caller, and returns it for the log; of
+ * attempts that may be under way in another process only those of `among`, which were leaks a while
+ * ago. Throws `StoreError`.
  */
 export function freeLeaks(stateDir: string, among?: ReadonlySet<string>): readonly AttachmentRecord[] {
   const store = new AddressStore(stateDir)
@@ -42,8 +44,8 @@ function presentNow(): Present {
 }
 
 /**
- * Pure. A namespace takes its links along, so a host end that is there means a pod that lives, even where its path cannot be seen or the
- * boot goes by another name (from inside a container, say).
+ * Pure. A namespace takes its links along, so a host end that is there means a pod that lives, even
+ * where its path cannot be seen or the boot goes by another name (from inside a container, say).
  */
 export function leaksOf(attachments: Attachments, present: Present): AttachmentRecord[] {
   return attachments.records.filter(

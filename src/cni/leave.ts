@@ -1,13 +1,16 @@
 /**
- * Takes every pod of this node off the network, when the node leaves it: what the plugin made on the host goes, and the records of it. The
- * round robin's place stays, for a node that comes back.
+ * Takes every pod of this node off the network, when the node leaves it: what the plugin made on
+ * the host goes, and the records of it. The round robin's place stays, for a node that comes back.
  */
 import { errorText } from '../lib/errors.ts'
 import { AddressStore } from './address-store.ts'
 import { withOnly } from './attachments.ts'
 import { detachPod, ourLinks } from './veth.ts'
 
-/** In the network namespace of the caller. Returns how many host ends went, and what could not be done. Throws `NetlinkError`. */
+/**
+ * In the network namespace of the caller. Returns how many host ends went, and what could not be
+ * done. Throws `NetlinkError`.
+ */
 export function removePodLinks(stateDir: string): { readonly removed: number; readonly problems: readonly string[] } {
   const problems: string[] = []
   let removed = 0

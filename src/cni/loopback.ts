@@ -1,6 +1,7 @@
 /**
- * The plugin `loopback`, which container runtimes call for every pod beside the network's own: brings `lo` of the container up and says
- * so. One executable under two names, so that a node needs no other CNI plugin.
+ * The plugin `loopback`, which container runtimes call for every pod beside the network's own:
+ * brings `lo` of the container up and says so. One executable under two names, so that a node needs
+ * no other CNI plugin.
  */
 
 import { NamespaceGone } from './errors.ts'

@@ -1,7 +1,8 @@
 /**
- * The elastic network interfaces of this node as the plugin works with them: which addresses there are (the node's process has left the
- * list in the state folder), which interfaces are among the links, and the requests that lead to a pod and from it. All of it without
- * anybody's help: after a reboot the first pod brings its interface up, with the rules and routes that it needs.
+ * The elastic network interfaces of this node as the plugin works with them: which addresses there
+ * are (the node's process has left the list in the state folder), which interfaces are among the
+ * links, and the requests that lead to a pod and from it. All of it without anybody's help: after a
+ * reboot the first pod brings its interface up, with the rules and routes that it needs.
  */
 import { invariant } from '../lib/assert.ts'
 import { ERRNO } from '../lib/errno.ts'
@@ -71,7 +72,10 @@ export class NodeInterfaces {
   }
 }
 
-/** The node's rules, and the interface up with its table. What is so already is refused by the kernel, and that is well. */
+/**
+ * The node's rules, and the interface up with its table. What is so already is refused by the
+ * kernel, and that is well.
+ */
 function interfaceRequests(input: {
   readonly eni: PoolInterface
   readonly link: Link
@@ -90,7 +94,10 @@ function interfaceRequests(input: {
   ]
 }
 
-/** Deletes the rules of a pod, when it goes: its host end takes the routes along. None are there for a pod with an address of a podCIDR. */
+/**
+ * Deletes the rules of a pod, when it goes: its host end takes the routes along. None are there for
+ * a pod with an address of a podCIDR.
+ */
 export function removePodRules(record: AttachmentRecord, stateDir: string): void {
   const numbers = record.interface === undefined ? undefined : readInterfacePool(stateDir)?.numbers
   if (numbers === undefined) return

@@ -1,7 +1,7 @@
 /**
- * DEL, CHECK, GC and STATUS (CNI 1.1.0 section 2). Taking down is forgiving: what is not there is taken down. Links go before the
- * record that names them, so that an address is free only when nothing bears it. Only what is ours by record, or by the alias of a link, is
- * ever removed.
+ * DEL, CHECK, GC and STATUS (CNI 1.1.0 section 2). Taking down is forgiving: what is not there is
+ * taken down. Links go before the record that names them, so that an address is free only when
+ * nothing bears it. Only what is ours by record, or by the alias of a link, is ever removed.
  */
 import { errorText, isUnwritable } from '../lib/errors.ts'
 import { FAMILIES } from '../lib/ip.ts'
@@ -35,11 +35,13 @@ import { vethNames } from './veth-names.ts'
 /** Throws `StoreError`, `NetlinkError`. */
 export function del(request: DetachRequest, store: AddressStore): undefined {
   const { config, attachment } = request
-  // Once more until there is nothing: an ADD that is under way may have recorded itself or made its link since, and looks for its record when
-  // it is done. What it finds released it takes back itself; what it did before is found here.
+  // Once more until there is nothing: an ADD that is under way may have recorded itself or made its
+  // link since, and looks for its record when it is done. What it finds released it takes back
+  // itself; what it did before is found here.
   for (;;) {
     const record = findRecord(store.read(), attachment)
-    // The same interface of the same container in another network: a runtime undoes a list that never got this far.
+    // The same interface of the same container in another network: a runtime undoes a list that
+    // never got this far.
     if (record !== undefined && record.network !== config.name) return
     removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
     if (record !== undefined) removePodRules(record, config.stateDir)
@@ -49,8 +51,9 @@ export function del(request: DetachRequest, store: AddressStore): undefined {
 }
 
 /**
- * A runtime that cannot take a pod down cannot free a full disk either. So the record may stay there, and the address with it, until the node
- * process sees that nothing bears it any more (leaks.ts).
+ * A runtime that cannot take a pod down cannot free a full disk either. So the record may stay
+ * there, and the address with it, until the node process sees that nothing bears it any more
+ * (leaks.ts).
  */
 function releasedIfWritable(store: AddressStore, attempt: string): boolean {
   try {
@@ -85,7 +88,10 @@ export function check(request: AttachRequest, store: AddressStore): Failure | un
   return problems.length === 0 ? undefined : checkFailed(attachment, problems)
 }
 
-/** Removes attachments of this network that the runtime does not know. One that fails does not stop the others. */
+/**
+ * Removes attachments of this network that the runtime does not know. One that fails does not stop
+ * the others.
+ */
 export function collect(request: CollectRequest, store: AddressStore): Failure | undefined {
   const { config } = request
   const { records } = store.read()
@@ -136,7 +142,10 @@ export function status(config: NetworkConfig, store: AddressStore): Failure | un
   }
 }
 
-/** For want of addresses, of which others may be in use by pods: then the node serves them, and only ADD has to wait. */
+/**
+ * For want of addresses, of which others may be in use by pods: then the node serves them, and only
+ * ADD has to wait.
+ */
 function withoutAddresses(stateDir: string): Failure | undefined {
   const pool = readInterfacePool(stateDir)
   if (pool === undefined) return noInterfaceAddress('the node agent has not written yet which there are')

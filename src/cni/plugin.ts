@@ -1,6 +1,7 @@
 /**
- * The CNI plugin as a function: environment and stdin in, JSON and an exit status out (CNI 1.1.0 section 2). Called by `command.ts` in a
- * process of its own and by `server.ts` in one that stays. What the operations do is in their own files; nothing heavy is loaded here.
+ * The CNI plugin as a function: environment and stdin in, JSON and an exit status out (CNI 1.1.0
+ * section 2). Called by `command.ts` in a process of its own and by `server.ts` in one that stays.
+ * What the operations do is in their own files; nothing heavy is loaded here.
  */
 import { errorText } from '../lib/errors.ts'
 import { add } from './add.ts'
@@ -32,7 +33,10 @@ export function unreadable(error: unknown): Answer {
   return { exitStatus: 1, output: encodeFailure(unread, NEWEST_VERSION) }
 }
 
-/** Decodes, does and encodes one request; whatever fails is in the answer. Throws only `StoreBusy`, with a `patience` given. */
+/**
+ * Decodes, does and encodes one request; whatever fails is in the answer. Throws only `StoreBusy`,
+ * with a `patience` given.
+ */
 export function answer(environment: Environment, stdin: string, options: StoreOptions = {}): Answer {
   const { version, request } = decodeRequest(environment, stdin)
   const outcome = 'kind' in request ? request : perform(request, options)

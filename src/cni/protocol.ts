@@ -1,6 +1,7 @@
 /**
- * The words of the Container Network Interface (CNI specification 1.1.0, and 1.0.0, 0.4.0, 0.3.1 before it): versions, error codes,
- * requests and results as typed values. `decode.ts` makes the requests out of environment and stdin, `encode.ts` the JSON of the answers.
+ * The words of the Container Network Interface (CNI specification 1.1.0, and 1.0.0, 0.4.0, 0.3.1
+ * before it): versions, error codes, requests and results as typed values. `decode.ts` makes the
+ * requests out of environment and stdin, `encode.ts` the JSON of the answers.
  *
  * It decides nothing and touches nothing. Pure.
  */
@@ -48,7 +49,10 @@ export function failure(code: CniErrorCode, msg: string, details?: string): Fail
   return details === undefined ? { kind: 'failure', code, msg } : { kind: 'failure', code, msg, details }
 }
 
-/** One interface of one container: the key of all that is kept (with the network's name, as the specification asks). */
+/**
+ * One interface of one container: the key of all that is kept (with the network's name, as the
+ * specification asks).
+ */
 export interface Attachment {
   readonly containerId: string
   /** CNI_IFNAME: the name inside the container. */

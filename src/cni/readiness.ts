@@ -1,12 +1,16 @@
 /**
- * What the node process tells the plugin about the node, for STATUS: `<state>/cni/readiness.json`. The plugin runs for milliseconds and
- * cannot judge the node's network itself. No file means ready: the CNI configuration is written only when it is.
+ * What the node process tells the plugin about the node, for STATUS: `<state>/cni/readiness.json`.
+ * The plugin runs for milliseconds and cannot judge the node's network itself. No file means ready:
+ * the CNI configuration is written only when it is.
  */
 import { join } from 'node:path'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { isObject } from '../lib/json.ts'
 
-/** `unavailable`: new pods cannot be served (CNI error 50). `limited`: and those that run may be cut off (51). */
+/**
+ * `unavailable`: new pods cannot be served (CNI error 50). `limited`: and those that run may be cut
+ * off (51).
+ */
 export interface Readiness {
   readonly state: 'ready' | 'unavailable' | 'limited'
   /** For the operator, when it is not ready. */

@@ -1,7 +1,8 @@
 /**
- * The attachments as the kernel knows them, for when the file that kept them is damaged: each host end
- * of ours says in its alias whose it is, and the routes to it say its addresses. What the kernel does
- * not know (the path of the namespace, the pod's name, where the round robin stood) is left empty.
+ * The attachments as the kernel knows them, for when the file that kept them is damaged: each host
+ * end of ours says in its alias whose it is, and the routes to it say its addresses. What the
+ * kernel does not know (the path of the namespace, the pod's name, where the round robin stood) is
+ * left empty.
  */
 import { addressBits, familyOf, hostPrefix } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
@@ -51,7 +52,10 @@ export function recordsOf(found: {
   })
 }
 
-/** The elastic network interface that the rule for an address sends its packets by; its id is not the kernel's to know. */
+/**
+ * The elastic network interface that the rule for an address sends its packets by; its id is not
+ * the kernel's to know.
+ */
 function interfaceOf(
   address: string,
   { rules, routes, links }: Parameters<typeof recordsOf>[0],

@@ -1,6 +1,6 @@
 /**
- * Where a pod's address comes from: the node's podCIDRs, or the addresses of its elastic network interfaces, by way of the store. The only
- * way from wiring and plugin to addresses.
+ * Where a pod's address comes from: the node's podCIDRs, or the addresses of its elastic network
+ * interfaces, by way of the store. The only way from wiring and plugin to addresses.
  */
 import type { InterfacePool } from '../model/interface-pool.ts'
 import { allocate, type LastGiven, type Refusal } from './address-pool.ts'
@@ -24,7 +24,9 @@ export type AddressSource =
   | { readonly kind: 'podCIDRs'; readonly podCIDRs: readonly string[] }
   | {
       readonly kind: 'interfaces'
-      /** Asked while the store is locked, for the pool changes under that lock. Throws `StoreError`. */
+      /**
+       * Asked while the store is locked, for the pool changes under that lock. Throws `StoreError`.
+       */
       readonly pool: () => InterfacePool | undefined
       /** Whether an interface is among the links. */
       readonly present: (mac: string) => boolean
@@ -38,8 +40,9 @@ export interface ReservationRequest {
 }
 
 /**
- * Reserves addresses for an attachment and records it. An attempt that left its record behind is replaced, unless `isAlive` says that
- * its pod is there (asked while the store is locked). Throws `StoreError`.
+ * Reserves addresses for an attachment and records it. An attempt that left its record behind is
+ * replaced, unless `isAlive` says that its pod is there (asked while the store is locked). Throws
+ * `StoreError`.
  */
 export function reserve(
   store: AddressStore,

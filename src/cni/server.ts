@@ -1,9 +1,11 @@
 /**
- * Serves CNI requests over a socket in the state folder that only root reaches: the same operations as in a plugin process, without its
- * start. What it cannot do as the plugin would (another network or mount namespace, a lock that somebody holds, a request that is late) it
- * declines, and the plugin does it itself.
+ * Serves CNI requests over a socket in the state folder that only root reaches: the same operations
+ * as in a plugin process, without its start. What it cannot do as the plugin would (another network
+ * or mount namespace, a lock that somebody holds, a request that is late) it declines, and the
+ * plugin does it itself.
  *
- * One request after the other, each synchronous as everything that changes namespaces must be; between two the event loop has its turn.
+ * One request after the other, each synchronous as everything that changes namespaces must be;
+ * between two the event loop has its turn.
  */
 import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -38,7 +40,10 @@ interface Connection {
 
 type Socket = Bun.Socket<Connection>
 
-/** Starts to serve. Throws `UserError` where that cannot be: no right to enter pods' namespaces, another server, no such folder. */
+/**
+ * Starts to serve. Throws `UserError` where that cannot be: no right to enter pods' namespaces,
+ * another server, no such folder.
+ */
 export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer {
   const path = join(stateDir, SOCKET_FILE)
   if (Buffer.byteLength(path) > LIMITS.pathBytes) {
@@ -62,7 +67,9 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
   }
 }
 
-/** Whether a server listens in the state folder; undefined where this process has no right to ask. */
+/**
+ * Whether a server listens in the state folder; undefined where this process has no right to ask.
+ */
 export async function isServed(stateDir: string): Promise<boolean | undefined> {
   try {
     const socket = await Bun.connect({ unix: join(stateDir, SOCKET_FILE), socket: { data() {} } })
@@ -132,7 +139,8 @@ function take(socket: Socket, bytes: Uint8Array, log: Log): void {
   if (bytes.at(-1) !== 0x0a) return
   socket.timeout(0)
   const line = Buffer.concat(connection.received).toString()
-  // a turn of the event loop between two requests; a caller that is gone by then wants nothing any more
+  // a turn of the event loop between two requests; a caller that is gone by then wants nothing any
+  // more
   setImmediate(() => {
     if (!connection.open) return
     const reply = replyTo(line)

@@ -1,7 +1,7 @@
 /**
- * Pods whose addresses do not lie in the node's podCIDRs: nobody routes to them, while every check of the node itself
- * is green. That happens where a Node registered anew and got other podCIDRs: its pods keep their addresses until
- * they are made anew. Pure.
+ * Pods whose addresses do not lie in the node's podCIDRs: nobody routes to them, while every check
+ * of the node itself is green. That happens where a Node registered anew and got other podCIDRs:
+ * its pods keep their addresses until they are made anew. Pure.
  */
 import { covers, hostPrefix } from '../lib/ip.ts'
 import type { AttachmentRecord } from './attachments.ts'

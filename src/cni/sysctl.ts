@@ -1,12 +1,16 @@
 /**
- * Settings of single interfaces under /proc/sys/net, of the network namespace that the calling thread is in. Only those of links that
- * this room made are written; the node's own are the agent's.
+ * Settings of single interfaces under /proc/sys/net, of the network namespace that the calling
+ * thread is in. Only those of links that this room made are written; the node's own are the
+ * agent's.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { errorCode } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 
-/** Sets keys of `net.ipv4.conf.IFACE` or `net.ipv6.conf.IFACE` that differ. A kernel without the key (no IPv6) has nothing to set. */
+/**
+ * Sets keys of `net.ipv4.conf.IFACE` or `net.ipv6.conf.IFACE` that differ. A kernel without the key
+ * (no IPv6) has nothing to set.
+ */
 export function setInterfaceSysctls(
   family: Family,
   interfaceName: string,
@@ -24,7 +28,9 @@ export function setInterfaceSysctls(
   }
 }
 
-/** Whether the namespace forwards packets of a family at all; true when the kernel does not have it. */
+/**
+ * Whether the namespace forwards packets of a family at all; true when the kernel does not have it.
+ */
 export function forwardingEnabled(family: Family): boolean {
   const path = family === 'ipv4' ? '/proc/sys/net/ipv4/ip_forward' : '/proc/sys/net/ipv6/conf/all/forwarding'
   try {

@@ -1,6 +1,6 @@
 /**
- * Says to the CNI plugin whether pods can be served (readiness.ts is what it reads): writes only what
- * changed, and tries until it could. Nothing waits for it: routes and sessions do not need it.
+ * Says to the CNI plugin whether pods can be served (readiness.ts is what it reads): writes only
+ * what changed, and tries until it could. Nothing waits for it: routes and sessions do not need it.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'

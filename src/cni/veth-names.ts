@@ -1,8 +1,10 @@
 /**
- * Names that a container's interface gives its veth pair, the same for ADD and for a DEL that knows nothing else. Pure.
+ * Names that a container's interface gives its veth pair, the same for ADD and for a DEL that knows
+ * nothing else. Pure.
  *
- * Hardware addresses are chosen here and not left to the kernel: both ends then know each other before they exist, and systemd-udevd
- * (MACAddressPolicy=persistent) leaves an address alone that was set, where it would change a random one under the pod's feet.
+ * Hardware addresses are chosen here and not left to the kernel: both ends then know each other
+ * before they exist, and systemd-udevd (MACAddressPolicy=persistent) leaves an address alone that
+ * was set, where it would change a random one under the pod's feet.
  */
 import type { Attachment } from './protocol.ts'
 
@@ -43,7 +45,10 @@ export function parseVethAlias(alias: string | undefined): (Attachment & { reado
   return { network, containerId, interfaceName }
 }
 
-/** 6 bytes of hexadecimal as a unicast address of local administration (IEEE 802: lowest bits of the first byte 10). */
+/**
+ * 6 bytes of hexadecimal as a unicast address of local administration (IEEE 802: lowest bits of the
+ * first byte 10).
+ */
 function localMac(hex: string): string {
   const first = ((Number.parseInt(hex.slice(0, 2), 16) & 0xfc) | 0x02).toString(16).padStart(2, '0')
   return [first, ...(hex.slice(2).match(/../g) ?? [])].join(':')

@@ -1,10 +1,12 @@
 /**
- * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway, on the host a route for the pod, and at
- * both ends a permanent neighbour entry for the other. No bridge, and nobody asks by ARP or ND; but where entries are lost (flushed, or the
- * pod's MAC changes) the host end answers for the gateway, and no other interface does.
+ * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway,
+ * on the host a route for the pod, and at both ends a permanent neighbour entry for the other. No
+ * bridge, and nobody asks by ARP or ND; but where entries are lost (flushed, or the pod's MAC
+ * changes) the host end answers for the gateway, and no other interface does.
  *
- * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which may own any number from 5 on) never
- * takes them for its own. They go with the link. Forwarding and everything else between nodes is the agent's.
+ * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which
+ * may own any number from 5 on) never takes them for its own. They go with the link. Forwarding and
+ * everything else between nodes is the agent's.
  */
 
 import { ERRNO, SystemError } from '../lib/errno.ts'
@@ -27,8 +29,9 @@ import { isOurAlias, parseVethAlias } from './veth-names.ts'
 export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.1', ipv6: 'fe80::1' }
 
 /**
- * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it has the gateway's; no DAD, which would delay
- * the pod; and no pod's router advertisement makes it the host's router.
+ * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it
+ * has the gateway's; no DAD, which would delay the pod; and no pod's router advertisement makes it
+ * the host's router.
  */
 const HOST_IPV6 = { disable_ipv6: 0, accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
 const WITHOUT_IPV6 = { disable_ipv6: 1 } as const
@@ -43,7 +46,10 @@ export interface PodWire {
   readonly addresses: readonly string[]
   /** Bytes. */
   readonly mtu: number
-  /** How the host reaches a pod whose addresses are of an elastic network interface; absent: by a route in table main. */
+  /**
+   * How the host reaches a pod whose addresses are of an elastic network interface; absent: by a
+   * route in table main.
+   */
   readonly policy?: PodPolicy
   /** Whether the pod may send from any address; absent: from its own alone. */
   readonly anySource?: boolean
@@ -52,19 +58,25 @@ export interface PodWire {
 export interface Wired {
   /** Index of the host's end. */
   readonly hostIndex: number
-  /** Families whose default route goes this way; one that the pod has already by another interface is left alone. */
+  /**
+   * Families whose default route goes this way; one that the pod has already by another interface
+   * is left alone.
+   */
   readonly defaultRoutes: readonly Family[]
 }
 
-/** The requests that lead to a pod by policy routes, and from it by its interface (`netlink/policy-routes.ts`), once its host end has an index. */
+/**
+ * The requests that lead to a pod by policy routes, and from it by its interface
+ * (`netlink/policy-routes.ts`), once its host end has an index.
+ */
 export type PodPolicy = (hostIndex: number) => readonly Request[]
 
 /** What the requests of a policy may be refused with, for what they ask for is so already. */
 const SO_ALREADY: readonly number[] = [ERRNO.EEXIST, ERRNO.ENOENT]
 
 /**
- * Wires a pod, all or nothing: what was made is taken back when a step fails. A host end left by a dead attempt is replaced.
- * Throws `NamespaceGone`, `LinkNameTaken`, `NetlinkError`, `SystemError`.
+ * Wires a pod, all or nothing: what was made is taken back when a step fails. A host end left by a
+ * dead attempt is replaced. Throws `NamespaceGone`, `LinkNameTaken`, `NetlinkError`, `SystemError`.
  */
 export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
   const namespace = openNamespace(wire.namespacePath)
@@ -89,13 +101,19 @@ export function attachPod(host: Rtnetlink, wire: PodWire): Wired {
 
 type HostEnd = Pick<PodWire, 'hostInterface' | 'addresses' | 'anySource'>
 
-/** Settings of the host's end, whatever the machine's defaults for new interfaces are. Writes what differs. */
+/**
+ * Settings of the host's end, whatever the machine's defaults for new interfaces are. Writes what
+ * differs.
+ */
 export function setHostEnd({ hostInterface, addresses, anySource }: HostEnd): void {
   setInterfaceSysctls('ipv4', hostInterface, { rp_filter: anySource === true ? 0 : 1, forwarding: 1 })
   setInterfaceSysctls('ipv6', hostInterface, addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
 }
 
-/** What makes a host end whole again that lost its routes or addresses; what is there already is refused with EEXIST. */
+/**
+ * What makes a host end whole again that lost its routes or addresses; what is there already is
+ * refused with EEXIST.
+ */
 export function hostEndRequests(hostIndex: number, addresses: readonly string[], routed: boolean): Request[] {
   const families = [...new Set(addresses.map(familyOf))]
   return [
@@ -110,7 +128,10 @@ export function detachLink(host: Rtnetlink, hostIndex: number): void {
   if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
 }
 
-/** Deletes a host end, and so all of the wiring. False when there is none. Throws `LinkNameTaken`, `NetlinkError`. */
+/**
+ * Deletes a host end, and so all of the wiring. False when there is none. Throws `LinkNameTaken`,
+ * `NetlinkError`.
+ */
 export function detachPod(hostInterface: string): boolean {
   const host = Rtnetlink.open()
   try {
@@ -121,8 +142,9 @@ export function detachPod(hostInterface: string): boolean {
 }
 
 /**
- * The MTU of the interface that the default route leaves by, in bytes; undefined while there is no default route. Asked with addresses
- * for documentation (RFC 5737, RFC 3849), which no other route covers.
+ * The MTU of the interface that the default route leaves by, in bytes; undefined while there is no
+ * default route. Asked with addresses for documentation (RFC 5737, RFC 3849), which no other route
+ * covers.
  */
 export function uplinkMtu(host: Rtnetlink): { readonly name: string; readonly mtu: number } | undefined {
   for (const family of FAMILIES) {
@@ -133,7 +155,10 @@ export function uplinkMtu(host: Rtnetlink): { readonly name: string; readonly mt
   return undefined
 }
 
-/** The address of this node that packets to the world bear; undefined without a default route of that family. */
+/**
+ * The address of this node that packets to the world bear; undefined without a default route of
+ * that family.
+ */
 export function nodeAddress(host: Rtnetlink, family: Family): string | undefined {
   return host.lookup(ANYWHERE[family]).source
 }
@@ -153,7 +178,9 @@ export function ourLinks(): (Attachment & { readonly name: string; readonly netw
   }
 }
 
-/** Brings the loopback interface of a namespace up or down. Throws `NamespaceGone`, `NetlinkError`. */
+/**
+ * Brings the loopback interface of a namespace up or down. Throws `NamespaceGone`, `NetlinkError`.
+ */
 export function setLoopback(namespacePath: string, up: boolean): void {
   const netlink = openRtnetlink(namespacePath)
   try {
@@ -187,14 +214,19 @@ function openNamespace(path: string): number {
   }
 }
 
-/** setns(2) says EINVAL for a file that is no namespace (any more): a bind mount that was unmounted leaves an empty file. */
+/**
+ * setns(2) says EINVAL for a file that is no namespace (any more): a bind mount that was unmounted
+ * leaves an empty file.
+ */
 function namespaceError(path: string, error: unknown): unknown {
   const gone: readonly number[] = [ERRNO.ENOENT, ERRNO.EINVAL, ERRNO.ENXIO]
   if (!(error instanceof SystemError && gone.includes(error.errno))) return error
   return new NamespaceGone(`there is no network namespace ${path}`, { cause: error })
 }
 
-/** Creates the pair, the pod's end right in its namespace, and returns the index of the host's end. */
+/**
+ * Creates the pair, the pod's end right in its namespace, and returns the index of the host's end.
+ */
 function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
   const { hostInterface, interfaceName, mtu } = wire
   const pair = addVeth({
@@ -226,7 +258,8 @@ function podNameTaken(wire: PodWire, cause: unknown): LinkNameTaken {
 function deleteHostEnd(host: Rtnetlink, hostInterface: string): boolean {
   const link = host.getLink(hostInterface)
   if (link === undefined) return false
-  // Without an alias it is the half of an attempt that was killed: the name alone is a hash that nobody else comes upon.
+  // Without an alias it is the half of an attempt that was killed: the name alone is a hash that
+  // nobody else comes upon.
   if (link.kind !== 'veth' || (link.alias !== undefined && !isOurAlias(link.alias))) {
     throw new LinkNameTaken(`the host has an interface ${hostInterface} that is not ours (${link.alias ?? link.kind})`)
   }
@@ -257,7 +290,8 @@ function configurePod(wire: PodWire): Family[] {
     if (index === undefined) throw new NamespaceGone(`interface ${wire.interfaceName} is not in ${wire.namespacePath}`)
     const families = wire.addresses.map(familyOf)
     if (families.includes('ipv6')) {
-      // The router is static, and nobody else is on the link to ask for a duplicate. Some runtimes turn IPv6 off.
+      // The router is static, and nobody else is on the link to ask for a duplicate. Some runtimes
+      // turn IPv6 off.
       setInterfaceSysctls('ipv6', wire.interfaceName, { disable_ipv6: 0, accept_ra: 0, accept_dad: 0 })
     }
     runAll(pod, [
@@ -284,7 +318,10 @@ function podRequests(wire: PodWire, podIndex: number, address: string): Request[
   return [own, neighbour]
 }
 
-/** The default route and the one to its gateway. False, and neither, when the pod has a default route by another interface. */
+/**
+ * The default route and the one to its gateway. False, and neither, when the pod has a default
+ * route by another interface.
+ */
 function addGatewayRoutes(pod: Rtnetlink, podIndex: number, family: Family): boolean {
   const gateway = POD_GATEWAY[family]
   const byGateway = addRoute({
@@ -322,8 +359,9 @@ function mainRoute(address: string, hostIndex: number): Request {
 }
 
 /**
- * Has the host's end answer who asks for the gateway. IPv4 by a proxy entry, because the kernel answers ARP for an address of one interface on
- * all of them (arp_ignore 0), the uplink too. An IPv6 link-local address belongs to its link, and the host needs one to ask for the pod.
+ * Has the host's end answer who asks for the gateway. IPv4 by a proxy entry, because the kernel
+ * answers ARP for an address of one interface on all of them (arp_ignore 0), the uplink too. An
+ * IPv6 link-local address belongs to its link, and the host needs one to ask for the pod.
  */
 function answerForGateway(family: Family, hostIndex: number): Request {
   const address = POD_GATEWAY[family]

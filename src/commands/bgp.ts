@@ -1,6 +1,6 @@
 /**
- * `terway-edge bgp decode`: BGP messages from hexadecimal lines or a capture file, one JSON object per line on stdout. Reads and prints;
- * what the octets mean is decided in src/bgp.
+ * `terway-edge bgp decode`: BGP messages from hexadecimal lines or a capture file, one JSON object
+ * per line on stdout. Reads and prints; what the octets mean is decided in src/bgp.
  */
 import { CaptureReport } from '../bgp/report/capture-report.ts'
 import { type Report, reportMessage, reportNoMessage } from '../bgp/report/decode-report.ts'
@@ -127,7 +127,9 @@ async function decodeCapture(file: string, context: ReportContext): Promise<numb
   return 0
 }
 
-/** So many are made to text at once: a chunk of a capture may hold thousands, and one may be long. */
+/**
+ * So many are made to text at once: a chunk of a capture may hold thousands, and one may be long.
+ */
 const BATCH = 256
 
 /** Waits while the reader of stdout is slow; false when there is no reader any more (`| head`). */

@@ -1,7 +1,8 @@
 /**
- * `terway-edge cni-server`: the CNI plugin's work from a process that is warm, for a runtime that starts many pods at once. A service of its
- * own, for it needs the right to enter pods' namespaces, which a process that reads what a switch sends had better not have. It speaks to
- * nobody but the plugin, and keeps nothing: without it, each call of the plugin does the work itself.
+ * `terway-edge cni-server`: the CNI plugin's work from a process that is warm, for a runtime that
+ * starts many pods at once. A service of its own, for it needs the right to enter pods' namespaces,
+ * which a process that reads what a switch sends had better not have. It speaks to nobody but the
+ * plugin, and keeps nothing: without it, each call of the plugin does the work itself.
  */
 import { startCniServer } from '../cni/server.ts'
 import { type ConfigFlags, loadConfig } from '../config.ts'

@@ -1,4 +1,6 @@
-/** `terway-edge config`: the effective configuration, as YAML that may be used as the file itself. */
+/**
+ * `terway-edge config`: the effective configuration, as YAML that may be used as the file itself.
+ */
 import { type ConfigFlags, loadConfig } from '../config.ts'
 import { UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'

@@ -1,7 +1,8 @@
 /**
- * `terway-edge confirm`: lets removals go that controller and nodes hold because they look like a mistake
- * (kube/mass-removal.ts). Says what is held where the controller tells it, then writes the time as an annotation on the
- * RouteSlices, which controller and nodes watch. It holds for the next minute, too.
+ * `terway-edge confirm`: lets removals go that controller and nodes hold because they look like a
+ * mistake (kube/mass-removal.ts). Says what is held where the controller tells it, then writes the
+ * time as an annotation on the RouteSlices, which controller and nodes watch. It holds for the next
+ * minute, too.
  */
 
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'

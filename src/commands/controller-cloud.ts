@@ -1,6 +1,7 @@
 /**
- * The controller's part for nodes of the cloud: nothing of it is loaded before there is such a Node, or an ENINode that one has left
- * behind. From then on it runs beside the controller and under its Lease.
+ * The controller's part for nodes of the cloud: nothing of it is loaded before there is such a
+ * Node, or an ENINode that one has left behind. From then on it runs beside the controller and
+ * under its Lease.
  */
 import { randomUUID } from 'node:crypto'
 import type { Config } from '../config.ts'

@@ -1,5 +1,6 @@
 /**
- * `terway-edge controller`: pod CIDRs, BGPPeers, RouteSlices. Puts the rooms together, waits for a signal. No decisions here.
+ * `terway-edge controller`: pod CIDRs, BGPPeers, RouteSlices. Puts the rooms together, waits for a
+ * signal. No decisions here.
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * `terway-edge doctor`: checks this node, says what is wrong and how to mend it, and lists what terway-edge changed on this machine. Changes nothing
- * itself. Exit status 0: nothing is wrong; 3: problems were found; 2: wrong usage.
+ * `terway-edge doctor`: checks this node, says what is wrong and how to mend it, and lists what
+ * terway-edge changed on this machine. Changes nothing itself. Exit status 0: nothing is wrong; 3:
+ * problems were found; 2: wrong usage.
  */
 import { existsSync } from 'node:fs'
 import { type Config, type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig, parseConfig } from '../config.ts'
@@ -41,7 +42,10 @@ export function doctorCommand(args: string[]): Promise<number> {
   })
 }
 
-/** A file with problems is one of the things to find: the rest is checked with the defaults. A file that is not there is wrong usage. */
+/**
+ * A file with problems is one of the things to find: the rest is checked with the defaults. A file
+ * that is not there is wrong usage.
+ */
 function readConfig(flags: ConfigFlags, file: string): { config: Config; problem?: string } {
   try {
     return { config: loadConfig(flags) }

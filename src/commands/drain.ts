@@ -1,9 +1,10 @@
 /**
- * `terway-edge drain`: takes this node's sessions out of service before work on it: every announcement is sent again with GRACEFUL_SHUTDOWN
- * (RFC 8326) so that the device moves to another speaker's, withdrawn some seconds later, then the sessions are closed with Cease.
+ * `terway-edge drain`: takes this node's sessions out of service before work on it: every
+ * announcement is sent again with GRACEFUL_SHUTDOWN (RFC 8326) so that the device moves to another
+ * speaker's, withdrawn some seconds later, then the sessions are closed with Cease.
  *
- * The routes of this node stay, so its pods keep their way out while the LAN's other speakers announce them. The work is done by the
- * process that serves; this one asks it to and waits.
+ * The routes of this node stay, so its pods keep their way out while the LAN's other speakers
+ * announce them. The work is done by the process that serves; this one asks it to and waits.
  */
 import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
 import { drainedPath } from '../host/drained-file.ts'

@@ -1,6 +1,6 @@
 /**
- * `terway-edge install`: makes this machine a node, or the controller's. Puts together what is wanted,
- * what is seen, the plan and its doing; `host/install-plan.ts` decides.
+ * `terway-edge install`: makes this machine a node, or the controller's. Puts together what is
+ * wanted, what is seen, the plan and its doing; `host/install-plan.ts` decides.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
@@ -117,7 +117,10 @@ async function kubeconfigProblems(role: Role, wanted: WantedInstall, options: In
   ]
 }
 
-/** What is installed goes on from its state where the API server is out of reach: no reason to refuse an update. */
+/**
+ * What is installed goes on from its state where the API server is out of reach: no reason to
+ * refuse an update.
+ */
 async function warnOfInstalled(role: Role, config: Config): Promise<void> {
   const file = role === 'node' ? config.kubeconfig : ROLE_FILES.controller.kubeconfig
   if (file === undefined || !existsSync(file)) return

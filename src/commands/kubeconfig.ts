@@ -1,6 +1,7 @@
 /**
- * `terway-edge kubeconfig`: an identity for each node, with the rights of a node and nothing more, as a
- * kubeconfig to install it with. Run where one is an administrator; kube/issue-kubeconfig.ts does it.
+ * `terway-edge kubeconfig`: an identity for each node, with the rights of a node and nothing more,
+ * as a kubeconfig to install it with. Run where one is an administrator; kube/issue-kubeconfig.ts
+ * does it.
  */
 import { join } from 'node:path'
 import { createKubeApi } from '../kube/client.ts'

@@ -1,7 +1,7 @@
 /**
- * `terway-edge manifests`: what a cluster needs before the first node, as YAML for kubectl apply. The
- * documents are those of config/, embedded; put in is what only the operator knows. What a guess could
- * do harm with (which nodes get podCIDRs, from where, the image) has no default.
+ * `terway-edge manifests`: what a cluster needs before the first node, as YAML for kubectl apply.
+ * The documents are those of config/, embedded; put in is what only the operator knows. What a
+ * guess could do harm with (which nodes get podCIDRs, from where, the image) has no default.
  */
 import admission from '../../config/admission.yaml' with { type: 'text' }
 import bgpPeersCrd from '../../config/crd-bgppeers.yaml' with { type: 'text' }

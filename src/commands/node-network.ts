@@ -1,6 +1,7 @@
 /**
- * The network of a node's pods, as its mode asks for: routes between nodes (agent/), or elastic network interfaces (eni/, loaded only where
- * there is one). Puts together what each stands on; which it is, is decided in eni/mode.ts.
+ * The network of a node's pods, as its mode asks for: routes between nodes (agent/), or elastic
+ * network interfaces (eni/, loaded only where there is one). Puts together what each stands on;
+ * which it is, is decided in eni/mode.ts.
  */
 import { writeCniConfig } from '../agent/cni-config.ts'
 import { chainedPlugins } from '../agent/cni-plugins.ts'
@@ -113,7 +114,10 @@ function modeInput(
   }
 }
 
-/** What pods are attached in, and how many. Where that cannot be read, there may be some: what runs goes on. */
+/**
+ * What pods are attached in, and how many. Where that cannot be read, there may be some: what runs
+ * goes on.
+ */
 function attachedHere(
   state: string,
   eni: NodeMode,

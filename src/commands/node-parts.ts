@@ -110,7 +110,10 @@ export class Problems {
   follow(source: () => readonly string[]): void {
     this.#sources.push(source)
   }
-  /** Starts a part that forwarding does not need: where that fails, it is told, and everything else goes on. */
+  /**
+   * Starts a part that forwarding does not need: where that fails, it is told, and everything else
+   * goes on.
+   */
   async optional<T>(what: string, start: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await start()

@@ -1,5 +1,6 @@
 /**
- * The snapshot of a node: what its agent, its speaker room and its view of the cluster say, as the status interface shows it. Pure.
+ * The snapshot of a node: what its agent, its speaker room and its view of the cluster say, as the
+ * status interface shows it. Pure.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'

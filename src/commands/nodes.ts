@@ -1,4 +1,7 @@
-/** `terway-edge nodes`: the nodes that the local process knows, with their addresses, pod CIDRs and BGPPeers. */
+/**
+ * `terway-edge nodes`: the nodes that the local process knows, with their addresses, pod CIDRs and
+ * BGPPeers.
+ */
 import type { NodeView } from '../model/snapshot.ts'
 import { type Field, runListCommand } from './show.ts'
 

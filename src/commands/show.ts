@@ -1,4 +1,7 @@
-/** How the operator's commands print: a table for people, JSON for programs, and a hint on stderr where there is nothing to show. */
+/**
+ * How the operator's commands print: a table for people, JSON for programs, and a hint on stderr
+ * where there is nothing to show.
+ */
 
 import { jsonText } from '../lib/json-text.ts'
 import { print } from '../lib/stdout.ts'
@@ -9,7 +12,9 @@ import { createProgram, runProgram } from './program.ts'
 
 /** A column of a table of `Row`s. */
 export interface Field<Row> extends Column {
-  /** `now` is when the snapshot was taken, in milliseconds: ages are right even where clocks differ. */
+  /**
+   * `now` is when the snapshot was taken, in milliseconds: ages are right even where clocks differ.
+   */
   readonly cell: (row: Row, now: number) => string
   /** Only with `-o wide`. */
   readonly wide?: boolean

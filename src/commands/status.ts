@@ -1,4 +1,6 @@
-/** `terway-edge status`: what the local process is, whether it does its job, and what is in its way. */
+/**
+ * `terway-edge status`: what the local process is, whether it does its job, and what is in its way.
+ */
 
 import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
@@ -27,7 +29,9 @@ export function statusCommand(args: string[]): Promise<number> {
   })
 }
 
-/** The text for people; `wide` adds the last events. Ages count from when the snapshot was taken. */
+/**
+ * The text for people; `wide` adds the last events. Ages count from when the snapshot was taken.
+ */
 function formatStatus(snapshot: Snapshot, wide: boolean): string {
   const now = Date.parse(snapshot.time)
   const lines = factsOf(snapshot, now)

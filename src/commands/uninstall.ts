@@ -1,6 +1,6 @@
 /**
- * `terway-edge uninstall`: takes a node, or the controller, off this machine. Puts the rooms together
- * that a node leaves the network by; `host/uninstall-plan.ts` decides.
+ * `terway-edge uninstall`: takes a node, or the controller, off this machine. Puts the rooms
+ * together that a node leaves the network by; `host/uninstall-plan.ts` decides.
  */
 import { join } from 'node:path'
 import { leaveNetwork } from '../agent/leave.ts'

@@ -1,6 +1,6 @@
 /**
- * `terway-edge upgrade` and `rollback`: another version in the place of the installed one, watched until
- * the node does with it what it did before. Puts the parts together; host/upgrade.ts does it.
+ * `terway-edge upgrade` and `rollback`: another version in the place of the installed one, watched
+ * until the node does with it what it did before. Puts the parts together; host/upgrade.ts does it.
  */
 import { existsSync } from 'node:fs'
 import { parseConfig } from '../config.ts'
@@ -69,7 +69,10 @@ function parts(patienceSeconds: number) {
   return { patienceSeconds, ask, clock: systemClock, say: (line: string) => print(`${line}\n`) }
 }
 
-/** How to ask the process of a role, by what its configuration says of its status interface; with TLS it may want a certificate of who asks. */
+/**
+ * How to ask the process of a role, by what its configuration says of its status interface; with
+ * TLS it may want a certificate of who asks.
+ */
 function askerOf(role: Role): [Role, () => Promise<Snapshot | undefined>][] {
   const file = ROLE_FILES[role].config
   const { listen, tokenFile, tls } = parseConfig(readFileIfPresent(file) ?? '', file).status

@@ -5,10 +5,15 @@ import { print } from '../lib/stdout.ts'
 /** Set by scripts/build to the commit that was built. */
 declare const TERWAY_EDGE_COMMIT: string | undefined
 
-/** Set by builds that are to be told apart, as tests of upgrades need them; else package.json says it. */
+/**
+ * Set by builds that are to be told apart, as tests of upgrades need them; else package.json says
+ * it.
+ */
 declare const TERWAY_EDGE_VERSION: string | undefined
 
-/** The version of this executable and the commit it was built from, `unknown` when run from source. */
+/**
+ * The version of this executable and the commit it was built from, `unknown` when run from source.
+ */
 export function versionInfo(): { version: string; commit: string; bun: string; platform: string } {
   const commit = typeof TERWAY_EDGE_COMMIT === 'string' ? TERWAY_EDGE_COMMIT : 'unknown'
   const version = typeof TERWAY_EDGE_VERSION === 'string' ? TERWAY_EDGE_VERSION : packageVersion

@@ -1,7 +1,8 @@
 /**
- * The addresses of the API server as far as the controller knows them: what its own kubeconfig names,
- * resolved, and the endpoints of the Service `kubernetes`, which is where kube-apiservers say who they are. No
- * podCIDR may cover one. Asked for again each minute; what was known stays while nobody answers.
+ * The addresses of the API server as far as the controller knows them: what its own kubeconfig
+ * names, resolved, and the endpoints of the Service `kubernetes`, which is where kube-apiservers
+ * say who they are. No podCIDR may cover one. Asked for again each minute; what was known stays
+ * while nobody answers.
  */
 import { lookup } from 'node:dns/promises'
 import type { KubeApi } from '../kube/api.ts'

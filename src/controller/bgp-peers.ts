@@ -1,6 +1,7 @@
 /**
- * Evaluates BGPPeers against the nodes that exist: which nodes each selects, whether it can work and what to change if not, how its
- * sessions are. Pure. A BGPPeer with a problem disturbs no other one, and its own good parts go on.
+ * Evaluates BGPPeers against the nodes that exist: which nodes each selects, whether it can work
+ * and what to change if not, how its sessions are. Pure. A BGPPeer with a problem disturbs no other
+ * one, and its own good parts go on.
  */
 
 import { decodePassword } from '../kube/bgp-password.ts'
@@ -16,9 +17,15 @@ export interface EvaluatedPeer extends SessionFindings {
   readonly object: BGPPeerObject
   /** Undefined where the spec cannot work. */
   readonly peer: BGPPeer | undefined
-  /** Names of all nodes that it selects, sorted; of one that cannot work, those that it selected before. */
+  /**
+   * Names of all nodes that it selects, sorted; of one that cannot work, those that it selected
+   * before.
+   */
   readonly nodes: readonly string[]
-  /** Of these, the nodes that are published as members of its LAN: none before it could work for the first time. */
+  /**
+   * Of these, the nodes that are published as members of its LAN: none before it could work for the
+   * first time.
+   */
   readonly members: readonly string[]
   readonly accepted: Finding
 }
@@ -81,7 +88,10 @@ export function selectedNodes(
   return [...nodes].flatMap(([name, labels]) => (selects(parsed.selector, labels) ? [name] : [])).sort()
 }
 
-/** The Accepted condition of a spec that is valid in itself. The first thing that is wrong counts; False means that a session is missing. */
+/**
+ * The Accepted condition of a spec that is valid in itself. The first thing that is wrong counts;
+ * False means that a session is missing.
+ */
 function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[], inputs: PeerInputs): Finding {
   const { localSpeakers, authPassword, nodeSelector } = peer.spec
   const unknown = localSpeakers.filter(name => !inputs.nodes.has(name))
@@ -126,8 +136,9 @@ function judge(peer: BGPPeer, nodes: readonly string[], all: readonly BGPPeer[],
 }
 
 /**
- * Whether a session can come of it. Until then a BGPPeer has no say in where packets go: its peerIP may be anything. Once published, a
- * Secret or a speaker that goes missing changes nothing, because a LAN that works must not fall apart over it.
+ * Whether a session can come of it. Until then a BGPPeer has no say in where packets go: its peerIP
+ * may be anything. Once published, a Secret or a speaker that goes missing changes nothing, because
+ * a LAN that works must not fall apart over it.
  */
 function canWork(accepted: Finding, speakers: readonly string[], { nodes }: PeerInputs): boolean {
   if (accepted.reason === 'UnknownSpeaker') return speakers.some(name => nodes.has(name))

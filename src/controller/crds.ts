@@ -1,6 +1,7 @@
 /**
- * The CustomResourceDefinitions, embedded: installed by server-side apply where the controller has the rights, else only looked for. With neither
- * CRDs nor rights, the message says what an administrator is to run.
+ * The CustomResourceDefinitions, embedded: installed by server-side apply where the controller has
+ * the rights, else only looked for. With neither CRDs nor rights, the message says what an
+ * administrator is to run.
  */
 import bgpPeers from '../../config/crd-bgppeers.yaml' with { type: 'text' }
 import eniNodes from '../../config/crd-eninodes.yaml' with { type: 'text' }

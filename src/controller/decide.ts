@@ -1,5 +1,6 @@
 /**
- * One pass of the controller as a value: from everything it sees to everything that shall be. Pure; `reconcile.ts` carries it out.
+ * One pass of the controller as a value: from everything it sees to everything that shall be. Pure;
+ * `reconcile.ts` carries it out.
  */
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
@@ -29,14 +30,19 @@ export interface ObservedCluster {
   readonly secret: (name: string) => SecretAnswer | undefined
   /** RFC 3339. */
   readonly now: string
-  /** What is recorded of nodes that are gone, what nodes say of themselves, and whether to wait for more of that. */
+  /**
+   * What is recorded of nodes that are gone, what nodes say of themselves, and whether to wait for
+   * more of that.
+   */
   readonly memory: Memory
   /** Addresses of the API server. */
   readonly apiServers: readonly string[]
   readonly removals: ObservedRemovals
 }
 
-/** What is known of removals beside the objects themselves; times in Clock.monotonic() milliseconds. */
+/**
+ * What is known of removals beside the objects themselves; times in Clock.monotonic() milliseconds.
+ */
 export interface ObservedRemovals {
   readonly state: RemovalState
   readonly limits: RemovalLimits
@@ -119,7 +125,10 @@ function decideRemovals(
   return holdRemovals(removals.state, input, removals.limits)
 }
 
-/** A node that registered again before its entry was taken away: what is published of it is the best that is known. */
+/**
+ * A node that registered again before its entry was taken away: what is published of it is the best
+ * that is known.
+ */
 function withPublished(
   record: FormerRecord,
   published: ReadonlyMap<string, RouteEntry>,
@@ -171,7 +180,10 @@ function nodesByPeer(published: ReadonlyMap<string, RouteEntry>): ReadonlyMap<st
   return byPeer
 }
 
-/** An entry for each node that has a podCIDR and an address, also for those that no BGPPeer selects or that are not Ready. */
+/**
+ * An entry for each node that has a podCIDR and an address, also for those that no BGPPeer selects
+ * or that are not Ready.
+ */
 function routeEntries(
   nodes: readonly NodeFacts[],
   from: {
@@ -187,7 +199,8 @@ function routeEntries(
       const withheld = from.allocation.withheld.get(node.name)
       const podCIDRs = node.podCIDRs.filter(podCIDR => withheld?.has(podCIDR) !== true)
       const unusable = from.allocation.unusable.get(node.name)
-      // a kubelet or cloud controller that restarts may clear the addresses for a moment: the node has not moved
+      // a kubelet or cloud controller that restarts may clear the addresses for a moment: the node
+      // has not moved
       const known = node.addresses.length > 0 ? node.addresses : (from.published.get(node.name)?.addresses ?? [])
       const addresses = known.filter(address => unusable?.has(address) !== true)
       if (podCIDRs.length === 0 || addresses.length === 0) return []

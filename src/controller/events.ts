@@ -1,6 +1,7 @@
 /**
- * Decides which Events the controller writes: one when something begins to be so, none while it stays so, also across a change of leader
- * (the condition that the last leader wrote says what was told). Pure but for what it remembers.
+ * Decides which Events the controller writes: one when something begins to be so, none while it
+ * stays so, also across a change of leader (the condition that the last leader wrote says what was
+ * told). Pure but for what it remembers.
  */
 import type { KubeEvent } from '../kube/api.ts'
 import type { Condition, KubeObject, ObjectReference } from '../kube/resources.ts'
@@ -48,7 +49,10 @@ export class Announcements {
     })
   }
 
-  /** Events where removals are held, on the BGPPeers concerned and on the RouteSlices that keep what was to go. */
+  /**
+   * Events where removals are held, on the BGPPeers concerned and on the RouteSlices that keep what
+   * was to go.
+   */
   removalEvents(
     held: HeldRemovals,
     peers: readonly EvaluatedPeer[],
@@ -71,7 +75,10 @@ export class Announcements {
     })
   }
 
-  /** Events for BGPPeers of which packets newly prove that the device lacks routes, or has them again. */
+  /**
+   * Events for BGPPeers of which packets newly prove that the device lacks routes, or has them
+   * again.
+   */
   routesEvents(peers: readonly EvaluatedPeer[]): readonly KubeEvent[] {
     forgetOthers(this.#routes, new Set(peers.map(({ object }) => object.metadata.uid ?? '')))
     return peers.flatMap(({ object, routesVerified }): KubeEvent[] => {

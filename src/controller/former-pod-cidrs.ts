@@ -1,12 +1,13 @@
 /**
- * What is remembered of podCIDRs that nodes had, so that a node which is deleted and registers again gets
- * its own back, and a freed one goes to another node as late as possible. A Node's podCIDR can never be
- * changed: a wrong one leaves its running pods dead with every check green.
+ * What is remembered of podCIDRs that nodes had, so that a node which is deleted and registers
+ * again gets its own back, and a freed one goes to another node as late as possible. A Node's
+ * podCIDR can never be changed: a wrong one leaves its running pods dead with every check green.
  *
- * Remembered in three places, the first that knows counts: RouteSlices (of nodes that left since the last
- * pass), the ConfigMap kube-system/terway-edge-former-pod-cidrs (of nodes that are gone), and what the node
- * itself says (an annotation of its ServiceAccount, kube/node-identity.ts), which is all that is left in a
- * cluster that was restored empty. No ConfigMap means no memory: then nodes get time to say it. Pure.
+ * Remembered in three places, the first that knows counts: RouteSlices (of nodes that left since
+ * the last pass), the ConfigMap kube-system/terway-edge-former-pod-cidrs (of nodes that are gone),
+ * and what the node itself says (an annotation of its ServiceAccount, kube/node-identity.ts), which
+ * is all that is left in a cluster that was restored empty. No ConfigMap means no memory: then
+ * nodes get time to say it. Pure.
  */
 import { FORMER_POD_CIDRS } from '../kube/node-identity.ts'
 import type { KubeObject } from '../kube/resources.ts'
@@ -70,7 +71,10 @@ export function decodeClaims(accounts: Iterable<KubeObject>): ReadonlyMap<string
   return claims
 }
 
-/** The record as it shall be: with the nodes that are published and gone, without those that have podCIDRs again. */
+/**
+ * The record as it shall be: with the nodes that are published and gone, without those that have
+ * podCIDRs again.
+ */
 export function nextRecord(
   record: FormerRecord,
   seen: {

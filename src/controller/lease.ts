@@ -1,7 +1,8 @@
 /**
- * Leader election by a Lease of coordination.k8s.io, by the rules of the other Kubernetes controllers: the holder renews every 2 s, gives up
- * when it could not for 10 s, and another may take over when the Lease has not changed for 15 s. Times of other machines are never
- * compared with ours: only how long *we* have seen no change counts.
+ * Leader election by a Lease of coordination.k8s.io, by the rules of the other Kubernetes
+ * controllers: the holder renews every 2 s, gives up when it could not for 10 s, and another may
+ * take over when the Lease has not changed for 15 s. Times of other machines are never compared
+ * with ours: only how long *we* have seen no change counts.
  */
 
 import { ApiError, type KubeApi } from '../kube/api.ts'

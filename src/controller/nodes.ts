@@ -1,6 +1,6 @@
 /**
- * Nodes as the controller needs them: a Node object is 8 to 20 KB and changes with every heartbeat, so a cache keeps only these fields
- * and a heartbeat changes nothing. Pure.
+ * Nodes as the controller needs them: a Node object is 8 to 20 KB and changes with every heartbeat,
+ * so a cache keeps only these fields and a heartbeat changes nothing. Pure.
  */
 import type { Node } from '../kube/resources.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
@@ -21,8 +21,8 @@ export interface NodeFacts {
   /** Whether it is cordoned, as kubectl drain does first. */
   readonly cordoned: boolean
   /**
-   * Since when its kubelet is not heard (RFC 3339, empty where nobody says): Ready is Unknown, as kube-controller-manager sets it. A node that
-   * is not Ready, or has no such condition, is heard.
+   * Since when its kubelet is not heard (RFC 3339, empty where nobody says): Ready is Unknown, as
+   * kube-controller-manager sets it. A node that is not Ready, or has no such condition, is heard.
    */
   readonly unheardSince?: string
 }

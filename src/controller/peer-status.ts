@@ -1,13 +1,17 @@
 /**
- * Decides what the controller writes into the status of a BGPPeer, and whether it is worth a write: every write travels to every node.
- * `speakers` is not its business, each speaker owns its entry. Pure.
+ * Decides what the controller writes into the status of a BGPPeer, and whether it is worth a write:
+ * every write travels to every node. `speakers` is not its business, each speaker owns its entry.
+ * Pure.
  */
 import type { BGPPeerStatus } from '../kube/bgp-peer.ts'
 import type { Condition, KubeObject } from '../kube/resources.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { Finding } from './finding.ts'
 
-/** More names than these in status.selectedNodes tell nobody anything and would travel to every node with every change. */
+/**
+ * More names than these in status.selectedNodes tell nobody anything and would travel to every node
+ * with every change.
+ */
 export const MAXIMUM_SELECTED_NODES = 100
 /** The API server's bound for a condition's message is 32768; people read far less. */
 const MAXIMUM_MESSAGE = 1024

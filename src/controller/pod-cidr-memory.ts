@@ -1,9 +1,9 @@
 /**
- * The shell around what is remembered of podCIDRs (former-pod-cidrs.ts): watches the record and what nodes
- * say, keeps the record, and knows how long a cluster without one waits for its nodes.
+ * The shell around what is remembered of podCIDRs (former-pod-cidrs.ts): watches the record and
+ * what nodes say, keeps the record, and knows how long a cluster without one waits for its nodes.
  *
- * Rights that are missing (roles of an earlier version) stop nothing: it goes on with what it has seen
- * itself, and says so.
+ * Rights that are missing (roles of an earlier version) stop nothing: it goes on with what it has
+ * seen itself, and says so.
  */
 import type { Cache, KubeApi } from '../kube/api.ts'
 import { NODE_NAMESPACE, SERVICE_ACCOUNTS } from '../kube/node-identity.ts'
@@ -36,7 +36,10 @@ export class PodCIDRMemory {
   readonly #accounts: Cache<KubeObject>
   /** What this process recorded last: the watch may lag behind. */
   #kept: FormerRecord | undefined
-  /** When the wait for nodes ends, in Clock.monotonic() milliseconds; undefined while it has not begun. */
+  /**
+   * When the wait for nodes ends, in Clock.monotonic() milliseconds; undefined while it has not
+   * begun.
+   */
   #waitUntil: number | undefined
   #cancel: Cancel = () => {}
 
@@ -78,7 +81,10 @@ export class PodCIDRMemory {
     }
   }
 
-  /** Records `record`, if it says anything new; the first time also when it is empty: from then on the cluster remembers. */
+  /**
+   * Records `record`, if it says anything new; the first time also when it is empty: from then on
+   * the cluster remembers.
+   */
   async keep(record: FormerRecord, isWaiting: boolean): Promise<void> {
     const object = this.#records.objects.get(`${RECORD_NAMESPACE}/${RECORD_NAME}`)
     const wanted = encodeRecord(record)

@@ -1,10 +1,11 @@
 /**
- * Judges the podCIDRs that nodes have: which may be routed. Whoever wrote them, a route over the API server,
- * a switch or a Service would cut nodes off, so such a podCIDR is withheld, not only warned of: it gets no
- * entry, and so no route, announcement or firewall rule. The same for addresses of nodes.
+ * Judges the podCIDRs that nodes have: which may be routed. Whoever wrote them, a route over the
+ * API server, a switch or a Service would cut nodes off, so such a podCIDR is withheld, not only
+ * warned of: it gets no entry, and so no route, announcement or firewall rule. The same for
+ * addresses of nodes.
  *
- * Who was there first is right: an older node, an older BGPPeer, a node's own BGPPeers. A younger object
- * whose address lies in a podCIDR that works takes nothing away; it is refused itself. Pure.
+ * Who was there first is right: an older node, an older BGPPeer, a node's own BGPPeers. A younger
+ * object whose address lies in a podCIDR that works takes nothing away; it is refused itself. Pure.
  */
 import { type AddressRange, blockLengthFor } from '../lib/address-range.ts'
 import { addressBytes, addressNumber, type Family, familyOf, prefixRange } from '../lib/ip.ts'
@@ -20,7 +21,10 @@ export interface PlaceConfig {
   readonly foreignPodCIDRs: boolean
 }
 
-/** A node and the podCIDRs it has, canonical. `createdAt` (RFC 3339) tells which of two in conflict was first. */
+/**
+ * A node and the podCIDRs it has, canonical. `createdAt` (RFC 3339) tells which of two in conflict
+ * was first.
+ */
 export interface PodCIDRNode {
   readonly name: string
   readonly addresses: readonly string[]
@@ -119,7 +123,10 @@ function ownedInOrder(nodes: readonly PodCIDRNode[]): readonly Owned[] {
     })
 }
 
-/** Whether it lies where podCIDRs belong: in a pool, in no range of something else, no larger than a block. */
+/**
+ * Whether it lies where podCIDRs belong: in a pool, in no range of something else, no larger than a
+ * block.
+ */
 function isWellPlaced(config: PlaceConfig, owned: Owned, allocating: boolean, verdict: Verdict): boolean {
   const { podCIDR, node } = owned
   const found = misplacement(config, owned, allocating)
@@ -195,7 +202,10 @@ function withoutOverlaps(owned: readonly Owned[], verdict: Verdict): readonly Ow
   return owned.filter(other => !lost.has(other))
 }
 
-/** Two Nodes with one address (renamed, cloned): packets for the second would go round between node and switch. */
+/**
+ * Two Nodes with one address (renamed, cloned): packets for the second would go round between node
+ * and switch.
+ */
 function withoutTwins(nodes: readonly PodCIDRNode[], verdict: Verdict): void {
   const owners = new Map<string, PodCIDRNode>()
   for (const node of [...nodes].sort((a, b) => (isOlder(a, b) ? -1 : 1))) {
@@ -221,7 +231,10 @@ interface Claim {
   readonly refuse: (owned: Owned) => void
 }
 
-/** podCIDRs that hold addresses which packets must reach themselves: of the API server, nodes and BGPPeers. */
+/**
+ * podCIDRs that hold addresses which packets must reach themselves: of the API server, nodes and
+ * BGPPeers.
+ */
 function coverings(
   owned: readonly Owned[],
   nodes: readonly PodCIDRNode[],

@@ -1,10 +1,12 @@
 /**
- * Decides which pod CIDRs nodes get. Pure: pools, reserved ranges and nodes in; allocations, problems and the use of the pools out.
+ * Decides which pod CIDRs nodes get. Pure: pools, reserved ranges and nodes in; allocations,
+ * problems and the use of the pools out.
  *
- * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never changed. An edge
- * node without gets one block of each family that has a pool: those that it had before where they are still
- * free, else the lowest that nobody had, and only when there is none such the one that is free for longest.
- * None at all when one family has no room: the other could not be added later.
+ * What a node has is respected, whoever set it: a Node's podCIDRs can be set once and never
+ * changed. An edge node without gets one block of each family that has a pool: those that it had
+ * before where they are still free, else the lowest that nobody had, and only when there is none
+ * such the one that is free for longest. None at all when one family has no room: the other could
+ * not be added later.
  */
 import {
   type AddressRange,
@@ -43,7 +45,9 @@ export interface Memory {
   readonly record: FormerRecord
   /** What the nodes themselves say. */
   readonly claims: ReadonlyMap<string, readonly string[]>
-  /** Whether a node of which nothing is known waits: this cluster remembers nothing, and nodes may. */
+  /**
+   * Whether a node of which nothing is known waits: this cluster remembers nothing, and nodes may.
+   */
   readonly waiting: boolean
 }
 
@@ -108,7 +112,10 @@ export function allocatePodCIDRs(
   return { ...placement, problems, allocated, waiting, pools: blocks.use() }
 }
 
-/** Pods of a node of Edge Node Service get addresses of its network interfaces: it needs no podCIDR, though it is a node of the edge. */
+/**
+ * Pods of a node of Edge Node Service get addresses of its network interfaces: it needs no podCIDR,
+ * though it is a node of the edge.
+ */
 const ENS_INSTANCE_LABEL = 'alibabacloud.com/ens-instance-id'
 
 function isEdge({ edgeNodes }: PodCIDRConfig, { labels }: EdgeNode): boolean {
@@ -119,7 +126,10 @@ function placedAt(prefix: string): Placed {
   return { family: familyOf(prefix), range: prefixRange(prefix) }
 }
 
-/** The former podCIDRs of nodes, as far as they are blocks of the pools and free. Who said it first (the record before the node) has it. */
+/**
+ * The former podCIDRs of nodes, as far as they are blocks of the pools and free. Who said it first
+ * (the record before the node) has it.
+ */
 function givenBack(
   config: PodCIDRConfig,
   nodes: readonly EdgeNode[],
@@ -177,7 +187,10 @@ function isTaken(busy: readonly AddressRange[], range: AddressRange): boolean {
   return next !== undefined && next.first <= range.last
 }
 
-/** The blocks of the pools, to be taken one by one: first those that nobody had, then those that are free for longest. */
+/**
+ * The blocks of the pools, to be taken one by one: first those that nobody had, then those that are
+ * free for longest.
+ */
 class Blocks {
   readonly #families: readonly Family[]
   readonly #pools: readonly Pool[]

@@ -1,10 +1,12 @@
 /**
- * The controller: watches Nodes, BGPPeers, RouteSlices and the Secrets that BGPPeers name, and while it holds the Lease makes the cluster
- * what `decide.ts` says. Followers decide too, for their page, and write nothing.
+ * The controller: watches Nodes, BGPPeers, RouteSlices and the Secrets that BGPPeers name, and
+ * while it holds the Lease makes the cluster what `decide.ts` says. Followers decide too, for their
+ * page, and write nothing.
  *
- * Not ready is not empty: nothing is decided before every cache has its first list, so no slice is emptied by a server that is still
- * thinking, and a new leader lists anew before it writes: what the one before wrote may not have come in by the watch. One write that fails
- * stops no other; the pass is tried again with back-off.
+ * Not ready is not empty: nothing is decided before every cache has its first list, so no slice is
+ * emptied by a server that is still thinking, and a new leader lists anew before it writes: what
+ * the one before wrote may not have come in by the watch. One write that fails stops no other; the
+ * pass is tried again with back-off.
  */
 import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
@@ -104,9 +106,15 @@ class Reconciler implements Controller {
   #decided = false
   #closing = false
   #crds: 'unknown' | 'there' = 'unknown'
-  /** The last pass carried out nothing, or not all: the Lease had run out by then. It may be renewed before anybody sees that. */
+  /**
+   * The last pass carried out nothing, or not all: the Lease had run out by then. It may be renewed
+   * before anybody sees that.
+   */
   #undone = false
-  /** The term in whose beginning all was listed; undefined also while the outcome of a write is not known. */
+  /**
+   * The term in whose beginning all was listed; undefined also while the outcome of a write is not
+   * known.
+   */
   #caughtUp: number | undefined
   #problem: string | undefined
 
@@ -196,7 +204,8 @@ class Reconciler implements Controller {
   }
 
   async #pass(): Promise<void> {
-    // also when somebody deleted them: the network stays as it is, and there is a place for BGPPeers again
+    // also when somebody deleted them: the network stays as it is, and there is a place for
+    // BGPPeers again
     const gone = this.#peers.kindUnknown || this.#slices.kindUnknown
     if ((this.#crds === 'unknown' || gone) && this.#election.isLeader) await this.#installCrds()
     if (!this.#nodes.synced || !this.#peers.synced || !this.#slices.synced) return
@@ -236,7 +245,10 @@ class Reconciler implements Controller {
     this.#tell()
   }
 
-  /** A podCIDR cannot be taken back, so a leader hands none out by what it knew before others, or a write that timed out, did. */
+  /**
+   * A podCIDR cannot be taken back, so a leader hands none out by what it knew before others, or a
+   * write that timed out, did.
+   */
   async #catchUp(): Promise<void> {
     while (this.#election.isLeader && this.#caughtUp !== this.#election.term) {
       const { term } = this.#election
@@ -277,7 +289,10 @@ class Reconciler implements Controller {
     return !this.#undone && !this.#closing
   }
 
-  /** Each returns when the write has come back by the watch: the next pass must not decide on what was before it. */
+  /**
+   * Each returns when the write has come back by the watch: the next pass must not decide on what
+   * was before it.
+   */
   #sliceWrites({ slices }: Decision): (() => Promise<void>)[] {
     const { api, log } = this.#options
     const echo = (written: RouteSlice) =>
@@ -334,8 +349,9 @@ class Reconciler implements Controller {
   }
 
   /**
-   * Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker again writes its own. What
-   * another field manager wrote (a node about others, kubectl edit) is taken away as well: nobody reports for who is no speaker.
+   * Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker
+   * again writes its own. What another field manager wrote (a node about others, kubectl edit) is
+   * taken away as well: nobody reports for who is no speaker.
    */
   #leftWrites({ peers }: Decision): (() => Promise<void>)[] {
     const { api, log } = this.#options

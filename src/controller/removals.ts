@@ -1,7 +1,7 @@
 /**
- * The controller's side of mass removals (kube/mass-removal.ts): keeps the state between passes, knows who was
- * drained, looks again when a delay is over, with whole lists that are newer than it. What is held is forgotten
- * when the process ends: the next leader begins to hold anew.
+ * The controller's side of mass removals (kube/mass-removal.ts): keeps the state between passes,
+ * knows who was drained, looks again when a delay is over, with whole lists that are newer than it.
+ * What is held is forgotten when the process ends: the next leader begins to hold anew.
  */
 import type { Cache } from '../kube/api.ts'
 import { keptNodes } from '../kube/held-entries.ts'

@@ -1,6 +1,6 @@
 /**
- * Watches the Secrets that BGPPeers name, each by its own name: the controller needs rights to no other Secret. Only whether they can be used
- * matters here; the passwords go nowhere.
+ * Watches the Secrets that BGPPeers name, each by its own name: the controller needs rights to no
+ * other Secret. Only whether they can be used matters here; the passwords go nowhere.
  */
 import type { Cache, KubeApi } from '../kube/api.ts'
 import { PASSWORD_NAMESPACE } from '../kube/bgp-password.ts'

@@ -1,10 +1,11 @@
 /**
- * What the reports of a BGPPeer's speakers come to: the Established condition, the SESSIONS and PREFIXES columns, who is not heard, and
- * whose entries nobody will ever take away. Pure.
+ * What the reports of a BGPPeer's speakers come to: the Established condition, the SESSIONS and
+ * PREFIXES columns, who is not heard, and whose entries nobody will ever take away. Pure.
  *
- * Each entry has one writer, its speaker, and a speaker whose node lost its power writes no more: `Established` would stand there for ever.
- * So an entry counts while its node is heard. It decides nothing but what is shown: a node that is not heard keeps its routes, because an
- * outage of the uplink must not tear a LAN down.
+ * Each entry has one writer, its speaker, and a speaker whose node lost its power writes no more:
+ * `Established` would stand there for ever. So an entry counts while its node is heard. It decides
+ * nothing but what is shown: a node that is not heard keeps its routes, because an outage of the
+ * uplink must not tear a LAN down.
  */
 import type { BGPPeer, SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { Finding } from './finding.ts'
@@ -16,7 +17,10 @@ export interface SessionFindings {
   readonly established: Finding
   /** What packets of the speakers proved of the device's routes. */
   readonly routesVerified: Finding
-  /** Nodes that shall have a session: as the spec says; of one that cannot work, those that report one. */
+  /**
+   * Nodes that shall have a session: as the spec says; of one that cannot work, those that report
+   * one.
+   */
   readonly wanted: readonly string[]
   /** Entries of these, where the node exists, those not heard included. */
   readonly speakers: readonly SpeakerStatus[]
@@ -25,11 +29,17 @@ export interface SessionFindings {
   readonly prefixes: number
   /** Speakers of the spec whose nodes exist and are not heard. */
   readonly unheard: readonly string[]
-  /** Nodes with an entry that are no speakers any more or no nodes: their entries are to be taken away. */
+  /**
+   * Nodes with an entry that are no speakers any more or no nodes: their entries are to be taken
+   * away.
+   */
   readonly left: readonly string[]
 }
 
-/** `nodes` are the names of all nodes, `unheard` of those the kubelet of which is not heard; `peer` is undefined where the spec cannot work. */
+/**
+ * `nodes` are the names of all nodes, `unheard` of those the kubelet of which is not heard; `peer`
+ * is undefined where the spec cannot work.
+ */
 export function sessionFindings(
   peer: BGPPeer | undefined,
   reported: readonly SpeakerStatus[],
@@ -61,7 +71,10 @@ export function unheardText(unheard: readonly string[]): string {
   return `${unheard.join(', ')} ${verb} not heard (Ready of the Node is Unknown), so ${what} not count; if only the uplink is down it may well be up`
 }
 
-/** By the speakers that are heard and have their session: one that misses packets outweighs others that do not. */
+/**
+ * By the speakers that are heard and have their session: one that misses packets outweighs others
+ * that do not.
+ */
 function verification(up: readonly SpeakerStatus[]): Finding {
   const lost = up.filter(({ routesVerified }) => routesVerified === 'False')
   if (lost.length > 0) {
@@ -80,8 +93,9 @@ function verification(up: readonly SpeakerStatus[]): Finding {
 }
 
 /**
- * True when every speaker is heard and has its session. False as soon as one that is heard has none, whatever the others do. Unknown when all that are
- * heard have theirs and others are not heard.
+ * True when every speaker is heard and has its session. False as soon as one that is heard has
+ * none, whatever the others do. Unknown when all that are heard have theirs and others are not
+ * heard.
  */
 function establishment(
   wanted: readonly string[],

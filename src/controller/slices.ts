@@ -1,6 +1,7 @@
 /**
- * Decides how route entries are spread over RouteSlices with the fewest writes: a node keeps its slice, a slice with room takes the next
- * node, an empty slice is deleted, an unchanged one is not written. Pure.
+ * Decides how route entries are spread over RouteSlices with the fewest writes: a node keeps its
+ * slice, a slice with room takes the next node, an empty slice is deleted, an unchanged one is not
+ * written. Pure.
  */
 import { BGP_PEERS, type ObjectMeta } from '../kube/resources.ts'
 import {
@@ -20,8 +21,8 @@ export interface SliceChanges {
 }
 
 /**
- * The least changes that make the slices carry exactly `wanted` (a node each). With `released` (RFC 3339) nodes are
- * told, on one slice at least, that what goes was held before.
+ * The least changes that make the slices carry exactly `wanted` (a node each). With `released` (RFC
+ * 3339) nodes are told, on one slice at least, that what goes was held before.
  */
 export function planSlices(
   wanted: readonly RouteEntry[],
@@ -58,7 +59,10 @@ function marked(metadata: ObjectMeta, released: string | undefined): ObjectMeta 
   return { ...metadata, annotations: { ...metadata.annotations, [REMOVALS_RELEASED]: released } }
 }
 
-/** The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in two slices stays in the first. */
+/**
+ * The wanted entries of the nodes that a slice has, in its order; they leave `left`. Who stands in
+ * two slices stays in the first.
+ */
 function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
   const kept: RouteEntry[] = []
   for (const node of nodesIn(slice)) {
@@ -70,7 +74,10 @@ function keep(slice: RouteSlice, left: Map<string, RouteEntry>): RouteEntry[] {
   return kept
 }
 
-/** The names in a slice. Whether the rest of an entry can be read does not matter: it is written anew, in its place. */
+/**
+ * The names in a slice. Whether the rest of an entry can be read does not matter: it is written
+ * anew, in its place.
+ */
 function nodesIn(slice: RouteSlice): readonly string[] {
   const entries: unknown = slice.entries
   if (!Array.isArray(entries)) return []

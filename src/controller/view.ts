@@ -124,7 +124,10 @@ function readableSpec(spec: unknown) {
   }
 }
 
-/** Every session that is wanted: a speaker that says nothing must not look like one that is not there. */
+/**
+ * Every session that is wanted: a speaker that says nothing must not look like one that is not
+ * there.
+ */
 function sessionsOf(
   { name, object, peer, wanted, speakers, unheard }: EvaluatedPeer,
   unheardSince: ReadonlyMap<string, string>,

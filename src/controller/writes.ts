@@ -1,4 +1,7 @@
-/** Carrying out many writes: a few at a time, each failure by itself; and waiting, never for longer than is useful. */
+/**
+ * Carrying out many writes: a few at a time, each failure by itself; and waiting, never for longer
+ * than is useful.
+ */
 import { type Clock, sleep } from '../lib/clock.ts'
 
 const AT_ONCE = 8
@@ -25,7 +28,10 @@ export async function inParallel(
   return failures
 }
 
-/** Resolves when `condition` holds, looked at now and whenever `subscribe` calls back, or after `milliseconds`. */
+/**
+ * Resolves when `condition` holds, looked at now and whenever `subscribe` calls back, or after
+ * `milliseconds`.
+ */
 export function until(
   clock: Clock,
   options: { condition: () => boolean; milliseconds: number; subscribe: (listener: () => void) => () => void },
@@ -45,7 +51,10 @@ export function until(
   })
 }
 
-/** Resolves with `work`, or after `milliseconds` without it: a server that does not answer must not hold up a stop. */
+/**
+ * Resolves with `work`, or after `milliseconds` without it: a server that does not answer must not
+ * hold up a stop.
+ */
 export async function within(clock: Clock, milliseconds: number, work: Promise<unknown>): Promise<void> {
   const done = new AbortController()
   await Promise.race([work, sleep(clock, milliseconds, done.signal)])

@@ -1,6 +1,7 @@
 /**
- * Asks a LAN by ARP who has some addresses, for `doctor` alone: a packet socket for a second. What the answers mean is decided in
- * `duplicates.ts`. Needs CAP_NET_RAW. IPv6 is not asked: there the kernel looks for duplicates itself (RFC 4862).
+ * Asks a LAN by ARP who has some addresses, for `doctor` alone: a packet socket for a second. What
+ * the answers mean is decided in `duplicates.ts`. Needs CAP_NET_RAW. IPv6 is not asked: there the
+ * kernel looks for duplicates itself (RFC 4862).
  */
 
 import { AF } from '../lib/address-family.ts'

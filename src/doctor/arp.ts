@@ -1,6 +1,6 @@
 /**
- * ARP for IPv4 over Ethernet (RFC 826) and the address of a packet socket (struct sockaddr_ll, packet(7)) as bytes: what `doctor` needs to
- * ask who has an address. Pure; arp-probe.ts sends.
+ * ARP for IPv4 over Ethernet (RFC 826) and the address of a packet socket (struct sockaddr_ll,
+ * packet(7)) as bytes: what `doctor` needs to ask who has an address. Pure; arp-probe.ts sends.
  */
 import { addressBytes, formatAddress } from '../lib/ip.ts'
 import { formatHardwareAddress, hardwareAddressBytes } from '../netlink/link.ts'
@@ -15,7 +15,10 @@ const ARP_LENGTH = 28
 export interface ArpQuestion {
   /** IPv4. */
   readonly target: string
-  /** The asker's address; 0.0.0.0 in a probe for the target itself (RFC 5227 section 1.1), which changes nobody's ARP cache. */
+  /**
+   * The asker's address; 0.0.0.0 in a probe for the target itself (RFC 5227 section 1.1), which
+   * changes nobody's ARP cache.
+   */
   readonly sender: string
   readonly hardwareAddress: string
 }
@@ -33,7 +36,10 @@ export function encodeArpRequest({ target, sender, hardwareAddress }: ArpQuestio
   return bytes
 }
 
-/** Who says that it has which address: the sender of a request is as good as that of a reply (RFC 5227 section 2.4). */
+/**
+ * Who says that it has which address: the sender of a request is as good as that of a reply (RFC
+ * 5227 section 2.4).
+ */
 export function decodeArpSender(bytes: Uint8Array): { address: string; hardwareAddress: string } | undefined {
   if (bytes.length < ARP_LENGTH) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

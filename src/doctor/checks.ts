@@ -1,8 +1,9 @@
 /**
- * The checks of `doctor`: from what is known of a node to a verdict each, with what to do about it. Pure.
+ * The checks of `doctor`: from what is known of a node to a verdict each, with what to do about it.
+ * Pure.
  *
- * A problem is what keeps pods or sessions from working; a warning is what an operator should know. What cannot be judged is skipped and
- * says why, never passed over.
+ * A problem is what keeps pods or sessions from working; a warning is what an operator should know.
+ * What cannot be judged is skipped and says why, never passed over.
  */
 import { duplicateChecks } from './duplicates.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './facts.ts'

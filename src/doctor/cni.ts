@@ -1,6 +1,6 @@
 /**
- * What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that the runtime would take instead. Writes
- * nothing and judges nothing (`checks.ts` does).
+ * What `doctor` sees of the CNI: the plugin's files, our configuration, and those of others that
+ * the runtime would take instead. Writes nothing and judges nothing (`checks.ts` does).
  */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -19,7 +19,10 @@ export interface CniPlace {
 /** What libcni takes for a configuration, by the end of its name. */
 const CONFIGURATION = /\.(conf|conflist|json)$/
 
-/** `expected` is what our configuration should say now, but for the plugins chained to ours; undefined when that is not known. */
+/**
+ * `expected` is what our configuration should say now, but for the plugins chained to ours;
+ * undefined when that is not known.
+ */
 export function observeCni({ confDir, binDir, mtu }: CniPlace, expected: CniConfig | undefined): CniFacts {
   const file = cniConfigFile(confDir)
   const text = readFileIfPresent(file)

@@ -1,4 +1,7 @@
-/** Whether an address of this node, or of the device that its BGPPeers name, is on two machines. Pure. */
+/**
+ * Whether an address of this node, or of the device that its BGPPeers name, is on two machines.
+ * Pure.
+ */
 import type { DuplicateFacts } from './facts.ts'
 import { type Check, ok, problem, skipped } from './verdicts.ts'
 

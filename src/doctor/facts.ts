@@ -1,6 +1,6 @@
 /**
- * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of these (`checks.ts`). The kernel's part is
- * seen by `observe.ts`, the rest by `inspect.ts`.
+ * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of
+ * these (`checks.ts`). The kernel's part is seen by `observe.ts`, the rest by `inspect.ts`.
  */
 
 export interface DoctorFacts {
@@ -12,13 +12,19 @@ export interface DoctorFacts {
   /** `present`: there is such a file; if not, the defaults stand. */
   readonly config: { readonly file: string; readonly present: boolean; readonly problem?: string }
   readonly kubeconfig: { readonly origin: string; readonly problem?: string }
-  /** Absent: not asked, for want of a kubeconfig. `status` is the HTTP code of a refusal, 0 without an answer. */
+  /**
+   * Absent: not asked, for want of a kubeconfig. `status` is the HTTP code of a refusal, 0 without
+   * an answer.
+   */
   readonly api?: { readonly server: string; readonly problem?: string; readonly status?: number }
   readonly state: { readonly folder: string; readonly problem?: string; readonly clusterProblem?: string }
   /** The local process. */
   readonly service: {
     readonly pid?: number
-    /** Why its status interface could not be asked; without a pid, why it cannot be told whether it runs. */
+    /**
+     * Why its status interface could not be asked; without a pid, why it cannot be told whether it
+     * runs.
+     */
     readonly problem?: string
     readonly ready?: boolean
     readonly problems: readonly string[]
@@ -101,7 +107,10 @@ export interface FirewallFacts {
   readonly problem?: string
   /** Whether `firewall.acceptPodTraffic` is on. */
   readonly accept: boolean
-  /** Tables on the forward hook that drop what nobody accepts, and whether pods are let through all the same. */
+  /**
+   * Tables on the forward hook that drop what nobody accepts, and whether pods are let through all
+   * the same.
+   */
   readonly dropping: readonly { readonly table: string; readonly accepted: boolean; readonly advice: string }[]
   /** What must be run for legacy iptables. */
   readonly legacyCommands: readonly string[]

@@ -1,4 +1,7 @@
-/** Whether a firewall of the host keeps pods' packets from being forwarded, and whether masquerade is in place where it was asked for. Pure. */
+/**
+ * Whether a firewall of the host keeps pods' packets from being forwarded, and whether masquerade
+ * is in place where it was asked for. Pure.
+ */
 import type { FirewallFacts } from './facts.ts'
 import { type Check, ok, problem, warning } from './verdicts.ts'
 

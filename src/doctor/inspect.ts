@@ -1,6 +1,6 @@
 /**
- * Looks at this node for `terway-edge doctor`: its files, the API server, the local process, the kernel, the peers. Each look that fails
- * becomes a fact; only the checks (`checks.ts`) judge.
+ * Looks at this node for `terway-edge doctor`: its files, the API server, the local process, the
+ * kernel, the peers. Each look that fails becomes a fact; only the checks (`checks.ts`) judge.
  */
 import { accessSync, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'

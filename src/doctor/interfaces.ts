@@ -1,6 +1,6 @@
 /**
- * Checks of a node whose pods sit on elastic network interfaces: whether the interfaces are there, whether anybody else configured one, and
- * whether rules and tables are as they should be. Pure.
+ * Checks of a node whose pods sit on elastic network interfaces: whether the interfaces are there,
+ * whether anybody else configured one, and whether rules and tables are as they should be. Pure.
  */
 import type { InterfaceFacts } from './facts.ts'
 import { type Check, ok, problem, warning } from './verdicts.ts'

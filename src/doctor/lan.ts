@@ -1,4 +1,7 @@
-/** What `doctor` asks the LAN: who else has this node's addresses, and who has those of its peer and gateway. Judges nothing. */
+/**
+ * What `doctor` asks the LAN: who else has this node's addresses, and who has those of its peer and
+ * gateway. Judges nothing.
+ */
 
 import type { ObservedKernel } from '../agent/observe.ts'
 import type { BGPPeer } from '../kube/bgp-peer.ts'

@@ -1,4 +1,7 @@
-/** What there is of elastic network interfaces on this node, for `doctor`: its ENINode as it was last known, records, kernel. Reads only. */
+/**
+ * What there is of elastic network interfaces on this node, for `doctor`: its ENINode as it was
+ * last known, records, kernel. Reads only.
+ */
 import { AddressStore } from '../cni/address-store.ts'
 import { waitingPods } from '../cni/attachments.ts'
 import { podAddresses } from '../cni/pod-addresses.ts'
@@ -73,7 +76,10 @@ function changesText(
   ]
 }
 
-/** As far as the services of the machine say which links they look after (networkctl(1), NetworkManager's state files). */
+/**
+ * As far as the services of the machine say which links they look after (networkctl(1),
+ * NetworkManager's state files).
+ */
 function whoConfigured(index: number): string {
   const networkd = readFileIfPresent(`/run/systemd/netif/links/${index}`) ?? ''
   const file = /^NETWORK_FILE=(.+)$/m.exec(networkd)?.[1]

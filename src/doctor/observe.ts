@@ -1,6 +1,7 @@
 /**
- * What `doctor` sees of the kernel: routes against those the last known state of the cluster wants, settings, MTU, firewall; and what is on this
- * machine because of us. Changes nothing, and decides nothing: `checks.ts` does.
+ * What `doctor` sees of the kernel: routes against those the last known state of the cluster wants,
+ * settings, MTU, firewall; and what is on this machine because of us. Changes nothing, and decides
+ * nothing: `checks.ts` does.
  */
 
 import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'
@@ -131,7 +132,10 @@ export interface HostPlace {
   readonly isPodLink: DoctorInput['isPodLink']
 }
 
-/** Settings, routes, firewall rules and interfaces that are on this machine because of us; files are for the caller to add. */
+/**
+ * Settings, routes, firewall rules and interfaces that are on this machine because of us; files are
+ * for the caller to add.
+ */
 export async function hostChanges({ mark, stateDir, isPodLink }: HostPlace): Promise<HostChange[]> {
   const settings = changedSettings({ stateDir }).map(({ name, former, now }): HostChange => {
     return { kind: 'sysctl', what: name.replaceAll('/', '.'), former, now: now ?? 'gone' }

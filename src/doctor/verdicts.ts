@@ -1,6 +1,6 @@
 /**
- * What a check of `doctor` says: a problem keeps pods or sessions from working, a warning is what an operator should know.
- * Pure.
+ * What a check of `doctor` says: a problem keeps pods or sessions from working, a warning is what
+ * an operator should know. Pure.
  */
 
 export interface Check {

@@ -1,7 +1,8 @@
 /**
- * What each error code of the cloud means for us: one table. A row says what kind of no it is, what it is about (its scope), how long to
- * leave that alone, and what a person is to buy or change. Sources: error tables of the API pages of ECS and ENS; for what the gateway
- * says, its own pages. A code without a row ends its operation, is tried again slowly and is shown. Pure.
+ * What each error code of the cloud means for us: one table. A row says what kind of no it is, what
+ * it is about (its scope), how long to leave that alone, and what a person is to buy or change.
+ * Sources: error tables of the API pages of ECS and ENS; for what the gateway says, its own pages.
+ * A code without a row ends its operation, is tried again slowly and is shown. Pure.
  */
 import type { CloudAnswer } from '../cloud/cloud-api.ts'
 
@@ -257,8 +258,8 @@ const TOLD: ReadonlySet<ErrorKind> = new Set([
 ])
 
 /**
- * What to make of an answer that is not `ok`. `now` (Clock.now() milliseconds): a minute in which there were too many calls ends at
- * the next full one, unless the cloud says when.
+ * What to make of an answer that is not `ok`. `now` (Clock.now() milliseconds): a minute in which
+ * there were too many calls ends at the next full one, unless the cloud says when.
  */
 export function judge(answer: Exclude<CloudAnswer, { kind: 'ok' }>, now: number): Verdict {
   if (answer.kind === 'unknown') return { ...UNKNOWN, code: '', message: answer.reason, tell: false }

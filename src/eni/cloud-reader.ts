@@ -1,6 +1,7 @@
 /**
- * What the cloud says there is: interfaces, vSwitches, limits of instance types. One listing of a VPC serves all nodes that ask within a
- * moment; it is by VPC, as listing by a tag shows a thousand at most, and is filtered here. Makes no changing call.
+ * What the cloud says there is: interfaces, vSwitches, limits of instance types. One listing of a
+ * VPC serves all nodes that ask within a moment; it is by VPC, as listing by a tag shows a thousand
+ * at most, and is filtered here. Makes no changing call.
  */
 import { type CloudAction, flatParameters, type ParametersOf } from '../cloud/actions.ts'
 import {
@@ -81,7 +82,10 @@ export class CloudReader {
     this.#options = options
   }
 
-  /** The interfaces of an instance and those that it claims, asked after this call. Throws `CloudReadError`. */
+  /**
+   * The interfaces of an instance and those that it claims, asked after this call. Throws
+   * `CloudReadError`.
+   */
   interfaces(target: ReadTarget): Promise<readonly CloudInterface[]> {
     return new Promise((resolve, reject) => {
       this.#requests.push({ target, resolve, reject })
@@ -94,7 +98,10 @@ export class CloudReader {
     })
   }
 
-  /** What is known of vSwitches, asked anew when it is older than a minute. Those that are not there are missing. */
+  /**
+   * What is known of vSwitches, asked anew when it is older than a minute. Those that are not there
+   * are missing.
+   */
   async vSwitches(regionID: string, ids: readonly string[]): Promise<ReadonlyMap<string, VSwitch>> {
     const now = this.#options.clock.monotonic()
     const found = new Map<string, VSwitch>()
@@ -242,7 +249,10 @@ export class CloudReader {
     }
   }
 
-  /** One reading call; waits for its turn, and is made again a few times when there is no clear answer. */
+  /**
+   * One reading call; waits for its turn, and is made again a few times when there is no clear
+   * answer.
+   */
   async #call<A extends CloudAction, T>(
     action: A,
     wish: { regionID: string; parameters: ParametersOf[A]; name: string; urgent: boolean },

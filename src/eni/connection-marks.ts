@@ -1,8 +1,10 @@
 /**
- * The nftables table by which answers leave as they came: connections that come in by the primary interface are marked, and what pods answer
- * on them bears the mark while it is routed. Without it the answer of a pod to a NodePort or hostPort of its own node would leave by the
- * pod's interface, with the node's address as source, which the cloud drops. And nothing else from or to a pod leaves by the primary
- * interface, for the moment in which a rule is missing because somebody took it. Pure.
+ * The nftables table by which answers leave as they came: connections that come in by the primary
+ * interface are marked, and what pods answer on them bears the mark while it is routed. Without it
+ * the answer of a pod to a NodePort or hostPort of its own node would leave by the pod's interface,
+ * with the node's address as source, which the cloud drops. And nothing else from or to a pod
+ * leaves by the primary interface, for the moment in which a rule is missing because somebody took
+ * it. Pure.
  */
 
 export const MARKS_TABLE = 'terway-edge-eni'

@@ -1,6 +1,7 @@
 /**
- * What is left alone for now, and why: actions, interfaces, vSwitches, instances, the account. What is refused again and again is asked
- * ever more rarely. Kept in memory: after a restart each is tried once. Pure but for what it holds.
+ * What is left alone for now, and why: actions, interfaces, vSwitches, instances, the account. What
+ * is refused again and again is asked ever more rarely. Kept in memory: after a restart each is
+ * tried once. Pure but for what it holds.
  */
 import type { Scope, Verdict } from './cloud-errors.ts'
 
@@ -24,7 +25,10 @@ const STEADY = new Set(['throttled', 'vswitch-full', 'effect-unknown'])
 export class Blocks {
   readonly #blocks = new Map<string, Kept>()
 
-  /** Leaves `id` of the verdict's scope alone. Whether that is news: not known for the same reason already. */
+  /**
+   * Leaves `id` of the verdict's scope alone. Whether that is news: not known for the same reason
+   * already.
+   */
   add(id: string, verdict: Verdict, now: number): boolean {
     const { scope, waitSeconds, code, kind } = verdict
     if (scope === 'nothing' || waitSeconds <= 0) return true

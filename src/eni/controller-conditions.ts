@@ -1,6 +1,6 @@
 /**
- * What is said of a node's addresses: the conditions of its ENINode, the condition SufficientIP of its Node, and the reasons that its
- * pods are told while there is none. Pure.
+ * What is said of a node's addresses: the conditions of its ENINode, the condition SufficientIP of
+ * its Node, and the reasons that its pods are told while there is none. Pure.
  */
 import type { Condition } from '../kube/resources.ts'
 import type { Verdict } from './cloud-errors.ts'
@@ -15,7 +15,10 @@ export interface Judged {
   readonly waiting: number
   /** Why the configuration gives the node no addresses at all. */
   readonly misconfigured: string | undefined
-  /** The last thing that went wrong with the cloud itself (rights, out of reach); undefined: it answers. */
+  /**
+   * The last thing that went wrong with the cloud itself (rights, out of reach); undefined: it
+   * answers.
+   */
   readonly access: { readonly action: string; readonly verdict: Verdict } | undefined
   /** The node is to have warmed up; told by a condition, for it happens once. */
   readonly warmedUp: boolean

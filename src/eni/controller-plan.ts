@@ -1,6 +1,7 @@
 /**
- * What is to be done for one node now: which addresses are to leave, which calls to make. A function of the record, of what the cloud
- * had when it was last asked, and of what is blocked; made anew after each outcome, so nothing here remembers. Pure.
+ * What is to be done for one node now: which addresses are to leave, which calls to make. A
+ * function of the record, of what the cloud had when it was last asked, and of what is blocked;
+ * made anew after each outcome, so nothing here remembers. Pure.
  */
 import type { ENIInterface } from '../kube/eni-node.ts'
 import type { Verdict } from './cloud-errors.ts'
@@ -82,7 +83,10 @@ function planStay(input: PlanInput): NodePlan {
   }
 }
 
-/** The node is to have nothing any more. Without its word, only what is unattached goes: there are no pods on that. */
+/**
+ * The node is to have nothing any more. Without its word, only what is unattached goes: there are
+ * no pods on that.
+ */
 function planLeave(input: PlanInput): NodePlan {
   const { recorded, report, degradation, spec } = input
   const hands: Hands = { calls: [], busy: new Set(), obstacles: [] }

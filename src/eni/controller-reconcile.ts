@@ -1,8 +1,10 @@
 /**
- * The controller's half of pods on elastic network interfaces: finds the nodes of the cloud, keeps an ENINode for each, and a worker that
- * takes care of it. Runs in the process of the controller, under its Lease, and is loaded when there is the first such node.
+ * The controller's half of pods on elastic network interfaces: finds the nodes of the cloud, keeps
+ * an ENINode for each, and a worker that takes care of it. Runs in the process of the controller,
+ * under its Lease, and is loaded when there is the first such node.
  *
- * Not ready is not empty: without the first lists nothing is decided; a Node that is away for a while loses nothing.
+ * Not ready is not empty: without the first lists nothing is decided; a Node that is away for a
+ * while loses nothing.
  */
 import type { CloudInterface } from '../cloud/answers.ts'
 import type { CloudApi } from '../cloud/cloud-api.ts'
@@ -43,7 +45,10 @@ export interface EniControllerOptions {
   readonly clusterID: string
   readonly degradation: Degradation
   readonly leadership: () => { readonly isLeader: boolean; readonly term: number }
-  /** The controller's own cache of Nodes, whose `reduce` keeps labels, providerID and allocatable pods; absent: one is made. */
+  /**
+   * The controller's own cache of Nodes, whose `reduce` keeps labels, providerID and allocatable
+   * pods; absent: one is made.
+   */
   readonly nodes?: Cache<Node>
   /** A new ClientToken: at most 64 ASCII characters, never the same twice. */
   readonly newToken: () => string
@@ -399,7 +404,10 @@ class Reconciler implements EniController {
     for (const item of alone) if (!this.#orphans.has(item.id)) this.#orphans.set(item.id, { item, since: at })
   }
 
-  /** An ENINode for the node that it was made for: by that it is known again, and given back like any other. */
+  /**
+   * An ENINode for the node that it was made for: by that it is known again, and given back like
+   * any other.
+   */
   async #adoptOrphans(nodes: ReadonlyMap<string, CloudNode>): Promise<void> {
     const now = this.#options.clock.monotonic()
     for (const [id, { item, since }] of this.#orphans) {

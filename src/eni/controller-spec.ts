@@ -1,5 +1,6 @@
 /**
- * The spec of an ENINode: from what its Node says, the configuration for it and the limits of its instance type. Pure.
+ * The spec of an ENINode: from what its Node says, the configuration for it and the limits of its
+ * instance type. Pure.
  */
 import type { InstanceType } from '../cloud/answers.ts'
 import type { ENINodeSpec } from '../kube/eni-node.ts'

@@ -1,6 +1,6 @@
 /**
- * What the controller loads when there is the first node of the cloud: the door to the cloud, its credentials, the reconcile. Puts
- * together what `controller-reconcile.ts` needs; decides nothing.
+ * What the controller loads when there is the first node of the cloud: the door to the cloud, its
+ * credentials, the reconcile. Puts together what `controller-reconcile.ts` needs; decides nothing.
  */
 import { readFileSync } from 'node:fs'
 import type { CloudApi } from '../cloud/cloud-api.ts'

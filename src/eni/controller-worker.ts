@@ -1,9 +1,12 @@
 /**
- * One node's interfaces: record, call, record the outcome, until nothing is left to do. The record is the ENINode in the API server; each
- * write names the resourceVersion that it follows, so whoever was a leader before overwrites nothing, and what the node writes beside
- * its own report is put right. At the beginning of a term, after a crash and after every unclear answer the cloud is asked first.
+ * One node's interfaces: record, call, record the outcome, until nothing is left to do. The record
+ * is the ENINode in the API server; each write names the resourceVersion that it follows, so
+ * whoever was a leader before overwrites nothing, and what the node writes beside its own report is
+ * put right. At the beginning of a term, after a crash and after every unclear answer the cloud is
+ * asked first.
  *
- * What is to be done is decided in `controller-plan.ts`, what an answer means in `cloud-errors.ts` and `operations.ts`.
+ * What is to be done is decided in `controller-plan.ts`, what an answer means in `cloud-errors.ts`
+ * and `operations.ts`.
  */
 
 import { actionFacts } from '../cloud/actions.ts'
@@ -155,7 +158,10 @@ export class NodeWorker {
   wake(): void {
     this.#loop.wake()
   }
-  /** The object as the watch sees it: the node's report, and whether somebody wrote what is not theirs. */
+  /**
+   * The object as the watch sees it: the node's report, and whether somebody wrote what is not
+   * theirs.
+   */
   observe(object: ENINodeObject): void {
     const { node } = decodeENINode(object)
     if (node === undefined || this.#node === undefined) {
@@ -221,7 +227,10 @@ export class NodeWorker {
     this.#shared.onChange()
   }
 
-  /** Begins a term: the record is what the API server has, and the cloud is asked before anything else. */
+  /**
+   * Begins a term: the record is what the API server has, and the cloud is asked before anything
+   * else.
+   */
   async #load(): Promise<boolean> {
     const object = await this.#shared.api.get<ENINodeObject>(ENI_NODES, this.name)
     const { node } = object === undefined ? { node: undefined } : decodeENINode(object)
@@ -710,7 +719,10 @@ export function capacityOf(spec: ENINodeSpec | undefined): number {
   return spec === undefined ? 0 : spec.limits.interfaces * spec.limits.addressesPerInterface
 }
 
-/** Whether the API server wrote `a` before `b`; resourceVersions that are no numbers are taken for newer. */
+/**
+ * Whether the API server wrote `a` before `b`; resourceVersions that are no numbers are taken for
+ * newer.
+ */
 function isOlder(a: string | undefined, b: string): boolean {
   if (a === undefined || !/^\d+$/.test(a) || !/^\d+$/.test(b)) return false
   return BigInt(a) <= BigInt(b)

@@ -1,7 +1,9 @@
 /**
- * What the kernel of a node should have, whose pods sit on elastic network interfaces, and what is to be changed for that: the interfaces
- * up and without addresses of their own, the rules and tables of netlink/policy-routes.ts, nothing of ours beside them. What others made
- * stays, also of the same priority. An interface that is gone leaves its pods "unreachable", never a way by the primary interface. Pure.
+ * What the kernel of a node should have, whose pods sit on elastic network interfaces, and what is
+ * to be changed for that: the interfaces up and without addresses of their own, the rules and
+ * tables of netlink/policy-routes.ts, nothing of ours beside them. What others made stays, also of
+ * the same priority. An interface that is gone leaves its pods "unreachable", never a way by the
+ * primary interface. Pure.
  */
 import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { PolicyNumbers } from '../model/interface-pool.ts'
@@ -153,7 +155,10 @@ function isPresent(entry: readonly [string, Link | undefined]): entry is readonl
   return entry[1] !== undefined
 }
 
-/** Of each family the interface that the default route of table main leaves by, with what leads to it on the link. */
+/**
+ * Of each family the interface that the default route of table main leaves by, with what leads to
+ * it on the link.
+ */
 function primariesOf({ links, routes }: Observed, enis: ReadonlySet<number>, families: readonly Family[]): Primary[] {
   const main = routes.filter(({ table }) => table === RT_TABLE.MAIN)
   return families.flatMap(family => {
@@ -193,7 +198,10 @@ function isOurRule({ protocol, priority }: Rule, numbers: PolicyNumbers): boolea
   return protocol === numbers.protocol && priorities.includes(priority)
 }
 
-/** Tables that stand for interfaces begin behind the base; those of the kernel and of routes between nodes are not ours. */
+/**
+ * Tables that stand for interfaces begin behind the base; those of the kernel and of routes between
+ * nodes are not ours.
+ */
 function isOurTable(table: number, { pods, marked, interfaces }: PolicyNumbers): boolean {
   const kernels: readonly number[] = [RT_TABLE.MAIN, RT_TABLE.LOCAL, RT_TABLE.DEFAULT]
   if (kernels.includes(table)) return false

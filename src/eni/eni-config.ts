@@ -1,6 +1,7 @@
 /**
- * The ConfigMap eni-config of an existing cluster, and a node's overrides of it (RFC 7396), as terway reads them: pool sizes, vSwitches
- * by zone, security groups. Keys for what is not done here are named once each, unknown ones too; a key in it is refused. Pure.
+ * The ConfigMap eni-config of an existing cluster, and a node's overrides of it (RFC 7396), as
+ * terway reads them: pool sizes, vSwitches by zone, security groups. Keys for what is not done here
+ * are named once each, unknown ones too; a key in it is refused. Pure.
  */
 
 import { isFields, SpecReader } from '../kube/spec-reader.ts'
@@ -83,7 +84,9 @@ const KNOWN = new Set([
   ...['resource_group_id', 'eni_tags'],
 ])
 
-/** `10-terway.conf` keys that mean nothing in this mode: the pods' configuration is the node's own. */
+/**
+ * `10-terway.conf` keys that mean nothing in this mode: the pods' configuration is the node's own.
+ */
 const CNI_NOT_DONE: Readonly<Record<string, string>> = {
   eniip_virtual_type: 'pods have veth pairs, always',
   capabilities: 'bandwidth is not limited',
@@ -95,8 +98,8 @@ const CNI_NOT_DONE: Readonly<Record<string, string>> = {
 const MOST = 65_536
 
 /**
- * Reads `eni_conf` and `10-terway.conf` of eni-config, and `eni_conf` of a node's override. Never throws; `name` and `overrideName` are
- * for the paths of problems.
+ * Reads `eni_conf` and `10-terway.conf` of eni-config, and `eni_conf` of a node's override. Never
+ * throws; `name` and `overrideName` are for the paths of problems.
  */
 export function decodeEniConfig(
   data: Readonly<Record<string, string>>,

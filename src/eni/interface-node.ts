@@ -1,7 +1,8 @@
 /**
- * A node whose pods sit on elastic network interfaces: hands the addresses of its ENINode to the CNI plugin, keeps the datapath, and says
- * what pods have. It allocates nothing and calls no cloud; pods start and stop without it. What it stands on (the plugin's records, the
- * firewall program, the kernel's settings) it is given by whoever puts the node together.
+ * A node whose pods sit on elastic network interfaces: hands the addresses of its ENINode to the
+ * CNI plugin, keeps the datapath, and says what pods have. It allocates nothing and calls no cloud;
+ * pods start and stop without it. What it stands on (the plugin's records, the firewall program,
+ * the kernel's settings) it is given by whoever puts the node together.
  */
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { ENIInterface, ENINode } from '../kube/eni-node.ts'
@@ -117,7 +118,9 @@ export class InterfaceNode {
     return this.#published.rows
   }
 
-  /** Calls `listener` when `ready`, `problems` or `interfaces()` changed. Returns how to stop that. */
+  /**
+   * Calls `listener` when `ready`, `problems` or `interfaces()` changed. Returns how to stop that.
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

@@ -1,10 +1,11 @@
 /**
- * Keeps the kernel of a node as datapath.ts wants it. Woken by every rule, route, address and link that changes (the kernel empties the
- * tables of an interface without a word when its last address goes), by pods that come and go, and every half minute; each pass compares
- * everything, and writes what differs.
+ * Keeps the kernel of a node as datapath.ts wants it. Woken by every rule, route, address and link
+ * that changes (the kernel empties the tables of an interface without a word when its last address
+ * goes), by pods that come and go, and every half minute; each pass compares everything, and writes
+ * what differs.
  *
- * The CNI plugin makes what a pod needs by itself; here it is kept. A rule of a pod is deleted under the plugin's lock, so that none goes
- * that an ADD has just made.
+ * The CNI plugin makes what a pod needs by itself; here it is kept. A rule of a pod is deleted
+ * under the plugin's lock, so that none goes that an ADD has just made.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { ERRNO } from '../lib/errno.ts'
@@ -74,7 +75,10 @@ export function namesOf({ primaries, present }: Datapath): Omit<SettingsNeeds, '
 const FULL_COMPARE_MILLISECONDS = 30_000
 /** One change of the network comes as several messages. */
 const SETTLE_MILLISECONDS = 5
-/** When so many passes in a row had to write, somebody undoes it: from then on it is done at most once a second. */
+/**
+ * When so many passes in a row had to write, somebody undoes it: from then on it is done at most
+ * once a second.
+ */
 const CONTEST_PASSES = 20
 const CONTEST_PAUSE_MILLISECONDS = 1000
 

@@ -1,6 +1,7 @@
 /**
- * Keeps the table of connection-marks.ts in the kernel: written when the primary interface is another one, or when somebody changed it. It
- * stays when the process ends, for pods go on answering.
+ * Keeps the table of connection-marks.ts in the kernel: written when the primary interface is
+ * another one, or when somebody changed it. It stays when the process ends, for pods go on
+ * answering.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * Takes the policy routes of a node away, when it leaves the network: rules and tables that bear our protocol number, and the table of
- * nftables. Pods must have gone before. What others made stays.
+ * Takes the policy routes of a node away, when it leaves the network: rules and tables that bear
+ * our protocol number, and the table of nftables. Pods must have gone before. What others made
+ * stays.
  */
 import { ERRNO } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'

@@ -1,6 +1,7 @@
 /**
- * What was there a moment ago and is missing in a listing: it is believed to be gone only when it stays so, for listings may lag behind
- * what was done. Until then it is shown as it was. Pure but for what it holds.
+ * What was there a moment ago and is missing in a listing: it is believed to be gone only when it
+ * stays so, for listings may lag behind what was done. Until then it is shown as it was. Pure but
+ * for what it holds.
  */
 import type { CloudInterface } from '../cloud/answers.ts'
 import type { ENIInterface } from '../kube/eni-node.ts'

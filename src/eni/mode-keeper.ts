@@ -1,6 +1,7 @@
 /**
- * Runs the part of a node that its mode asks for, and changes it when the mode changes and no pod stands in the way. A refusal is a problem
- * of the node and an Event, once. While nobody has decided, what runs goes on.
+ * Runs the part of a node that its mode asks for, and changes it when the mode changes and no pod
+ * stands in the way. A refusal is a problem of the node and an Event, once. While nobody has
+ * decided, what runs goes on.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'

@@ -1,7 +1,8 @@
 /**
- * Where a node's pods get their addresses: out of its podCIDR (`route`), or of elastic network interfaces of the cloud (`eni-ecs`) or of
- * Edge Node Service (`eni-ens`). The controller decides by what the Node says of itself (`modeOfNode`); a node follows, unless its
- * configuration pins the mode, and never changes it under the feet of its pods (`decideMode`). Pure.
+ * Where a node's pods get their addresses: out of its podCIDR (`route`), or of elastic network
+ * interfaces of the cloud (`eni-ecs`) or of Edge Node Service (`eni-ens`). The controller decides
+ * by what the Node says of itself (`modeOfNode`); a node follows, unless its configuration pins the
+ * mode, and never changes it under the feet of its pods (`decideMode`). Pure.
  */
 
 import type { NodeMode } from '../model/node-mode.ts'
@@ -15,7 +16,10 @@ export const EDGE_WORKER_LABEL = 'alibabacloud.com/is-edge-worker'
 /** What of a Node tells its mode. */
 export interface NodeTraits {
   readonly labels: Readonly<Record<string, string>>
-  /** spec.providerID: `cn-hangzhou.i-bp1…` of an ECS instance, with or without `alicloud://` in front. */
+  /**
+   * spec.providerID: `cn-hangzhou.i-bp1…` of an ECS instance, with or without `alicloud://` in
+   * front.
+   */
   readonly providerID?: string
 }
 
@@ -40,7 +44,10 @@ export function modeOfNode({ labels, providerID = '' }: NodeTraits): ModeOfNode 
 
 export interface ModeInput {
   readonly configured: ConfiguredMode
-  /** What the controller says by the objects that it made for this node; undefined while it has said nothing. */
+  /**
+   * What the controller says by the objects that it made for this node; undefined while it has said
+   * nothing.
+   */
   readonly decided: NodeMode | undefined
   /** What this node works in, also before a restart; undefined on its first start. */
   readonly current: NodeMode | undefined

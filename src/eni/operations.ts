@@ -1,8 +1,9 @@
 /**
- * What becomes of an ENINode's record by a call's outcome, and by reading back. A call is recorded, made, and its outcome recorded; after
- * a crash, a timeout or any answer that is not a clear yes or no the cloud is asked what there is, and what no record explains is adopted
- * rather than asked for again. Calls with a ClientToken that reading back does not explain are made again as recorded; of the others the
- * record is dropped, for what is there tells what is left to do. Pure.
+ * What becomes of an ENINode's record by a call's outcome, and by reading back. A call is recorded,
+ * made, and its outcome recorded; after a crash, a timeout or any answer that is not a clear yes or
+ * no the cloud is asked what there is, and what no record explains is adopted rather than asked for
+ * again. Calls with a ClientToken that reading back does not explain are made again as recorded; of
+ * the others the record is dropped, for what is there tells what is left to do. Pure.
  */
 import type { CloudAction } from '../cloud/actions.ts'
 import { listParameter } from '../cloud/actions.ts'
@@ -16,7 +17,10 @@ export interface Recorded {
   readonly operations: readonly ENIOperation[]
 }
 
-/** The action of a recorded operation as the door knows it. Undefined: the platform has no such action, the record is not ours. */
+/**
+ * The action of a recorded operation as the door knows it. Undefined: the platform has no such
+ * action, the record is not ours.
+ */
 export function cloudActionOf(platform: ENINodeSpec['platform'], action: OperationAction): CloudAction | undefined {
   if (platform === 'ecs') return `ecs:${action}`
   if (action === 'AssignPrivateIpAddresses' || action === 'UnassignPrivateIpAddresses') return `ens:${action}`
@@ -49,7 +53,10 @@ export function podAddresses(item: CloudInterface, ipFamilies: ENINodeSpec['ipFa
   return [...item.ipv4, ...(ipFamilies.includes('IPv6') ? item.ipv6 : [])]
 }
 
-/** The record after `operation` was done and answered with `body`. Undefined: the answer does not say what was done. */
+/**
+ * The record after `operation` was done and answered with `body`. Undefined: the answer does not
+ * say what was done.
+ */
 export function applyAnswer(
   recorded: Recorded,
   operation: ENIOperation,
@@ -124,8 +131,9 @@ export interface ReadBackResult extends Found {
 }
 
 /**
- * The record brought in line with what there is. An interface or address that is not there is dropped, one that no record explains is
- * adopted. Of the operations those with a ClientToken stay of which no effect can be seen.
+ * The record brought in line with what there is. An interface or address that is not there is
+ * dropped, one that no record explains is adopted. Of the operations those with a ClientToken stay
+ * of which no effect can be seen.
  */
 export function readBack(recorded: Recorded, { interfaces, spec, vSwitches }: ReadBack): ReadBackResult {
   const there = new Map(interfaces.map(item => [item.id, item]))

@@ -1,6 +1,6 @@
 /**
- * How a node gets more addresses: what is unattached is attached, interfaces that have room are filled, new ones are made; on ENS one
- * address a call. Pure.
+ * How a node gets more addresses: what is unattached is attached, interfaces that have room are
+ * filled, new ones are made; on ENS one address a call. Pure.
  */
 import type { ParametersOf } from '../cloud/actions.ts'
 import type { IPFamily } from '../kube/eni-node.ts'
@@ -125,7 +125,10 @@ function createCall(input: PlanInput, count: number, at: { hands: Hands; planned
   return size
 }
 
-/** Addresses on ENS: one a call, one call at a time for an interface. What could not be had with this round's calls. */
+/**
+ * Addresses on ENS: one a call, one call at a time for an interface. What could not be had with
+ * this round's calls.
+ */
 export function ensAdditions(input: PlanInput, cards: readonly Card[], add: number, hands: Hands): number {
   const rooms = new Map(cards.map(card => [card.item.id, roomOf(input, card, 'IPv4')]))
   let left = add

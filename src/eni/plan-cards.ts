@@ -1,6 +1,6 @@
 /**
- * The words of a node's plan: what it is made from and consists of, an interface as the plan sees it, and how a call is proposed. Decides
- * nothing by itself. Pure.
+ * The words of a node's plan: what it is made from and consists of, an interface as the plan sees
+ * it, and how a call is proposed. Decides nothing by itself. Pure.
  */
 import { type CloudAction, flatParameters, type ParametersOf, type Tag } from '../cloud/actions.ts'
 import type { CloudInterface, VSwitch } from '../cloud/answers.ts'
@@ -19,7 +19,9 @@ export interface PlanInput {
   readonly recorded: Recorded
   /** What the node said last; undefined: nothing yet. */
   readonly report: ENINodeReport | undefined
-  /** Every interface of the instance, and ours that are unattached, when the cloud was last asked. */
+  /**
+   * Every interface of the instance, and ours that are unattached, when the cloud was last asked.
+   */
   readonly cloud: readonly CloudInterface[]
   /** stay; leave: its Node is gone, or it is to have no interfaces any more. */
   readonly wish: 'stay' | 'leave'

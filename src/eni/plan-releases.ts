@@ -1,6 +1,6 @@
 /**
- * How a node gives addresses back: which are to leave (first step), and, when the node has let them go, which calls take them (third step).
- * Pure.
+ * How a node gives addresses back: which are to leave (first step), and, when the node has let them
+ * go, which calls take them (third step). Pure.
  */
 import type { ENIInterface } from '../kube/eni-node.ts'
 import { familyOf } from '../lib/ip.ts'
@@ -13,15 +13,18 @@ import { chooseVSwitch } from './vswitch.ts'
 const MOST_UNASSIGNED = 32
 
 /**
- * Whether what the node has released is cleared of an interface's addresses: one that is still named from an earlier time would look
- * released as soon as it is in `releasing`, with a pod that got it since.
+ * Whether what the node has released is cleared of an interface's addresses: one that is still
+ * named from an earlier time would look released as soon as it is in `releasing`, with a pod that
+ * got it since.
  */
 function isFresh({ report }: PlanInput, { item }: Card): boolean {
   const released = new Set(report?.released ?? [])
   return !item.addresses.some(address => released.has(address))
 }
 
-/** Unattached interfaces for which there is no slot are given back: they would be paid for nothing. */
+/**
+ * Unattached interfaces for which there is no slot are given back: they would be paid for nothing.
+ */
 export function withExcess(
   input: PlanInput,
   interfaces: readonly ENIInterface[],
@@ -43,8 +46,9 @@ export function withExcess(
 }
 
 /**
- * Nothing more can be had, and not because the instance is full of addresses: interfaces in vSwitches that are full, or that are not
- * configured any more, hold the slots. The one with the fewest pods is given back, so that one of another vSwitch takes its place.
+ * Nothing more can be had, and not because the instance is full of addresses: interfaces in
+ * vSwitches that are full, or that are not configured any more, hold the slots. The one with the
+ * fewest pods is given back, so that one of another vSwitch takes its place.
  */
 export function replaceInterface(
   input: PlanInput,

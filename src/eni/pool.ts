@@ -1,6 +1,6 @@
 /**
- * How many addresses a node is to have: what to add, what to give back, where. Counted are pods' worths: an address, or one of each
- * family where there are both. Pure.
+ * How many addresses a node is to have: what to add, what to give back, where. Counted are pods'
+ * worths: an address, or one of each family where there are both. Pure.
  */
 
 export interface PoolSize {
@@ -17,7 +17,10 @@ export function addressesToAdd(
   return Math.min(add, Math.max(0, now.room))
 }
 
-/** How many to give back: what is idle above `maxIdle`, or, where reclaiming is due, a batch above `minIdle`. */
+/**
+ * How many to give back: what is idle above `maxIdle`, or, where reclaiming is due, a batch above
+ * `minIdle`.
+ */
 export function addressesToRelease(
   { minIdle, maxIdle }: PoolSize,
   now: { idle: number; waiting: number; reclaimBatch?: number },
@@ -44,10 +47,16 @@ export interface Filling {
   readonly left: number
 }
 
-/** The most secondary addresses that one call creates an interface with (API page of CreateNetworkInterface). */
+/**
+ * The most secondary addresses that one call creates an interface with (API page of
+ * CreateNetworkInterface).
+ */
 export const MOST_SECONDARY_AT_CREATION = 49
 
-/** Interfaces that have room first, the fullest first, so that the emptiest can be given back; then new ones. */
+/**
+ * Interfaces that have room first, the fullest first, so that the emptiest can be given back; then
+ * new ones.
+ */
 export function fill(
   want: number,
   from: { interfaces: readonly Fillable[]; freeSlots: number; perInterface: number },
@@ -88,7 +97,10 @@ export interface Release {
   readonly addresses: 'all' | readonly string[]
 }
 
-/** Which to give back: from the interface with the fewest pods, whole where it is empty, else its longest idle. */
+/**
+ * Which to give back: from the interface with the fewest pods, whole where it is empty, else its
+ * longest idle.
+ */
 export function chooseReleases(count: number, interfaces: readonly Releasable[]): readonly Release[] {
   let left = count
   const releases: Release[] = []

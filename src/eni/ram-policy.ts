@@ -1,6 +1,6 @@
 /**
- * The least that the controller's role needs in the cloud (RAM): its own calls, and no others. Rights of ENS are for all of its resources,
- * as it knows no smaller ones. Pure.
+ * The least that the controller's role needs in the cloud (RAM): its own calls, and no others.
+ * Rights of ENS are for all of its resources, as it knows no smaller ones. Pure.
  */
 import { actionFacts, CLOUD_ACTIONS, type Product } from '../cloud/actions.ts'
 

@@ -1,6 +1,7 @@
 /**
- * Writes `status.node` of this node's ENINode by server-side apply, under a field manager of its own: at most once a second, and only what
- * report.ts finds due. While the API server is away the newest report is kept and written once it answers again; nothing waits for it.
+ * Writes `status.node` of this node's ENINode by server-side apply, under a field manager of its
+ * own: at most once a second, and only what report.ts finds due. While the API server is away the
+ * newest report is kept and written once it answers again; nothing waits for it.
  */
 import type { KubeApi } from '../kube/api.ts'
 import { type ENINode, type ENINodeReport, reportFieldManager, reportPatch } from '../kube/eni-node.ts'

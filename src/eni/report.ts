@@ -1,6 +1,6 @@
 /**
- * What a node says of its addresses (`status.node` of its ENINode), and when: starts and stops of pods within the bounds of the pool are
- * nobody's business and are not written. Pure.
+ * What a node says of its addresses (`status.node` of its ENINode), and when: starts and stops of
+ * pods within the bounds of the pool are nobody's business and are not written. Pure.
  */
 import type { ENINode, ENINodeReport } from '../kube/eni-node.ts'
 import { familyOf } from '../lib/ip.ts'
@@ -18,7 +18,10 @@ export interface Attached {
   readonly freed: readonly string[]
 }
 
-/** What the plugin may give out. Interfaces that are on the way, and addresses that are to leave, are not in it. */
+/**
+ * What the plugin may give out. Interfaces that are on the way, and addresses that are to leave,
+ * are not in it.
+ */
 export function poolOf({ spec, status }: ENINode, numbers: PolicyNumbers): InterfacePool {
   const unmet = status.conditions.find(({ status: value }) => value === 'False')
   return {
@@ -45,7 +48,10 @@ export function reportOf(node: ENINode, attached: Attached, left: boolean): ENIN
   }
 }
 
-/** Whether the API server must hear of it: somebody waits, an address may leave, or the number of idle ones is beyond a bound. */
+/**
+ * Whether the API server must hear of it: somebody waits, an address may leave, or the number of
+ * idle ones is beyond a bound.
+ */
 export function isDue(wanted: ENINodeReport, written: ENINodeReport | undefined, node: ENINode): boolean {
   if (written === undefined) return true
   if (wanted.waiting !== written.waiting || wanted.left !== written.left) return true

@@ -1,6 +1,6 @@
 /**
- * By what an interface is known as ours: the tags that it was made with. Another cluster's in the same VPC bear another cluster's id, an
- * excluded one a tag of its own. Pure.
+ * By what an interface is known as ours: the tags that it was made with. Another cluster's in the
+ * same VPC bear another cluster's id, an excluded one a tag of its own. Pure.
  */
 
 import type { Tag } from '../cloud/actions.ts'

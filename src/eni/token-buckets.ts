@@ -1,6 +1,7 @@
 /**
- * How often the cloud is called: a bucket for each action for the whole cluster, as large as a minute's calls. Nodes with pods that wait
- * go first: while one of them has to wait for a bucket, no other gets anything of it. Pure but for what it holds.
+ * How often the cloud is called: a bucket for each action for the whole cluster, as large as a
+ * minute's calls. Nodes with pods that wait go first: while one of them has to wait for a bucket,
+ * no other gets anything of it. Pure but for what it holds.
  */
 
 /** Calls a minute, below what the cloud allows an account. Source: the defaults of terway. */
@@ -38,7 +39,9 @@ export class TokenBuckets {
     this.#perMinute = action => Math.max(1, overrides()[action] ?? CALLS_PER_MINUTE[action] ?? DEFAULT_PER_MINUTE)
   }
 
-  /** Takes a token, or says in how many milliseconds to try again. `now`: monotonic milliseconds. */
+  /**
+   * Takes a token, or says in how many milliseconds to try again. `now`: monotonic milliseconds.
+   */
   take(action: string, who: { name: string; urgent: boolean }, now: number): 'taken' | number {
     const perMinute = this.#perMinute(action)
     const bucket = this.#buckets.get(action) ?? { tokens: perMinute, at: now }

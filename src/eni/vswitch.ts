@@ -37,7 +37,10 @@ export function chooseVSwitch(choice: VSwitchChoice): string | undefined {
   )
 }
 
-/** The gateway of a vSwitch: the third address from its end. Undefined where the block is too small to have one. */
+/**
+ * The gateway of a vSwitch: the third address from its end. Undefined where the block is too small
+ * to have one.
+ */
 export function gatewayOf(cidr: string): string | undefined {
   const prefix = parsePrefix(cidr)
   if (prefix === undefined || prefix.bytes.length * 8 - prefix.length < 2) return undefined

@@ -1,7 +1,7 @@
 /**
- * What the configuration of a node says of its firewall rules. Service, VPC and data-center ranges are known to a node only by `network` of its
- * own configuration (the controller's is not sent to nodes); what is not named there belongs into `ipMasq.nonMasqueradeCIDRs`.
- * Pure.
+ * What the configuration of a node says of its firewall rules. Service, VPC and data-center ranges
+ * are known to a node only by `network` of its own configuration (the controller's is not sent to
+ * nodes); what is not named there belongs into `ipMasq.nonMasqueradeCIDRs`. Pure.
  */
 
 import type { Config } from '../config.ts'

@@ -1,11 +1,14 @@
 /**
- * Which rules let pods' packets through where a host's firewall drops what it forwards: Docker and ufw set the policy of FORWARD to DROP,
- * firewalld and others end it with REJECT. An `accept` in a table of our own would not help: a packet must pass every base chain of the
- * hook. So their chain gets one jump to a chain of ours in their table, right before whatever would drop everything: rules that drop
- * something in particular (network policies) keep their say, and a host that drops nothing gets nothing.
+ * Which rules let pods' packets through where a host's firewall drops what it forwards: Docker and
+ * ufw set the policy of FORWARD to DROP, firewalld and others end it with REJECT. An `accept` in a
+ * table of our own would not help: a packet must pass every base chain of the hook. So their chain
+ * gets one jump to a chain of ours in their table, right before whatever would drop everything:
+ * rules that drop something in particular (network policies) keep their say, and a host that drops
+ * nothing gets nothing.
  *
- * The rules are of the kind that iptables-nft makes itself, matches of an address and of interfaces; anything else would make iptables refuse the whole table.
- * What they accept is given as texts, the conditions of a rule each: `iif te* oif eth0 saddr 10.0.1.0/25`. Pure.
+ * The rules are of the kind that iptables-nft makes itself, matches of an address and of
+ * interfaces; anything else would make iptables refuse the whole table. What they accept is given
+ * as texts, the conditions of a rule each: `iif te* oif eth0 saddr 10.0.1.0/25`. Pure.
  */
 import { covers, familyOf } from '../lib/ip.ts'
 import type { NftChain, NftFamily, NftRule } from './nftables-listing.ts'
@@ -15,7 +18,10 @@ export const FORWARD_CHAIN = 'TERWAY-EDGE'
 /** Our tables. */
 export const OWN_TABLE = 'terway-edge'
 
-/** A table with base chains on the forward hook, as far as it was read: rules by name of their chain. */
+/**
+ * A table with base chains on the forward hook, as far as it was read: rules by name of their
+ * chain.
+ */
 export interface ForwardTable {
   readonly family: NftFamily
   readonly table: string
@@ -23,7 +29,10 @@ export interface ForwardTable {
   readonly rules: ReadonlyMap<string, readonly NftRule[]>
 }
 
-/** The tables of others that see forwarded packets, with nothing read yet but which chains there are. */
+/**
+ * The tables of others that see forwarded packets, with nothing read yet but which chains there
+ * are.
+ */
 export function forwardTables(chains: readonly NftChain[]): { tables: ForwardTable[]; marked: NftChain[] } {
   const tables = new Map<string, { family: NftFamily; table: string; bases: NftChain[] }>()
   for (const chain of chains) {
@@ -53,14 +62,16 @@ export function dropsForwarded(table: ForwardTable): boolean {
   return table.bases.some(base => placeIn(base, table) !== undefined)
 }
 
-/** Whether packets of the kinds in `accepted` pass the table: by our rules or by those of others. */
+/**
+ * Whether packets of the kinds in `accepted` pass the table: by our rules or by those of others.
+ */
 export function letsThrough(table: ForwardTable, accepted: readonly string[]): boolean {
   return accepted.length > 0 && forwardScript(table, accepted) === undefined
 }
 
 /**
- * What to tell nft so that packets of the kinds in `accepted` pass the table; undefined when all is as it should be. None: our chain and
- * the jumps to it go.
+ * What to tell nft so that packets of the kinds in `accepted` pass the table; undefined when all is
+ * as it should be. None: our chain and the jumps to it go.
  */
 export function forwardScript(table: ForwardTable, accepted: readonly string[]): string | undefined {
   const wanted = accepted.filter(text => isOfFamily(text, table.family))
@@ -120,7 +131,10 @@ function isOfFamily(text: string, family: NftFamily): boolean {
   return family === 'inet' || (familyOf(prefix) === 'ipv4') === (family === 'ip')
 }
 
-/** The rule that would drop everything, or `end` for the policy; undefined when neither does. Our own jump does not count. */
+/**
+ * The rule that would drop everything, or `end` for the policy; undefined when neither does. Our
+ * own jump does not count.
+ */
 function placeIn(base: NftChain, { rules }: ForwardTable): NftRule | 'end' | undefined {
   for (const rule of rules.get(base.name) ?? []) {
     if (!rule.unconditional || isOurJump(rule)) continue
@@ -133,8 +147,9 @@ function placeIn(base: NftChain, { rules }: ForwardTable): NftRule | 'end' | und
 }
 
 /**
- * Whether rules of others accept all of `wanted` before whatever drops everything, on the way that every packet takes. What stands in a chain
- * behind a rule by which some packets leave it again does not count.
+ * Whether rules of others accept all of `wanted` before whatever drops everything, on the way that
+ * every packet takes. What stands in a chain behind a rule by which some packets leave it again
+ * does not count.
  */
 function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly string[]): boolean {
   const accepted: (readonly string[])[] = []
@@ -168,7 +183,10 @@ function coversMatch(wide: string, narrow: string): boolean {
   return value === other || (value.endsWith('*') && other.startsWith(value.slice(0, -1)))
 }
 
-/** What becomes of every packet that meets an unconditional rule; undefined: it goes on to the next rule. */
+/**
+ * What becomes of every packet that meets an unconditional rule; undefined: it goes on to the next
+ * rule.
+ */
 function fateOf(
   rule: NftRule,
   rules: ReadonlyMap<string, readonly NftRule[]>,

@@ -1,7 +1,9 @@
 /**
- * The FORWARD chain of legacy iptables (the ip_tables kernel module), which nft can neither see nor change: read from the kernel with the
- * getsockopt(2) calls that iptables-legacy itself uses (linux/netfilter_ipv4/ip_tables.h, netfilter_ipv6/ip6_tables.h), to say whether
- * it drops pods' packets and which command lets them through. Never changes it: that takes a program that may not be installed.
+ * The FORWARD chain of legacy iptables (the ip_tables kernel module), which nft can neither see nor
+ * change: read from the kernel with the getsockopt(2) calls that iptables-legacy itself uses
+ * (linux/netfilter_ipv4/ip_tables.h, netfilter_ipv6/ip6_tables.h), to say whether it drops pods'
+ * packets and which command lets them through. Never changes it: that takes a program that may not
+ * be installed.
  */
 import { readFileSync } from 'node:fs'
 import { AF } from '../lib/address-family.ts'
@@ -34,7 +36,9 @@ const ENTRIES_AT = 40
 const TARGET = { name: 2, nameBytes: 29, verdict: 32 } as const
 const VERDICT = { drop: -1, accept: -2 } as const
 
-/** The FORWARD chains of the families whose legacy `filter` table exists; asking does not make one. */
+/**
+ * The FORWARD chains of the families whose legacy `filter` table exists; asking does not make one.
+ */
 export function readLegacyForward(netns?: string): LegacyForward[] {
   const read = () =>
     (['ipv4', 'ipv6'] as const).flatMap(family => {
@@ -118,7 +122,10 @@ function fateOf(entries: Uint8Array, view: DataView, target: number): 'accept' |
   return verdict === VERDICT.drop ? 'drop' : verdict === VERDICT.accept ? 'accept' : undefined
 }
 
-/** The address matches of an entry, none for every packet; undefined when it has other conditions. `entry` ends where its target begins. */
+/**
+ * The address matches of an entry, none for every packet; undefined when it has other conditions.
+ * `entry` ends where its target begins.
+ */
 function matchesOf(family: Family, entry: Uint8Array): string[] | undefined {
   const { addressBytes: size, protocol, invert, entryBytes } = LAYOUT[family]
   const interfaceNames = entry.subarray(4 * size, 4 * size + 64)

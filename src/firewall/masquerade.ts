@@ -1,7 +1,8 @@
 /**
- * The rules that translate the addresses of this node's pods for destinations outside of the cluster (ipMasq), as a table of our own per
- * family. Never translated: what goes to pods, nodes, Services, the VPC, data centers, `nonMasqueradeCIDRs`, links and multicast groups, for there
- * the pod's address is routed. Pure.
+ * The rules that translate the addresses of this node's pods for destinations outside of the
+ * cluster (ipMasq), as a table of our own per family. Never translated: what goes to pods, nodes,
+ * Services, the VPC, data centers, `nonMasqueradeCIDRs`, links and multicast groups, for there the
+ * pod's address is routed. Pure.
  */
 import { FAMILIES, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
@@ -10,7 +11,10 @@ import type { NftFamily } from './nftables-listing.ts'
 
 export const NFT_FAMILY = { ipv4: 'ip', ipv6: 'ip6' } as const satisfies Record<Family, NftFamily>
 
-/** Links and multicast groups (RFC 3927, 5771, 4291) and the limited broadcast: not a way out of the LAN. */
+/**
+ * Links and multicast groups (RFC 3927, 5771, 4291) and the limited broadcast: not a way out of the
+ * LAN.
+ */
 const NEVER_OUTSIDE: Readonly<Record<Family, readonly string[]>> = {
   ipv4: ['169.254.0.0/16', '224.0.0.0/4', '255.255.255.255/32'],
   ipv6: ['fe80::/10', 'ff00::/8'],

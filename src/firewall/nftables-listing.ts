@@ -1,8 +1,10 @@
 /**
- * What `nft -j list` says, as values: base chains and their hooks, and of each rule whether it applies to every packet and what becomes of
- * those it applies to. Only what the decisions of the firewall need; the JSON is libnftables-json(5). Pure.
+ * What `nft -j list` says, as values: base chains and their hooks, and of each rule whether it
+ * applies to every packet and what becomes of those it applies to. Only what the decisions of the
+ * firewall need; the JSON is libnftables-json(5). Pure.
  *
- * What is not known here counts as a condition: a rule that is not understood never counts as one that drops everything.
+ * What is not known here counts as a condition: a rule that is not understood never counts as one
+ * that drops everything.
  */
 import { hostPrefix } from '../lib/ip.ts'
 
@@ -21,7 +23,10 @@ export interface NftChain {
 
 export type Verdict =
   | { readonly kind: 'accept' | 'block' | 'return' }
-  /** `block` is drop or reject; a verdict of other kinds (queue, nat) is somebody's decision to let packets go on. */
+  /**
+   * `block` is drop or reject; a verdict of other kinds (queue, nat) is somebody's decision to let
+   * packets go on.
+   */
   | { readonly kind: 'jump' | 'goto'; readonly target: string }
 
 export interface NftRule {
@@ -32,7 +37,10 @@ export interface NftRule {
   readonly verdict?: Verdict
   /** Its conditions, where all are known: `saddr 10.0.0.0/25`, `iif te*`, `oif eth0`; sorted. */
   readonly matches?: readonly string[]
-  /** Whether packets may leave its chain here for another, or for the one that jumped to it, depending on what they are. */
+  /**
+   * Whether packets may leave its chain here for another, or for the one that jumped to it,
+   * depending on what they are.
+   */
   readonly diverts: boolean
 }
 
@@ -120,7 +128,10 @@ function isDiversion(statement: Fields): boolean {
   return 'return' in statement || 'goto' in statement || 'vmap' in statement
 }
 
-/** `{match: {op: "==", left: {payload: {protocol: "ip", field: "saddr"}}, right: {prefix: {addr, len}} or "10.0.0.1"}}` */
+/**
+ * `{match: {op: "==", left: {payload: {protocol: "ip", field: "saddr"}}, right: {prefix: {addr,
+ * len}} or "10.0.0.1"}}`
+ */
 function addressMatch({ match }: Fields): string | undefined {
   if (!isFields(match) || match.op !== '==' || !isFields(match.left) || !isFields(match.left.payload)) return undefined
   const { protocol, field, tunnel } = match.left.payload

@@ -1,8 +1,10 @@
 /**
- * The program `nft` (nftables): beside CNI plugins that are asked for their versions the one that the agent runs. Lists chains as JSON and carries out scripts, each as one transaction:
- * all of it or nothing. Decides nothing.
+ * The program `nft` (nftables): beside CNI plugins that are asked for their versions the one that
+ * the agent runs. Lists chains as JSON and carries out scripts, each as one transaction: all of it
+ * or nothing. Decides nothing.
  *
- * Chains are listed one by one: a whole table can be very large where kube-proxy works in nftables mode.
+ * Chains are listed one by one: a whole table can be very large where kube-proxy works in nftables
+ * mode.
  */
 import { inNetworkNamespace } from '../lib/libc.ts'
 import { decodeListing, type Listing, type NftChain, type NftFamily } from './nftables-listing.ts'
@@ -42,12 +44,17 @@ export class Nft {
     return decodeListing(await this.#run(['-j', 'list', 'chain', family, table, name]))
   }
 
-  /** The text of a table without counters: only good to be compared with another. Throws when there is none. */
+  /**
+   * The text of a table without counters: only good to be compared with another. Throws when there
+   * is none.
+   */
   tableText(family: NftFamily, table: string): Promise<string> {
     return this.#run(['-s', 'list', 'table', family, table])
   }
 
-  /** Carries out a script as one transaction. Throws, with the text of nft, when nothing was done. */
+  /**
+   * Carries out a script as one transaction. Throws, with the text of nft, when nothing was done.
+   */
   async apply(script: string): Promise<void> {
     await this.#run(['-f', '-'], script)
   }

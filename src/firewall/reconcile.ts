@@ -1,10 +1,12 @@
 /**
- * Keeps the firewall rules of a node: pods' packets pass a FORWARD chain that drops (`forward.ts`), and are translated on their way
- * out of the cluster where that was asked for (`masquerade.ts`). Compares what nft lists with what should be, when the agent knows
- * something new, when anybody changes the ruleset, and every half minute; writes only what differs, one transaction a table.
+ * Keeps the firewall rules of a node: pods' packets pass a FORWARD chain that drops (`forward.ts`),
+ * and are translated on their way out of the cluster where that was asked for (`masquerade.ts`).
+ * Compares what nft lists with what should be, when the agent knows something new, when anybody
+ * changes the ruleset, and every half minute; writes only what differs, one transaction a table.
  *
- * What was written before stays while nothing is known, and when the process ends: pods go on talking over an upgrade. `removeFirewall`
- * takes all of it away. Legacy iptables is out of nft's reach: there it says which command helps.
+ * What was written before stays while nothing is known, and when the process ends: pods go on
+ * talking over an upgrade. `removeFirewall` takes all of it away. Legacy iptables is out of nft's
+ * reach: there it says which command helps.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
@@ -37,7 +39,10 @@ export interface FirewallConfig {
   readonly acceptPodTraffic: boolean
   /** Whether pods' addresses are translated for destinations outside of the cluster. */
   readonly masquerade: boolean
-  /** Pools of podCIDRs, where the node's configuration names them: fewer rules than one for each node. */
+  /**
+   * Pools of podCIDRs, where the node's configuration names them: fewer rules than one for each
+   * node.
+   */
   readonly podPools: readonly string[]
   /** Service, VPC and data-center ranges, and what else is never masqueraded. */
   readonly nonMasqueradeCIDRs: readonly string[]
@@ -64,7 +69,10 @@ export interface FirewallOptions {
 const FULL_COMPARE_MILLISECONDS = 30_000
 /** A firewall that is reloaded changes its rules in many steps. */
 const SETTLE_MILLISECONDS = 500
-/** So many passes in a row that had to write: somebody undoes it, and only the full compare tries again. */
+/**
+ * So many passes in a row that had to write: somebody undoes it, and only the full compare tries
+ * again.
+ */
 const CONTEST_PASSES = 5
 /** iptables goes through the rules of a chain one by one. */
 const MOST_PREFIXES = 100
@@ -229,7 +237,10 @@ interface Attempt {
   readonly problem?: string
 }
 
-/** The tables of others on the forward hook, read as far as the decision needs; each also with our chain where it has one. */
+/**
+ * The tables of others on the forward hook, read as far as the decision needs; each also with our
+ * chain where it has one.
+ */
 export async function readForwardTables(nft: Nft, chains: readonly NftChain[]): Promise<ForwardTable[]> {
   const { tables, marked } = forwardTables(chains)
   const read: ForwardTable[] = []
@@ -257,9 +268,10 @@ export interface Accepted {
 const NOTHING: Accepted = { prefixes: [], matches: [], problems: [] }
 
 /**
- * By interface and direction: this node's pods with each other and by the uplinks, and all pods of the cluster from uplink to uplink, for a
- * packet to a NodePort may go on to another node's pod. Nothing between pods and other interfaces of the host (private bridges), and
- * nothing from there that claims a pod's address.
+ * By interface and direction: this node's pods with each other and by the uplinks, and all pods of
+ * the cluster from uplink to uplink, for a packet to a NodePort may go on to another node's pod.
+ * Nothing between pods and other interfaces of the host (private bridges), and nothing from there
+ * that claims a pod's address.
  */
 export function acceptedTraffic(
   network: KnownNetwork,
@@ -294,7 +306,10 @@ function legacyProblems(network: KnownNetwork, config: FirewallConfig, netns: st
   ]
 }
 
-/** What helps where the table of firewalld may be changed by nobody else: a policy of its own, for what is forwarded. */
+/**
+ * What helps where the table of firewalld may be changed by nobody else: a policy of its own, for
+ * what is forwarded.
+ */
 export function forwardAdvice({ table }: ForwardTable, prefixes: readonly string[]): string {
   if (table !== 'firewalld' || prefixes.length === 0) return ''
   return ` (if firewalld guards its table, run ${firewalldCommands(prefixes).join('; ')})`
@@ -316,7 +331,10 @@ function firewalldCommands(prefixes: readonly string[]): string[] {
   ]
 }
 
-/** Removes every rule, chain and table that is ours. Returns what went, a line each, and what could not be. */
+/**
+ * Removes every rule, chain and table that is ours. Returns what went, a line each, and what could
+ * not be.
+ */
 export async function removeFirewall(netns?: string): Promise<{ removed: string[]; problems: string[] }> {
   const nft = Nft.find({ ...(netns !== undefined && { netns }) })
   const removed: string[] = []

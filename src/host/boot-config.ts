@@ -1,7 +1,8 @@
 /**
- * The configuration that a service starts with: that of its file, or where the file is damaged (half
- * written, a typo before a reboot at night), that of the last good start, which is kept in the state
- * folder. A node without its network for a comma too many would be worse, so it goes on and says so.
+ * The configuration that a service starts with: that of its file, or where the file is damaged
+ * (half written, a typo before a reboot at night), that of the last good start, which is kept in
+ * the state folder. A node without its network for a comma too many would be worse, so it goes on
+ * and says so.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

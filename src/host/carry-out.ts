@@ -1,6 +1,6 @@
 /**
- * Does the steps of a plan, in order, and says each. A step that fails ends it; what was done until then
- * stays, and the same command does the rest when it is called again. Decides nothing.
+ * Does the steps of a plan, in order, and says each. A step that fails ends it; what was done until
+ * then stays, and the same command does the rest when it is called again. Decides nothing.
  */
 import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -64,7 +64,10 @@ async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut)
   }
 }
 
-/** The line for a step that was done; undefined where the step has said so itself, or is a matter of course. */
+/**
+ * The line for a step that was done; undefined where the step has said so itself, or is a matter of
+ * course.
+ */
 function doneText(step: Step, root: string): string | undefined {
   switch (step.do) {
     case 'systemctl':
@@ -82,7 +85,9 @@ function below(step: Step, root: string): Step {
   return 'path' in step ? { ...step, path: join(root, step.path) } : step
 }
 
-/** The running executable cannot be written to, but it can be replaced; what it replaces is kept. */
+/**
+ * The running executable cannot be written to, but it can be replaced; what it replaces is kept.
+ */
 function copyWhole(from: string, to: string, keepAs: string): void {
   mkdirSync(dirname(to), { recursive: true })
   const beside = `${to}.part`
@@ -97,7 +102,9 @@ function copyWhole(from: string, to: string, keepAs: string): void {
   }
 }
 
-/** A second name for what is at `path`, in place of what had that name; nothing where nothing is. */
+/**
+ * A second name for what is at `path`, in place of what had that name; nothing where nothing is.
+ */
 function keepAside(path: string, keepAs: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return
   mkdirSync(dirname(keepAs), { recursive: true })

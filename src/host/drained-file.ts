@@ -11,7 +11,10 @@ import type { Log } from '../lib/log.ts'
 export interface DrainedFile {
   /** Forgets what a former process said. */
   forget(): void
-  /** Says that it is done. A process that ended over this would be started again, and announce again. */
+  /**
+   * Says that it is done. A process that ended over this would be started again, and announce
+   * again.
+   */
   tell(): void
 }
 

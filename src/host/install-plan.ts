@@ -1,7 +1,7 @@
 /**
  * What `install` has to do on a machine as it was seen. Installing twice changes nothing; a
- * configuration that is there is replaced only by one that was named; what was not made here is never
- * touched; what cannot work is a problem, said before anything is changed. Pure.
+ * configuration that is there is replaced only by one that was named; what was not made here is
+ * never touched; what cannot work is a problem, said before anything is changed. Pure.
  */
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
@@ -28,7 +28,9 @@ export interface WantedInstall {
   readonly executable: { readonly from: string; readonly sha256: string }
   /** What the configuration says that will be in effect. */
   readonly config: Config
-  /** Its text, where it is to be written: named with --config, or the example where there is none. */
+  /**
+   * Its text, where it is to be written: named with --config, or the example where there is none.
+   */
   readonly configText: string | undefined
   /** Of --kubeconfig. */
   readonly kubeconfigText: string | undefined
@@ -201,7 +203,8 @@ function startSteps({ role, config, start, root }: WantedInstall, seen: SeenMach
     const command = `${EXECUTABLE} ${role} --config ${ROLE_FILES[role].config}`
     return [{ do: 'say', text: `no systemd here: start it yourself with ${command}` }]
   }
-  // where the node's service is enabled, the operator has disabled the other one; where not, nothing was ever started
+  // where the node's service is enabled, the operator has disabled the other one; where not,
+  // nothing was ever started
   const known = unitsFor(role, config).filter(({ path }) => seen.paths.has(path))
   const left = enabled.has(NODE_UNIT) ? known.flatMap(({ path }) => (enabled.has(path) ? [] : [path])) : []
   const wanted = units.filter(path => !left.includes(path))

@@ -15,8 +15,8 @@ export const KUBECONFIG = '/etc/terway-edge/kubeconfig'
 /** What the unit has systemd make, whatever folder the configuration names. */
 export const STATE_DIRECTORY = '/var/lib/terway-edge'
 /**
- * Where the controller's unit has its state: a link, and the folder that it leads to, because its user
- * is a dynamic one (systemd.exec(5), StateDirectory with DynamicUser).
+ * Where the controller's unit has its state: a link, and the folder that it leads to, because its
+ * user is a dynamic one (systemd.exec(5), StateDirectory with DynamicUser).
  */
 export const CONTROLLER_STATE = ['/var/lib/terway-edge-controller', '/var/lib/private/terway-edge-controller'] as const
 /** Names in the folder of CNI plugins, links to the executable. */

@@ -1,7 +1,7 @@
 /**
  * What keeps the network programs of a machine off pods' interfaces: they would take addresses and
- * routes away that they know nothing of. Written by `install` where a program has its folder; it counts
- * from the program's next start or reload on. Pure.
+ * routes away that they know nothing of. Written by `install` where a program has its folder; it
+ * counts from the program's next start or reload on. Pure.
  */
 export interface KeepOffFile {
   /** There where the program is. */

@@ -1,4 +1,7 @@
-/** The addresses of this machine's interfaces, asked of the kernel: what a BGP session may be bound to. */
+/**
+ * The addresses of this machine's interfaces, asked of the kernel: what a BGP session may be bound
+ * to.
+ */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
@@ -7,7 +10,10 @@ import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { Watch } from '../netlink/watch.ts'
 
-/** Addresses of interfaces that are up, in the kernel's order (the primary one of an interface first). */
+/**
+ * Addresses of interfaces that are up, in the kernel's order (the primary one of an interface
+ * first).
+ */
 export function localAddresses(): {
   interface: string
   address: string
@@ -31,7 +37,10 @@ export function localAddresses(): {
   }
 }
 
-/** The name of the interface on which packets to `address` go to itself, without a gateway between; undefined: on none that is up. */
+/**
+ * The name of the interface on which packets to `address` go to itself, without a gateway between;
+ * undefined: on none that is up.
+ */
 export function linkTo(address: string): string | undefined {
   const netlink = Rtnetlink.open()
   try {

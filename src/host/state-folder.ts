@@ -13,12 +13,18 @@ import { Loop } from '../lib/loop.ts'
 
 interface Running {
   readonly pid: number
-  /** Clock ticks after boot (proc(5), field 22): tells a process from a later one of the same number. */
+  /**
+   * Clock ticks after boot (proc(5), field 22): tells a process from a later one of the same
+   * number.
+   */
   readonly startTicks: string
 }
 
 const FILE = 'process.json'
-/** Locked by the process that works with the folder, for as long as it lives. Who that is stands in the other file. */
+/**
+ * Locked by the process that works with the folder, for as long as it lives. Who that is stands in
+ * the other file.
+ */
 const LOCK_FILE = 'lock'
 /** How long the holder of the lock may take to say who it is, or to end. */
 const CLAIM_PATIENCE_MILLISECONDS = 1000
@@ -40,9 +46,10 @@ export function runningProcess(stateDir: string): Running | undefined {
 }
 
 /**
- * Claims the state folder for this process; a second one on the same folder is refused. Returns how to give it back. It is the lock that
- * claims: a folder that was in use and can be written no more (its disk is full, its file system became read-only) is claimed too, for a node
- * must start from what it holds; who has it is written there as soon as that can be.
+ * Claims the state folder for this process; a second one on the same folder is refused. Returns how
+ * to give it back. It is the lock that claims: a folder that was in use and can be written no more
+ * (its disk is full, its file system became read-only) is claimed too, for a node must start from
+ * what it holds; who has it is written there as soon as that can be.
  */
 export function claimStateFolder(stateDir: string, { clock, log }: { clock: Clock; log: Log }): () => void {
   const lock = lockFolder(stateDir)
@@ -78,7 +85,10 @@ function signFolder(stateDir: string): void {
   writeFileWhole(join(stateDir, FILE), `${JSON.stringify(running)}\n`)
 }
 
-/** The open lock file; it is not handed on to programs that this process runs. Throws when another process has it. */
+/**
+ * The open lock file; it is not handed on to programs that this process runs. Throws when another
+ * process has it.
+ */
 function lockFolder(stateDir: string): number {
   const lock = openLock(stateDir)
   try {

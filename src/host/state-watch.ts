@@ -1,7 +1,7 @@
 /**
- * Whether the state folder can be written: asked of the file system every so often and never tried by
- * writing, for the disk of an edge node is a small flash chip. A node goes on without (routes and
- * sessions need no disk), but its next start would go back in time, so people are told.
+ * Whether the state folder can be written: asked of the file system every so often and never tried
+ * by writing, for the disk of an edge node is a small flash chip. A node goes on without (routes
+ * and sessions need no disk), but its next start would go back in time, so people are told.
  */
 import { accessSync, constants, statfsSync } from 'node:fs'
 import type { Clock } from '../lib/clock.ts'

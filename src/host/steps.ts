@@ -1,7 +1,7 @@
 /**
- * What `install` and `uninstall` do to a machine, as values: a step each, in order. They are decided in
- * `install-plan.ts` and `uninstall-plan.ts`, shown as they are by `--dry-run`, and carried out by
- * `carry-out.ts`. Paths are those of the machine, without `--root`. Pure.
+ * What `install` and `uninstall` do to a machine, as values: a step each, in order. They are
+ * decided in `install-plan.ts` and `uninstall-plan.ts`, shown as they are by `--dry-run`, and
+ * carried out by `carry-out.ts`. Paths are those of the machine, without `--root`. Pure.
  */
 
 /** What a step is about, the first word of its line. */

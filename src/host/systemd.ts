@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
 import { unitName } from './installed-files.ts'
 
-/** Whether systemd runs this machine (sd_booted(3)): the program alone may be in a container too. */
+/**
+ * Whether systemd runs this machine (sd_booted(3)): the program alone may be in a container too.
+ */
 export function hasSystemd(): boolean {
   return Bun.which('systemctl') !== null && existsSync('/run/systemd/system')
 }

@@ -1,6 +1,6 @@
 /**
- * What `uninstall` has to do on a machine as it was seen: the node leaves the network before its files
- * go, and what the other role of this machine needs stays. Pure.
+ * What `uninstall` has to do on a machine as it was seen: the node leaves the network before its
+ * files go, and what the other role of this machine needs stays. Pure.
  */
 import { dirname } from 'node:path'
 import type { Config } from '../config.ts'
@@ -26,7 +26,10 @@ export interface WantedUninstall {
   readonly config: Pick<Config, 'state' | 'cni'>
   /** Also the configuration, the kubeconfig and the state. */
   readonly purge: boolean
-  /** The folder of --root; only the machine that runs this (`/`) has services and a network to leave. */
+  /**
+   * The folder of --root; only the machine that runs this (`/`) has services and a network to
+   * leave.
+   */
   readonly root: string
   /** Whether a process works with the state folder now. */
   readonly running: boolean

@@ -1,7 +1,7 @@
 /**
- * The systemd units as they are installed: those of config/, and where the configuration names other
- * folders than they know, these too, for everything else is read-only to the services, and some of it
- * hidden from them. Pure.
+ * The systemd units as they are installed: those of config/, and where the configuration names
+ * other folders than they know, these too, for everything else is read-only to the services, and
+ * some of it hidden from them. Pure.
  */
 
 import { isAbsolute, resolve } from 'node:path'
@@ -22,7 +22,10 @@ export interface Unit {
 const WRITABLE = 'ReadWritePaths=/proc/sys/net'
 const CONF_DIR = '/etc/cni/net.d'
 
-/** Where the services have an empty folder, or one of their own, in the place of the machine's (ProtectHome and PrivateTmp). */
+/**
+ * Where the services have an empty folder, or one of their own, in the place of the machine's
+ * (ProtectHome and PrivateTmp).
+ */
 const HIDDEN: readonly string[] = ['/home', '/root', '/run/user', '/tmp', '/var/tmp']
 
 type Folders = Pick<Config, 'state' | 'cni'>
@@ -100,7 +103,10 @@ function opening(unit: string, folders: readonly string[]): string {
   return unit.replace(`${WRITABLE}\n`, `${[WRITABLE, ...folders.map(quoted)].join(' ')}\n`)
 }
 
-/** A path as systemd.syntax(7) and the specifiers of systemd.unit(5) want it; `-`: it may be missing. */
+/**
+ * A path as systemd.syntax(7) and the specifiers of systemd.unit(5) want it; `-`: it may be
+ * missing.
+ */
 function quoted(path: string): string {
   return `"-${path.replaceAll(/["\\]/g, '\\$&').replaceAll('%', '%%')}"`
 }

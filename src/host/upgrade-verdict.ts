@@ -4,8 +4,8 @@ import type { Snapshot } from '../model/snapshot.ts'
 type Seen = Pick<Snapshot, 'ready' | 'problems' | 'sessions' | 'routes' | 'version'>
 
 /**
- * What is not back yet, a line each; empty: all of it is. `before` undefined: nothing ran before, so
- * that it answers is enough. `version` is the one that should run.
+ * What is not back yet, a line each; empty: all of it is. `before` undefined: nothing ran before,
+ * so that it answers is enough. `version` is the one that should run.
  */
 export function notBack(before: Seen | undefined, after: Seen | undefined, version: string): string[] {
   if (after === undefined) return ['it does not answer']
@@ -18,7 +18,10 @@ export function notBack(before: Seen | undefined, after: Seen | undefined, versi
   ]
 }
 
-/** A session that the cluster does not want any more is not missed: only one that is there and not up. */
+/**
+ * A session that the cluster does not want any more is not missed: only one that is there and not
+ * up.
+ */
 function sessionsNotBack(before: Seen, after: Seen): string[] {
   const up = new Set(before.sessions.filter(({ state }) => state === 'Established').map(({ bgpPeer }) => bgpPeer))
   return after.sessions

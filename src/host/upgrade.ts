@@ -1,8 +1,8 @@
 /**
- * Puts another version in the place of the one installed, and goes back by itself when the node does not
- * do with it what it did before. Each version installs itself (`install` knows its own units); what it
- * replaces is kept at PREVIOUS_EXECUTABLE. Pods, routes and announcements stay meanwhile: a stop keeps
- * the routes, and BGP restarts gracefully.
+ * Puts another version in the place of the one installed, and goes back by itself when the node
+ * does not do with it what it did before. Each version installs itself (`install` knows its own
+ * units); what it replaces is kept at PREVIOUS_EXECUTABLE. Pods, routes and announcements stay
+ * meanwhile: a stop keeps the routes, and BGP restarts gracefully.
  */
 import { existsSync } from 'node:fs'
 import { type Clock, sleep } from '../lib/clock.ts'
@@ -19,8 +19,8 @@ export interface Upgrade {
   /** How long it may take until all is back. */
   readonly patienceSeconds: number
   /**
-   * The snapshot of the running process, or undefined while it does not answer. A role without an entry
-   * cannot be asked from here: that it started is enough.
+   * The snapshot of the running process, or undefined while it does not answer. A role without an
+   * entry cannot be asked from here: that it started is enough.
    */
   readonly ask: ReadonlyMap<Role, () => Promise<Snapshot | undefined>>
   readonly clock: Clock

@@ -1,11 +1,15 @@
 /**
- * The contract of the door to the API server: what the other rooms ask of it. `client.ts` implements it on
- * @kubernetes/client-node with a transport that works on Bun; tests and the lab may implement it otherwise.
- * Only types and the one error: no HTTP, no retries. Pure.
+ * The contract of the door to the API server: what the other rooms ask of it. `client.ts`
+ * implements it on
+ * @kubernetes/client-node with a transport that works on Bun; tests and the lab may implement it
+ * otherwise. Only types and the one error: no HTTP, no retries. Pure.
  */
 import type { KubeObject, ObjectReference, ResourceType } from './resources.ts'
 
-/** A refusal by the API server (`status` is the HTTP code, `reason` metav1.Status.reason) or a failure to reach it (`status` 0). */
+/**
+ * A refusal by the API server (`status` is the HTTP code, `reason` metav1.Status.reason) or a
+ * failure to reach it (`status` 0).
+ */
 export class ApiError extends Error {
   override readonly name = 'ApiError'
   readonly status: number
@@ -51,11 +55,16 @@ export interface KubeApi {
   apply<T extends KubeObject>(type: ResourceType, object: T, options: ApplyOptions): Promise<T>
   /** Deletes; true when there was something to delete. */
   delete(type: ResourceType, name: string, namespace?: string): Promise<boolean>
-  /** Deletes the object as it was seen; 409 (`Conflict`) when it has changed since. True when there was something to delete. */
+  /**
+   * Deletes the object as it was seen; 409 (`Conflict`) when it has changed since. True when there
+   * was something to delete.
+   */
   deleteUnchanged(type: ResourceType, object: KubeObject): Promise<boolean>
   /** A list that is kept current by a watch, for ever: reconnects with back-off, relists on 410. */
   cache<T extends KubeObject>(type: ResourceType, options?: CacheOptions<T>): Cache<T>
-  /** Resolves when the server answers at all, whatever it says; throws `ApiError` when it is silent. */
+  /**
+   * Resolves when the server answers at all, whatever it says; throws `ApiError` when it is silent.
+   */
   reach(timeoutMilliseconds: number): Promise<void>
   close(): void
 }
@@ -67,25 +76,44 @@ export interface CacheOptions<T extends KubeObject> extends ListOptions {
 
 /** Objects by key: `name`, or `namespace/name` for namespaced kinds. */
 export interface Cache<T extends KubeObject> {
-  /** Whether the first list has come in. Until then `objects` says nothing: not ready is not empty. */
+  /**
+   * Whether the first list has come in. Until then `objects` says nothing: not ready is not empty.
+   */
   readonly synced: boolean
   readonly objects: ReadonlyMap<string, T>
-  /** When the server last answered, in Clock.now() milliseconds; undefined before the first answer. */
+  /**
+   * When the server last answered, in Clock.now() milliseconds; undefined before the first answer.
+   */
   readonly lastContact: number | undefined
   /** Why the last try failed, while the server is out of reach. */
   readonly problem: string | undefined
-  /** Whether that is so because the server does not know the kind (404): its CustomResourceDefinition is gone. */
+  /**
+   * Whether that is so because the server does not know the kind (404): its
+   * CustomResourceDefinition is gone.
+   */
   readonly kindUnknown: boolean
-  /** When the last whole list came in, in Clock.monotonic() milliseconds; undefined before the first. */
+  /**
+   * When the last whole list came in, in Clock.monotonic() milliseconds; undefined before the
+   * first.
+   */
   readonly listedAt: number | undefined
-  /** Calls `listener` after each change (and after the first list), and when `problem` comes or goes. Returns how to stop that. */
+  /**
+   * Calls `listener` after each change (and after the first list), and when `problem` comes or
+   * goes. Returns how to stop that.
+   */
   onChange(listener: () => void): () => void
-  /** Lists anew, for a watch may lag behind what was written. Resolves when such a list has come in, however long that takes, or at `close`. */
+  /**
+   * Lists anew, for a watch may lag behind what was written. Resolves when such a list has come in,
+   * however long that takes, or at `close`.
+   */
   refresh(): Promise<void>
   close(): void
 }
 
-/** Records core/v1 Events. Equal ones within a while are one Event whose `count` grows; the number per object is bounded. */
+/**
+ * Records core/v1 Events. Equal ones within a while are one Event whose `count` grows; the number
+ * per object is bounded.
+ */
 export interface EventRecorder {
   record(event: KubeEvent): void
   /** Writes what is pending, for at most a few seconds. */

@@ -1,6 +1,6 @@
 /**
- * The password of a BGPPeer out of its Secret in kube-system. Problems are texts for a condition, an Event or a log line; the password itself
- * is only ever inside a `Secret`. Pure.
+ * The password of a BGPPeer out of its Secret in kube-system. Problems are texts for a condition,
+ * an Event or a log line; the password itself is only ever inside a `Secret`. Pure.
  */
 import { canonicalAddress } from '../lib/ip.ts'
 import { Secret } from '../lib/secret.ts'
@@ -12,18 +12,20 @@ export const PASSWORD_NAMESPACE = 'kube-system'
 const MAXIMUM_BYTES = 80
 
 /**
- * On a Secret: the addresses of the devices that its passwords are for, joined by commas. The signature of the first packet to a
- * host of one's own would let one try passwords against it (RFC 2385); who may write BGPPeers but not
- * this Secret cannot do that then. Without it any peerIP will do (and, on Kubernetes 1.30 or newer, an admission policy
- * asks whether the BGPPeer's author may read the Secret).
+ * On a Secret: the addresses of the devices that its passwords are for, joined by commas. The
+ * signature of the first packet to a host of one's own would let one try passwords against it (RFC
+ * 2385); who may write BGPPeers but not this Secret cannot do that then. Without it any peerIP will
+ * do (and, on Kubernetes 1.30 or newer, an admission policy asks whether the BGPPeer's author may
+ * read the Secret).
  */
 const PEER_IPS = 'network.openyurt.io/peer-ips'
 
 export type DecodedPassword = { readonly password: Secret } | { readonly problem: string }
 
 /**
- * The password that `reference` names; `secret` is undefined when there is no such object. A line feed at the end, which
- * `echo` and editors leave, is no part of it: no switch can be given one. `peerIP` (canonical) is the device it is to be used with.
+ * The password that `reference` names; `secret` is undefined when there is no such object. A line
+ * feed at the end, which `echo` and editors leave, is no part of it: no switch can be given one.
+ * `peerIP` (canonical) is the device it is to be used with.
  */
 export function decodePassword(
   secret: KubeSecret | undefined,

@@ -1,10 +1,11 @@
 /**
- * The fields of a BGPPeer, once: a property for each, with its bounds. config/crd-bgppeers.yaml is made of
- * this table (`scripts/crds`), and decode-bgp-peer.ts takes its bounds from it, so what a server refuses
- * and what the door refuses cannot part ways. A field of `BGPPeerSpec` without a row does not compile.
+ * The fields of a BGPPeer, once: a property for each, with its bounds. config/crd-bgppeers.yaml is
+ * made of this table (`scripts/crds`), and decode-bgp-peer.ts takes its bounds from it, so what a
+ * server refuses and what the door refuses cannot part ways. A field of `BGPPeerSpec` without a row
+ * does not compile.
  *
- * The schema may be wider than the door (a server before 1.25 knows no rules about two fields), never
- * narrower. Pure.
+ * The schema may be wider than the door (a server before 1.25 knows no rules about two fields),
+ * never narrower. Pure.
  */
 import { BGP_ROLES, type BGPPeerSpec, type BGPPeerStatus, COMMUNITY_NAMES, type SpeakerStatus } from './bgp-peer.ts'
 import {
@@ -25,7 +26,10 @@ const NAME = { minLength: 1, maxLength: 253, pattern: '^[a-z0-9]([-a-z0-9.]*[a-z
 /** 0 (RFC 7607), AS_TRANS (RFC 6793), the last of 16 and of 32 bits (RFC 7300). */
 const AS_NUMBER = { minimum: 1, maximum: 4_294_967_294, not: [23456, 65535] } as const
 
-/** An address that can be another host's: not 0/8, 127/8, multicast or above; not ::, ::1, mapped, multicast, link-local. */
+/**
+ * An address that can be another host's: not 0/8, 127/8, multicast or above; not ::, ::1, mapped,
+ * multicast, link-local.
+ */
 const HOST = {
   maxLength: 45,
   anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }],
@@ -209,8 +213,9 @@ export const BGP_PEER_STATUS = {
 } as const satisfies Properties<BGPPeerStatus>
 
 /**
- * What needs two fields, as rules of the spec. They are not in config/crd-bgppeers.yaml, because kubectl refuses
- * a field that a server before 1.25 does not know; the controller adds them where the server takes them.
+ * What needs two fields, as rules of the spec. They are not in config/crd-bgppeers.yaml, because
+ * kubectl refuses a field that a server before 1.25 does not know; the controller adds them where
+ * the server takes them.
  */
 export const BGP_PEER_RULES: readonly Rule[] = [
   {

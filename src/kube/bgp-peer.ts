@@ -1,9 +1,10 @@
 /**
- * BGPPeer (network.openyurt.io/v1alpha1, cluster-scoped): the one object that users configure. `decodeBGPPeer` (decode-bgp-peer.ts) is the door: what is
- * behind it is canonical, in range and complete with defaults; what cannot work comes back as problems that say what to change.
+ * BGPPeer (network.openyurt.io/v1alpha1, cluster-scoped): the one object that users configure.
+ * `decodeBGPPeer` (decode-bgp-peer.ts) is the door: what is behind it is canonical, in range and
+ * complete with defaults; what cannot work comes back as problems that say what to change.
  *
- * Whether the named speakers, Secret and nodes exist is not known here: the controller and the speaker room say that.
- * Pure.
+ * Whether the named speakers, Secret and nodes exist is not known here: the controller and the
+ * speaker room say that. Pure.
  */
 import type { BgpSession } from '../model/session.ts'
 import type { RoleName, SessionSettings } from '../model/session-settings.ts'
@@ -15,12 +16,18 @@ export interface BGPPeerSpec extends SessionSettings {
   /** Canonical address. */
   readonly peerIP: string
   readonly peerAsNumber: number
-  /** Next hop to pods of other ASs, canonical. Absent: peerIP where it is on-link, else the node's default gateway. */
+  /**
+   * Next hop to pods of other ASs, canonical. Absent: peerIP where it is on-link, else the node's
+   * default gateway.
+   */
   readonly gateway?: string
   /** As written; parse with `parseNodeSelector`. */
   readonly nodeSelector: string
   readonly authPassword?: { readonly secretKeyRef: { readonly name: string; readonly key: string } }
-  /** Announces the speaker's own address as next hop, not that of each node; absent: with ebgpMultihop alone. */
+  /**
+   * Announces the speaker's own address as next hop, not that of each node; absent: with
+   * ebgpMultihop alone.
+   */
   readonly nextHopSelf?: boolean
   readonly bfd?: {
     readonly enabled: boolean
@@ -37,7 +44,9 @@ export interface BGPPeerSpec extends SessionSettings {
 /** RFC 9234 section 4.1. */
 export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const satisfies readonly RoleName[]
 
-/** Names of the IANA registry of well-known communities that make sense on a route that we announce. */
+/**
+ * Names of the IANA registry of well-known communities that make sense on a route that we announce.
+ */
 export const COMMUNITY_NAMES = [
   'graceful-shutdown',
   'llgr-stale',
@@ -59,7 +68,10 @@ export interface BGPPeer {
   readonly spec: BGPPeerSpec
 }
 
-/** Orders BGPPeers by age, those of one second by name: a new one never takes the session of one that works. */
+/**
+ * Orders BGPPeers by age, those of one second by name: a new one never takes the session of one
+ * that works.
+ */
 export function compareByAge(a: BGPPeer, b: BGPPeer): number {
   const [x, y] = [a.createdAt ?? '', b.createdAt ?? '']
   if (x !== y) return x < y ? -1 : 1
@@ -67,8 +79,8 @@ export function compareByAge(a: BGPPeer, b: BGPPeer): number {
 }
 
 /**
- * The state of one speaker's session in `status.speakers[]`, written by that speaker alone: what of a
- * `BgpSession` is worth a write that travels to every node.
+ * The state of one speaker's session in `status.speakers[]`, written by that speaker alone: what of
+ * a `BgpSession` is worth a write that travels to every node.
  */
 export type SpeakerStatus = Pick<
   BgpSession,

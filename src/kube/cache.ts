@@ -1,9 +1,11 @@
 /**
- * A collection kept current: list in pages, then watch from there, for ever. Whatever goes wrong (the server restarts, its history is
- * gone (410), a line is not JSON, the connection is half dead and silent) ends in another try with back-off, and until one succeeds the
- * objects stay as they were: an error never looks like an empty collection.
+ * A collection kept current: list in pages, then watch from there, for ever. Whatever goes wrong
+ * (the server restarts, its history is gone (410), a line is not JSON, the connection is half dead
+ * and silent) ends in another try with back-off, and until one succeeds the objects stay as they
+ * were: an error never looks like an empty collection.
  *
- * Does not interpret objects. Listeners learn that something changed, not what: they look at the whole (level-triggered).
+ * Does not interpret objects. Listeners learn that something changed, not what: they look at the
+ * whole (level-triggered).
  */
 
 import { type Backoff, backoffMilliseconds } from '../lib/backoff.ts'
@@ -20,13 +22,21 @@ import { decodeWatchLine, LineSplitter, type WatchEvent } from './watch-lines.ts
 
 export interface CacheTimes {
   readonly backoff: Backoff
-  /** How long one watch is asked to last (plus up to half of it, so that nodes do not come back together). */
+  /**
+   * How long one watch is asked to last (plus up to half of it, so that nodes do not come back
+   * together).
+   */
   readonly watchSeconds: number
   /** A watch that has not begun to answer by then never will. */
   readonly answerMilliseconds: number
-  /** A watch on which nothing came for this long (bookmarks come each minute) is taken for dead and begun anew. */
+  /**
+   * A watch on which nothing came for this long (bookmarks come each minute) is taken for dead and
+   * begun anew.
+   */
   readonly idleMilliseconds: number
-  /** A watch that held this long was a good one: the next failure starts with a short pause again. */
+  /**
+   * A watch that held this long was a good one: the next failure starts with a short pause again.
+   */
   readonly settledMilliseconds: number
 }
 
@@ -129,7 +139,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     }
   }
 
-  /** Set when the last step was a watch that ended soon: a server that hangs up at once must not be asked in a tight loop. */
+  /**
+   * Set when the last step was a watch that ended soon: a server that hangs up at once must not be
+   * asked in a tight loop.
+   */
   #watchedBriefly = false
 
   async #pause(): Promise<void> {
@@ -214,13 +227,15 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
       this.#reached()
       return await this.#read(body, alive)
     } catch (error) {
-      // silence after an answer is no failure; after nothing but an answer a small list tells whether the server is there
+      // silence after an answer is no failure; after nothing but an answer a small list tells
+      // whether the server is there
       this.#isDoubtful = idle.signal.aborted && !heard && this.#waiting.length === 0
       if (idle.signal.aborted && (answered || this.#waiting.length > 0)) return 'again'
       if (idle.signal.aborted)
         throw new ApiError(`the API server ${transport.server} does not answer: timed out`, { status: 0 })
       if (error instanceof ApiError && error.status === 410) return 'relist'
-      // A refusal may be about the resource version itself (a server restored from a backup knows only older ones)
+      // A refusal may be about the resource version itself (a server restored from a backup knows
+      // only older ones)
       if (error instanceof ApiError && error.status !== 0) this.#resourceVersion = undefined
       throw error
     } finally {

@@ -1,8 +1,8 @@
 /**
- * A node says which podCIDRs it has, on its own ServiceAccount (node-identity.ts): all that is left of them
- * when a cluster is restored empty. Written when it changed, and again when the API server shows a cluster
- * without any RouteSlice. Never disturbs anything: without the right to (a kubeconfig of an earlier version) it
- * is silent.
+ * A node says which podCIDRs it has, on its own ServiceAccount (node-identity.ts): all that is left
+ * of them when a cluster is restored empty. Written when it changed, and again when the API server
+ * shows a cluster without any RouteSlice. Never disturbs anything: without the right to (a
+ * kubeconfig of an earlier version) it is silent.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'

@@ -1,8 +1,9 @@
 /**
- * `KubeApi` over the transport: paths, verbs, pages. One generic builder serves every kind in `resources.ts`, so a new kind is a line
- * there and nothing here.
+ * `KubeApi` over the transport: paths, verbs, pages. One generic builder serves every kind in
+ * `resources.ts`, so a new kind is a line there and nothing here.
  *
- * Does not validate what comes back beyond its being an object with a name: decoders of this room do.
+ * Does not validate what comes back beyond its being an object with a name: decoders of this room
+ * do.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -134,7 +135,9 @@ class Client implements KubeApi {
   }
 }
 
-/** A 404: no such object, or not even its kind (a CRD that is not installed), which has none either. */
+/**
+ * A 404: no such object, or not even its kind (a CRD that is not installed), which has none either.
+ */
 function isMissingObject(error: unknown): boolean {
   return error instanceof ApiError && error.status === 404
 }

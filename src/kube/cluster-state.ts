@@ -1,11 +1,12 @@
 /**
- * The format of `cluster.json` in the state folder: the last good inputs of a node, from which it starts when the API server is out of reach.
- * The file holds passwords in clear text (the kernel needs them so), hence mode 0600. It is untrusted when read: its objects go through
- * the same decoders as those of the API server. What goes into it is decided in merge-cluster.ts.
+ * The format of `cluster.json` in the state folder: the last good inputs of a node, from which it
+ * starts when the API server is out of reach. The file holds passwords in clear text (the kernel
+ * needs them so), hence mode 0600. It is untrusted when read: its objects go through the same
+ * decoders as those of the API server. What goes into it is decided in merge-cluster.ts.
  *
- * Damage is never total: what of it can be read is used, object by object, and the generation before
- * (`cluster.json.before`) fills in what cannot. It says whose it is: a state of another node (a cloned disk)
- * or another cluster is not used.
+ * Damage is never total: what of it can be read is used, object by object, and the generation
+ * before (`cluster.json.before`) fills in what cannot. It says whose it is: a state of another node
+ * (a cloned disk) or another cluster is not used.
  */
 import { linkSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -30,7 +31,9 @@ const VERSION = 1
 /** Whose state it is. */
 export interface StateOwner {
   readonly node: string
-  /** How the node reaches its cluster: the server's URL, and a digest of the CA where there is one. */
+  /**
+   * How the node reaches its cluster: the server's URL, and a digest of the CA where there is one.
+   */
   readonly cluster?: ClusterIdentity
 }
 
@@ -130,7 +133,10 @@ export interface LoadedClusterState {
   readonly problems: readonly string[]
 }
 
-/** Reads the file, and the one before it where that one lacks something; with an `owner`, only what is its own. Never throws. */
+/**
+ * Reads the file, and the one before it where that one lacks something; with an `owner`, only what
+ * is its own. Never throws.
+ */
 export function loadClusterState(stateDir: string, owner?: StateOwner): LoadedClusterState {
   const current = readGeneration(clusterStatePath(stateDir), owner)
   if (current.salvaged !== undefined && current.problems.length === 0) return loaded(current.salvaged, [])
@@ -167,7 +173,10 @@ function readGeneration(
   }
 }
 
-/** Whether a state is another node's or another cluster's. A cluster that has a new CA or a new address is the same. */
+/**
+ * Whether a state is another node's or another cluster's. A cluster that has a new CA or a new
+ * address is the same.
+ */
 function foreignness({ node, cluster }: StateFacts, owner: StateOwner | undefined): string | undefined {
   if (owner === undefined) return undefined
   if (node !== '' && node !== owner.node) return `is of node ${node}, not of ${owner.node} (a cloned disk?)`
@@ -178,7 +187,10 @@ function foreignness({ node, cluster }: StateFacts, owner: StateOwner | undefine
   return isOther ? `is of another cluster (${cluster.server}), with another CA` : undefined
 }
 
-/** What `state` lost to damage, from the state before it; what was gone on purpose may come back until the API server answers. */
+/**
+ * What `state` lost to damage, from the state before it; what was gone on purpose may come back
+ * until the API server answers.
+ */
 function filledIn(state: ClusterState, before: ClusterState): ClusterState {
   const known = new Set([...state.slices.values()].flat().map(({ node }) => node))
   const slices = new Map(state.slices)
@@ -193,13 +205,19 @@ function filledIn(state: ClusterState, before: ClusterState): ClusterState {
   }
 }
 
-/** Writes the file whole, mode 0600, and keeps the one before. Throws when the folder cannot be written. */
+/**
+ * Writes the file whole, mode 0600, and keeps the one before. Throws when the folder cannot be
+ * written.
+ */
 export function storeClusterState(stateDir: string, text: string): void {
   keepGeneration(clusterStatePath(stateDir), beforePath(stateDir))
   writeFileWhole(clusterStatePath(stateDir), text, { mode: 0o600 })
 }
 
-/** As a second name of the same file, so that no byte more is written: the disk of an edge node is a small flash chip. */
+/**
+ * As a second name of the same file, so that no byte more is written: the disk of an edge node is a
+ * small flash chip.
+ */
 function keepGeneration(path: string, before: string): void {
   const next = `${before}.new`
   try {

@@ -22,7 +22,10 @@ export interface ClusterViewSource {
   /** The newest view; undefined until there is one (first boot, API out of reach). */
   current(): ClusterView | undefined
   onChange(listener: () => void): () => void
-  /** Whether the BGPPeer, as it was last seen, has this node's entry in status.speakers; undefined where nobody can say. */
+  /**
+   * Whether the BGPPeer, as it was last seen, has this node's entry in status.speakers; undefined
+   * where nobody can say.
+   */
   hasEntry(bgpPeer: string): boolean | undefined
   /** That entry as it was last seen, whoever wrote it. */
   entryOf(bgpPeer: string): SpeakerStatus | undefined

@@ -1,9 +1,10 @@
 /**
- * What a node knows of the cluster: RouteSlice entries, accepted BGPPeers, and the passwords of those peers it speaks to. Every accepted
- * input is kept in the state folder, so a node that boots with the API out of reach acts on the last good view before any answer.
+ * What a node knows of the cluster: RouteSlice entries, accepted BGPPeers, and the passwords of
+ * those peers it speaks to. Every accepted input is kept in the state folder, so a node that boots
+ * with the API out of reach acts on the last good view before any answer.
  *
- * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view as it was. A BGPPeer whose new
- * spec cannot work keeps its last good one here.
+ * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view
+ * as it was. A BGPPeer whose new spec cannot work keeps its last good one here.
  */
 
 import type { Cancel, Clock } from '../lib/clock.ts'
@@ -56,7 +57,10 @@ export interface ClusterViewOptions {
 export interface ClusterSource extends ClusterViewSource {
   /** Whether the API server knows no RouteSlice of a cluster that this node is part of. */
   readonly isForgotten: boolean
-  /** What an operator should know: of the stored state, of objects that cannot be used, of removals that are held. */
+  /**
+   * What an operator should know: of the stored state, of objects that cannot be used, of removals
+   * that are held.
+   */
   readonly problems: readonly string[]
   /** How many removals are held. */
   readonly heldRemovals: number
@@ -74,7 +78,10 @@ class Source implements ClusterSource {
   readonly #options: ClusterViewOptions
   readonly #slices: Cache<RouteSlice> | undefined
   readonly #peers: Cache<BGPPeerObject> | undefined
-  /** One for each Secret that a BGPPeer of this speaker names, watched by name: a node has rights to no other. */
+  /**
+   * One for each Secret that a BGPPeer of this speaker names, watched by name: a node has rights to
+   * no other.
+   */
   readonly #secrets = new Map<string, Cache<KubeSecret>>()
   readonly #listeners = new Set<() => void>()
   #state = EMPTY_STATE
@@ -229,7 +236,10 @@ class Source implements ClusterSource {
     void Promise.all([this.#slices?.refresh(), this.#peers?.refresh()]).then(() => this.#merge())
   }
 
-  /** Watches exactly the Secrets that are needed now. A broken BGPPeer goes on with its last good Secret. */
+  /**
+   * Watches exactly the Secrets that are needed now. A broken BGPPeer goes on with its last good
+   * Secret.
+   */
   #watchSecrets(peers: Cache<BGPPeerObject>): void {
     const { api, node } = this.#options
     const needed = new Set<string>()
@@ -275,7 +285,10 @@ class Source implements ClusterSource {
     return { ...this.#owner, ...(lastContact !== undefined && { lastContact: timestamp(lastContact) }) }
   }
 
-  /** Only changes are written: the disk of an edge node is a small flash chip. What could not be is tried until it can. */
+  /**
+   * Only changes are written: the disk of an edge node is a small flash chip. What could not be is
+   * tried until it can.
+   */
   #store(text: string): void {
     const { stateDir, clock, log } = this.#options
     this.#cancelStoring()

@@ -1,6 +1,6 @@
 /**
- * The controller's Deployment for one cluster: config/controller.yaml with what the operator says of it.
- * Pure.
+ * The controller's Deployment for one cluster: config/controller.yaml with what the operator says
+ * of it. Pure.
  */
 
 import { createHash } from 'node:crypto'
@@ -12,11 +12,15 @@ import { parseNodeSelector, type Requirement } from '../lib/node-selector.ts'
 export interface ControllerManifest {
   readonly image: string
   readonly replicas: number
-  /** The nodes that it must not run on: a selector that parses; undefined where nothing tells them. */
+  /**
+   * The nodes that it must not run on: a selector that parses; undefined where nothing tells them.
+   */
   readonly edgeNodes: string | undefined
   /** What stands in its configuration file; `status` is put in here. */
   readonly config: object
-  /** The Secret with the token that asks for metrics from elsewhere; undefined: from the node alone. */
+  /**
+   * The Secret with the token that asks for metrics from elsewhere; undefined: from the node alone.
+   */
   readonly metricsSecret: string | undefined
   /** Whether the cluster knows PodDisruptionBudgets of policy/v1: Kubernetes 1.21 and newer. */
   readonly disruptionBudget: boolean
@@ -58,7 +62,10 @@ function tokenVolume(secret: string): (readonly [string, string])[] {
   ]
 }
 
-/** Not (a and b) is (not a) or (not b): a term each, of which one must hold. Where all nodes are edge nodes there is no other. */
+/**
+ * Not (a and b) is (not a) or (not b): a term each, of which one must hold. Where all nodes are
+ * edge nodes there is no other.
+ */
 function awayFrom(edgeNodes: string | undefined): object {
   const parsed = edgeNodes === undefined ? undefined : parseNodeSelector(edgeNodes)
   if (parsed === undefined || !('selector' in parsed) || parsed.selector.kind === 'all') return {}

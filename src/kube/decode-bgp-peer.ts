@@ -1,8 +1,9 @@
 /**
- * The door for BGPPeers: defaults filled in, addresses canonical, numbers in range; what cannot work comes back as problems, each with its
- * path and what to change. The CRD's schema refuses most of it before (bgp-peer-schema.ts has the bounds of both), but a server may
- * know no rules about two fields, and an older CRD may be wider.
- * Looks at one object alone: that its nodes, its Secret and its peer exist is not known here. Pure.
+ * The door for BGPPeers: defaults filled in, addresses canonical, numbers in range; what cannot
+ * work comes back as problems, each with its path and what to change. The CRD's schema refuses most
+ * of it before (bgp-peer-schema.ts has the bounds of both), but a server may know no rules about
+ * two fields, and an older CRD may be wider. Looks at one object alone: that its nodes, its Secret
+ * and its peer exist is not known here. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
@@ -126,7 +127,10 @@ function readAs(reader: SpecReader, field: 'localAsNumber' | 'peerAsNumber'): nu
   return reader.problem(field, `${reserved}; a LAN uses a private one, 64512 to 65534 or 4200000000 to 4294967294`)
 }
 
-/** An address that can be another host's: not unspecified, loopback, link-local (IPv6), multicast, limited broadcast, or IPv4 in disguise. */
+/**
+ * An address that can be another host's: not unspecified, loopback, link-local (IPv6), multicast,
+ * limited broadcast, or IPv4 in disguise.
+ */
 function readHost(reader: SpecReader, field: string): string | undefined {
   const address = reader.address(field)
   if (address === undefined) return undefined

@@ -1,7 +1,7 @@
 /**
- * The door for ENINodes: what the API server sends to a typed value, canonical and complete, or to problems with their paths. A spec
- * that cannot be read makes the whole object unreadable; of the status only the items that can be read are kept, each other named.
- * Pure.
+ * The door for ENINodes: what the API server sends to a typed value, canonical and complete, or to
+ * problems with their paths. A spec that cannot be read makes the whole object unreadable; of the
+ * status only the items that can be read are kept, each other named. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress } from '../lib/ip.ts'

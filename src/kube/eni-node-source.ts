@@ -1,7 +1,8 @@
 /**
- * The ENINode of this node: followed by name, and the last good one kept in the state folder, so that a node that boots with the API out of
- * reach knows its interfaces and addresses. Not ready is not empty: a server that is away, an object that cannot be read and one that is
- * gone leave the last good one in place.
+ * The ENINode of this node: followed by name, and the last good one kept in the state folder, so
+ * that a node that boots with the API out of reach knows its interfaces and addresses. Not ready is
+ * not empty: a server that is away, an object that cannot be read and one that is gone leave the
+ * last good one in place.
  */
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
@@ -18,7 +19,10 @@ export interface ENINodeSource {
   readonly current: ENINode | undefined
   /** Whether the API server has one now; undefined while it has not answered. */
   readonly exists: boolean | undefined
-  /** Drops the last good one, when the node has become another kind of node and the API server has none. */
+  /**
+   * Drops the last good one, when the node has become another kind of node and the API server has
+   * none.
+   */
   forget(): void
   /** Calls `listener` when either changed. Returns how to stop that. */
   onChange(listener: () => void): () => void
@@ -47,7 +51,10 @@ export function eniNodeFile(stateDir: string): string {
   return join(stateDir, 'eni-node.json')
 }
 
-/** The last good one of the state folder; undefined when there is none. Throws when it cannot be read. */
+/**
+ * The last good one of the state folder; undefined when there is none. Throws when it cannot be
+ * read.
+ */
 export function readENINode(stateDir: string): ENINode | undefined {
   const text = readFileIfPresent(eniNodeFile(stateDir))
   if (text === undefined) return undefined
@@ -143,7 +150,10 @@ class Source implements ENINodeSource {
   }
 }
 
-/** What a node needs of it when nobody answers: not the calls under way, nor what the node says itself. */
+/**
+ * What a node needs of it when nobody answers: not the calls under way, nor what the node says
+ * itself.
+ */
 function storedText({ name, uid, spec, status }: ENINode): string {
   const { interfaces, conditions } = status
   return `${JSON.stringify({ metadata: { name, uid }, spec, status: { interfaces, conditions } }, undefined, 1)}\n`

@@ -1,10 +1,12 @@
 /**
- * ENINode (network.openyurt.io/v1alpha1, cluster-scoped, named like its Node): the elastic network interfaces of a node of the cloud
- * and the addresses on them. The controller writes all of it but `status.node`; that the node writes, alone, by server-side apply
- * under a field manager of its own. `decodeENINode` (decode-eni-node.ts) is the door for what the API server sends.
+ * ENINode (network.openyurt.io/v1alpha1, cluster-scoped, named like its Node): the elastic network
+ * interfaces of a node of the cloud and the addresses on them. The controller writes all of it but
+ * `status.node`; that the node writes, alone, by server-side apply under a field manager of its
+ * own. `decodeENINode` (decode-eni-node.ts) is the door for what the API server sends.
  *
- * An address leaves in three steps: the controller moves it from `addresses` to `releasing`, the node gives it to no pod any more and
- * names it in `released` once no pod has it, and only then the cloud is asked to take it. Pure.
+ * An address leaves in three steps: the controller moves it from `addresses` to `releasing`, the
+ * node gives it to no pod any more and names it in `released` once no pod has it, and only then the
+ * cloud is asked to take it. Pure.
  */
 import { createHash } from 'node:crypto'
 import { type Condition, ENI_NODES, type KubeObject } from './resources.ts'
@@ -82,13 +84,19 @@ export interface ENINodeReport {
   readonly waiting: number
   /** Of what is in `releasing`: what no pod has, and none will get. */
   readonly released: readonly string[]
-  /** What no pod has, the longest idle first: of these the controller chooses what is to be released. */
+  /**
+   * What no pod has, the longest idle first: of these the controller chooses what is to be
+   * released.
+   */
   readonly idle: readonly string[]
   /** The node was drained for good, and no pod has any of its addresses. */
   readonly left: boolean
 }
 
-/** `SufficientAddresses`: there is an address for the next pod. `CloudAccess`: the cloud answers and lets us. */
+/**
+ * `SufficientAddresses`: there is an address for the next pod. `CloudAccess`: the cloud answers and
+ * lets us.
+ */
 export type ENIConditionType = 'SufficientAddresses' | 'CloudAccess'
 
 export interface ENINodeStatus {
@@ -123,7 +131,10 @@ export function reportPatch(name: string, report: ENINodeReport): KubeObject & {
   }
 }
 
-/** The field manager of a node's report: unique, and at most 128 characters, as the API server demands. */
+/**
+ * The field manager of a node's report: unique, and at most 128 characters, as the API server
+ * demands.
+ */
 export function reportFieldManager(node: string): string {
   const whole = `terway-edge-eni-${node}`
   if (whole.length <= 128) return whole

@@ -1,6 +1,7 @@
 /**
- * Writes core/v1 Events, so that `kubectl describe` tells what happened. The same message about the same object is one Event whose count
- * grows; a token bucket per object bounds what a flapping session can write; nothing here ever disturbs who records.
+ * Writes core/v1 Events, so that `kubectl describe` tells what happened. The same message about the
+ * same object is one Event whose count grows; a token bucket per object bounds what a flapping
+ * session can write; nothing here ever disturbs who records.
  *
  * Events of cluster-scoped objects lie in the namespace `default`, as the API server demands.
  */
@@ -167,7 +168,10 @@ class Recorder implements EventRecorder {
   }
 }
 
-/** A refusal of the Event itself: neither credentials that are renewed meanwhile (401) nor a busy server (429). */
+/**
+ * A refusal of the Event itself: neither credentials that are renewed meanwhile (401) nor a busy
+ * server (429).
+ */
 function isLasting(error: unknown): boolean {
   if (!(error instanceof ApiError) || error.status === 401 || error.status === 429) return false
   return error.status >= 400 && error.status < 500

@@ -15,7 +15,10 @@ export interface RoutingObjects {
   readonly peers: readonly BGPPeer[]
 }
 
-/** One object whose change is held: the text of it as it is refused (`gone`: that there is none), and what counts in its place. */
+/**
+ * One object whose change is held: the text of it as it is refused (`gone`: that there is none),
+ * and what counts in its place.
+ */
 export interface Held<T> {
   readonly refused: string
   readonly former?: T
@@ -156,7 +159,10 @@ export interface Trial {
 
 export const NO_TRIAL: Trial = { changes: [], silent: 0, outage: false }
 
-/** The objects changed from `before`. Nothing is tried while the server is silent: nobody could tell. */
+/**
+ * The objects changed from `before`. Nothing is tried while the server is silent: nobody could
+ * tell.
+ */
 export function trialOfChange(trial: Trial, before: RoutingObjects, at: number): Trial {
   if (trial.takenBackAt !== undefined || trial.outage || trial.answeredAt === undefined || trial.silent > 0)
     return trial
@@ -166,8 +172,8 @@ export function trialOfChange(trial: Trial, before: RoutingObjects, at: number):
 export type TrialVerdict = 'go on' | 'take back' | 'hold' | 'put back'
 
 /**
- * The server was asked. `innocent`: something else explains the silence (the link is down, its gateway does not answer), so no change is
- * blamed for it.
+ * The server was asked. `innocent`: something else explains the silence (the link is down, its
+ * gateway does not answer), so no change is blamed for it.
  */
 export function trialStep(
   trial: Trial,
@@ -189,7 +195,10 @@ export function trialStep(
   return [{ ...trial, silent, takenBackAt: at }, 'take back']
 }
 
-/** Whether the server is to be asked: while a change is on trial, and until an outage that began in one is over. */
+/**
+ * Whether the server is to be asked: while a change is on trial, and until an outage that began in
+ * one is over.
+ */
 export function isOnTrial(trial: Trial): boolean {
   return trial.changes.length > 0 || trial.takenBackAt !== undefined || (trial.outage && trial.silent > 0)
 }

@@ -1,7 +1,8 @@
 /**
- * Mass removals among route entries (mass-removal.ts): entries that vanish, and nodes that leave all LANs. What
- * is held stays as it was published, and the rest follows. Shared by the controller, which compares with
- * what it published, and by the nodes, which compare with what they believed. Pure.
+ * Mass removals among route entries (mass-removal.ts): entries that vanish, and nodes that leave
+ * all LANs. What is held stays as it was published, and the rest follows. Shared by the controller,
+ * which compares with what it published, and by the nodes, which compare with what they believed.
+ * Pure.
  */
 import type { Standing } from './mass-removal.ts'
 import type { RouteEntry } from './route-slice.ts'

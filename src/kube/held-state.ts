@@ -1,7 +1,8 @@
 /**
- * The format of `held.json` in the state folder: changes of routing that are held (held-changes.ts),
- * so that a process that starts anew does not make them again. Untrusted when read: its objects go
- * through the decoders of those of the API server, and one that is damaged is not held any more.
+ * The format of `held.json` in the state folder: changes of routing that are held
+ * (held-changes.ts), so that a process that starts anew does not make them again. Untrusted when
+ * read: its objects go through the decoders of those of the API server, and one that is damaged is
+ * not held any more.
  */
 import { join } from 'node:path'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
@@ -17,7 +18,10 @@ function heldPath(stateDir: string): string {
   return join(stateDir, 'held.json')
 }
 
-/** Writes the file whole, or removes it where nothing is held. Throws when the folder cannot be written. */
+/**
+ * Writes the file whole, or removes it where nothing is held. Throws when the folder cannot be
+ * written.
+ */
 export function storeHeld(stateDir: string, held: HeldChanges): void {
   if (!isHolding(held)) {
     if (readFileIfPresent(heldPath(stateDir)) !== undefined) removeFile(heldPath(stateDir))

@@ -1,9 +1,10 @@
 /**
- * Makes the identity of a node, or of a controller that is no pod, and the kubeconfig that bears it: a
- * token bound to its ServiceAccount, which the process renews by itself. Run by an administrator.
+ * Makes the identity of a node, or of a controller that is no pod, and the kubeconfig that bears
+ * it: a token bound to its ServiceAccount, which the process renews by itself. Run by an
+ * administrator.
  *
- * A token and no client certificate: deleting the ServiceAccount revokes it at once, which no API server
- * does with a certificate, and renewing needs nobody's approval.
+ * A token and no client certificate: deleting the ServiceAccount revokes it at once, which no API
+ * server does with a certificate, and renewing needs nobody's approval.
  */
 import { ApiError, type KubeApi } from './api.ts'
 import type { Kubeconfig } from './kubeconfig.ts'
@@ -32,7 +33,10 @@ const TYPES: Readonly<Record<string, ResourceType>> = {
   ClusterRoleBinding: { ...RBAC, namespaced: false, kind: 'ClusterRoleBinding', plural: 'clusterrolebindings' },
 }
 
-/** The text of the kubeconfig. Called again, the identity stays and the token is new. Throws `ApiError`. */
+/**
+ * The text of the kubeconfig. Called again, the identity stays and the token is new. Throws
+ * `ApiError`.
+ */
 export async function issueKubeconfig({ api, kubeconfig, holder, server, lifetimeSeconds }: Issue): Promise<string> {
   const node = holder.kind === 'node'
   const objects = node ? nodeIdentityObjects(holder.node) : controllerIdentityObjects()

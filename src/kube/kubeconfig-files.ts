@@ -1,6 +1,6 @@
 /**
- * The files that the current context of a kubeconfig names (certificates, keys, tokens): a copy of the
- * kubeconfig does not bring them along. Pure.
+ * The files that the current context of a kubeconfig names (certificates, keys, tokens): a copy of
+ * the kubeconfig does not bring them along. Pure.
  */
 import { parseYaml } from '../lib/yaml.ts'
 

@@ -1,9 +1,11 @@
 /**
- * Where the API server is and how to prove who we are: a kubeconfig file, or the service account of the pod. @kubernetes/client-node
- * parses the file and runs the authenticators (client certificates, exec plugins, OIDC); what it lacks is added here: `tokenFile`, plain http
- * servers, and re-reading what rotates (bound tokens, certificates, the file itself).
+ * Where the API server is and how to prove who we are: a kubeconfig file, or the service account of
+ * the pod. @kubernetes/client-node parses the file and runs the authenticators (client
+ * certificates, exec plugins, OIDC); what it lacks is added here: `tokenFile`, plain http servers,
+ * and re-reading what rotates (bound tokens, certificates, the file itself).
  *
- * Does not read $KUBECONFIG: a daemon takes the file it is told to take. Problems are `UserError`s of one line, exit status 2.
+ * Does not read $KUBECONFIG: a daemon takes the file it is told to take. Problems are `UserError`s
+ * of one line, exit status 2.
  */
 
 import { readFileSync, statSync } from 'node:fs'
@@ -40,8 +42,8 @@ export interface Kubeconfig {
 const TOKEN_FILE_PROVIDER = 'terway-edge-token-file'
 
 /**
- * Reads `file`, or without one the pod's service account. Throws `UserError` (status 2) when that cannot work.
- * `renewed`: where a younger token of the same account may be (`token-renewal.ts`).
+ * Reads `file`, or without one the pod's service account. Throws `UserError` (status 2) when that
+ * cannot work. `renewed`: where a younger token of the same account may be (`token-renewal.ts`).
  */
 export function loadKubeconfig(file: string | undefined, renewed?: string): Kubeconfig {
   return file === undefined
@@ -92,7 +94,8 @@ class LoadedConfig implements Kubeconfig {
     try {
       this.#config = this.#load()
     } catch {
-      // half written or gone for a moment: what we have may still work, and if not the request says so
+      // half written or gone for a moment: what we have may still work, and if not the request says
+      // so
     }
   }
   #stampNow(): string {
@@ -116,7 +119,8 @@ async function credentialsOf(config: KubeConfig): Promise<Credentials> {
     servername?: string
     rejectUnauthorized?: boolean
   } = { headers: {} }
-  // Not its own agent: Bun's fetch takes neither agents nor dispatchers, but needs what they would be made of.
+  // Not its own agent: Bun's fetch takes neither agents nor dispatchers, but needs what they would
+  // be made of.
   await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0])
   if (options.auth !== undefined) {
     options.headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`
@@ -155,7 +159,10 @@ function emptyConfig(): KubeConfig {
   return config
 }
 
-/** Reads a token whenever its file has changed. A projected token is a symbolic link that is swapped: stat follows it. */
+/**
+ * Reads a token whenever its file has changed. A projected token is a symbolic link that is
+ * swapped: stat follows it.
+ */
 function tokenFileReader(): (path: string) => string {
   let stamp = ''
   let token = ''
@@ -226,7 +233,8 @@ function loadFile(path: string): KubeConfig {
     fail(`context ${name} names the user ${JSON.stringify(context.user)}, which it does not have`)
   }
   checkServer(cluster, fail)
-  // client-node gives up the CA of a cluster without a user, and plain http servers without skipTLSVerify
+  // client-node gives up the CA of a cluster without a user, and plain http servers without
+  // skipTLSVerify
   if (!context.user) {
     config.contexts = config.contexts.map(other => (other === context ? { ...other, user: ANONYMOUS } : other))
     config.users = [...config.users, { name: ANONYMOUS }]
@@ -278,7 +286,10 @@ function checkServer(cluster: Cluster, fail: Fail): void {
   }
 }
 
-/** A user with the `tokenFile` that the document gives it. A token file wins over a token, as in client-go. */
+/**
+ * A user with the `tokenFile` that the document gives it. A token file wins over a token, as in
+ * client-go.
+ */
 function tokenFileUser(user: User, document: Record<string, unknown>, folder: string): User {
   const users: readonly unknown[] = Array.isArray(document.users) ? document.users : []
   const entry = users.find(other => isRecord(other) && other.name === user.name)
@@ -292,7 +303,10 @@ function withTokenFile(user: User, path: string): User {
   return { ...rest, authProvider: { name: TOKEN_FILE_PROVIDER, config: { path } } }
 }
 
-/** Every file that the current context needs must be there: a later request would only say that it failed. */
+/**
+ * Every file that the current context needs must be there: a later request would only say that it
+ * failed.
+ */
 function checkFiles(origin: string, config: KubeConfig): void {
   const cluster = config.getCurrentCluster()
   const user = config.getCurrentUser()

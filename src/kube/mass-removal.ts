@@ -1,14 +1,15 @@
 /**
- * Holds removals that are more likely a mistake than a wish: most of what stands, at once. A label taken off a
- * node pool, a slice that shrinks, `kubectl delete -f` with the wrong file: each would withdraw and unroute
- * a site within seconds. What is held stays as it was and is named; it goes on when a second whole list
- * says the same after a delay, or at once by the operator's word. The controller decides so about what it
- * publishes, each node about what it sees.
+ * Holds removals that are more likely a mistake than a wish: most of what stands, at once. A label
+ * taken off a node pool, a slice that shrinks, `kubectl delete -f` with the wrong file: each would
+ * withdraw and unroute a site within seconds. What is held stays as it was and is named; it goes on
+ * when a second whole list says the same after a delay, or at once by the operator's word. The
+ * controller decides so about what it publishes, each node about what it sees.
  *
- * Small removals go at once: fewer than `number`, or less than `share` of each group that they are of, those
- * of the last ten minutes included, so that objects deleted one after another by one command are one removal.
- * What is explained (a node that was drained before, a removal that the controller held and released)
- * goes at once and counts for nothing. Pure: times and lists come in as values.
+ * Small removals go at once: fewer than `number`, or less than `share` of each group that they are
+ * of, those of the last ten minutes included, so that objects deleted one after another by one
+ * command are one removal. What is explained (a node that was drained before, a removal that the
+ * controller held and released) goes at once and counts for nothing. Pure: times and lists come in
+ * as values.
  */
 
 export interface RemovalLimits {
@@ -53,7 +54,10 @@ export interface RemovalInput {
   readonly listedAt: number
   /** The newest word of the operator: a time as text, which only grows; empty for none. */
   readonly word: string
-  /** Whether the server does not even know the kind: then nothing that is gone was removed by itself. */
+  /**
+   * Whether the server does not even know the kind: then nothing that is gone was removed by
+   * itself.
+   */
   readonly isKindUnknown?: boolean
 }
 
@@ -63,7 +67,9 @@ export interface RemovalDecision {
   readonly kept: ReadonlySet<string>
   /** When to look again, and after a new list; undefined where nothing is held. */
   readonly dueAt: number | undefined
-  /** Whether removals went that others would take for a mistake: held and released, or explained. */
+  /**
+   * Whether removals went that others would take for a mistake: held and released, or explained.
+   */
   readonly released: boolean
 }
 

@@ -1,6 +1,7 @@
 /**
- * Decides what a node takes over from what the API server shows: pure, from the last good state and the objects as they are now to the next
- * state and what there is to say about it. An object that cannot be used leaves its last good version in place; one that is gone is gone, unless all
+ * Decides what a node takes over from what the API server shows: pure, from the last good state and
+ * the objects as they are now to the next state and what there is to say about it. An object that
+ * cannot be used leaves its last good version in place; one that is gone is gone, unless all
  * RouteSlices are: then nothing is.
  */
 import { Secret } from '../lib/secret.ts'
@@ -27,7 +28,10 @@ import {
   type RouteEntry,
 } from './route-slice.ts'
 
-/** What the caches hold. `secret` tells what is known of a Secret: undefined while nobody has answered yet. */
+/**
+ * What the caches hold. `secret` tells what is known of a Secret: undefined while nobody has
+ * answered yet.
+ */
 export interface ClusterObjects {
   readonly node: string
   readonly slices: Iterable<KubeObject>
@@ -40,7 +44,10 @@ export interface ClusterObjects {
   }
 }
 
-/** What the API server said about a Secret: the object, that there is none, or why it cannot be read. */
+/**
+ * What the API server said about a Secret: the object, that there is none, or why it cannot be
+ * read.
+ */
 export type SecretAnswer = { readonly object: KubeSecret | undefined } | { readonly problem: string }
 
 export interface MergedCluster {
@@ -161,7 +168,8 @@ function mergeObjects(
     if (peer !== undefined) peers.set(peer.name, peer)
   }
   if (slices.size > 0 || last.slices.size === 0) return { slices, peers }
-  // This node runs, so a cluster without any node is no decision of anybody's: the API server has lost its memory, or a slip deleted all.
+  // This node runs, so a cluster without any node is no decision of anybody's: the API server has
+  // lost its memory, or a slip deleted all.
   problems.push('RouteSlices: there are none any more; the network stays as it was until there is one')
   return { slices: last.slices, peers: found.length > 0 ? peers : last.peers }
 }

@@ -1,10 +1,12 @@
 /**
- * Who a node is towards the API server: a ServiceAccount of its own, named as the Node, in a namespace
- * that holds nothing else. So the identity bears the node's name, all nodes are one group, and what
- * a node may do to itself alone can be said by RBAC: a Role that names its own ServiceAccount.
+ * Who a node is towards the API server: a ServiceAccount of its own, named as the Node, in a
+ * namespace that holds nothing else. So the identity bears the node's name, all nodes are one
+ * group, and what a node may do to itself alone can be said by RBAC: a Role that names its own
+ * ServiceAccount.
  *
- * What all nodes may do is in config/rbac.yaml (for the group), that a node writes of itself only on
- * Kubernetes 1.30 or newer in config/admission.yaml. Decides names and objects, makes none. Pure.
+ * What all nodes may do is in config/rbac.yaml (for the group), that a node writes of itself only
+ * on Kubernetes 1.30 or newer in config/admission.yaml. Decides names and objects, makes none.
+ * Pure.
  */
 import type { KubeObject, ResourceType } from './resources.ts'
 
@@ -18,8 +20,9 @@ export const CONTROLLER = 'terway-edge-controller'
 export const NODE_GROUP = `system:serviceaccounts:${NODE_NAMESPACE}`
 
 /**
- * On a node's own ServiceAccount: the podCIDRs that the node had when it was last in contact, joined by
- * commas, or `none`. Written by the node, read by the controller when nothing else remembers them.
+ * On a node's own ServiceAccount: the podCIDRs that the node had when it was last in contact,
+ * joined by commas, or `none`. Written by the node, read by the controller when nothing else
+ * remembers them.
  */
 export const FORMER_POD_CIDRS = 'network.openyurt.io/former-pod-cidrs'
 
@@ -37,8 +40,9 @@ export function nodeUser(node: string): string {
 }
 
 /**
- * What makes a node's identity, in the order to apply: the ServiceAccount, the right to renew its token
- * and to say its former podCIDRs, and that right given to it; the right to report on its own ENINode. Deleting the ServiceAccount revokes all.
+ * What makes a node's identity, in the order to apply: the ServiceAccount, the right to renew its
+ * token and to say its former podCIDRs, and that right given to it; the right to report on its own
+ * ENINode. Deleting the ServiceAccount revokes all.
  */
 export function nodeIdentityObjects(node: string): readonly KubeObject[] {
   const metadata = {
@@ -105,8 +109,9 @@ export function controllerIdentityObjects(): readonly KubeObject[] {
 }
 
 /**
- * The right to read one Secret of kube-system, for the controller and the nodes named: the speakers of the
- * LAN whose password it holds. Each Secret has a Role of its own, so a LAN more or less touches no other.
+ * The right to read one Secret of kube-system, for the controller and the nodes named: the speakers
+ * of the LAN whose password it holds. Each Secret has a Role of its own, so a LAN more or less
+ * touches no other.
  */
 export function secretReaderObjects(secret: string, nodes: readonly string[]): readonly [KubeObject, KubeObject] {
   const metadata = {

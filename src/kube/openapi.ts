@@ -1,7 +1,8 @@
 /**
- * The part of OpenAPI v3 that the schemas of our CustomResourceDefinitions are written in (structural
- * schemas, apiextensions.k8s.io/v1). Tables of these properties, keyed by the fields of a type, are what
- * config/crd-*.yaml is made of (`scripts/crds`) and where the decoders take their bounds from. Pure.
+ * The part of OpenAPI v3 that the schemas of our CustomResourceDefinitions are written in
+ * (structural schemas, apiextensions.k8s.io/v1). Tables of these properties, keyed by the fields of
+ * a type, are what config/crd-*.yaml is made of (`scripts/crds`) and where the decoders take their
+ * bounds from. Pure.
  */
 
 export type Property = TextProperty | IntegerProperty | BooleanProperty | ListProperty | ObjectProperty
@@ -83,7 +84,9 @@ export function list(description: string, items: Property, rest: Partial<ListPro
   return { description, type: 'array', ...rest, items }
 }
 
-/** A regular expression (RE2) for the decimal numbers from 0 to `maximum`, without leading zeros. */
+/**
+ * A regular expression (RE2) for the decimal numbers from 0 to `maximum`, without leading zeros.
+ */
 export function decimalUpTo(maximum: number): string {
   const digits = String(maximum)
   const below = [...digits].flatMap((digit, index) => {

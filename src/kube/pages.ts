@@ -1,6 +1,6 @@
 /**
- * Reads a collection in pages, so that neither side holds thousands of objects as one text. A list whose continue token has expired
- * (410) begins again.
+ * Reads a collection in pages, so that neither side holds thousands of objects as one text. A list
+ * whose continue token has expired (410) begins again.
  */
 import { ApiError, type ListOptions } from './api.ts'
 import { apiVersionOf, resourcePath } from './paths.ts'
@@ -68,7 +68,10 @@ export function selectorQuery(options: ListOptions): Record<string, string | und
   return { labelSelector: options.labelSelector, fieldSelector: options.fieldSelector }
 }
 
-/** The parts of a list in use. Throws `ApiError` when it is none: an empty answer must never pass for an empty collection. */
+/**
+ * The parts of a list in use. Throws `ApiError` when it is none: an empty answer must never pass
+ * for an empty collection.
+ */
 function listOf(value: unknown): { items: readonly KubeObject[]; resourceVersion: string; next: string } {
   if (typeof value === 'object' && value !== null && 'items' in value && 'metadata' in value) {
     const { items, metadata } = value

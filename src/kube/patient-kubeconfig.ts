@@ -1,13 +1,17 @@
 /**
- * The kubeconfig of a node that has a good state to go on from: one that cannot be read (damaged, not
- * there yet) is a server that cannot be reached, with the reason, and is read again with each try.
+ * The kubeconfig of a node that has a good state to go on from: one that cannot be read (damaged,
+ * not there yet) is a server that cannot be reached, with the reason, and is read again with each
+ * try.
  */
 import { errorText, UserError } from '../lib/errors.ts'
 import { loadClusterState } from './cluster-state.ts'
 import { type Credentials, type Kubeconfig, loadKubeconfig } from './kubeconfig.ts'
 import { renewedTokenFile } from './token-renewal.ts'
 
-/** Reads `file`. Throws `UserError` (status 2) where it is bad and the state folder has nothing to go on from. */
+/**
+ * Reads `file`. Throws `UserError` (status 2) where it is bad and the state folder has nothing to
+ * go on from.
+ */
 export function nodeKubeconfig(file: string | undefined, stateDir: string): Kubeconfig {
   try {
     return loadKubeconfig(file, renewedTokenFile(stateDir))

@@ -1,7 +1,7 @@
 /**
- * The Kubernetes objects that this project reads and writes, each reduced to the fields in use. What the API server sends is
- * untrusted until a decoder of this room (`decodeBGPPeer`, …) made it one of these types. Fields that nobody
- * here reads are not listed. Pure.
+ * The Kubernetes objects that this project reads and writes, each reduced to the fields in use.
+ * What the API server sends is untrusted until a decoder of this room (`decodeBGPPeer`, …) made it
+ * one of these types. Fields that nobody here reads are not listed. Pure.
  */
 
 /** How to address a kind: its group, version, plural and scope. */

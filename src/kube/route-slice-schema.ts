@@ -1,7 +1,7 @@
 /**
- * The fields of a RouteSlice, once: config/crd-routeslices.yaml is made of this table (`scripts/crds`). The
- * controller alone writes slices, so the schema is there against writes of others: what a node could not
- * read must not get in. Pure.
+ * The fields of a RouteSlice, once: config/crd-routeslices.yaml is made of this table
+ * (`scripts/crds`). The controller alone writes slices, so the schema is there against writes of
+ * others: what a node could not read must not get in. Pure.
  */
 import { list, type ObjectProperty, type Properties, text } from './openapi.ts'
 import { ENTRIES_PER_SLICE, type RouteEntry } from './route-slice.ts'

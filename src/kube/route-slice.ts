@@ -1,7 +1,7 @@
 /**
- * RouteSlice (network.openyurt.io/v1alpha1): which node owns which podCIDRs at which addresses, and which BGPPeers select it. Written
- * only by the controller, read by every node in place of Nodes, which are larger and change with every heartbeat.
- * Pure.
+ * RouteSlice (network.openyurt.io/v1alpha1): which node owns which podCIDRs at which addresses, and
+ * which BGPPeers select it. Written only by the controller, read by every node in place of Nodes,
+ * which are larger and change with every heartbeat. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
@@ -9,9 +9,9 @@ import type { KubeObject } from './resources.ts'
 import { isFields } from './spec-reader.ts'
 
 /**
- * On RouteSlices, a time each (RFC 3339). `confirmed`: the operator lets removals go that controller and nodes
- * hold (`terway-edge confirm`). `released`: the controller let go what it held, or had it explained, so
- * nodes need not hold it once more.
+ * On RouteSlices, a time each (RFC 3339). `confirmed`: the operator lets removals go that
+ * controller and nodes hold (`terway-edge confirm`). `released`: the controller let go what it
+ * held, or had it explained, so nodes need not hold it once more.
  */
 export const REMOVALS_CONFIRMED = 'network.openyurt.io/removals-confirmed'
 export const REMOVALS_RELEASED = 'network.openyurt.io/removals-released'
@@ -30,7 +30,10 @@ export function newestWord(slices: Iterable<KubeObject>, annotations: readonly s
 /** The most entries of one slice. */
 export const ENTRIES_PER_SLICE = 100
 
-/** One node's place in the network. Addresses and podCIDRs are canonical texts, at most one of a family is usual but not required. */
+/**
+ * One node's place in the network. Addresses and podCIDRs are canonical texts, at most one of a
+ * family is usual but not required.
+ */
 export interface RouteEntry {
   readonly node: string
   /** Node addresses, InternalIP of the Node, the preferred one of each family first. */
@@ -52,7 +55,10 @@ export interface DecodedRouteSlice {
   readonly problems: readonly (Problem & { readonly node?: string })[]
 }
 
-/** Orders the names of slices, `routes-2` before `routes-10`, others last. A node that stands in two slices counts where it stands first. */
+/**
+ * Orders the names of slices, `routes-2` before `routes-10`, others last. A node that stands in two
+ * slices counts where it stands first.
+ */
 export function compareSliceNames(a: string, b: string): number {
   const serial = (name: string) => Number(/^routes-(\d+)$/.exec(name)?.[1] ?? Number.MAX_SAFE_INTEGER)
   return serial(a) - serial(b) || (a < b ? -1 : a > b ? 1 : 0)
@@ -69,7 +75,10 @@ export function entriesByNode(
   return byNode
 }
 
-/** The usable entries of what the API server sent, canonical. Never throws; one bad entry does not spoil the others. */
+/**
+ * The usable entries of what the API server sent, canonical. Never throws; one bad entry does not
+ * spoil the others.
+ */
 export function decodeRouteSlice(object: unknown): DecodedRouteSlice {
   const list = isFields(object) ? object.entries : undefined
   if (list === undefined || list === null) return { entries: [], problems: [] }
@@ -97,7 +106,10 @@ function decodeEntry(node: string, item: Readonly<Record<string, unknown>>): Rou
   return { node, addresses, podCIDRs, peers, ...(dated && { createdAt }) }
 }
 
-/** Each text of a list through `map`; undefined when it is not a list of such texts. An absent list is an empty one. */
+/**
+ * Each text of a list through `map`; undefined when it is not a list of such texts. An absent list
+ * is an empty one.
+ */
 function mapTexts(value: unknown, map: (text: string) => string | undefined): readonly string[] | undefined {
   if (value === undefined || value === null) return []
   if (!Array.isArray(value)) return undefined

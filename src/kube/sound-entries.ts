@@ -1,11 +1,11 @@
 /**
- * Which podCIDRs a node believes: one whose route would cut it off from what it lives by is refused,
- * and so is one that an older node has. Agent, firewall and speaker take what is left, so that no
- * route, rule or announcement of ours ever covers a lifeline. Pure.
+ * Which podCIDRs a node believes: one whose route would cut it off from what it lives by is
+ * refused, and so is one that an older node has. Agent, firewall and speaker take what is left, so
+ * that no route, rule or announcement of ours ever covers a lifeline. Pure.
  *
  * A veto is for those that were there first: a node's own lifelines and peers, older nodes, older
- * BGPPeers that select somebody. A newcomer whose address lies in a podCIDR in use is refused itself.
- * What does no harm to anybody stays: a podCIDR larger than others that lie in it, say.
+ * BGPPeers that select somebody. A newcomer whose address lies in a podCIDR in use is refused
+ * itself. What does no harm to anybody stays: a podCIDR larger than others that lie in it, say.
  */
 import { AddressSet } from '../lib/address-set.ts'
 import { covers } from '../lib/ip.ts'
@@ -45,7 +45,10 @@ export interface SoundEntriesInput {
   readonly lifelines: readonly Lifeline[]
 }
 
-/** What no podCIDR is: this host, loopback, links, multicast, broadcast (RFC 6890, RFC 4291 section 2.4). */
+/**
+ * What no podCIDR is: this host, loopback, links, multicast, broadcast (RFC 6890, RFC 4291 section
+ * 2.4).
+ */
 const NEVER_PODS = [
   '0.0.0.0/8',
   '127.0.0.0/8',
@@ -181,7 +184,10 @@ function isYounger(since: string | undefined, other: string | undefined): boolea
   return since !== undefined && other !== undefined && since > other
 }
 
-/** The oldest entry that has each of the texts; of those of one age this node's, then the first by name. */
+/**
+ * The oldest entry that has each of the texts; of those of one age this node's, then the first by
+ * name.
+ */
 function firstBy(
   entries: readonly RouteEntry[],
   self: string,

@@ -33,7 +33,9 @@ import { type Lifeline, type Refusal, refusalText, soundEntries } from './sound-
 export interface LifelineSource {
   current(): readonly Lifeline[]
   onChange(listener: () => void): () => void
-  /** The API server was silent once: asks now whether the first steps of the way to it still answer. */
+  /**
+   * The API server was silent once: asks now whether the first steps of the way to it still answer.
+   */
   probePath(): void
   /** Whether something else than routes of ours explains its silence. */
   pathIsDown(): boolean
@@ -44,7 +46,10 @@ export interface SoundViewOptions {
   /** The name of this node. */
   readonly self: string
   readonly lifelines: LifelineSource
-  /** Resolves when the API server has answered anything; rejects when it is silent. Absent: nothing is put on trial. */
+  /**
+   * Resolves when the API server has answered anything; rejects when it is silent. Absent: nothing
+   * is put on trial.
+   */
   readonly ask?: () => Promise<void>
   /** Where held changes are kept. */
   readonly stateDir: string

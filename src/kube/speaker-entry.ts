@@ -1,14 +1,17 @@
 /**
- * The entry of one speaker in `status.speakers[]` of a BGPPeer, for server-side apply under a field manager of the speaker's own. The speaker
- * writes it; the controller takes it away, as that manager, only when the node is gone or no speaker any more.
- * Pure.
+ * The entry of one speaker in `status.speakers[]` of a BGPPeer, for server-side apply under a field
+ * manager of the speaker's own. The speaker writes it; the controller takes it away, as that
+ * manager, only when the node is gone or no speaker any more. Pure.
  */
 import { createHash } from 'node:crypto'
 import type { BgpSession } from '../model/session.ts'
 import type { BGPPeerSpec, SpeakerStatus } from './bgp-peer.ts'
 import { BGP_PEERS, type KubeObject, type ObjectMeta } from './resources.ts'
 
-/** What to apply so that the entry is `status`, or is taken away. With a resourceVersion it is refused (409) when the object has changed. */
+/**
+ * What to apply so that the entry is `status`, or is taken away. With a resourceVersion it is
+ * refused (409) when the object has changed.
+ */
 export function speakerPatch(
   metadata: Pick<ObjectMeta, 'name' | 'uid' | 'resourceVersion'>,
   status: SpeakerStatus | undefined,
@@ -21,7 +24,10 @@ export function speakerPatch(
   }
 }
 
-/** The field manager of a node's entries: unique, and at most 128 characters, as the API server demands. */
+/**
+ * The field manager of a node's entries: unique, and at most 128 characters, as the API server
+ * demands.
+ */
 export function speakerFieldManager(node: string): string {
   const whole = `terway-edge-speaker-${node}`
   if (whole.length <= 128) return whole
@@ -38,7 +44,10 @@ const UNKNOWN = {
   capabilities: [],
 } as const satisfies Partial<BgpSession>
 
-/** The session that an entry reports; without an entry, one of which nothing is known. An entry is what its writer made of it: fields may be missing. */
+/**
+ * The session that an entry reports; without an entry, one of which nothing is known. An entry is
+ * what its writer made of it: fields may be missing.
+ */
 export function reportedSession(
   peer: Pick<BGPPeerSpec, 'peerIP' | 'peerAsNumber' | 'localAsNumber'> & { readonly name: string },
   node: string,

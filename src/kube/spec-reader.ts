@@ -1,7 +1,8 @@
 /**
- * Reads fields out of an untrusted object and gathers every problem with its path, so that a decoder is a flat list of fields and a
- * user sees all mistakes at once. A reader returns undefined for what is wrong; the caller looks at `problems` once, at the end.
- * Knows no document: fields, their ranges and their defaults are the decoder's. Pure.
+ * Reads fields out of an untrusted object and gathers every problem with its path, so that a
+ * decoder is a flat list of fields and a user sees all mistakes at once. A reader returns undefined
+ * for what is wrong; the caller looks at `problems` once, at the end. Knows no document: fields,
+ * their ranges and their defaults are the decoder's. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress } from '../lib/ip.ts'

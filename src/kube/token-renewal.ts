@@ -1,7 +1,7 @@
 /**
- * Keeps this node's access alive: asks for the next token of its ServiceAccount long before the one in
- * use expires (TokenRequest, authentication.k8s.io/v1), and keeps it in the state folder, for the
- * kubeconfig is read-only to the service. `loadKubeconfig` uses it from there.
+ * Keeps this node's access alive: asks for the next token of its ServiceAccount long before the one
+ * in use expires (TokenRequest, authentication.k8s.io/v1), and keeps it in the state folder, for
+ * the kubeconfig is read-only to the service. `loadKubeconfig` uses it from there.
  *
  * Whoever comes with a client certificate or a token that does not expire is left alone.
  */
@@ -29,7 +29,10 @@ export interface TokenRenewal {
   readonly log: Log
 }
 
-/** Looks at once, and then every hour; a failure is tried again with patience. `close` ends a request that is under way. */
+/**
+ * Looks at once, and then every hour; a failure is tried again with patience. `close` ends a
+ * request that is under way.
+ */
 export function keepTokenFresh(options: TokenRenewal): { close(): Promise<void> } {
   const { kubeconfig, clock, log, stateDir } = options
   const transport = new Transport(kubeconfig)

@@ -1,6 +1,7 @@
 /**
  * Tokens of ServiceAccounts (JSON Web Tokens, RFC 7519): whose they are and for how long. Only for
- * deciding when to ask for the next one; whether a token is genuine is for the API server to say. Pure.
+ * deciding when to ask for the next one; whether a token is genuine is for the API server to say.
+ * Pure.
  */
 
 export interface TokenClaims {
@@ -31,8 +32,8 @@ function payloadOf(token: string): Map<string, unknown> {
 }
 
 /**
- * Whether the next token should be asked for, at `now` in seconds: when a fifth of the life is over, so
- * that a node which was out of reach for long has most of a life left.
+ * Whether the next token should be asked for, at `now` in seconds: when a fifth of the life is
+ * over, so that a node which was out of reach for long has most of a life left.
  */
 export function renewalDue({ issuedAt, expiresAt }: TokenClaims, now: number): boolean {
   return now >= issuedAt + (expiresAt - issuedAt) / 5
@@ -40,7 +41,8 @@ export function renewalDue({ issuedAt, expiresAt }: TokenClaims, now: number): b
 
 /**
  * Whether `renewed` is to be used in place of the token that the kubeconfig holds: it is the same
- * account's, and not older. A kubeconfig that an operator has made anew wins over what was renewed before.
+ * account's, and not older. A kubeconfig that an operator has made anew wins over what was renewed
+ * before.
  */
 export function replaces(renewed: string, original: string): boolean {
   const [next, first] = [claimsOf(renewed), claimsOf(original)]

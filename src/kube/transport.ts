@@ -1,8 +1,10 @@
 /**
- * HTTP to the API server over Bun's fetch, whose `tls` option takes what client-node would give to an agent (which Bun ignores). Every
- * failure comes out as an `ApiError`: the server's own metav1.Status, or status 0 with words for why it was not reached.
+ * HTTP to the API server over Bun's fetch, whose `tls` option takes what client-node would give to
+ * an agent (which Bun ignores). Every failure comes out as an `ApiError`: the server's own
+ * metav1.Status, or status 0 with words for why it was not reached.
  *
- * Does not retry, but for one: a GET on a kept-alive connection that the server has closed in the meantime.
+ * Does not retry, but for one: a GET on a kept-alive connection that the server has closed in the
+ * meantime.
  */
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import { ApiError } from './api.ts'
@@ -50,8 +52,8 @@ export class Transport {
   }
 
   /**
-   * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws `ApiError`: with the server's
-   * status when it does not begin, with status 0 when it breaks off.
+   * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws
+   * `ApiError`: with the server's status when it does not begin, with status 0 when it breaks off.
    */
   async stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(request, AbortSignal.any([signal, this.#closed.signal]))
@@ -84,7 +86,8 @@ export class Transport {
         throw this.#unreachable(again)
       })
     }
-    // a captive portal answers everything with a page: that is no contact, nor a 404 of the API server
+    // a captive portal answers everything with a page: that is no contact, nor a 404 of the API
+    // server
     const kind = response.headers.get('content-type')?.split(';')[0]?.trim() ?? 'application/json'
     if (response.ok ? !kind.endsWith('json') : kind === 'text/html') {
       await response.body?.cancel().catch(() => {})

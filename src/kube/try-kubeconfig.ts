@@ -1,6 +1,6 @@
 /**
- * Tries a kubeconfig before it is relied on: does the server answer, does it know who we are, may we
- * read what the role reads. Asks for one object, so that it costs nothing on a metered line.
+ * Tries a kubeconfig before it is relied on: does the server answer, does it know who we are, may
+ * we read what the role reads. Asks for one object, so that it costs nothing on a metered line.
  */
 import { sleep, systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
@@ -15,8 +15,8 @@ const PATIENCE_MILLISECONDS = 10_000
 const NAME = 'terway-edge-asks'
 
 /**
- * Why `file` does not work for reading `type`, or undefined. Throws `UserError` when it is no kubeconfig.
- * `loadOnly`: the server is not asked.
+ * Why `file` does not work for reading `type`, or undefined. Throws `UserError` when it is no
+ * kubeconfig. `loadOnly`: the server is not asked.
  */
 export async function problemOfKubeconfig(
   file: string,

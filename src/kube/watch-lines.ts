@@ -1,6 +1,7 @@
 /**
- * The stream of a watch: one JSON object a line (`{"type": "ADDED", "object": {…}}`), decoded as bytes arrive. Whatever is not such a
- * line throws: a watch that has lost an event may not go on as if nothing had happened.
+ * The stream of a watch: one JSON object a line (`{"type": "ADDED", "object": {…}}`), decoded as
+ * bytes arrive. Whatever is not such a line throws: a watch that has lost an event may not go on as
+ * if nothing had happened.
  */
 import { hasName } from './pages.ts'
 import type { KubeObject } from './resources.ts'

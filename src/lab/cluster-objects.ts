@@ -1,6 +1,6 @@
 /**
- * The objects that the lab puts into its cluster: what a kubelet would register (Nodes) and what an operator would apply by hand
- * (Secret, BGPPeers), as in the documented example.
+ * The objects that the lab puts into its cluster: what a kubelet would register (Nodes) and what an
+ * operator would apply by hand (Secret, BGPPeers), as in the documented example.
  *
  * Does not say pod CIDRs: allocating them is the controller's job, and part of what the lab shows.
  */

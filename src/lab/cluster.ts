@@ -1,6 +1,7 @@
 /**
- * The lab's part in the cluster: makes Nodes, the Secret and the BGPPeers, reads back what the controller and the speakers say, and
- * in a real cluster removes again what it made and nothing else.
+ * The lab's part in the cluster: makes Nodes, the Secret and the BGPPeers, reads back what the
+ * controller and the speakers say, and in a real cluster removes again what it made and nothing
+ * else.
  */
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
@@ -50,7 +51,10 @@ export async function untilServing(api: KubeApi, patience: Patience): Promise<vo
   await retry(patience, () => api.list(NODES))
 }
 
-/** Refuses a cluster that has objects of the names that the lab would use, and records what the controller will add to it. */
+/**
+ * Refuses a cluster that has objects of the names that the lab would use, and records what the
+ * controller will add to it.
+ */
 export async function claimCluster(api: KubeApi, plan: LabPlan, book: LabBook): Promise<void> {
   const secret = secretObject(plan)
   const wanted: ObjectRecord[] = [
@@ -102,7 +106,10 @@ export async function makeObjects(api: KubeApi, plan: LabPlan, book: LabBook, gi
   for (const lan of plan.lans) await make(bgpPeerObject(plan, lan))
 }
 
-/** An answer that would be the same the next time: not a server out of reach, a kind that is only being installed, or a conflict. */
+/**
+ * An answer that would be the same the next time: not a server out of reach, a kind that is only
+ * being installed, or a conflict.
+ */
 function isRefusal(error: unknown): boolean {
   return (
     error instanceof ApiError && error.status >= 400 && error.status < 500 && ![404, 409, 429].includes(error.status)
@@ -121,7 +128,10 @@ async function untilDefined(api: KubeApi, patience: Patience): Promise<void> {
   })
 }
 
-/** Removes what is recorded, as far as it still bears the lab's label (Nodes, Secrets, BGPPeers) or was the controller's own. */
+/**
+ * Removes what is recorded, as far as it still bears the lab's label (Nodes, Secrets, BGPPeers) or
+ * was the controller's own.
+ */
 export async function removeObjects(api: KubeApi, objects: readonly ObjectRecord[]): Promise<void> {
   const order = ['BGPPeer', 'Secret', 'Node', 'Lease', 'CustomResourceDefinition']
   for (const { kind, name, namespace } of objects.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))) {
@@ -134,7 +144,9 @@ export async function removeObjects(api: KubeApi, objects: readonly ObjectRecord
   }
 }
 
-/** Whether removing this kind of object would take away BGPPeers that somebody else made meanwhile. */
+/**
+ * Whether removing this kind of object would take away BGPPeers that somebody else made meanwhile.
+ */
 async function definesWhatOthersMade(api: KubeApi, kind: string): Promise<boolean> {
   if (kind !== CUSTOM_RESOURCE_DEFINITIONS.kind) return false
   try {

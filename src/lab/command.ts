@@ -1,7 +1,7 @@
 /**
- * `terway-edge lab`: the whole system on one machine in network namespaces, with real routers. Subcommands and their options; the
- * work is in the other files of this room. Each subcommand loads only what it needs: the lab's own helper processes (`api`, `relay`)
- * are this command too.
+ * `terway-edge lab`: the whole system on one machine in network namespaces, with real routers.
+ * Subcommands and their options; the work is in the other files of this room. Each subcommand loads
+ * only what it needs: the lab's own helper processes (`api`, `relay`) are this command too.
  */
 import type { Command } from 'commander'
 import { systemClock } from '../lib/clock.ts'

@@ -1,8 +1,10 @@
 /**
- * `lab down`: removes everything that a lab made, whatever state it is in. May be called again and again.
+ * `lab down`: removes everything that a lab made, whatever state it is in. May be called again and
+ * again.
  *
- * Does not touch what the record does not name and the mark in the environment does not show: a namespace of the same name that
- * somebody else made, a process that only has the same pid, objects without the lab's label.
+ * Does not touch what the record does not name and the mark in the environment does not show: a
+ * namespace of the same name that somebody else made, a process that only has the same pid, objects
+ * without the lab's label.
  */
 import { resolve } from 'node:path'
 import type { Clock } from '../lib/clock.ts'

@@ -1,6 +1,6 @@
 /**
- * The lab's folder: where everything lies, that only one command works on it at a time, and that nothing of anybody else's is in it when
- * it is removed.
+ * The lab's folder: where everything lies, that only one command works on it at a time, and that
+ * nothing of anybody else's is in it when it is removed.
  */
 import {
   closeSync,
@@ -70,7 +70,10 @@ export function removeFolder(directory: string): void {
   }
 }
 
-/** Runs `action` while no other command works on the lab in `directory`; leaves no folder behind that holds nothing but the lock. */
+/**
+ * Runs `action` while no other command works on the lab in `directory`; leaves no folder behind
+ * that holds nothing but the lock.
+ */
 export async function exclusively<T>(directory: string, action: () => Promise<T>): Promise<T> {
   mkdirSync(directory, { recursive: true, mode: 0o755 })
   const path = inFolder(directory, 'lock')
@@ -89,7 +92,10 @@ export async function exclusively<T>(directory: string, action: () => Promise<T>
   }
 }
 
-/** Whether the lock could be had, and is still the one of that path: whoever had it before may have removed it. */
+/**
+ * Whether the lock could be had, and is still the one of that path: whoever had it before may have
+ * removed it.
+ */
 function lock(file: number, path: string): boolean {
   try {
     flock(file, LOCK.EX | LOCK.NB)

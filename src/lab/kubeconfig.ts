@@ -1,6 +1,7 @@
 /**
- * Kubeconfigs of the lab: one for its own API server, or one derived from that of a real cluster, whose server is replaced by the relay
- * inside the lab while the name that the server's certificate is checked against stays.
+ * Kubeconfigs of the lab: one for its own API server, or one derived from that of a real cluster,
+ * whose server is replaced by the relay inside the lab while the name that the server's certificate
+ * is checked against stays.
  */
 
 import { readFileSync } from 'node:fs'
@@ -35,7 +36,10 @@ export interface RealCluster {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** Reads the current context of a kubeconfig. Throws a usage error that names the file when it cannot be used. */
+/**
+ * Reads the current context of a kubeconfig. Throws a usage error that names the file when it
+ * cannot be used.
+ */
 export function readRealCluster(file: string): RealCluster {
   const path = resolve(file)
   try {

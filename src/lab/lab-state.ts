@@ -1,7 +1,9 @@
 /**
- * The state of a lab as `lab status` shows it, and what is wrong with it: one list of problems that decides over `--check`. Pure.
+ * The state of a lab as `lab status` shows it, and what is wrong with it: one list of problems that
+ * decides over `--check`. Pure.
  *
- * Does not ask anybody (observe.ts does), and does not believe either side of a session alone: both must say Established.
+ * Does not ask anybody (observe.ts does), and does not believe either side of a session alone: both
+ * must say Established.
  */
 import { reportedSession } from '../kube/speaker-entry.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
@@ -34,7 +36,10 @@ export interface LabSession {
   readonly lastError?: string
 }
 
-/** A pod CIDR in the kernel of its own LAN's switch: it must lead to the owning node, not to the speaker. */
+/**
+ * A pod CIDR in the kernel of its own LAN's switch: it must lead to the owning node, not to the
+ * speaker.
+ */
 export interface RouteRow {
   readonly switch: string
   readonly podCIDR: string

@@ -1,5 +1,6 @@
 /**
- * What a person does with a lab that is up: look at it, run commands in its parts, run kubectl against it.
+ * What a person does with a lab that is up: look at it, run commands in its parts, run kubectl
+ * against it.
  *
  * Does not change the lab, and takes no lock: looking is always possible.
  */

@@ -1,6 +1,7 @@
 /**
- * TCP across network namespaces from one process: a socket belongs for ever to the namespace it was made in. Sockets are made inside, by
- * system calls; Bun takes them over once they listen or are connected. Bytes are passed on in relay.ts, not here.
+ * TCP across network namespaces from one process: a socket belongs for ever to the namespace it was
+ * made in. Sockets are made inside, by system calls; Bun takes them over once they listen or are
+ * connected. Bytes are passed on in relay.ts, not here.
  */
 
 import { AF } from '../lib/address-family.ts'
@@ -41,7 +42,10 @@ export function localEndpoint(fd: number): Endpoint {
   return parseSocketAddress(getSocketName(fd))
 }
 
-/** A socket that listens on `address` and `port` in the namespace at `path`. Whoever takes the descriptor owns it. */
+/**
+ * A socket that listens on `address` and `port` in the namespace at `path`. Whoever takes the
+ * descriptor owns it.
+ */
 export function listenIn(path: string, address: string, port: number): number {
   return inNetworkNamespace(path, () => {
     const fd = streamSocket(address)
@@ -57,7 +61,10 @@ export function listenIn(path: string, address: string, port: number): number {
   })
 }
 
-/** A socket connected from inside the namespace at `path`. Throws when that fails or takes longer than `milliseconds`. */
+/**
+ * A socket connected from inside the namespace at `path`. Throws when that fails or takes longer
+ * than `milliseconds`.
+ */
 export async function connectIn(
   path: string,
   { address, port }: Endpoint,

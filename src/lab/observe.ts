@@ -1,7 +1,9 @@
 /**
- * Looks at a running lab from every side: the cluster's objects, the switches' own words, their kernels' routes, the paths between pods.
+ * Looks at a running lab from every side: the cluster's objects, the switches' own words, their
+ * kernels' routes, the paths between pods.
  *
- * Does not judge what it sees (lab-state.ts does). A switch that does not answer has no sessions and no routes.
+ * Does not judge what it sees (lab-state.ts does). A switch that does not answer has no sessions
+ * and no routes.
  */
 import type { KubeApi } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'

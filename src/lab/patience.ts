@@ -1,6 +1,7 @@
 /**
- * Waiting for something to come true: no longer than it may take, not without the process it needs, not when the answer will stay no, and
- * not once the person has had enough (Ctrl-C). Everything in the lab that waits, waits here or for a process to end.
+ * Waiting for something to come true: no longer than it may take, not without the process it needs,
+ * not when the answer will stay no, and not once the person has had enough (Ctrl-C). Everything in
+ * the lab that waits, waits here or for a process to end.
  */
 import { type Clock, sleep } from '../lib/clock.ts'
 import { errorText, UserError } from '../lib/errors.ts'

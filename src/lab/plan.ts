@@ -1,7 +1,7 @@
 /**
- * What a lab consists of, worked out from its options alone: LANs, nodes, switches, border router, VPC host, their namespaces,
- * addresses and AS numbers. The world of the documented example: data center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods inside
- * 10.0.0.0/8. Pure.
+ * What a lab consists of, worked out from its options alone: LANs, nodes, switches, border router,
+ * VPC host, their namespaces, addresses and AS numbers. The world of the documented example: data
+ * center 172.16.0.0/16, VPC 192.168.0.0/16, edge pods inside 10.0.0.0/8. Pure.
  */
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
@@ -11,7 +11,10 @@ export const DEFAULT_DIRECTORY = '/run/terway-edge-lab'
 export const DATA_CENTER_CIDR = '172.16.0.0/16'
 export const VPC_CIDR = '192.168.0.0/16'
 export const POD_POOL = '10.0.0.0/8'
-/** The same world in IPv6, with --ipv6: unique local addresses (RFC 4193) that read like the IPv4 ones. */
+/**
+ * The same world in IPv6, with --ipv6: unique local addresses (RFC 4193) that read like the IPv4
+ * ones.
+ */
 export const DATA_CENTER_CIDR6 = 'fd00:172:16::/48'
 export const VPC_CIDR6 = 'fd00:192:168::/48'
 export const POD_POOL6 = 'fd00:10::/64'
@@ -176,7 +179,10 @@ function planNode(from: {
   }
 }
 
-/** `te-lab`, with something of the folder's name when it is not the usual one: labs in several folders do not meet. */
+/**
+ * `te-lab`, with something of the folder's name when it is not the usual one: labs in several
+ * folders do not meet.
+ */
 function prefixOf(directory: string): string {
   if (resolve(directory) === DEFAULT_DIRECTORY) return 'te-lab'
   return `te-lab-${createHash('sha256').update(resolve(directory)).digest('hex').slice(0, 6)}`

@@ -1,7 +1,8 @@
 /**
- * The lab's pods: a namespace each, wired by calling the CNI plugin just as a container runtime does (CNI 1.1.0 section 2): the
- * configuration that the agent wrote on stdin, the parameters in the environment, inside the node's network namespace.
- * Nothing is wired by hand: what the plugin does not do is not there.
+ * The lab's pods: a namespace each, wired by calling the CNI plugin just as a container runtime
+ * does (CNI 1.1.0 section 2): the configuration that the agent wrote on stdin, the parameters in
+ * the environment, inside the node's network namespace. Nothing is wired by hand: what the plugin
+ * does not do is not there.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +21,10 @@ export function binFolder(directory: string, node: NodePlan): string {
   return inFolder(directory, 'nodes', node.name, 'bin')
 }
 
-/** The configuration list that a runtime would use: the first of the folder in order of names; undefined until there is one. */
+/**
+ * The configuration list that a runtime would use: the first of the folder in order of names;
+ * undefined until there is one.
+ */
 export function networkConfig(directory: string, node: NodePlan): string | undefined {
   const folder = confFolder(directory, node)
   const [first] = readdirSync(folder)
@@ -34,7 +38,10 @@ interface PluginCall {
   readonly stdin: string
 }
 
-/** What a runtime hands to each plugin of a list: its own part with the name and version of the list. Pure. */
+/**
+ * What a runtime hands to each plugin of a list: its own part with the name and version of the
+ * list. Pure.
+ */
 export function pluginCalls(conflist: string): readonly PluginCall[] {
   const list: unknown = JSON.parse(conflist)
   if (typeof list !== 'object' || list === null || !('plugins' in list) || !Array.isArray(list.plugins)) {

@@ -1,6 +1,7 @@
 /**
- * The proof: from every pod and the VPC host to every other, a real ICMP ping, and a TCP connection whose receiver says which source
- * address it saw. A source that is not the sender's own address means that something on the way translates addresses.
+ * The proof: from every pod and the VPC host to every other, a real ICMP ping, and a TCP connection
+ * whose receiver says which source address it saw. A source that is not the sender's own address
+ * means that something on the way translates addresses.
  */
 import { createServer, type Server } from 'node:net'
 import { type Clock, sleep } from '../lib/clock.ts'
@@ -130,7 +131,10 @@ class Witness {
       server.listen({ fd }, () => resolve(witness))
     })
   }
-  /** The source of the connection that left its sender from `port`: one from `address` itself, else any (translated) one. */
+  /**
+   * The source of the connection that left its sender from `port`: one from `address` itself, else
+   * any (translated) one.
+   */
   sourceOf(port: number, address: string): string | undefined {
     const same = this.#seen.filter(source => source.port === port)
     return (same.find(source => source.address === address) ?? same[0])?.address

@@ -1,6 +1,7 @@
 /**
- * The lab's processes: started in the background with a log each, known by pid and start time, and ended only when both still fit. Each
- * carries the lab's folder in its environment, so that one that was started but not yet recorded when the lab was killed is found too.
+ * The lab's processes: started in the background with a log each, known by pid and start time, and
+ * ended only when both still fit. Each carries the lab's folder in its environment, so that one
+ * that was started but not yet recorded when the lab was killed is found too.
  */
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
@@ -54,7 +55,10 @@ export function startProcess(book: LabBook, { name, namespace, command }: Proces
   }
 }
 
-/** Field 22 of /proc/PID/stat; undefined when there is no such process or it is only waiting to be reaped. */
+/**
+ * Field 22 of /proc/PID/stat; undefined when there is no such process or it is only waiting to be
+ * reaped.
+ */
 function startTimeOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -1,6 +1,7 @@
 /**
- * The product's own processes in the lab: where the executable is, what each is configured with, how each is started. They get what they
- * would get on real machines: a configuration file, a kubeconfig, folders for state and CNI.
+ * The product's own processes in the lab: where the executable is, what each is configured with,
+ * how each is started. They get what they would get on real machines: a configuration file, a
+ * kubeconfig, folders for state and CNI.
  *
  * Does not know how processes are started and found again (processes.ts).
  */
@@ -99,7 +100,9 @@ function writeConfig(file: string, config: object): void {
   writeFileWhole(file, `${JSON.stringify(config, undefined, 2)}\n`)
 }
 
-/** What `terway-edge install` does on a real node: puts the plugin where the runtime looks for it. */
+/**
+ * What `terway-edge install` does on a real node: puts the plugin where the runtime looks for it.
+ */
 function installPlugin(path: string, command: readonly string[]): void {
   const [program = '', ...rest] = command
   if (rest.length === 0) symlinkSync(program, path)
@@ -110,7 +113,10 @@ function installPlugin(path: string, command: readonly string[]): void {
   }
 }
 
-/** What the host reaches inside the lab: the API server (unless a real one is used) and the status pages. */
+/**
+ * What the host reaches inside the lab: the API server (unless a real one is used) and the status
+ * pages.
+ */
 export function inwardRoutes(plan: LabPlan, options: { port: number; embeddedApi: boolean }): readonly RelayRoute[] {
   const page = (name: string, namespace: string, port: number): RelayRoute => ({
     name,

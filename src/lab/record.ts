@@ -1,6 +1,7 @@
 /**
- * What a lab has made, written before or as it makes it, so that `lab down` finds everything after a kill -9 and touches nothing else:
- * namespaces with the inode that tells ours from one of the same name, processes with their start time, objects in a real cluster.
+ * What a lab has made, written before or as it makes it, so that `lab down` finds everything after
+ * a kill -9 and touches nothing else: namespaces with the inode that tells ours from one of the
+ * same name, processes with their start time, objects in a real cluster.
  */
 import { join } from 'node:path'
 import { UserError } from '../lib/errors.ts'

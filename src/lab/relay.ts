@@ -1,13 +1,17 @@
 /**
- * Passes TCP connections between network namespaces: the person at the host reaches the status pages and the API server inside the lab, and
- * the lab reaches the API server of a real cluster that only the host can reach. Bytes only: TLS goes through unread.
+ * Passes TCP connections between network namespaces: the person at the host reaches the status
+ * pages and the API server inside the lab, and the lab reaches the API server of a real cluster
+ * that only the host can reach. Bytes only: TLS goes through unread.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { connectIn, type Endpoint, listenIn } from './namespace-socket.ts'
 
-/** Where to listen and where to connect on to; `namespace` is a path such as /run/netns/x, absent: the relay's own. */
+/**
+ * Where to listen and where to connect on to; `namespace` is a path such as /run/netns/x, absent:
+ * the relay's own.
+ */
 export interface RelayRoute {
   readonly name: string
   readonly listen: Endpoint & { readonly namespace?: string }

@@ -1,8 +1,10 @@
 /**
- * Configurations of the lab's routers: what the operator of a real switch would write (the documented step "Configure external network
- * devices"). Both speakers of the LAN are neighbours, pod CIDRs are accepted from them and nothing is sent to them; graceful restart is
- * honoured for as long as the speaker asks (600 s). Between the routers BGP carries pod CIDRs alone: the ways to LANs and VPC are static
- * (topology.ts), so that nodes reach the API server also while a switch's BGP is down. IPv6 goes over the same sessions (RFC 4760). Pure.
+ * Configurations of the lab's routers: what the operator of a real switch would write (the
+ * documented step "Configure external network devices"). Both speakers of the LAN are neighbours,
+ * pod CIDRs are accepted from them and nothing is sent to them; graceful restart is honoured for as
+ * long as the speaker asks (600 s). Between the routers BGP carries pod CIDRs alone: the ways to
+ * LANs and VPC are static (topology.ts), so that nodes reach the API server also while a switch's
+ * BGP is down. IPv6 goes over the same sessions (RFC 4760). Pure.
  */
 import type { LabPlan, LanPlan, LinkEnd } from './plan.ts'
 import { POD_POOL, POD_POOL6 } from './plan.ts'
@@ -16,7 +18,9 @@ interface Neighbour {
   readonly role: 'speaker' | 'router'
 }
 
-/** Everybody that a LAN's switch speaks to: the other switch, the border router, the LAN's speakers. */
+/**
+ * Everybody that a LAN's switch speaks to: the other switch, the border router, the LAN's speakers.
+ */
 function neighboursOf(plan: LabPlan, lan: LanPlan): readonly Neighbour[] {
   const { switch: device } = lan
   const [other, link] =

@@ -1,8 +1,9 @@
 /**
- * What the lab's routers say of their BGP sessions: the answers of birdc and vtysh, untrusted text, to sessions by peer address; and
- * what their kernels' route tables hold. Pure.
+ * What the lab's routers say of their BGP sessions: the answers of birdc and vtysh, untrusted text,
+ * to sessions by peer address; and what their kernels' route tables hold. Pure.
  *
- * Does not read anything that the lab does not show: attributes, timers and capabilities stay with birdc and vtysh.
+ * Does not read anything that the lab does not show: attributes, timers and capabilities stay with
+ * birdc and vtysh.
  */
 
 /** A session as the router sees it; states as RFC 4271 spells them, where the router says one. */

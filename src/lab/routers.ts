@@ -1,8 +1,9 @@
 /**
- * Starts the lab's routers (BIRD or FRR, each in its namespace with files of its own, beside any that the machine runs) and asks them about
- * their sessions and routes.
+ * Starts the lab's routers (BIRD or FRR, each in its namespace with files of its own, beside any
+ * that the machine runs) and asks them about their sessions and routes.
  *
- * Does not write configurations (router-config.ts) and does not understand answers (router-state.ts).
+ * Does not write configurations (router-config.ts) and does not understand answers
+ * (router-state.ts).
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -75,7 +76,9 @@ async function startRouter(router: RouterPlan, book: LabBook, clock: Clock): Pro
   }
 }
 
-/** `birdc` or `vtysh` that finds its daemon's socket: for `lab exec switch-a -- birdc show route`. */
+/**
+ * `birdc` or `vtysh` that finds its daemon's socket: for `lab exec switch-a -- birdc show route`.
+ */
 function writeShell(kind: RouterKind, folder: string): void {
   const [name, option] = kind === 'bird' ? ['birdc', `-s "${folder}/bird.ctl"`] : ['vtysh', `--vty_socket "${folder}"`]
   writeFileWhole(join(shellFolder(folder), name), `#!/bin/sh\nexec ${findProgram(name) ?? name} ${option} "$@"\n`, {
@@ -87,7 +90,10 @@ function shellFolder(folder: string): string {
   return join(folder, 'bin')
 }
 
-/** The folder of the shells of the router `name`, to be looked at before PATH. Of a part that is no router there is none. */
+/**
+ * The folder of the shells of the router `name`, to be looked at before PATH. Of a part that is no
+ * router there is none.
+ */
 export function routerShellFolder(directory: string, name: string): string {
   return shellFolder(folderOf(directory, name))
 }
@@ -112,7 +118,9 @@ function daemons({ name, namespace, router }: RouterPlan, folder: string, config
   }))
 }
 
-/** A daemon of FRR that shares nothing with those of another switch. Only bgpd has a configuration. */
+/**
+ * A daemon of FRR that shares nothing with those of another switch. Only bgpd has a configuration.
+ */
 function frrCommand(program: string, folder: string, configFile: string): readonly string[] {
   const options = {
     '--config_file': program === 'bgpd' ? configFile : '/dev/null',

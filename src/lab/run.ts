@@ -1,5 +1,6 @@
 /**
- * Programs that the lab runs to their end, and whether they are there at all: iproute2, ping, birdc, vtysh, the CNI plugin.
+ * Programs that the lab runs to their end, and whether they are there at all: iproute2, ping,
+ * birdc, vtysh, the CNI plugin.
  *
  * Not for what stays in the background: see processes.ts.
  */
@@ -15,7 +16,10 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** FRR's daemons, where Debian and its own packages keep them: OpenBGPD has a `bgpd` too, which is on PATH. */
+/**
+ * FRR's daemons, where Debian and its own packages keep them: OpenBGPD has a `bgpd` too, which is
+ * on PATH.
+ */
 const FRR_DAEMONS: readonly string[] = ['mgmtd', 'zebra', 'bgpd']
 const FRR_PATH = '/usr/lib/frr:/usr/libexec/frr'
 
@@ -49,7 +53,10 @@ export async function run(command: readonly string[], options: { stdin?: string 
   throw new UserError(`${command.join(' ')} ended with status ${status}: ${(stderr || stdout).trim()}`)
 }
 
-/** What a person types to reach the lab in `directory`: with the path of this executable where a shell does not find it. */
+/**
+ * What a person types to reach the lab in `directory`: with the path of this executable where a
+ * shell does not find it.
+ */
 export function labCommandLine(subcommand: 'up' | 'status' | 'down', directory: string): string {
   const elsewhere = import.meta.path.startsWith('/$bunfs/') && Bun.which('terway-edge') !== process.execPath
   const program = elsewhere ? process.execPath : 'terway-edge'

@@ -1,8 +1,9 @@
 /**
- * Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them, bridges, addresses and static routes,
- * by iproute2 and /proc/sys.
+ * Makes and removes the lab's machines and cables: network namespaces, veth pairs born inside them,
+ * bridges, addresses and static routes, by iproute2 and /proc/sys.
  *
- * Does not touch the host's namespace: no interface, address, route or setting there changes at any moment.
+ * Does not touch the host's namespace: no interface, address, route or setting there changes at any
+ * moment.
  */
 import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
@@ -20,7 +21,10 @@ export function namespacePath(namespace: string): string {
   return `/run/netns/${namespace}`
 }
 
-/** Of the namespace's mount, which tells one of a name from a later one of the same name; undefined when there is none. */
+/**
+ * Of the namespace's mount, which tells one of a name from a later one of the same name; undefined
+ * when there is none.
+ */
 export function namespaceInode(namespace: string): number | undefined {
   return statSync(namespacePath(namespace), { throwIfNoEntry: false })?.ino
 }
@@ -53,7 +57,9 @@ export async function makeNamespaces(plan: LabPlan, book: LabBook): Promise<void
   }
 }
 
-/** Removes the namespaces that are still those that the lab made, and with them all links in them. */
+/**
+ * Removes the namespaces that are still those that the lab made, and with them all links in them.
+ */
 export async function removeNamespaces(records: readonly NamespaceRecord[]): Promise<void> {
   for (const { name, inode } of records) {
     const now = namespaceInode(name)
@@ -96,7 +102,10 @@ function veths(plan: LabPlan): readonly string[] {
   ]
 }
 
-/** A LAN is a bridge in its switch; the bridge holds the LAN's address, which is the nodes' default gateway. */
+/**
+ * A LAN is a bridge in its switch; the bridge holds the LAN's address, which is the nodes' default
+ * gateway.
+ */
 async function makeLan(lan: LanPlan): Promise<void> {
   const device = lan.switch
   await inNamespace(device.namespace, [
@@ -126,7 +135,10 @@ async function inNamespace(namespace: string, commands: readonly string[]): Prom
   await run(['ip', '-n', namespace, '-batch', '-'], { stdin: commands.join('\n') })
 }
 
-/** The documented inbound and outbound routes between data center and VPC; those to pods come by BGP. */
+/**
+ * The documented inbound and outbound routes between data center and VPC; those to pods come by
+ * BGP.
+ */
 async function makeStaticRoutes({ lans: [a, b], border }: LabPlan): Promise<void> {
   await inNamespace(a.switch.namespace, [...routesTo(VPC, border.links[0]), ...routesTo(b, b.switch.core)])
   await inNamespace(b.switch.namespace, [...routesTo(VPC, border.links[1]), ...routesTo(a, a.switch.core)])

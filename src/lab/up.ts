@@ -1,6 +1,7 @@
 /**
- * `lab up`: builds the lab step by step, in the order in which a real site comes to be (network, API server, controller, nodes, pods), and
- * takes it down again when a step fails, with the reason and the logs that belong to it.
+ * `lab up`: builds the lab step by step, in the order in which a real site comes to be (network,
+ * API server, controller, nodes, pods), and takes it down again when a step fails, with the reason
+ * and the logs that belong to it.
  *
  * Does not judge the result: it waits until nothing is wrong, or gives what is wrong to who called.
  */
@@ -50,7 +51,9 @@ export interface UpOptions {
 /** How long the network may take to come together. */
 const READY_SECONDS = 90
 
-/** Builds a lab; resolves with its state once everything holds, or after a while with what does not. */
+/**
+ * Builds a lab; resolves with its state once everything holds, or after a while with what does not.
+ */
 export async function up(options: UpOptions): Promise<LabState> {
   const { lab, clock, say } = options
   requireRoot()

@@ -1,5 +1,6 @@
 /**
- * Prefixes as ranges of numbers (texts by ip-num), and ranges merged so that a free place is found without looking at each block. Pure.
+ * Prefixes as ranges of numbers (texts by ip-num), and ranges merged so that a free place is found
+ * without looking at each block. Pure.
  */
 import { IPv4, IPv6 } from 'ip-num'
 import { addressBits, canonicalAddress, type Family } from './ip.ts'
@@ -21,7 +22,10 @@ export function prefixAt(family: Family, first: bigint, length: number): string 
   return `${canonicalAddress(address) ?? address}/${length}`
 }
 
-/** The prefix length of the smallest block with room for `pods` addresses: 128 gives /25 of IPv4 and /121 of IPv6. */
+/**
+ * The prefix length of the smallest block with room for `pods` addresses: 128 gives /25 of IPv4 and
+ * /121 of IPv6.
+ */
 export function blockLengthFor(family: Family, pods: number): number {
   return addressBits(family) - Math.ceil(Math.log2(pods))
 }
@@ -40,7 +44,10 @@ export function mergeRanges(ranges: readonly AddressRange[]): readonly AddressRa
   return merged
 }
 
-/** Blocks of `size` addresses inside `pool`, aligned to their size, that have no address in common with `busy` (merged). Lowest first. */
+/**
+ * Blocks of `size` addresses inside `pool`, aligned to their size, that have no address in common
+ * with `busy` (merged). Lowest first.
+ */
 export function* freeBlocks(pool: AddressRange, size: bigint, busy: readonly AddressRange[]): Generator<bigint> {
   let first = pool.first
   let next = busy.findIndex(range => range.last >= first)

@@ -1,6 +1,7 @@
 /**
- * Checks that a programmer's assumption holds. A failure is a bug of ours, never bad input: bad input is answered with a
- * value (a NOTIFICATION, a condition, a CNI error object) or a `UserError`. Pure.
+ * Checks that a programmer's assumption holds. A failure is a bug of ours, never bad input: bad
+ * input is answered with a value (a NOTIFICATION, a condition, a CNI error object) or a
+ * `UserError`. Pure.
  */
 
 /** Ends an exhaustive switch: does not compile while a variant is unhandled. */

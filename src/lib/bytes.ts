@@ -1,9 +1,13 @@
 /**
- * Bytes in network order (big-endian, as BGP and BFD have them): a bounded reader for untrusted input and a growing writer.
- * Host-order structures of the kernel are netlink's own business. Knows no protocol. Pure.
+ * Bytes in network order (big-endian, as BGP and BFD have them): a bounded reader for untrusted
+ * input and a growing writer. Host-order structures of the kernel are netlink's own business. Knows
+ * no protocol. Pure.
  */
 
-/** Thrown by `Reader` when fewer bytes are left than asked for; decoders turn it into their protocol's answer. */
+/**
+ * Thrown by `Reader` when fewer bytes are left than asked for; decoders turn it into their
+ * protocol's answer.
+ */
 export class Truncated extends Error {
   override readonly name = 'Truncated'
   constructor(wanted: number, left: number) {
@@ -80,7 +84,9 @@ export class Writer {
     this.#bytes.set(bytes, start)
     return this
   }
-  /** Leaves `length` bytes to be filled in later with `setU8`/`setU16`, and returns their offset. */
+  /**
+   * Leaves `length` bytes to be filled in later with `setU8`/`setU16`, and returns their offset.
+   */
   reserve(length: number): number {
     return this.#grow(length)
   }

@@ -1,6 +1,6 @@
 /**
- * Time and chance, the only way into the program: deciding code never reads them, shells get them from here, and tests put a
- * clock of their own in place.
+ * Time and chance, the only way into the program: deciding code never reads them, shells get them
+ * from here, and tests put a clock of their own in place.
  */
 
 /** Cancels a timer; calling it twice, or after the timer ran, does nothing. */

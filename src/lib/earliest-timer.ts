@@ -1,5 +1,6 @@
 /**
- * One timer for many wishes: whoever wants to be woken says when, and the earliest of these times counts.
+ * One timer for many wishes: whoever wants to be woken says when, and the earliest of these times
+ * counts.
  */
 import type { Cancel, Clock } from './clock.ts'
 

@@ -1,6 +1,12 @@
-/** The kernel's error numbers, their names and words, and the error that a failed system call throws. Pure. */
+/**
+ * The kernel's error numbers, their names and words, and the error that a failed system call
+ * throws. Pure.
+ */
 
-/** A failed system call. `errno` is the kernel's number, `code` its name where it is one of the usual ones. */
+/**
+ * A failed system call. `errno` is the kernel's number, `code` its name where it is one of the
+ * usual ones.
+ */
 export class SystemError extends Error {
   override readonly name = 'SystemError'
   readonly errno: number

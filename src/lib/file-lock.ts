@@ -1,11 +1,15 @@
 /**
- * Locks on open files that die with their holder, whatever ends it (flock(2)): between processes, never left behind. Which file stands for
- * what is its owner's business; such a file is never removed, or two processes could hold locks on two files of one name.
+ * Locks on open files that die with their holder, whatever ends it (flock(2)): between processes,
+ * never left behind. Which file stands for what is its owner's business; such a file is never
+ * removed, or two processes could hold locks on two files of one name.
  */
 import { ERRNO, SystemError } from './errno.ts'
 import { flock, LOCK } from './libc.ts'
 
-/** Locks an open file for this process alone, until it is closed. Waits for as long as it takes. Throws `SystemError`. */
+/**
+ * Locks an open file for this process alone, until it is closed. Waits for as long as it takes.
+ * Throws `SystemError`.
+ */
 export function waitForLock(file: number): void {
   for (;;) {
     try {

@@ -1,6 +1,6 @@
 /**
- * Files that are either the old ones or the new ones, never half of each, also after a power cut: written beside, synced, renamed,
- * and the folder synced (rename(2), fsync(2)).
+ * Files that are either the old ones or the new ones, never half of each, also after a power cut:
+ * written beside, synced, renamed, and the folder synced (rename(2), fsync(2)).
  */
 import {
   chmodSync,
@@ -34,15 +34,19 @@ export function writeFileWhole(path: string, text: string, options: { mode?: num
   syncFolder(folder)
 }
 
-/** Removes what a process left in `folder` that was killed within `writeFileWhole`. Only for whom the folder belongs to alone. */
+/**
+ * Removes what a process left in `folder` that was killed within `writeFileWhole`. Only for whom
+ * the folder belongs to alone.
+ */
 export function removeLeftovers(folder: string): void {
   for (const name of readdirSync(folder))
     if (/^\.\d+\.\d+\.part$/.test(name)) rmSync(join(folder, name), { force: true })
 }
 
 /**
- * As `writeFileWhole`, for one writer at a time who names the file `beside` (leftovers of a killed one are overwritten) and is content
- * with the old or the new file after a power cut: the folder is not synced.
+ * As `writeFileWhole`, for one writer at a time who names the file `beside` (leftovers of a killed
+ * one are overwritten) and is content with the old or the new file after a power cut: the folder is
+ * not synced.
  */
 export function replaceFile(path: string, beside: string, text: string): void {
   try {

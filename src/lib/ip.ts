@@ -1,6 +1,7 @@
 /**
- * IP addresses and prefixes. Between rooms an address is its canonical text (`10.0.1.0`, `fd00::1`, RFC 5952), a prefix is
- * `address/length` with no host bits set, so `===` compares them. Codecs use the bytes: 4 for IPv4, 16 for IPv6.
+ * IP addresses and prefixes. Between rooms an address is its canonical text (`10.0.1.0`, `fd00::1`,
+ * RFC 5952), a prefix is `address/length` with no host bits set, so `===` compares them. Codecs use
+ * the bytes: 4 for IPv4, 16 for IPv6.
  *
  * Zones (`fe80::1%eth0`) are not addresses here: an interface is named beside the address. Pure.
  */
@@ -8,7 +9,9 @@
 export type Family = 'ipv4' | 'ipv6'
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
-/** A prefix taken apart. `bytes` holds the whole address (4 or 16 bytes) with the host bits zero. */
+/**
+ * A prefix taken apart. `bytes` holds the whole address (4 or 16 bytes) with the host bits zero.
+ */
 export interface Prefix {
   readonly family: Family
   readonly bytes: Uint8Array
@@ -25,7 +28,10 @@ export function familyOf(text: string): Family {
   return text.includes(':') ? 'ipv6' : 'ipv4'
 }
 
-/** The 4 or 16 bytes of an address, or undefined when `text` is not exactly one (leading zeros, ports and zones are refused). */
+/**
+ * The 4 or 16 bytes of an address, or undefined when `text` is not exactly one (leading zeros,
+ * ports and zones are refused).
+ */
 export function parseAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIPv6(text) : parseIPv4(text)
 }
@@ -55,7 +61,10 @@ export function parsePrefix(text: string): Prefix | undefined {
   return formatAddress(prefix.bytes) === formatAddress(prefix.address) ? prefix : undefined
 }
 
-/** A prefix and the address it was written with: `10.0.1.5/24` has the bytes of 10.0.1.0 and the address 10.0.1.5. */
+/**
+ * A prefix and the address it was written with: `10.0.1.5/24` has the bytes of 10.0.1.0 and the
+ * address 10.0.1.5.
+ */
 export function parseAddressWithLength(text: string): (Prefix & { readonly address: Uint8Array }) | undefined {
   const slash = text.indexOf('/')
   if (slash < 0) return undefined
@@ -78,7 +87,10 @@ export function formatPrefix(prefix: Pick<Prefix, 'bytes' | 'length'>): string {
   return `${formatAddress(prefix.bytes)}/${prefix.length}`
 }
 
-/** The canonical text of the prefix that `text` lies in (`10.0.1.5/24` gives `10.0.1.0/24`), or undefined. */
+/**
+ * The canonical text of the prefix that `text` lies in (`10.0.1.5/24` gives `10.0.1.0/24`), or
+ * undefined.
+ */
 export function networkOf(text: string): string | undefined {
   const prefix = parseAddressWithLength(text)
   return prefix && formatPrefix(prefix)
@@ -109,7 +121,10 @@ export function addressNumber(bytes: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)
 }
 
-/** Whether `outer` covers all of `inner`, each a prefix or (as a /32 or /128) an address. Of different families: false. */
+/**
+ * Whether `outer` covers all of `inner`, each a prefix or (as a /32 or /128) an address. Of
+ * different families: false.
+ */
 export function covers(outer: string, inner: string): boolean {
   const a = prefixOf(outer.includes('/') ? outer : hostPrefix(outer))
   const b = prefixOf(inner.includes('/') ? inner : hostPrefix(inner))
@@ -178,7 +193,10 @@ function parseIPv6(text: string): Uint8Array | undefined {
   return Uint8Array.from([...head, ...new Array<number>(gap).fill(0), ...tail])
 }
 
-/** The bytes of colon-separated groups; the last may be a dotted IPv4 address where `dottedLast` allows it. */
+/**
+ * The bytes of colon-separated groups; the last may be a dotted IPv4 address where `dottedLast`
+ * allows it.
+ */
 function parseGroups(text: string, dottedLast: boolean): number[] | undefined {
   if (text === '') return []
   const groups = text.split(':')
@@ -197,7 +215,10 @@ function parseGroups(text: string, dottedLast: boolean): number[] | undefined {
   return bytes
 }
 
-/** RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as `::`. */
+/**
+ * RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero
+ * groups as `::`.
+ */
 function formatIPv6(bytes: Uint8Array): string {
   const groups: number[] = []
   for (let index = 0; index < 16; index += 2) groups.push(((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0))

@@ -1,6 +1,6 @@
 /**
- * What can be told of JSON that nobody has checked yet: the few questions that small decoders ask. A schema validator would
- * cost more to load than the whole of a CNI ADD. Pure.
+ * What can be told of JSON that nobody has checked yet: the few questions that small decoders ask.
+ * A schema validator would cost more to load than the whole of a CNI ADD. Pure.
  */
 
 export type JsonObject = Readonly<Record<string, unknown>>

@@ -1,9 +1,11 @@
 /**
- * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces. THE ONLY FILE THAT IMPORTS
- * bun:ffi; who calls it is netlink/socket.ts, bgp/tcp/transport.ts, bfd/transport.ts, doctor/arp-probe.ts, the namespace rooms and the service notification.
+ * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces.
+ * THE ONLY FILE THAT IMPORTS bun:ffi; who calls it is netlink/socket.ts, bgp/tcp/transport.ts,
+ * bfd/transport.ts, doctor/arp-probe.ts, the namespace rooms and the service notification.
  *
- * Every call returns a non-negative result or throws `SystemError` with the errno; all are synchronous. Pointers are taken right
- * before the call, because the first `.buffer` access of a small typed array moves its storage (`pinned` touches it first).
+ * Every call returns a non-negative result or throws `SystemError` with the errno; all are
+ * synchronous. Pointers are taken right before the call, because the first `.buffer` access of a
+ * small typed array moves its storage (`pinned` touches it first).
  */
 
 import { dlopen, FFIType, ptr, read } from 'bun:ffi'
@@ -104,7 +106,10 @@ export interface FilterInstruction {
 const SOL_SOCKET = 1
 const SO_ATTACH_FILTER = 26
 
-/** Has the kernel run `program` on every packet of the socket (SO_ATTACH_FILTER); replaces the one before at once. */
+/**
+ * Has the kernel run `program` on every packet of the socket (SO_ATTACH_FILTER); replaces the one
+ * before at once.
+ */
 export function attachFilter(fd: number, program: readonly FilterInstruction[]): void {
   const code = pinned(new Uint8Array(program.length * 8))
   const view = new DataView(code.buffer)
@@ -130,7 +135,10 @@ export function getSocketOptionInt(fd: number, level: number, option: number): n
   return value[0] ?? 0
 }
 
-/** Asks for an option that is a struct: `value` holds what the kernel reads and is overwritten by its answer. Returns the answer's length. */
+/**
+ * Asks for an option that is a struct: `value` holds what the kernel reads and is overwritten by
+ * its answer. Returns the answer's length.
+ */
 export function getSocketOption(fd: number, level: number, option: number, value: Uint8Array): number {
   const bytes = pinned(value)
   const length = new Uint32Array([bytes.length])
@@ -167,7 +175,9 @@ export function getSocketName(fd: number): Uint8Array {
   return name.subarray(0, length[0] ?? 0)
 }
 
-/** Sends `bytes`; returns how many were taken. Throws EAGAIN when a non-blocking socket takes none. */
+/**
+ * Sends `bytes`; returns how many were taken. Throws EAGAIN when a non-blocking socket takes none.
+ */
 export function send(fd: number, bytes: Uint8Array, flags = 0): number {
   return checked('send', libc().send(fd, ptr(pinned(bytes)), bytes.length, flags | MSG.NOSIGNAL))
 }
@@ -179,7 +189,10 @@ export function sendTo(fd: number, bytes: Uint8Array, address: Uint8Array, flags
   return checked('sendto', libc().sendto(fd, ptr(data), data.length, flags | MSG.NOSIGNAL, ptr(target), target.length))
 }
 
-/** Receives into `buffer`; returns the length (0: the other end closed). Throws EAGAIN when nothing is there. */
+/**
+ * Receives into `buffer`; returns the length (0: the other end closed). Throws EAGAIN when nothing
+ * is there.
+ */
 export function receive(fd: number, buffer: Uint8Array, flags = 0): number {
   return checked('recv', libc().recv(fd, ptr(pinned(buffer)), buffer.length, flags))
 }
@@ -204,15 +217,19 @@ export function close(fd: number): void {
   checked('close', libc().close(fd))
 }
 
-/** Locks an open file; throws EAGAIN with `LOCK.NB` when another holds it. The lock dies with its holder. */
+/**
+ * Locks an open file; throws EAGAIN with `LOCK.NB` when another holds it. The lock dies with its
+ * holder.
+ */
 export function flock(fd: number, operation: number): void {
   checked('flock', libc().flock(fd, operation))
 }
 
 /**
- * Runs `action` with this thread inside the network namespace at `path` (`/run/netns/x`, `/proc/PID/ns/net`). Synchronous on
- * purpose: an await inside would let other work run in the wrong namespace. A socket opened inside stays there for good. If the
- * way back fails, the process aborts rather than go on in a namespace that is not its own.
+ * Runs `action` with this thread inside the network namespace at `path` (`/run/netns/x`,
+ * `/proc/PID/ns/net`). Synchronous on purpose: an await inside would let other work run in the
+ * wrong namespace. A socket opened inside stays there for good. If the way back fails, the process
+ * aborts rather than go on in a namespace that is not its own.
  */
 export function inNetworkNamespace<T>(path: string, action: () => T): T {
   const target = openFile(path)
@@ -233,7 +250,10 @@ export function inNetworkNamespace<T>(path: string, action: () => T): T {
   }
 }
 
-/** The index of an interface of the namespace that this thread is in, or undefined when there is none of that name. */
+/**
+ * The index of an interface of the namespace that this thread is in, or undefined when there is
+ * none of that name.
+ */
 export function interfaceIndex(name: string): number | undefined {
   const index = libc().if_nametoindex(ptr(pinned(Buffer.from(`${name}\0`))))
   return index === 0 ? undefined : index

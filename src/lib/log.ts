@@ -1,13 +1,17 @@
 /**
- * Log lines: JSON on stderr, by pino. A line is a constant phrase plus fields; info is what an operator would note, once per
- * transition; the steady state is silent. No light path (`version`, `cni`) imports this file.
+ * Log lines: JSON on stderr, by pino. A line is a constant phrase plus fields; info is what an
+ * operator would note, once per transition; the steady state is silent. No light path (`version`,
+ * `cni`) imports this file.
  */
 import { destination, type Logger, pino } from 'pino'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-/** The fields a line may carry: a closed vocabulary, so that a query for one finds every line that has it. */
+/**
+ * The fields a line may carry: a closed vocabulary, so that a query for one finds every line that
+ * has it.
+ */
 export interface LogFields {
   readonly address?: string
   readonly bgpPeer?: string

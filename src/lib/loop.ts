@@ -1,6 +1,7 @@
 /**
- * A loop that reconciles: level-triggered, one run at a time. Any number of wake-ups while it runs make one more run, a failed run
- * is tried again with exponential back-off and jitter, and a full pass happens every so often even if nothing woke it.
+ * A loop that reconciles: level-triggered, one run at a time. Any number of wake-ups while it runs
+ * make one more run, a failed run is tried again with exponential back-off and jitter, and a full
+ * pass happens every so often even if nothing woke it.
  */
 import { type Backoff, backoffMilliseconds } from './backoff.ts'
 import type { Cancel, Clock } from './clock.ts'
@@ -13,7 +14,9 @@ export interface LoopOptions {
   readonly backoff?: Backoff
   /** A pass at least this often; none when absent. */
   readonly everyMilliseconds?: number
-  /** Wake-ups within this time after the first are one (default 0: the next turn of the event loop). */
+  /**
+   * Wake-ups within this time after the first are one (default 0: the next turn of the event loop).
+   */
   readonly settleMilliseconds?: number
 }
 

@@ -1,7 +1,7 @@
 /**
- * Merges prefixes that lead the same way without changing what they cover: two halves become the whole, what lies inside another goes.
- * Never covers an address that the input did not, and leaves alone what overlaps a prefix that leads elsewhere (the longest match decides
- * there). Pure.
+ * Merges prefixes that lead the same way without changing what they cover: two halves become the
+ * whole, what lies inside another goes. Never covers an address that the input did not, and leaves
+ * alone what overlaps a prefix that leads elsewhere (the longest match decides there). Pure.
  */
 import { addressBits, formatPrefix, type PrefixRange, prefixOf, prefixRange } from './ip.ts'
 
@@ -10,8 +10,8 @@ interface AddressRange extends PrefixRange {
 }
 
 /**
- * Fewer prefixes that cover what `prefixes` cover. `others` are the prefixes that lead elsewhere. Both families at once; sorted by family
- * and address. Never makes a default route.
+ * Fewer prefixes that cover what `prefixes` cover. `others` are the prefixes that lead elsewhere.
+ * Both families at once; sorted by family and address. Never makes a default route.
  */
 export function mergePrefixes(prefixes: readonly string[], others: readonly string[] = []): string[] {
   const all = [
@@ -36,7 +36,10 @@ function byPlace(a: AddressRange, b: AddressRange): number {
   return a.length - b.length
 }
 
-/** Ranges of ours that overlap one of the others. In order of place, what is open when a range begins holds it whole. */
+/**
+ * Ranges of ours that overlap one of the others. In order of place, what is open when a range
+ * begins holds it whole.
+ */
 function findEntangled<T extends AddressRange & { readonly ours: boolean }>(sorted: readonly T[]): Set<T> {
   const entangled = new Set<T>()
   const open: T[] = []

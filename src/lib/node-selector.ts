@@ -1,6 +1,7 @@
 /**
- * Node selectors of BGPPeers: the label selectors of Kubernetes (equality- and set-based, as kubectl -l takes them), or `all()`. Parsing
- * and matching are pure; an error says at which character it is.
+ * Node selectors of BGPPeers: the label selectors of Kubernetes (equality- and set-based, as
+ * kubectl -l takes them), or `all()`. Parsing and matching are pure; an error says at which
+ * character it is.
  *
  * Does not know gt and lt, which only scheduling has.
  */
@@ -18,7 +19,10 @@ export type NodeSelector =
 
 export type ParsedSelector = { readonly selector: NodeSelector } | { readonly problem: string }
 
-/** Parses `text`, or says what is wrong with it and where. An empty selector is a problem: `all()` says that plainly. */
+/**
+ * Parses `text`, or says what is wrong with it and where. An empty selector is a problem: `all()`
+ * says that plainly.
+ */
 export function parseNodeSelector(text: string): ParsedSelector {
   if (text.trim() === '') return { problem: 'is empty; write all() to select every node' }
   if (/^\s*all\s*\(\s*\)\s*$/.test(text)) return { selector: { kind: 'all' } }
@@ -30,7 +34,10 @@ export function parseNodeSelector(text: string): ParsedSelector {
   }
 }
 
-/** Whether a node with `labels` is selected. As in Kubernetes, `!=` and `notin` also select nodes without the label. */
+/**
+ * Whether a node with `labels` is selected. As in Kubernetes, `!=` and `notin` also select nodes
+ * without the label.
+ */
 export function selects(selector: NodeSelector, labels: Readonly<Record<string, string>> | undefined): boolean {
   if (selector.kind === 'all') return true
   return selector.requirements.every(requirement => meets(requirement, labels))

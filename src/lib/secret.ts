@@ -1,7 +1,7 @@
 /**
- * A password that cannot be printed by accident: every way of turning it into text gives `[redacted]`. Only `reveal()` gives the
- * text, and it is called where the text is used (the TCP MD5 socket option, the state file of mode 0600), nowhere else.
- * Pure.
+ * A password that cannot be printed by accident: every way of turning it into text gives
+ * `[redacted]`. Only `reveal()` gives the text, and it is called where the text is used (the TCP
+ * MD5 socket option, the state file of mode 0600), nowhere else. Pure.
  */
 
 const REDACTED = '[redacted]'

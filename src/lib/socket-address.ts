@@ -1,6 +1,6 @@
 /**
- * The kernel's struct sockaddr_in and sockaddr_in6 (linux/in.h, in6.h) as bytes. The family is in host
- * order, which is little-endian on x86-64 and arm64. Pure.
+ * The kernel's struct sockaddr_in and sockaddr_in6 (linux/in.h, in6.h) as bytes. The family is in
+ * host order, which is little-endian on x86-64 and arm64. Pure.
  */
 import { AF } from './address-family.ts'
 import { addressBytes, formatAddress } from './ip.ts'

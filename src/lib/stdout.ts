@@ -1,12 +1,15 @@
 /**
- * The one way to stdout, for every command and for the CNI plugin. Texts go out whole and in order, however slow the reader is, and
- * whether or not stdout is non-blocking (a pipe may be left so by whoever shares it). A reader that went away (`| head`) is no failure
- * and stops no work; a full disk stops none either, but it is told at the end and the exit status is not 0.
+ * The one way to stdout, for every command and for the CNI plugin. Texts go out whole and in order,
+ * however slow the reader is, and whether or not stdout is non-blocking (a pipe may be left so by
+ * whoever shares it). A reader that went away (`| head`) is no failure and stops no work; a full
+ * disk stops none either, but it is told at the end and the exit status is not 0.
  *
- * Neither `process.stdout` nor Bun's writer can do that: both make stdout non-blocking for all who share it. `Bun.write` starts a
- * text again from its beginning after EAGAIN, and makes a file longer before it writes more than 1024 octets, which leaves a hole
- * after `>>`. So long texts go through write(2) of node:fs; short ones go through `Bun.write`, which loads nothing, in pieces of
- * which a pipe takes all or nothing (pipe(7), PIPE_BUF): the plugin is waited for, and node:fs takes longer than all of its work.
+ * Neither `process.stdout` nor Bun's writer can do that: both make stdout non-blocking for all who
+ * share it. `Bun.write` starts a text again from its beginning after EAGAIN, and makes a file
+ * longer before it writes more than 1024 octets, which leaves a hole after `>>`. So long texts go
+ * through write(2) of node:fs; short ones go through `Bun.write`, which loads nothing, in pieces of
+ * which a pipe takes all or nothing (pipe(7), PIPE_BUF): the plugin is waited for, and node:fs
+ * takes longer than all of its work.
  */
 import { errorCode } from './errors.ts'
 
@@ -20,7 +23,9 @@ let queue: Promise<void> = Promise.resolve()
 let closed = false
 let failure: unknown
 
-/** Has `text` written after all before it. Who prints without end asks `stdoutIsRead` now and then. */
+/**
+ * Has `text` written after all before it. Who prints without end asks `stdoutIsRead` now and then.
+ */
 export function print(text: string): void {
   queue = queue.then(() => write(text))
 }

@@ -1,7 +1,7 @@
 /**
- * Tables and ages for people at a terminal, in the manner of kubectl: columns three spaces apart, no lines, no colours, nothing cut off.
- * Cells may hold text that came from elsewhere (a peer's message, a name), so control characters are written out and cannot steer
- * the terminal. Pure.
+ * Tables and ages for people at a terminal, in the manner of kubectl: columns three spaces apart,
+ * no lines, no colours, nothing cut off. Cells may hold text that came from elsewhere (a peer's
+ * message, a name), so control characters are written out and cannot steer the terminal. Pure.
  */
 
 export interface Column {
@@ -12,7 +12,10 @@ export interface Column {
 
 const GAP = '   '
 
-/** The table with its line of titles, ending in a newline. A missing cell is empty; cells beyond the columns are not shown. */
+/**
+ * The table with its line of titles, ending in a newline. A missing cell is empty; cells beyond the
+ * columns are not shown.
+ */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const cells = rows.map(row => columns.map((_, index) => printable(row[index] ?? '')))
   const titles = columns.map(column => column.title)
@@ -27,7 +30,10 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
   return `${[titles, ...cells].map(line).join('\n')}\n`
 }
 
-/** The text with control characters (C0, DEL, C1, and the marks that turn the direction of writing) as `\x1b` or `\u202e`. */
+/**
+ * The text with control characters (C0, DEL, C1, and the marks that turn the direction of writing)
+ * as `\x1b` or `\u202e`.
+ */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu, character => {
     const code = character.charCodeAt(0)
@@ -35,7 +41,10 @@ export function printable(text: string): string {
   })
 }
 
-/** How long `milliseconds` are, as kubectl's AGE column says it: `45s`, `3m10s`, `12m`, `5h`, `2d`, `1y20d`. Below zero: `0s`. */
+/**
+ * How long `milliseconds` are, as kubectl's AGE column says it: `45s`, `3m10s`, `12m`, `5h`, `2d`,
+ * `1y20d`. Below zero: `0s`.
+ */
 export function formatAge(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000))
   if (!Number.isFinite(seconds)) return '<unknown>'

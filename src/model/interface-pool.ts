@@ -1,7 +1,8 @@
 /**
- * The addresses of a node's elastic network interfaces, as the node's process leaves them for the CNI plugin: `cni/interfaces.json` in
- * the state folder. From this file alone a pod is attached, whoever else is away. It is replaced whole, and under the lock of the
- * attachments, so that what left it is given to no pod afterwards. Which pod has which address it does not say. Pure.
+ * The addresses of a node's elastic network interfaces, as the node's process leaves them for the
+ * CNI plugin: `cni/interfaces.json` in the state folder. From this file alone a pod is attached,
+ * whoever else is away. It is replaced whole, and under the lock of the attachments, so that what
+ * left it is given to no pod afterwards. Which pod has which address it does not say. Pure.
  */
 
 import { canonicalAddress } from '../lib/ip.ts'
@@ -41,10 +42,16 @@ export interface InterfacePool {
   readonly shortage?: string
 }
 
-/** How long a pod that got no address counts as one that waits for it: its runtime tries again within seconds. */
+/**
+ * How long a pod that got no address counts as one that waits for it: its runtime tries again
+ * within seconds.
+ */
 export const WAITING_MILLISECONDS = 90_000
 
-/** Addresses in the order in which they are given out: the longest idle first. `freed`: what pods gave back, the last one at the end. */
+/**
+ * Addresses in the order in which they are given out: the longest idle first. `freed`: what pods
+ * gave back, the last one at the end.
+ */
 export function longestIdleFirst(addresses: readonly string[], freed: readonly string[]): string[] {
   const since = new Map(freed.map((address, index) => [address, index]))
   return [...addresses].sort((a, b) => (since.get(a) ?? -1) - (since.get(b) ?? -1))

@@ -8,8 +8,8 @@ export const POD_INTERFACE_PATTERN = /^te[0-9a-f]{11}$/
 /** For rules of iptables' kind, which know no groups. */
 export const POD_INTERFACE_PREFIX = 'te'
 /**
- * The group of links (`ip link show group …`) of pods that may send from their own addresses alone; those that may send from any have
- * the next number.
+ * The group of links (`ip link show group …`) of pods that may send from their own addresses alone;
+ * those that may send from any have the next number.
  */
 export const POD_GROUP = 29797
 export const ANY_SOURCE_GROUP = POD_GROUP + 1

@@ -1,7 +1,7 @@
 /**
- * What the status interface shows: the answer of `/api/v1/snapshot`, the data of the page, of `/metrics` and of the operator's
- * commands. Types only; who runs (commands/) fills it from the rooms. Times are RFC 3339 in UTC. No secret ever stands here.
- * Pure.
+ * What the status interface shows: the answer of `/api/v1/snapshot`, the data of the page, of
+ * `/metrics` and of the operator's commands. Types only; who runs (commands/) fills it from the
+ * rooms. Times are RFC 3339 in UTC. No secret ever stands here. Pure.
  */
 import type { NodeMode } from './node-mode.ts'
 import type { BgpSession } from './session.ts'
@@ -21,7 +21,10 @@ export interface Snapshot {
   readonly lans: readonly LanView[]
   /** Controller: the sessions as the speakers report them. Node: its own. */
   readonly sessions: readonly BgpSession[]
-  /** How many removals (entries, memberships, BGPPeers) are held as a likely mistake; a problem says which. */
+  /**
+   * How many removals (entries, memberships, BGPPeers) are held as a likely mistake; a problem says
+   * which.
+   */
   readonly heldRemovals?: number
   /** Of this node; empty on the controller. */
   readonly routes: readonly RouteRow[]
@@ -163,7 +166,10 @@ export interface PoolView {
   readonly blockLength: number
   readonly blocks: number
   readonly used: number
-  /** The month in which it is full at the pace of the last 90 days, such as 2031-05; absent: not to be said, or far away. */
+  /**
+   * The month in which it is full at the pace of the last 90 days, such as 2031-05; absent: not to
+   * be said, or far away.
+   */
   readonly fullIn?: string
 }
 

@@ -54,7 +54,8 @@ export function decodeAddress(body: Uint8Array): InterfaceAddress | undefined {
   const family = familyOfAf(header.getUint8(0))
   if (family === undefined) return undefined
   const attributes = new Attributes(body.subarray(IFADDRMSG_LENGTH))
-  // IFA_LOCAL is the own address; on a point-to-point link IFA_ADDRESS is the other end's. IPv6 has IFA_ADDRESS alone.
+  // IFA_LOCAL is the own address; on a point-to-point link IFA_ADDRESS is the other end's. IPv6 has
+  // IFA_ADDRESS alone.
   const bytes = attributes.bytesOf(IFA.LOCAL, [4, 16]) ?? attributes.bytesOf(IFA.ADDRESS, [4, 16])
   const flags = attributes.u32(IFA.FLAGS) ?? header.getUint8(2)
   checkDecoded('address', attributes)

@@ -1,9 +1,10 @@
 /**
- * Netlink attributes (struct nlattr: length, type, value, padding to four bytes), typed: an encoder whose nesting mirrors the wire and a
- * decoder that keeps the first error, so that decoding is a flat list of fields. <linux/netlink.h>.
+ * Netlink attributes (struct nlattr: length, type, value, padding to four bytes), typed: an encoder
+ * whose nesting mirrors the wire and a decoder that keeps the first error, so that decoding is a
+ * flat list of fields. <linux/netlink.h>.
  *
- * Integers are in host order; every machine that Bun runs on is little-endian. Knows no message and no family.
- * Pure.
+ * Integers are in host order; every machine that Bun runs on is little-endian. Knows no message and
+ * no family. Pure.
  */
 import { NLA_F_NESTED, NLA_TYPE_MASK } from './constants.ts'
 
@@ -67,7 +68,10 @@ export class Encoder {
   textAttribute(type: number, value: string): this {
     return this.bytesAttribute(type, text.encode(`${value}\0`))
   }
-  /** An attribute that holds what `fill` writes: other attributes, behind a structure where there is one. */
+  /**
+   * An attribute that holds what `fill` writes: other attributes, behind a structure where there is
+   * one.
+   */
   nested(type: number, fill: () => void): this {
     const start = this.length
     this.#header(type | NLA_F_NESTED, 0)
@@ -120,7 +124,10 @@ interface ErrorSink {
   first: string | undefined
 }
 
-/** The attributes of a byte string, by type (the last of a type counts). Absent ones are undefined; malformed ones too, and are noted. */
+/**
+ * The attributes of a byte string, by type (the last of a type counts). Absent ones are undefined;
+ * malformed ones too, and are noted.
+ */
 export class Attributes {
   readonly #values = new Map<number, Uint8Array>()
   readonly #sink: ErrorSink

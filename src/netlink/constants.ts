@@ -1,7 +1,7 @@
 /**
- * Numbers of rtnetlink, each once, under the kernel's own names: <linux/netlink.h>, <linux/rtnetlink.h>, <linux/if_link.h>,
- * <linux/if_addr.h>, <linux/neighbour.h>, <linux/fib_rules.h>, <linux/veth.h>. Only those in use stand here.
- * Pure.
+ * Numbers of rtnetlink, each once, under the kernel's own names: <linux/netlink.h>,
+ * <linux/rtnetlink.h>, <linux/if_link.h>, <linux/if_addr.h>, <linux/neighbour.h>,
+ * <linux/fib_rules.h>, <linux/veth.h>. Only those in use stand here. Pure.
  */
 
 export const NETLINK_ROUTE = 0

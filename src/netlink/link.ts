@@ -1,8 +1,8 @@
 /**
- * Links (struct ifinfomsg and IFLA_* of <linux/if_link.h>) as values and as bytes: find, create (veth pairs with the peer born in another
- * namespace, bridges, dummies), change, delete. Indexes belong to one network namespace.
- * Settings that only some kinds of links have (VLAN ids, ports of bonds) are neither read nor written.
- * Pure.
+ * Links (struct ifinfomsg and IFLA_* of <linux/if_link.h>) as values and as bytes: find, create
+ * (veth pairs with the peer born in another namespace, bridges, dummies), change, delete. Indexes
+ * belong to one network namespace. Settings that only some kinds of links have (VLAN ids, ports of
+ * bonds) are neither read nor written. Pure.
  */
 import { invariant } from '../lib/assert.ts'
 import { Attributes, type Encoder } from './attributes.ts'
@@ -36,8 +36,8 @@ export interface LinkSettings {
 export type NewLink = Omit<LinkSettings, 'alias'> & { readonly name: string }
 
 /**
- * Creates a veth pair. With `peer.namespaceFd` the peer is born in that namespace. Only the near end can be born up: the kernel registers
- * the peer while it has no other end yet (ENOTCONN).
+ * Creates a veth pair. With `peer.namespaceFd` the peer is born in that namespace. Only the near
+ * end can be born up: the kernel registers the peer while it has no other end yet (ENOTCONN).
  */
 export function addVeth(pair: NewLink & { readonly peer: Omit<NewLink, 'up'> }): Request {
   const text = `add veth pair ${pair.name} and ${pair.peer.name}`
@@ -66,7 +66,10 @@ export function addLink(link: NewLink & { readonly kind: string }): Request {
   })
 }
 
-/** Changes a link. One that gets a new name must be given by index: the kernel would look for the new name. */
+/**
+ * Changes a link. One that gets a new name must be given by index: the kernel would look for the
+ * new name.
+ */
 export function setLink(link: LinkReference, settings: LinkSettings): Request {
   invariant(typeof link === 'number' || settings.name === undefined, 'a link to rename is given by its index')
   return request({ text: `set ${settingsText(settings)} of link ${link}`, type: RTM.NEWLINK, flags: 0 }, encoder => {
@@ -92,7 +95,10 @@ export function dumpLinksRequest(): Request {
   })
 }
 
-/** The link of an RTM_NEWLINK or RTM_DELLINK body; undefined for what is not one (ports of a bridge's own family). */
+/**
+ * The link of an RTM_NEWLINK or RTM_DELLINK body; undefined for what is not one (ports of a
+ * bridge's own family).
+ */
 export function decodeLink(body: Uint8Array): Link | undefined {
   const header = structure('link', body, IFINFOMSG_LENGTH)
   if (header.getUint8(0) !== 0) return undefined // AF_BRIDGE messages describe a port of a bridge, not a link
@@ -123,7 +129,10 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   return link
 }
 
-/** Links by their hardware address; of several (VLANs on top of an interface have its address) the one that was there first. */
+/**
+ * Links by their hardware address; of several (VLANs on top of an interface have its address) the
+ * one that was there first.
+ */
 export function linksByAddress(links: readonly Link[]): ReadonlyMap<string, Link> {
   return new Map([...links].sort((a, b) => b.index - a.index).map(link => [link.address, link]))
 }

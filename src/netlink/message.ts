@@ -1,7 +1,8 @@
 /**
- * Netlink messages: a header (struct nlmsghdr) and a body; requests as values, and the kernel's acknowledgements and errors with the extended
- * text and offset (NETLINK_EXT_ACK). <linux/netlink.h>. Pure: bytes in, values out. Which body belongs to which type is known by the files
- * of the families.
+ * Netlink messages: a header (struct nlmsghdr) and a body; requests as values, and the kernel's
+ * acknowledgements and errors with the extended text and offset (NETLINK_EXT_ACK).
+ * <linux/netlink.h>. Pure: bytes in, values out. Which body belongs to which type is known by the
+ * files of the families.
  */
 import { errnoName, errnoText } from '../lib/errno.ts'
 import { Attributes, align, Encoder } from './attributes.ts'
@@ -9,7 +10,10 @@ import { NLM_F, NLMSG, NLMSGERR_ATTR } from './constants.ts'
 
 export const HEADER_LENGTH = 16
 
-/** Something to ask of the kernel. `text` says it in words for messages: `add route 10.0.1.0/25 via 172.16.0.12`. */
+/**
+ * Something to ask of the kernel. `text` says it in words for messages: `add route 10.0.1.0/25 via
+ * 172.16.0.12`.
+ */
 export interface Request {
   readonly text: string
   readonly type: number
@@ -27,7 +31,10 @@ export interface Message {
   readonly body: Uint8Array
 }
 
-/** The kernel refused: `code` and `errno` say how, `extendedAck` why (empty when it gave no text), `request` what. */
+/**
+ * The kernel refused: `code` and `errno` say how, `extendedAck` why (empty when it gave no text),
+ * `request` what.
+ */
 export class NetlinkError extends Error {
   override readonly name = 'NetlinkError'
   readonly request: string
@@ -46,7 +53,10 @@ export class NetlinkError extends Error {
   }
 }
 
-/** The kernel sent what this room does not understand: a bug here, or a kernel newer than its own rules. */
+/**
+ * The kernel sent what this room does not understand: a bug here, or a kernel newer than its own
+ * rules.
+ */
 export class NetlinkFormatError extends Error {
   override readonly name = 'NetlinkFormatError'
 }
@@ -107,7 +117,10 @@ export function decodeError(message: Message): ErrorReply {
   }
 }
 
-/** Behind the code stands the request that failed: its header alone when capped. NLMSG_DONE has no such copy. */
+/**
+ * Behind the code stands the request that failed: its header alone when capped. NLMSG_DONE has no
+ * such copy.
+ */
 function attributesOffset(message: Message, view: DataView): number {
   if (message.type === NLMSG.DONE) return 4
   if (view.byteLength < 4 + HEADER_LENGTH) return view.byteLength

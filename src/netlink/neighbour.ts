@@ -1,6 +1,6 @@
 /**
- * ARP and ND entries (struct ndmsg and NDA_* of <linux/neighbour.h>) as values and as bytes: permanent entries and proxies.
- * Pure.
+ * ARP and ND entries (struct ndmsg and NDA_* of <linux/neighbour.h>) as values and as bytes:
+ * permanent entries and proxies. Pure.
  */
 import { addressBytes, familyOf, formatAddress } from '../lib/ip.ts'
 import { Attributes } from './attributes.ts'
@@ -37,7 +37,10 @@ export function dumpNeighboursRequest(): Request {
   })
 }
 
-/** The entry of an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for families that are not IP (bridge ports). */
+/**
+ * The entry of an RTM_NEWNEIGH or RTM_DELNEIGH body; undefined for families that are not IP (bridge
+ * ports).
+ */
 export function decodeNeighbour(body: Uint8Array): Neighbour | undefined {
   const header = structure('neighbour', body, NDMSG_LENGTH)
   const family = familyOfAf(header.getUint8(0))
@@ -61,8 +64,8 @@ function writeNeighbour(verb: string, spec: NeighbourSpec): Request {
 }
 
 /**
- * Has the kernel ask now whether somebody answers there: an entry that is there is probed (after three tries without an answer it is
- * FAILED), one that is missing is resolved.
+ * Has the kernel ask now whether somebody answers there: an entry that is there is probed (after
+ * three tries without an answer it is FAILED), one that is missing is resolved.
  */
 export function probeNeighbour(spec: NeighbourSpec): Request {
   const known = spec.hardwareAddress !== undefined

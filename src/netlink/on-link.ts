@@ -7,7 +7,10 @@ import { DEFAULT_DESTINATIONS } from './route.ts'
 import type { Rtnetlink } from './rtnetlink.ts'
 import type { Link } from './types.ts'
 
-/** The interface index of each address that is on-link (see `onLinkInterface`), on an interface that is not loopback. */
+/**
+ * The interface index of each address that is on-link (see `onLinkInterface`), on an interface that
+ * is not loopback.
+ */
 export function askOnLink(
   netlink: Rtnetlink,
   addresses: readonly string[],
@@ -23,8 +26,9 @@ export function askOnLink(
 }
 
 /**
- * The index of the interface on which packets to `address` go to itself; undefined where there is no such. What only a default route without
- * a gateway leads to (`default dev ppp0`) may be anywhere behind that link.
+ * The index of the interface on which packets to `address` go to itself; undefined where there is
+ * no such. What only a default route without a gateway leads to (`default dev ppp0`) may be
+ * anywhere behind that link.
  */
 export function onLinkInterface(netlink: Rtnetlink, address: string): number | undefined {
   const route = netlink.match(address)

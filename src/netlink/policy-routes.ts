@@ -1,12 +1,15 @@
 /**
- * The policy routes of a node whose pods sit on elastic network interfaces, as values: which rules and routes there are to be. The CNI
- * plugin makes those of a pod, the node's process keeps all of them, and so both ask here.
+ * The policy routes of a node whose pods sit on elastic network interfaces, as values: which rules
+ * and routes there are to be. The CNI plugin makes those of a pod, the node's process keeps all of
+ * them, and so both ask here.
  *
- * - A rule leads everything to the pods of this node, whoever sends it; their routes name the node's address as source.
+ * - A rule leads everything to the pods of this node, whoever sends it; their routes name the
+ *   node's address as source.
  * - Answers to what came in by the primary interface (marked by the firewall) leave by it.
- * - What a pod sends goes to the table of its interface: to the gateway of the vSwitch, and nowhere else. The `unreachable` route behind
- *   that stands on no interface, so it stays when the kernel empties the table (an address that goes, a link that is down), and no packet
- *   ever finds its way to the primary interface, where its source does not belong.
+ * - What a pod sends goes to the table of its interface: to the gateway of the vSwitch, and nowhere
+ *   else. The `unreachable` route behind that stands on no interface, so it stays when the kernel
+ *   empties the table (an address that goes, a link that is down), and no packet ever finds its way
+ *   to the primary interface, where its source does not belong.
  * Pure.
  */
 import { type Family, familyOf, hostPrefix } from '../lib/ip.ts'
@@ -33,7 +36,10 @@ export function interfaceTable(index: number, { interfaces }: PolicyNumbers): nu
   return interfaces.tableBase + index
 }
 
-/** What stands in the table of an interface for a family; without a gateway, or for `NO_INTERFACE`, only that nothing is reachable. */
+/**
+ * What stands in the table of an interface for a family; without a gateway, or for `NO_INTERFACE`,
+ * only that nothing is reachable.
+ */
 export function interfaceRoutes(
   { index, gateways }: { readonly index: number; readonly gateways: readonly string[] },
   family: Family,
@@ -47,7 +53,9 @@ export function interfaceRoutes(
   return [guard, { destination, table, protocol, nextHops: [{ gateway, interface: index, onlink: true }] }]
 }
 
-/** The route to a pod. `source`: the node's address of that family, for what the node itself sends. */
+/**
+ * The route to a pod. `source`: the node's address of that family, for what the node itself sends.
+ */
 export function podRoute(
   pod: { readonly address: string; readonly hostIndex: number; readonly source?: string },
   { protocol, pods }: PolicyNumbers,

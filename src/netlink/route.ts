@@ -1,7 +1,8 @@
 /**
- * Routes (struct rtmsg and RTA_* of <linux/rtnetlink.h>) as values and as bytes: requests to add, replace, delete, dump and look up, and
- * what the kernel answers. One next hop is written flat, several as RTA_MULTIPATH; an IPv4 route via an IPv6 gateway (RFC 8950 networks)
- * uses RTA_VIA. Metrics of a route (mtu, advmss, …) are not kept. Pure.
+ * Routes (struct rtmsg and RTA_* of <linux/rtnetlink.h>) as values and as bytes: requests to add,
+ * replace, delete, dump and look up, and what the kernel answers. One next hop is written flat,
+ * several as RTA_MULTIPATH; an IPv4 route via an IPv6 gateway (RFC 8950 networks) uses RTA_VIA.
+ * Metrics of a route (mtu, advmss, …) are not kept. Pure.
  */
 
 import { AF } from '../lib/address-family.ts'
@@ -19,7 +20,10 @@ export const IPV6_DEFAULT_PRIORITY = 1024
 /** `destination` of the default route of each family. */
 export const DEFAULT_DESTINATIONS: Readonly<Record<Family, string>> = { ipv4: '0.0.0.0/0', ipv6: '::/0' }
 
-/** A route to write. What is left out: table main, type unicast, priority the kernel's default, scope by whether there is a gateway. */
+/**
+ * A route to write. What is left out: table main, type unicast, priority the kernel's default,
+ * scope by whether there is a gateway.
+ */
 export interface RouteSpec {
   readonly destination: string
   readonly protocol: number
@@ -68,17 +72,25 @@ export function routeText(route: RouteMatch): string {
   return `${type}${route.destination}${ways.length === 0 ? '' : ` ${ways.join(' and ')}`}${table}`
 }
 
-/** Adds a route; EEXIST when there is one with the same destination, table and priority, whoever made it. */
+/**
+ * Adds a route; EEXIST when there is one with the same destination, table and priority, whoever
+ * made it.
+ */
 export function addRoute(route: RouteSpec): Request {
   return writeRoute(`add route ${routeText(route)}`, NLM_F.CREATE | NLM_F.EXCL, route)
 }
 
-/** Adds a route, or puts it in place of the one with the same destination, table and priority: whoever made that. */
+/**
+ * Adds a route, or puts it in place of the one with the same destination, table and priority:
+ * whoever made that.
+ */
 export function replaceRoute(route: RouteSpec): Request {
   return writeRoute(`replace route ${routeText(route)}`, NLM_F.CREATE | NLM_F.REPLACE, route)
 }
 
-/** Deletes the route that matches; ESRCH when there is none. Without next hops all ways of it go. */
+/**
+ * Deletes the route that matches; ESRCH when there is none. Without next hops all ways of it go.
+ */
 export function deleteRoute(match: RouteMatch): Request {
   return request({ text: `delete route ${routeText(match)}`, type: RTM.DELROUTE, flags: 0 }, encoder => {
     encodeRoute(encoder, match, {
@@ -88,7 +100,10 @@ export function deleteRoute(match: RouteMatch): Request {
   })
 }
 
-/** Dumps the routes of one family; with NETLINK_GET_STRICT_CHK the kernel filters by protocol and table. */
+/**
+ * Dumps the routes of one family; with NETLINK_GET_STRICT_CHK the kernel filters by protocol and
+ * table.
+ */
 export function dumpRoutesRequest(family: Family, filter: RouteFilter): Request {
   return request({ text: `dump ${family} routes`, type: RTM.GETROUTE, flags: NLM_F.DUMP }, encoder => {
     encoder.u8(afOf(family), 0, 0, 0, 0, filter.protocol ?? RTPROT.UNSPEC, 0, 0).u32(0)

@@ -1,8 +1,10 @@
 /**
- * A conversation with the kernel's rtnetlink (rtnetlink(7)): typed dumps and lookups, and requests with one answer each, many in a datagram.
- * All of it is synchronous: the kernel answers within the call. Requests are made by the files of the families (`addRoute`, `addVeth`, …).
+ * A conversation with the kernel's rtnetlink (rtnetlink(7)): typed dumps and lookups, and requests
+ * with one answer each, many in a datagram. All of it is synchronous: the kernel answers within the
+ * call. Requests are made by the files of the families (`addRoute`, `addVeth`, …).
  *
- * Holds no state of the network and retries nothing but interrupted dumps. Changes are told by `watch.ts`.
+ * Holds no state of the network and retries nothing but interrupted dumps. Changes are told by
+ * `watch.ts`.
  */
 import { ERRNO, SystemError } from '../lib/errno.ts'
 import { decodeAddress, dumpAddressesRequest } from './address.ts'
@@ -22,7 +24,10 @@ export interface Outcome {
   readonly error?: NetlinkError
 }
 
-/** Requests in one datagram: their acknowledgements must fit the receive buffer even where it could not be made larger. */
+/**
+ * Requests in one datagram: their acknowledgements must fit the receive buffer even where it could
+ * not be made larger.
+ */
 const BATCH_LENGTH = 200
 /** How often a dump that other changes interrupted is tried (NLM_F_DUMP_INTR). */
 const DUMP_TRIES = 5
@@ -59,7 +64,10 @@ export class Rtnetlink {
     this.#closeKernel()
   }
 
-  /** Does every request, in order, whatever becomes of the others. Requests as many as there are outcomes. */
+  /**
+   * Does every request, in order, whatever becomes of the others. Requests as many as there are
+   * outcomes.
+   */
   execute(requests: readonly Request[]): Outcome[] {
     const outcomes: Outcome[] = []
     for (let start = 0; start < requests.length; start += BATCH_LENGTH) {
@@ -113,13 +121,19 @@ export class Rtnetlink {
     return this.#dump(dumpRulesRequest(), decodeRule)
   }
 
-  /** How the kernel would send a packet to `address` now. No route at all is type `unreachable` of table 0. */
+  /**
+   * How the kernel would send a packet to `address` now. No route at all is type `unreachable` of
+   * table 0.
+   */
   lookup(address: string): RouteLookup {
     const answer = this.#routeTo(lookupRequest(address))
     return typeof answer === 'string' ? { destination: address, type: answer, table: 0 } : lookupOf(address, answer)
   }
 
-  /** The route that a packet to `address` would take now, with its own destination; undefined when there is no way. */
+  /**
+   * The route that a packet to `address` would take now, with its own destination; undefined when
+   * there is no way.
+   */
   match(address: string): Route | undefined {
     const answer = this.#routeTo(matchRequest(address))
     return typeof answer === 'string' ? undefined : answer

@@ -1,6 +1,7 @@
 /**
- * Policy rules (struct fib_rule_hdr and FRA_* of <linux/fib_rules.h>) as values and as bytes: rules that send packets to a table. Rules of
- * other actions are read as what they match, with table 0. Pure.
+ * Policy rules (struct fib_rule_hdr and FRA_* of <linux/fib_rules.h>) as values and as bytes: rules
+ * that send packets to a table. Rules of other actions are read as what they match, with table 0.
+ * Pure.
  */
 import { addressBits, type Family, formatPrefix, prefixOf } from '../lib/ip.ts'
 import { Attributes } from './attributes.ts'

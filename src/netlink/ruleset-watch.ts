@@ -1,6 +1,7 @@
 /**
- * Says that the nftables ruleset changed, whoever changed it: nft, iptables-nft, firewalld. Not what changed: that is for the listener to
- * list. Messages that were lost are a change too. Legacy iptables tells nobody.
+ * Says that the nftables ruleset changed, whoever changed it: nft, iptables-nft, firewalld. Not
+ * what changed: that is for the listener to list. Messages that were lost are a change too. Legacy
+ * iptables tells nobody.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { NETLINK_NETFILTER, NFNLGRP } from './constants.ts'

@@ -1,7 +1,9 @@
 /**
- * The netlink socket: THE ONLY SYSTEM CALLS of this room. Open in this namespace or in another, send, receive, join multicast groups.
+ * The netlink socket: THE ONLY SYSTEM CALLS of this room. Open in this namespace or in another,
+ * send, receive, join multicast groups.
  *
- * A socket belongs for good to the namespace it was opened in, so nothing here ever stays in a foreign one. Messages are not looked at.
+ * A socket belongs for good to the namespace it was opened in, so nothing here ever stays in a
+ * foreign one. Messages are not looked at.
  */
 import { AF } from '../lib/address-family.ts'
 import { ERRNO, SystemError } from '../lib/errno.ts'
@@ -18,7 +20,10 @@ import {
 } from '../lib/libc.ts'
 import { NETLINK_OPTION, NETLINK_ROUTE, SOCKET_OPTION, SOL_NETLINK, SOL_SOCKET } from './constants.ts'
 
-/** An exchange with the kernel: the answers to a datagram of requests, datagram by datagram, for as long as the caller takes them. */
+/**
+ * An exchange with the kernel: the answers to a datagram of requests, datagram by datagram, for as
+ * long as the caller takes them.
+ */
 export type Kernel = (requests: Uint8Array) => Iterable<Uint8Array>
 
 /** The largest datagram of a dump is 32 KiB; acknowledgements are much smaller. */
@@ -32,7 +37,10 @@ export interface OpenOptions {
   readonly netns?: string
 }
 
-/** A socket for requests. Answers are read into one buffer: a datagram is valid until the next is taken. */
+/**
+ * A socket for requests. Answers are read into one buffer: a datagram is valid until the next is
+ * taken.
+ */
 export class RequestSocket {
   readonly #fd: number
   readonly #buffer = new Uint8Array(RECEIVE_BYTES)
@@ -42,7 +50,9 @@ export class RequestSocket {
     this.#fd = fd
   }
 
-  /** Throws `SystemError` (ENOENT: no such namespace, EPERM: CAP_SYS_ADMIN is needed to enter one). */
+  /**
+   * Throws `SystemError` (ENOENT: no such namespace, EPERM: CAP_SYS_ADMIN is needed to enter one).
+   */
   static open(options: OpenOptions = {}): RequestSocket {
     const fd = openIn(options, () => openSocket(0))
     try {
@@ -71,8 +81,8 @@ export class RequestSocket {
 }
 
 /**
- * A non-blocking socket that is a member of multicast `groups`: RTNLGRP_*, or those of another netlink `protocol`. Who takes the fd closes
- * it.
+ * A non-blocking socket that is a member of multicast `groups`: RTNLGRP_*, or those of another
+ * netlink `protocol`. Who takes the fd closes it.
  */
 export function openMulticast(
   groups: readonly number[],
@@ -111,7 +121,10 @@ function openSocket(
   }
 }
 
-/** More than net.core.rmem_max takes CAP_NET_ADMIN of the first user namespace; without it the limit has to do. */
+/**
+ * More than net.core.rmem_max takes CAP_NET_ADMIN of the first user namespace; without it the limit
+ * has to do.
+ */
 function setReceiveBuffer(fd: number, bytes: number): void {
   try {
     setSocketOptionInt(fd, SOL_SOCKET, SOCKET_OPTION.RCVBUFFORCE, bytes)

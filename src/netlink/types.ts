@@ -1,7 +1,7 @@
 /**
- * What rtnetlink says and is told, as values: addresses and prefixes are canonical texts, interfaces are their index (which belongs to one
- * network namespace). The codecs between these and the kernel's bytes are in this room's other files.
- * Pure.
+ * What rtnetlink says and is told, as values: addresses and prefixes are canonical texts,
+ * interfaces are their index (which belongs to one network namespace). The codecs between these and
+ * the kernel's bytes are in this room's other files. Pure.
  */
 import type { Family } from '../lib/ip.ts'
 
@@ -15,7 +15,10 @@ export interface NextHop {
   readonly weight?: number
 }
 
-/** A route (struct rtmsg and its attributes). `destination` of the default route is `0.0.0.0/0` or `::/0`. */
+/**
+ * A route (struct rtmsg and its attributes). `destination` of the default route is `0.0.0.0/0` or
+ * `::/0`.
+ */
 export interface Route {
   readonly family: Family
   readonly destination: string
@@ -27,7 +30,9 @@ export interface Route {
   readonly preferredSource?: string
   /** One, or several for ECMP; none for unreachable and its like. */
   readonly nextHops: readonly NextHop[]
-  /** RTNH_F_DEAD, RTNH_F_LINKDOWN and the like of the first next hop, as the kernel reports them. */
+  /**
+   * RTNH_F_DEAD, RTNH_F_LINKDOWN and the like of the first next hop, as the kernel reports them.
+   */
   readonly flags: number
 }
 

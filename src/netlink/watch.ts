@@ -1,9 +1,10 @@
 /**
- * Watches rtnetlink's multicast groups: says which kinds of things changed, at once, and never misses that something did. What changed is
- * for the listener to dump: a link that goes down takes its IPv4 routes along without a word about each.
+ * Watches rtnetlink's multicast groups: says which kinds of things changed, at once, and never
+ * misses that something did. What changed is for the listener to dump: a link that goes down takes
+ * its IPv4 routes along without a word about each.
  *
- * When the kernel had more to say than the socket could hold (ENOBUFS), or the socket is lost otherwise, it is opened anew and `onLost`
- * is called: everything may have changed.
+ * When the kernel had more to say than the socket could hold (ENOBUFS), or the socket is lost
+ * otherwise, it is opened anew and `onLost` is called: everything may have changed.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { RTM, RTNLGRP } from './constants.ts'
@@ -48,7 +49,10 @@ export interface WatchOptions extends OpenOptions {
 }
 
 const DEFAULT_KINDS: readonly ChangeKind[] = ['link', 'address', 'route']
-/** The pause before another try to open the socket when that failed (no memory, no file descriptors). */
+/**
+ * The pause before another try to open the socket when that failed (no memory, no file
+ * descriptors).
+ */
 const REOPEN_MILLISECONDS = 1000
 
 export class Watch {
@@ -61,7 +65,10 @@ export class Watch {
     this.#options = options
   }
 
-  /** Throws `SystemError` when there is no such namespace. From its return on, no change goes unsaid. */
+  /**
+   * Throws `SystemError` when there is no such namespace. From its return on, no change goes
+   * unsaid.
+   */
   static async open(options: WatchOptions): Promise<Watch> {
     const watch = new Watch(options)
     await watch.#connect()

@@ -87,7 +87,9 @@ function deadPorts(outcomes: readonly ProbeOutcome[]): number[] {
   return dead.map(([ports]) => ports)
 }
 
-/** Lost of sent, and the median round trip in milliseconds, over what is kept of several targets. */
+/**
+ * Lost of sent, and the median round trip in milliseconds, over what is kept of several targets.
+ */
 export function summary(histories: Iterable<TargetHistory>): {
   readonly sent: number
   readonly lost: number

@@ -1,7 +1,7 @@
 /**
  * Puts into the kernel what probes need, and takes it away again: compares what is there with what
- * `probe-routes.ts` decided. Touches nothing that does not bear our protocol number in the tables of
- * probes.
+ * `probe-routes.ts` decided. Touches nothing that does not bear our protocol number in the tables
+ * of probes.
  */
 import type { NetlinkError } from '../netlink/message.ts'
 import { deleteRoute, replaceRoute } from '../netlink/route.ts'

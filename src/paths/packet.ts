@@ -1,12 +1,12 @@
 /**
  * Probes as bytes: a question with a token that nobody else can know and the place where the answer
- * is awaited, and the answer that returns the token. An answer is never larger than its question, so
- * nobody is amplified. Pure.
+ * is awaited, and the answer that returns the token. An answer is never larger than its question,
+ * so nobody is amplified. Pure.
  *
- * Octets 0-3 `TEPR`, 4 the version (1), 5 the kind (1 question, 2 answer), 6-7 the asker's port (0 in
- * an answer), 8-15 the token. A question goes on with the asker's address in 16 octets (IPv4 as
- * `::ffff:0:0/96`, RFC 4291 section 2.5.5.2), and may be padded with zeros up to the size of a packet
- * whose way is to be tried.
+ * Octets 0-3 `TEPR`, 4 the version (1), 5 the kind (1 question, 2 answer), 6-7 the asker's port (0
+ * in an answer), 8-15 the token. A question goes on with the asker's address in 16 octets (IPv4 as
+ * `::ffff:0:0/96`, RFC 4291 section 2.5.5.2), and may be padded with zeros up to the size of a
+ * packet whose way is to be tried.
  */
 import { addressBytes, formatAddress } from '../lib/ip.ts'
 
@@ -27,7 +27,10 @@ const ANSWER_LENGTH = 16
 export const QUESTION_LENGTH = 32
 const MAPPED_IPV4 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
 
-/** Octets of the IP and UDP headers in front of a probe (RFC 791 section 3.1, RFC 8200 section 3, RFC 768). */
+/**
+ * Octets of the IP and UDP headers in front of a probe (RFC 791 section 3.1, RFC 8200 section 3,
+ * RFC 768).
+ */
 export const HEADER_LENGTH = { ipv4: 28, ipv6: 48 } as const
 
 /** A question of `length` octets, at least `QUESTION_LENGTH`; `token` is 16 hexadecimal digits. */

@@ -1,8 +1,8 @@
 /**
- * What the kernel needs for probes, decided: a `local` route for each of this node's probe addresses,
- * which makes it answer there without having the address on an interface (so it is never the source
- * of anything else by accident), and for each switch a table with a default route to it, chosen by
- * the mark of the socket (ip-rule(8)). All of it bears our protocol number. Pure.
+ * What the kernel needs for probes, decided: a `local` route for each of this node's probe
+ * addresses, which makes it answer there without having the address on an interface (so it is never
+ * the source of anything else by accident), and for each switch a table with a default route to it,
+ * chosen by the mark of the socket (ip-rule(8)). All of it bears our protocol number. Pure.
  */
 import { familyOf, hostPrefix } from '../lib/ip.ts'
 import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'

@@ -52,7 +52,9 @@ export interface PathsReport {
 }
 
 const ROUND_MILLISECONDS = 1000
-/** An answer that takes longer is a loss: four times the round trip of a line around half the earth. */
+/**
+ * An answer that takes longer is a loss: four times the round trip of a line around half the earth.
+ */
 const ANSWER_MILLISECONDS = 800
 /** A time-out that fires so late says that this process was late, not that a packet was lost. */
 const LATE_MILLISECONDS = 250
@@ -136,7 +138,9 @@ export class Prober {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Stops measuring and answering. What it needs of the kernel stays, as the process may come back. */
+  /**
+   * Stops measuring and answering. What it needs of the kernel stays, as the process may come back.
+   */
   async close(): Promise<void> {
     await Promise.all([this.#rounds.close(), this.#preparations.close()])
     for (const { cancel } of this.#waiting.values()) cancel()

@@ -71,7 +71,9 @@ function beside(evidence: Evidence, now: number): PathTarget[] {
 
 const LEAST_STALE_MILLISECONDS = 60_000
 
-/** After so long without being asked a target is unknown: two rounds of its kind, at least a minute. */
+/**
+ * After so long without being asked a target is unknown: two rounds of its kind, at least a minute.
+ */
 export function staleAfter(choice: PathChoice, budget: PathBudget): number {
   const turns = (count: number, perMinute: number) => (perMinute === 0 ? 0 : (count * 60_000) / perMinute)
   const lan = turns(4 * (choice.direct.length + choice.bySwitch.length), budget.lanPacketsPerMinute)

@@ -1,7 +1,7 @@
 /**
- * Which paths a node could measure, from what it knows of the cluster, and which of them it measures
- * next. However large the cluster is, the packets of a minute are bounded, and every node is asked
- * by at least three others of its LAN: the three behind it in the order of names. Pure.
+ * Which paths a node could measure, from what it knows of the cluster, and which of them it
+ * measures next. However large the cluster is, the packets of a minute are bounded, and every node
+ * is asked by at least three others of its LAN: the three behind it in the order of names. Pure.
  *
  * Kinds of path:
  * - `direct`: to a neighbour's podCIDR as pods' packets go, by the route to that neighbour;
@@ -30,7 +30,9 @@ export interface PathTarget {
   readonly podCIDR: string
   /** Its probe address. */
   readonly address: string
-  /** Names of the BGPPeers whose LAN the node is in; for `by-switch`, the one whose switch is used. */
+  /**
+   * Names of the BGPPeers whose LAN the node is in; for `by-switch`, the one whose switch is used.
+   */
   readonly lan: string
   /** For `by-switch`: the device that the packet is handed to. */
   readonly via?: string
@@ -112,7 +114,9 @@ interface Switch {
   readonly family: Family
 }
 
-/** The devices that hold the container routes, where they can be handed a packet: they are on-link. */
+/**
+ * The devices that hold the container routes, where they can be handed a packet: they are on-link.
+ */
 function switchesOf(own: RouteEntry, peers: readonly BGPPeer[], onLink: ReadonlySet<string>): Switch[] {
   return peers
     .filter(({ name, spec }) => own.peers.includes(name) && onLink.has(spec.peerIP))
@@ -121,12 +125,18 @@ function switchesOf(own: RouteEntry, peers: readonly BGPPeer[], onLink: Readonly
 
 /** How many of those nearest in the ring are asked again and again; the rest takes turns. */
 const REGULARS = 3
-/** Every so many turns the packet has full size: prime to how many are in turn, so that each has its own. */
+/**
+ * Every so many turns the packet has full size: prime to how many are in turn, so that each has its
+ * own.
+ */
 const FULL_SIZE_EVERY = 5
 /** Nodes of another LAN that are asked in turn: two, as one may be down for reasons of its own. */
 const VANTAGE_POINTS = 2
 
-/** The next target within the LAN, by the number of the turn: regulars and one of the rest, directly and by way of the switch. */
+/**
+ * The next target within the LAN, by the number of the turn: regulars and one of the rest, directly
+ * and by way of the switch.
+ */
 export function lanTarget(choice: PathChoice, turn: number): PathTarget | undefined {
   const lists = [choice.direct, choice.bySwitch].filter(list => list.length > 0)
   const list = lists[turn % Math.max(lists.length, 1)]
@@ -135,7 +145,10 @@ export function lanTarget(choice: PathChoice, turn: number): PathTarget | undefi
   return sized(inTurn(list, turnOfList), turnOfList)
 }
 
-/** The next target of another LAN. LANs take turns, and within one its vantage points, which change slowly. */
+/**
+ * The next target of another LAN. LANs take turns, and within one its vantage points, which change
+ * slowly.
+ */
 export function farTarget(choice: PathChoice, turn: number): PathTarget | undefined {
   const lan = choice.far[turn % Math.max(choice.far.length, 1)]
   if (lan === undefined) return undefined

@@ -1,8 +1,8 @@
 /**
  * One UDP socket of probes. Its address is a probe address, which is on no interface: IPV6_FREEBIND
- * and IP_FREEBIND (ip(7)) let it be bound all the same. It sets DF, and neither believes nor changes
- * what the kernel knows of a path's MTU (IP_PMTUDISC_PROBE), so that a packet that is too large is
- * lost and not cut.
+ * and IP_FREEBIND (ip(7)) let it be bound all the same. It sets DF, and neither believes nor
+ * changes what the kernel knows of a path's MTU (IP_PMTUDISC_PROBE), so that a packet that is too
+ * large is lost and not cut.
  */
 import { AF } from '../lib/address-family.ts'
 import { familyOf } from '../lib/ip.ts'

@@ -40,7 +40,10 @@ export interface SwitchVerdict {
   readonly status: 'True' | 'False' | 'Unknown'
   readonly reason: 'PacketsArrive' | 'PacketsLost' | 'NoEvidence'
   readonly message: string
-  /** podCIDRs that were reached by way of the switch, of those asked lately, and those that were not. */
+  /**
+   * podCIDRs that were reached by way of the switch, of those asked lately, and those that were
+   * not.
+   */
   readonly verified: readonly string[]
   readonly missing: readonly string[]
 }
@@ -103,7 +106,9 @@ function proberFindings(self: TargetState): PathFinding[] {
 const isLost = ({ state }: Seen) => state === 'failing' || state === 'unanswered'
 const isGood = ({ state }: Seen) => state === 'good' || state === 'partly'
 
-/** Neighbours that never answered are said nothing of while others do: an older version, a firewall. */
+/**
+ * Neighbours that never answered are said nothing of while others do: an older version, a firewall.
+ */
 function directFindings(direct: readonly Seen[]): PathFinding[] {
   const failing = direct.filter(({ state }) => state === 'failing')
   if (failing.length === 0) return []

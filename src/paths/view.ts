@@ -1,4 +1,7 @@
-/** What the prober found, as the status interface shows it: counts for each kind of path, never for each target. Pure. */
+/**
+ * What the prober found, as the status interface shows it: counts for each kind of path, never for
+ * each target. Pure.
+ */
 import type { PathKindView, PathsView } from '../model/snapshot.ts'
 import { summary, type TargetHistory } from './evidence.ts'
 import type { PathVerdict } from './verdict.ts'

@@ -1,6 +1,7 @@
 /**
- * BFD in people's words: how a session is, and why one that should be up is not. Pure. A BGP session without its BFD looks well, and is
- * lost a hold time later than its operator believes: that is a problem to name.
+ * BFD in people's words: how a session is, and why one that should be up is not. Pure. A BGP
+ * session without its BFD looks well, and is lost a hold time later than its operator believes:
+ * that is a problem to name.
  */
 import type { BfdSessionView } from '../bfd/bfd-types.ts'
 import { timestamp } from '../lib/timestamp.ts'
@@ -20,7 +21,10 @@ export function bfdPath(view: BfdSessionView): BfdPath {
   }
 }
 
-/** A problem for each session that is not up, and was not for so long that it is none that comes up. `now` is Clock.now(). */
+/**
+ * A problem for each session that is not up, and was not for so long that it is none that comes up.
+ * `now` is Clock.now().
+ */
 export function bfdProblems(views: readonly BfdSessionView[], now: number): readonly SpeakerProblem[] {
   return views
     .filter(({ notUpSince }) => notUpSince !== undefined && now - notUpSince >= NOT_UP_MILLISECONDS)
@@ -42,8 +46,9 @@ function why({ remoteState, detectionTimeMilliseconds }: BfdSessionView): string
 }
 
 /**
- * Why BGP waits for BFD, or undefined (RFC 5882 section 4.1): the path was lost, and the peer, which is heard, wants BFD and cannot have
- * it. One that is not heard may have no BFD any more, or begin it only with BGP: it is not waited for.
+ * Why BGP waits for BFD, or undefined (RFC 5882 section 4.1): the path was lost, and the peer,
+ * which is heard, wants BFD and cannot have it. One that is not heard may have no BFD any more, or
+ * begin it only with BGP: it is not waited for.
  */
 export function waitsForBfd(view: BfdSessionView): string | undefined {
   const { state, remoteState, detectionTimeMilliseconds, pathLost } = view

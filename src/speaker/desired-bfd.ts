@@ -1,6 +1,6 @@
 /**
- * The BFD sessions that BGPPeers ask for, from the BGP sessions that they get. Pure. RFC 5881 is for one hop; a peer that may be further
- * away gets BGP without BFD, and a problem that says so.
+ * The BFD sessions that BGPPeers ask for, from the BGP sessions that they get. Pure. RFC 5881 is
+ * for one hop; a peer that may be further away gets BGP without BFD, and a problem that says so.
  */
 import type { BfdSessionConfig } from '../bfd/bfd-types.ts'
 import type { PeerConfig } from '../bgp/speaker-types.ts'
@@ -19,7 +19,10 @@ export interface DesiredBfdInput {
   readonly bgpPeers: readonly BGPPeer[]
   /** The interface on which each peer address is on-link; one that is not there is on none. */
   readonly links: ReadonlyMap<string, string>
-  /** The sessions that there are: one whose link or address is gone for now stays, so that the loss is detected. */
+  /**
+   * The sessions that there are: one whose link or address is gone for now stays, so that the loss
+   * is detected.
+   */
   readonly former: readonly BfdSessionConfig[]
 }
 

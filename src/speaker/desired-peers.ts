@@ -1,8 +1,11 @@
 /**
- * Which peers this node speaks to and what it announces to each, from what it knows of the cluster. Pure.
+ * Which peers this node speaks to and what it announces to each, from what it knows of the cluster.
+ * Pure.
  *
- * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next hop (RFC 4271 section 5.1.3), so
- * the speaker itself carries no traffic of others; which of its addresses, and where our connections come from: peer-link.ts. This file opens no session and writes no status.
+ * A podCIDR (here: prefix, as BGP says) goes out with the address of the node that owns it as next
+ * hop (RFC 4271 section 5.1.3), so the speaker itself carries no traffic of others; which of its
+ * addresses, and where our connections come from: peer-link.ts. This file opens no session and
+ * writes no status.
  */
 
 import { createHash } from 'node:crypto'
@@ -38,7 +41,10 @@ export interface DesiredPeersInput {
   readonly formerBfd?: readonly BfdSessionConfig[]
 }
 
-/** The sessions and announcements that this node should have. Peers come in the order of their names. */
+/**
+ * The sessions and announcements that this node should have. Peers come in the order of their
+ * names.
+ */
 export function desiredPeers(input: DesiredPeersInput): DesiredPeers {
   const problems: SpeakerProblem[] = []
   const peers: PeerConfig[] = []
@@ -99,8 +105,9 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
 }
 
 /**
- * The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a session without it. A view keeps the
- * last good password of a Secret that is lost, so that takes no session down.
+ * The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a
+ * session without it. A view keeps the last good password of a Secret that is lost, so that takes
+ * no session down.
  */
 function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerProblem[]): Secret | undefined {
   if (peer.spec.authPassword === undefined) return undefined
@@ -117,8 +124,9 @@ function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
 }
 
 /**
- * The families to negotiate: that of the session's own addresses, and those of the LAN's podCIDRs. Of a BGPPeer so new that no node is known
- * to be its LAN's, those of this node's own, so that the session need not be opened again when the LAN is known.
+ * The families to negotiate: that of the session's own addresses, and those of the LAN's podCIDRs.
+ * Of a BGPPeer so new that no node is known to be its LAN's, those of this node's own, so that the
+ * session need not be opened again when the LAN is known.
  */
 function families(peer: BGPPeer, { self, view }: DesiredPeersInput): readonly Family[] {
   const lan = view.entries.filter(entry => entry.peers.includes(peer.name))
@@ -127,7 +135,10 @@ function families(peer: BGPPeer, { self, view }: DesiredPeersInput): readonly Fa
   return FAMILIES.filter(family => wanted.has(family))
 }
 
-/** Every podCIDR of every node that the BGPPeer selects; of one that two nodes claim, the first by name has it. */
+/**
+ * Every podCIDR of every node that the BGPPeer selects; of one that two nodes claim, the first by
+ * name has it.
+ */
 function announcementsFor(
   peer: BGPPeer,
   input: DesiredPeersInput,
@@ -162,8 +173,9 @@ function announcementsFor(
 }
 
 /**
- * The next hop of a prefix of `entry`: an address of its owner, as near to the peer as there is one. An address of this node is the next
- * hop of its own prefixes alone, unless the BGPPeer wants ours for all.
+ * The next hop of a prefix of `entry`: an address of its owner, as near to the peer as there is
+ * one. An address of this node is the next hop of its own prefixes alone, unless the BGPPeer wants
+ * ours for all.
  */
 function nextHopOf(entry: RouteEntry, prefix: string, { spec }: BGPPeer, input: DesiredPeersInput): NextHop {
   const { self, local, view } = input
@@ -184,14 +196,17 @@ function nextHopOf(entry: RouteEntry, prefix: string, { spec }: BGPPeer, input: 
   )
 }
 
-/** RFC 4271 section 5.1.3: third-party next hops can be switched off, and are, unless asked for, towards an eBGP peer several hops away. */
+/**
+ * RFC 4271 section 5.1.3: third-party next hops can be switched off, and are, unless asked for,
+ * towards an eBGP peer several hops away.
+ */
 function announcesItself({ nextHopSelf, ebgpMultihop = 1, localAsNumber, peerAsNumber }: BGPPeerSpec): boolean {
   return nextHopSelf ?? (localAsNumber !== peerAsNumber && ebgpMultihop > 1)
 }
 
 /**
- * The BGP Identifier (RFC 6286: any non-zero number unique in the AS): this node's IPv4 address; on a node with none, four
- * octets of a hash of its name, the same after every start.
+ * The BGP Identifier (RFC 6286: any non-zero number unique in the AS): this node's IPv4 address; on
+ * a node with none, four octets of a hash of its name, the same after every start.
  */
 function routerId(input: DesiredPeersInput): string {
   const own = input.view.entries.find(entry => entry.node === input.self)?.addresses ?? []
@@ -200,7 +215,10 @@ function routerId(input: DesiredPeersInput): string {
   return address ?? routerIdOfName(input.self)
 }
 
-/** Kept inside 1.0.0.0 to 126.255.255.255, because routers from before RFC 6286 want a valid host address. */
+/**
+ * Kept inside 1.0.0.0 to 126.255.255.255, because routers from before RFC 6286 want a valid host
+ * address.
+ */
 export function routerIdOfName(node: string): string {
   const [a = 0, b = 0, c = 0, d = 0] = createHash('sha256').update(node).digest()
   return `${1 + (a % 126)}.${b}.${c}.${d}`

@@ -1,9 +1,10 @@
 /**
- * Which Kubernetes Events a speaker records on a BGPPeer (`kubectl describe bgppeers`), and how often. Pure: the memory of what was
- * recorded goes in and comes out.
+ * Which Kubernetes Events a speaker records on a BGPPeer (`kubectl describe bgppeers`), and how
+ * often. Pure: the memory of what was recorded goes in and comes out.
  *
- * Messages of one cause are equal, so that the recorder counts them in one Event; a session that fails every second is
- * recorded at most every 30 s. What a peer sent (RFC 9003 texts) is shown printable and short; secrets are never here.
+ * Messages of one cause are equal, so that the recorder counts them in one Event; a session that
+ * fails every second is recorded at most every 30 s. What a peer sent (RFC 9003 texts) is shown
+ * printable and short; secrets are never here.
  */
 import type { PeerConfig, SessionEvent } from '../bgp/speaker-types.ts'
 import type { KubeEvent } from '../kube/api.ts'
@@ -32,7 +33,10 @@ export interface SpeakerEvent {
   readonly lasts?: true
 }
 
-/** When each text was last recorded, by BGPPeer, reason and text; and each reason. Clock.monotonic() milliseconds. */
+/**
+ * When each text was last recorded, by BGPPeer, reason and text; and each reason. Clock.monotonic()
+ * milliseconds.
+ */
 export type EventMemory = ReadonlyMap<string, number>
 
 /** Between two records of one failure. */
@@ -93,7 +97,10 @@ export function drainEvent(self: string, reason: string, config: PeerConfig): Sp
   return { bgpPeer: config.key, type: 'Normal', reason: 'Drained', message }
 }
 
-/** The Event of a problem that keeps a session from being opened, or undefined for one that only the log and the page tell. */
+/**
+ * The Event of a problem that keeps a session from being opened, or undefined for one that only the
+ * log and the page tell.
+ */
 export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEvent | undefined {
   const { bgpPeer, kind, message } = problem
   switch (kind) {
@@ -118,10 +125,16 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
 /** Since when each problem is there (Clock.monotonic() milliseconds), and whether it was told. */
 export type ProblemMemory = ReadonlyMap<string, { readonly since: number; readonly told: boolean }>
 
-/** One `kubectl apply` makes a BGPPeer first and its Secret a moment later: what is shorter than this is no problem. */
+/**
+ * One `kubectl apply` makes a BGPPeer first and its Secret a moment later: what is shorter than
+ * this is no problem.
+ */
 export const PROBLEM_LASTS_MILLISECONDS = 2_000
 
-/** The problems that last, those among them that were not told yet, and whether others may still come to last. */
+/**
+ * The problems that last, those among them that were not told yet, and whether others may still
+ * come to last.
+ */
 export function lastingProblems(
   memory: ProblemMemory,
   problems: readonly SpeakerProblem[],

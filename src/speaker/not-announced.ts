@@ -1,12 +1,16 @@
 /**
- * What an operator is told of prefixes that a session, though it is up, does not announce: in the speaker's entry of BGPPeer status, on the
- * page and in an Event when it begins. Pure: what was told goes in and comes out.
+ * What an operator is told of prefixes that a session, though it is up, does not announce: in the
+ * speaker's entry of BGPPeer status, on the page and in an Event when it begins. Pure: what was
+ * told goes in and comes out.
  */
 import { countNotAnnounced } from '../bgp/rib/not-announced.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
 
-/** Of an established session: what the peer does not take, and what was never given to it for want of a next hop. Else empty. */
+/**
+ * Of an established session: what the peer does not take, and what was never given to it for want
+ * of a next hop. Else empty.
+ */
 export function notAnnounced(
   session: Pick<SessionView, 'key' | 'state' | 'notAnnounced'>,
   problems: readonly SpeakerProblem[],
@@ -30,7 +34,10 @@ export function notAnnouncedText(found: readonly NotAnnounced[]): string | undef
   return `not announced: ${parts.join('; ')}`
 }
 
-/** Whether `found` holds a family and reason of which `told` knows nothing: a count that grows is no news. */
+/**
+ * Whether `found` holds a family and reason of which `told` knows nothing: a count that grows is no
+ * news.
+ */
 export function isNews(told: readonly NotAnnounced[], found: readonly NotAnnounced[]): boolean {
   return found.some(({ family, reason }) => !told.some(other => other.family === family && other.reason === reason))
 }

@@ -1,8 +1,10 @@
 /**
- * The speaker room: carries what the cluster wants to the BGP speaker, and what the sessions do to BGPPeer status and Events.
+ * The speaker room: carries what the cluster wants to the BGP speaker, and what the sessions do to
+ * BGPPeer status and Events.
  *
- * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP never waits for the API server
- * here: without a view nothing is told to the speaker, a view that is lost changes nothing, and reports are kept until they can be written.
+ * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP
+ * never waits for the API server here: without a view nothing is told to the speaker, a view that
+ * is lost changes nothing, and reports are kept until they can be written.
  */
 import type { Bfd, BfdEvent, BfdSessionView, SuspendedSession } from '../bfd/bfd-types.ts'
 import { keptAtMostSeconds } from '../bgp/machine/graceful-restart.ts'
@@ -60,7 +62,10 @@ export interface SpeakerRoomOptions {
   readonly localAddresses: () => readonly LocalAddress[]
   /** The interface on which an address is on-link now: what a BFD session is bound to. */
   readonly linkTo: (address: string) => string | undefined
-  /** What packets by way of the peer of a BGPPeer proved; call `wake` when that changes. Absent: nobody measures. */
+  /**
+   * What packets by way of the peer of a BGPPeer proved; call `wake` when that changes. Absent:
+   * nobody measures.
+   */
   readonly routesProof?: (bgpPeer: string) => RoutesProof | undefined
   readonly clock: Clock
   readonly log: Log
@@ -75,14 +80,23 @@ export interface SpeakerRoom {
   advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined
   /** What an operator should know, a line each; empty when all is well. */
   problems(): readonly string[]
-  /** Looks at the local addresses and the view again: call it when interfaces or addresses changed. */
+  /**
+   * Looks at the local addresses and the view again: call it when interfaces or addresses changed.
+   */
   wake(): void
   onChange(listener: () => void): () => void
-  /** Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and taking our status entries away. The first call decides; a second cuts short what that waits for on purpose. */
+  /**
+   * Ends the sessions: `restart` so that peers keep our routes, `shutdown` withdrawing them and
+   * taking our status entries away. The first call decides; a second cuts short what that waits for
+   * on purpose.
+   */
   close(how: CloseHow): Promise<void>
 }
 
-/** Starts at once with the view there is, or with the first that comes. Speaker and BFD are closed by `close`; view, api and events are not. */
+/**
+ * Starts at once with the view there is, or with the first that comes. Speaker and BFD are closed
+ * by `close`; view, api and events are not.
+ */
 export function createSpeakerRoom(options: SpeakerRoomOptions): SpeakerRoom {
   return new Room(options)
 }
@@ -198,7 +212,10 @@ class Room implements SpeakerRoom {
     for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
   }
 
-  /** RFC 5882 section 4.3.2.2: a switch that keeps our routes for a while is asked to wait for our BFD as long. */
+  /**
+   * RFC 5882 section 4.3.2.2: a switch that keeps our routes for a while is asked to wait for our
+   * BFD as long.
+   */
   async #suspendBfd(): Promise<readonly SuspendedSession[]> {
     const { bfd, log } = this.#options
     const kept = this.#desired.peers.filter(({ gracefulRestart }) => gracefulRestart.enabled)
@@ -210,8 +227,8 @@ class Room implements SpeakerRoom {
   }
 
   /**
-   * BGP first: a peer that takes our AdminDown for a failure, which RFC 5882 section 3.2 advises against, is by then in the graceful restart
-   * that keeps our routes.
+   * BGP first: a peer that takes our AdminDown for a failure, which RFC 5882 section 3.2 advises
+   * against, is by then in the graceful restart that keeps our routes.
    */
   async #closeSessions(how: CloseHow): Promise<void> {
     await this.#options.speaker.close(how)
@@ -256,7 +273,9 @@ class Room implements SpeakerRoom {
     return links
   }
 
-  /** What is not up for a while is a problem like others; that it came up is looked at when it did. */
+  /**
+   * What is not up for a while is a problem like others; that it came up is looked at when it did.
+   */
   #lookAtBfd(): void {
     const { bfd, clock } = this.#options
     const views = bfd?.sessions() ?? []
@@ -286,8 +305,9 @@ class Room implements SpeakerRoom {
   }
 
   /**
-   * RFC 5882 section 4.2: a path that was there and went takes the session down at once. A session waits for no BFD, as the peer may speak
-   * none; and a peer that takes BFD out of service says nothing about the path.
+   * RFC 5882 section 4.2: a path that was there and went takes the session down at once. A session
+   * waits for no BFD, as the peer may speak none; and a peer that takes BFD out of service says
+   * nothing about the path.
    */
   #pathChanged(event: BfdEvent): void {
     this.#loop.wake()
@@ -376,7 +396,9 @@ class Room implements SpeakerRoom {
     this.#toldMissing.set(key, missing)
   }
 
-  /** The controller takes the entry of a deleted Node away: one that is a node again writes it anew. */
+  /**
+   * The controller takes the entry of a deleted Node away: one that is a node again writes it anew.
+   */
   #seen(bgpPeer: string): { uid?: string; lost: boolean; shown?: SpeakerStatus } {
     const { self, view } = this.#options
     const uid = this.#view?.peers.find(({ name }) => name === bgpPeer)?.uid

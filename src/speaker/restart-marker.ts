@@ -1,7 +1,9 @@
 /**
- * Whether this start is a restart in the sense of RFC 4724: R has the switch not wait for our End-of-RIB (section 3), F has it keep our
- * routes meanwhile (section 4.2). A file in the state folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended, a crash
- * leaves it as it was. It also names the BGPPeers that hold a status entry of ours, and holds the BFD sessions that wait for us.
+ * Whether this start is a restart in the sense of RFC 4724: R has the switch not wait for our
+ * End-of-RIB (section 3), F has it keep our routes meanwhile (section 4.2). A file in the state
+ * folder says that this node speaks; a planned shutdown removes it, a restart notes when it ended,
+ * a crash leaves it as it was. It also names the BGPPeers that hold a status entry of ours, and
+ * holds the BFD sessions that wait for us.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -33,8 +35,9 @@ export interface WaitingBfd {
 }
 
 /**
- * Whether peers may still keep our routes. After a crash the end is not known and the answer is yes: a peer that has given up has
- * nothing to keep, and the R bit then only tells it not to wait for our End-of-RIB (RFC 4724 section 3).
+ * Whether peers may still keep our routes. After a crash the end is not known and the answer is
+ * yes: a peer that has given up has nothing to keep, and the R bit then only tells it not to wait
+ * for our End-of-RIB (RFC 4724 section 3).
  */
 export function isRestarting(marker: Marker | undefined, now: number): boolean {
   if (marker === undefined || !marker.spoke) return false
@@ -42,8 +45,9 @@ export function isRestarting(marker: Marker | undefined, now: number): boolean {
 }
 
 /**
- * Whether the machine was started anew since: then nothing was forwarded here meanwhile, and the F bits must not say so (RFC 4724 section
- * 4.1). A restart of the process alone leaves the kernel's routes as they were.
+ * Whether the machine was started anew since: then nothing was forwarded here meanwhile, and the F
+ * bits must not say so (RFC 4724 section 4.1). A restart of the process alone leaves the kernel's
+ * routes as they were.
  */
 export function isRebooted(marker: Marker | undefined, bootId: string): boolean {
   return marker?.bootId !== undefined && marker.bootId !== bootId
@@ -56,7 +60,10 @@ export function waitingBfd(marker: Marker | undefined, bootId: string, now: numb
   return bfd.sessions.filter(({ waitsMilliseconds }) => now - endedAt < waitsMilliseconds)
 }
 
-/** The marker in `text`, or undefined when it is not one: a file that cannot be read means a first start. */
+/**
+ * The marker in `text`, or undefined when it is not one: a file that cannot be read means a first
+ * start.
+ */
 export function parseMarker(text: string): Marker | undefined {
   let value: unknown
   try {

@@ -1,9 +1,9 @@
 /**
- * A session in people's words (`bgpSession`), what of it the speaker reports in `status.speakers[]`,
- * and when that is worth a write. Pure.
+ * A session in people's words (`bgpSession`), what of it the speaker reports in
+ * `status.speakers[]`, and when that is worth a write. Pure.
  *
- * Every write travels to every node that watches BGPPeers, so the report is calmer than the session:
- * while a session fails, the RFC 4271 states it passes through (Connect, Active, OpenSent,
+ * Every write travels to every node that watches BGPPeers, so the report is calmer than the
+ * session: while a session fails, the RFC 4271 states it passes through (Connect, Active, OpenSent,
  * OpenConfirm, Idle) are one state, Active, with the reason of the last failure.
  */
 import type { BfdSessionView } from '../bfd/bfd-types.ts'
@@ -15,7 +15,10 @@ import type { BgpSession } from '../model/session.ts'
 import { bfdPath } from './bfd-status.ts'
 import { notAnnouncedText } from './not-announced.ts'
 
-/** A session as it is this moment, on `node`. What a session that is up cannot announce (`missing`) is its error. */
+/**
+ * A session as it is this moment, on `node`. What a session that is up cannot announce (`missing`)
+ * is its error.
+ */
 export function bgpSession(
   node: string,
   session: SessionView,
@@ -122,7 +125,10 @@ const REPORTED: FieldTable<SpeakerStatus, 'always' | 'while-up'> = {
 
 const WHILE_DOWN = { advertisedPrefixes: 0, receivedPrefixes: 0 } as const
 
-/** What was last written, and when (Clock.monotonic() milliseconds); `status` undefined: the entry was removed. */
+/**
+ * What was last written, and when (Clock.monotonic() milliseconds); `status` undefined: the entry
+ * was removed.
+ */
 export interface Written {
   readonly status: SpeakerStatus | undefined
   readonly at: number
@@ -135,8 +141,9 @@ const BETWEEN_COUNTS_MILLISECONDS = 10_000
 const BETWEEN_TEXTS_MILLISECONDS = 30_000
 
 /**
- * When `wanted` should be written, in the milliseconds of `now`; undefined when the server has it already. Transitions go out
- * after the settling time, counts and texts that change by themselves less often. Nothing is written periodically.
+ * When `wanted` should be written, in the milliseconds of `now`; undefined when the server has it
+ * already. Transitions go out after the settling time, counts and texts that change by themselves
+ * less often. Nothing is written periodically.
  */
 export function writeDueAt(
   written: Written | undefined,

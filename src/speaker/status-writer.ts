@@ -1,9 +1,10 @@
 /**
- * Writes this node's own entry of `status.speakers[]` by server-side apply, under a field manager of its own: nobody else writes it
- * and it writes nothing else. Removing it is an apply without it. When to write is decided in session-status.ts.
+ * Writes this node's own entry of `status.speakers[]` by server-side apply, under a field manager
+ * of its own: nobody else writes it and it writes nothing else. Removing it is an apply without it.
+ * When to write is decided in session-status.ts.
  *
- * While the API server is out of reach the newest report of each BGPPeer is kept and written once it answers again. Nothing
- * here ever waits for or disturbs a session.
+ * While the API server is out of reach the newest report of each BGPPeer is kept and written once
+ * it answers again. Nothing here ever waits for or disturbs a session.
  */
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
@@ -57,8 +58,9 @@ export class StatusWriter {
   }
 
   /**
-   * The report that `bgpPeer` should show, or undefined for none. One that was made anew under its name (another `uid`) shows none yet, nor does
-   * one whose entry somebody took away (`lost`), or wrote something else into (`shown`).
+   * The report that `bgpPeer` should show, or undefined for none. One that was made anew under its
+   * name (another `uid`) shows none yet, nor does one whose entry somebody took away (`lost`), or
+   * wrote something else into (`shown`).
    */
   report(
     bgpPeer: string,
@@ -140,7 +142,8 @@ export class StatusWriter {
       if (error instanceof ApiError && error.status === 404) return // deleted: there is nothing to report to
       const known = status && withoutNewFields(status)
       if (!(error instanceof ApiError) || error.status < 400 || known === status) throw error
-      // the CRD of an older controller refuses a field that it does not know, and with it the whole entry
+      // the CRD of an older controller refuses a field that it does not know, and with it the whole
+      // entry
       await apply(known)
     }
   }
@@ -159,7 +162,10 @@ function withoutNewFields(status: SpeakerStatus): SpeakerStatus {
   return known
 }
 
-/** Whether an entry says anything that this node did not write. What an older schema drops of it is none such. */
+/**
+ * Whether an entry says anything that this node did not write. What an older schema drops of it is
+ * none such.
+ */
 function isForeign(shown: SpeakerStatus | undefined, written: SpeakerStatus | undefined): boolean {
   if (shown === undefined || written === undefined) return false
   const own = new Map<string, unknown>(Object.entries(written))

@@ -1,9 +1,11 @@
 /**
  * Who may ask the status interface what. Pure: the facts of a request in, a refusal or nothing out.
  *
- * Against a page in the operator's own browser that reaches for loopback: the Host header must name us (a name whose DNS answer was
- * changed to 127.0.0.1 does not, "DNS rebinding"), and data is never given to a request that another site started. Against others
- * on the network: a bearer token (RFC 6750) wherever one is configured. What carries no data (the page's own files, liveness) needs none.
+ * Against a page in the operator's own browser that reaches for loopback: the Host header must name
+ * us (a name whose DNS answer was changed to 127.0.0.1 does not, "DNS rebinding"), and data is
+ * never given to a request that another site started. Against others on the network: a bearer token
+ * (RFC 6750) wherever one is configured. What carries no data (the page's own files, liveness)
+ * needs none.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { canonicalAddress } from '../lib/ip.ts'
@@ -11,7 +13,9 @@ import type { Secret } from '../lib/secret.ts'
 import { isLoopback, isWildcard } from './listen.ts'
 
 export interface Access {
-  /** Where the server listens. A wildcard admits every address as Host, for rebinding needs a name. */
+  /**
+   * Where the server listens. A wildcard admits every address as Host, for rebinding needs a name.
+   */
   readonly listenAddress: string
   /** More names by which it may be asked, such as that of a Service. */
   readonly names?: readonly string[] | undefined
@@ -70,7 +74,10 @@ export function bearsToken(facts: Pick<RequestFacts, 'authorization'>, { token }
   return match?.[1] !== undefined && sameText(match[1], token.reveal())
 }
 
-/** Whether a Host header (`name`, `name:port`, `[v6]:port`) names us. Ports are not compared: a forwarded port has another number. */
+/**
+ * Whether a Host header (`name`, `name:port`, `[v6]:port`) names us. Ports are not compared: a
+ * forwarded port has another number.
+ */
 export function isOurHost(header: string | undefined, access: Access): boolean {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]+))(?::\d{1,5})?$/i.exec(header ?? '')
   const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase().replace(/\.$/, '')

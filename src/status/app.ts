@@ -1,7 +1,9 @@
 /**
- * The status interface over HTTP, as a Hono app: the page, the snapshot, its live stream, metrics, liveness and readiness. Read-only.
+ * The status interface over HTTP, as a Hono app: the page, the snapshot, its live stream, metrics,
+ * liveness and readiness. Read-only.
  *
- * It opens no port (server.ts) and knows no other room: what is shown comes through `snapshot`. Who may ask is decided in access.ts.
+ * It opens no port (server.ts) and knows no other room: what is shown comes through `snapshot`. Who
+ * may ask is decided in access.ts.
  */
 import { type Context, Hono } from 'hono'
 import { type Clock, systemClock } from '../lib/clock.ts'
@@ -24,7 +26,9 @@ export interface StatusAppOptions extends SnapshotSource {
   readonly closing?: AbortSignal
 }
 
-/** Nothing but our own files runs, loads or is asked; nobody frames the page; no form goes anywhere. */
+/**
+ * Nothing but our own files runs, loads or is asked; nobody frames the page; no form goes anywhere.
+ */
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,8 +1,9 @@
 /**
- * How the operator's commands ask the local process: one GET of `/api/v1/snapshot`, and what to say when that fails. Shared by status,
- * peers, routes and nodes.
+ * How the operator's commands ask the local process: one GET of `/api/v1/snapshot`, and what to say
+ * when that fails. Shared by status, peers, routes and nodes.
  *
- * It goes by node:http, not by fetch: fetch would send even a request to loopback through the HTTP_PROXY of the operator's shell.
+ * It goes by node:http, not by fetch: fetch would send even a request to loopback through the
+ * HTTP_PROXY of the operator's shell.
  */
 import { get as getHttp } from 'node:http'
 import { get as getHttps } from 'node:https'
@@ -119,7 +120,9 @@ function parse(text: string): unknown {
 
 const LISTS = ['problems', 'nodes', 'lans', 'sessions', 'routes', 'events'] as const
 
-/** Enough of a look to tell our answer from any other server's; within it we trust our own process. */
+/**
+ * Enough of a look to tell our answer from any other server's; within it we trust our own process.
+ */
 function isSnapshot(value: unknown): value is Snapshot {
   if (typeof value !== 'object' || value === null) return false
   const fields = new Map(Object.entries(value))

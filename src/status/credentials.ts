@@ -1,7 +1,7 @@
 /**
- * The files that protect the status interface, as the configuration names them: a bearer token, a certificate with its key, and the CA
- * of the clients. Read once, at start: a file that changes counts after a
- * restart. Who is let in is decided in access.ts.
+ * The files that protect the status interface, as the configuration names them: a bearer token, a
+ * certificate with its key, and the CA of the clients. Read once, at start: a file that changes
+ * counts after a restart. Who is let in is decided in access.ts.
  */
 import { readFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
@@ -32,7 +32,9 @@ export function readStatusCredentials({ tokenFile, tls }: CredentialFiles): Stat
   }
 }
 
-/** The token in a file: one line, no spaces. `path` is where the file was named, for the message. */
+/**
+ * The token in a file: one line, no spaces. `path` is where the file was named, for the message.
+ */
 export function readTokenFile(file: string, path: string): Secret {
   const text = read(file, path).trim()
   if (/^[\x21-\x7e]{16,}$/.test(text)) return new Secret(text)

@@ -1,8 +1,10 @@
 /**
- * The live stream: server-sent events (WHATWG HTML, "Server-sent events") with the whole snapshot at once and after each change.
+ * The live stream: server-sent events (WHATWG HTML, "Server-sent events") with the whole snapshot
+ * at once and after each change.
  *
- * Bounded in every direction: so many clients, at most four snapshots a second, and a client that reads slowly gets the newest one
- * when it is ready for it, never a queue. A snapshot is made and encoded once for all clients, and only while there are any.
+ * Bounded in every direction: so many clients, at most four snapshots a second, and a client that
+ * reads slowly gets the newest one when it is ready for it, never a queue. A snapshot is made and
+ * encoded once for all clients, and only while there are any.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Snapshot } from '../model/snapshot.ts'
@@ -51,7 +53,10 @@ export class SnapshotFeed {
     return this.#clients.size
   }
 
-  /** A stream for one more client, or undefined when there are too many or the feed is closed. Throws what `snapshot` throws. */
+  /**
+   * A stream for one more client, or undefined when there are too many or the feed is closed.
+   * Throws what `snapshot` throws.
+   */
   open(): ReadableStream<Uint8Array> | undefined {
     if (this.#closed || this.#clients.size >= (this.#options.maximumClients ?? 32)) return undefined
     const first = encodeSnapshot(this.#options.snapshot())

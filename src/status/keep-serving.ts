@@ -1,7 +1,7 @@
 /**
  * The status interface of a process that has more important things to do: a port that cannot be had
- * (another process listens there, the address is not there yet) is a problem that is told, and tried
- * again until it can be had. What the configuration may not ask for is refused at once.
+ * (another process listens there, the address is not there yet) is a problem that is told, and
+ * tried again until it can be had. What the configuration may not ask for is refused at once.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'

@@ -1,7 +1,9 @@
 /**
- * Where the status interface listens: the text `ADDR:PORT` taken apart, and whether that is loopback. Pure.
+ * Where the status interface listens: the text `ADDR:PORT` taken apart, and whether that is
+ * loopback. Pure.
  *
- * It resolves no names: a name may mean another address tomorrow, and then data would be open to a network that nobody asked for.
+ * It resolves no names: a name may mean another address tomorrow, and then data would be open to a
+ * network that nobody asked for.
  */
 import { canonicalAddress, covers } from '../lib/ip.ts'
 
@@ -12,7 +14,10 @@ export interface ListenAddress {
   readonly port: number
 }
 
-/** `127.0.0.1:9179`, `[::1]:9179`, `localhost:9179` or `:9179` (loopback). Undefined when `text` is none of these. */
+/**
+ * `127.0.0.1:9179`, `[::1]:9179`, `localhost:9179` or `:9179` (loopback). Undefined when `text` is
+ * none of these.
+ */
 export function parseListen(text: string): ListenAddress | undefined {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
   if (match === null) return undefined

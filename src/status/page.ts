@@ -1,6 +1,7 @@
 /**
- * The files of the page (`ui/`), the same from source and from the executable: `bun build` bundles the HTML import and embeds what
- * comes out; from source the bundler runs once, when the page is first asked for. Nothing is read from a folder that a request names.
+ * The files of the page (`ui/`), the same from source and from the executable: `bun build` bundles
+ * the HTML import and embeds what comes out; from source the bundler runs once, when the page is
+ * first asked for. Nothing is read from a folder that a request names.
  */
 import { basename } from 'node:path'
 import page from '../../ui/index.html'

@@ -1,7 +1,9 @@
 /**
- * The status interface on a port: where it may listen, with what protection, and what to say when it cannot.
+ * The status interface on a port: where it may listen, with what protection, and what to say when
+ * it cannot.
  *
- * Loopback needs nothing. Anything else needs a token, or a client certificate that our CA signed (mTLS), or both.
+ * Loopback needs nothing. Anything else needs a token, or a client certificate that our CA signed
+ * (mTLS), or both.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
@@ -39,7 +41,10 @@ export interface StatusServer {
   close(): Promise<void>
 }
 
-/** Opens the port. Throws a UserError: status 2 when it must not listen there, 1 when it cannot. The caller logs the address. */
+/**
+ * Opens the port. Throws a UserError: status 2 when it must not listen there, 1 when it cannot. The
+ * caller logs the address.
+ */
 export function startStatusServer(options: StatusServerOptions): StatusServer {
   const { log, tls } = options
   const listen = admissibleListen(options)

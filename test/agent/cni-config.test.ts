@@ -1,6 +1,7 @@
 /**
- * The CNI configuration file that the node writes: a real folder beside files of others, and the plugins that are chained, found by asking programs
- * that stand in for them. Whether a runtime takes the file is shown in test/e2e.
+ * The CNI configuration file that the node writes: a real folder beside files of others, and the
+ * plugins that are chained, found by asking programs that stand in for them. Whether a runtime
+ * takes the file is shown in test/e2e.
  */
 import { expect, test } from 'bun:test'
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * Which routes a node wants, from RouteSlices, BGPPeers and what the kernel says of its links: next hops, gateways, both families, what is left
- * alone. A pure decision on values; the kernel carries it out in reconcile.test.ts.
+ * Which routes a node wants, from RouteSlices, BGPPeers and what the kernel says of its links: next
+ * hops, gateways, both families, what is left alone. A pure decision on values; the kernel carries
+ * it out in reconcile.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import {

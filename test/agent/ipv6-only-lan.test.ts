@@ -1,6 +1,6 @@
 /**
- * Agents over the real kernel in LANs where nodes and switches have IPv6 alone and pods both families: IPv4 podCIDRs are routes via inet6, in the
- * LAN, to the switch and back.
+ * Agents over the real kernel in LANs where nodes and switches have IPv6 alone and pods both
+ * families: IPv4 podCIDRs are routes via inet6, in the LAN, to the switch and back.
  */
 import { expect } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -81,7 +81,8 @@ rooted('pods reach each other over IPv4 in the LAN and across, and each sees the
   }
   const node = lans.node('a1')
   expect(lans.network.ip(node, '-4 addr show scope global')).toBe('')
-  // what the host sends itself has no source, until there is an address for it (of RFC 7600: it is nobody's)
+  // what the host sends itself has no source, until there is an address for it (of RFC 7600: it is
+  // nobody's)
   const reached = () =>
     lans.network.exec(node, ['ping', '-c1', '-W1', podAddress('a1')], { mayFail: true }).status === 0
   expect(reached()).toBe(false)

@@ -1,6 +1,7 @@
 /**
- * A node as a process, its gateway and the API server behind that, in namespaces: bad podCIDRs that would
- * cut it off, known ones and one that nobody could know of, and outages that are nobody's fault.
+ * A node as a process, its gateway and the API server behind that, in namespaces: bad podCIDRs that
+ * would cut it off, known ones and one that nobody could know of, and outages that are nobody's
+ * fault.
  */
 import { afterAll, afterEach, expect } from 'bun:test'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -35,7 +36,10 @@ afterEach(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const rooted = testNeeding('root', 'ip', 'ping')
 
-/** `edge-1`; a second node that forwards nothing; a gateway that has the API server and the far end of a VPN. */
+/**
+ * `edge-1`; a second node that forwards nothing; a gateway that has the API server and the far end
+ * of a VPN.
+ */
 class Site {
   readonly network = new TestNetwork()
   readonly node = this.network.namespace('node')

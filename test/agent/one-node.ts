@@ -1,6 +1,7 @@
 /**
- * A pod, its node and a world in namespaces: pod 10.0.1.5 and fd10:1::5 behind `node` (172.16.0.11, fd16::11), which forwards to `outside`
- * (172.16.0.254, fd16::254, and 203.0.113.1 behind it). `outside` knows the way back to the pods.
+ * A pod, its node and a world in namespaces: pod 10.0.1.5 and fd10:1::5 behind `node` (172.16.0.11,
+ * fd16::11), which forwards to `outside` (172.16.0.254, fd16::254, and 203.0.113.1 behind it).
+ * `outside` knows the way back to the pods.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

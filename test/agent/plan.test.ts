@@ -1,5 +1,6 @@
 /**
- * From the routes that are wanted and those that are there to the changes: a pure function. The kernel's side of it is in reconcile.test.ts.
+ * From the routes that are wanted and those that are there to the changes: a pure function. The
+ * kernel's side of it is in reconcile.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import type { DesiredRoute } from '../../src/agent/desired-routes.ts'

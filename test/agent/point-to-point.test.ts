@@ -1,6 +1,7 @@
 /**
- * A node that hangs on a point-to-point link (PPP, LTE): its default route names a device and no gateway. The real kernel; the link is a veth
- * without ARP, which like PPP has a peer and no neighbours.
+ * A node that hangs on a point-to-point link (PPP, LTE): its default route names a device and no
+ * gateway. The real kernel; the link is a veth without ARP, which like PPP has a peer and no
+ * neighbours.
  */
 import { expect } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Agents over the real kernel: two LANs in namespaces, a view of the cluster as plain values, no BGP. */
+/**
+ * Agents over the real kernel: two LANs in namespaces, a view of the cluster as plain values, no
+ * BGP.
+ */
 import { expect } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { cniConfigFile } from '../../src/agent/cni-config.ts'

@@ -1,5 +1,6 @@
 /**
- * Which kernel settings a node needs and in which order they are written (pure), then written and put back in a real network namespace.
+ * Which kernel settings a node needs and in which order they are written (pure), then written and
+ * put back in a real network namespace.
  */
 import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,7 +1,8 @@
 /**
- * Two LANs of two nodes behind one router, in namespaces: bridges for the switches, static routes on the router in place of what BGP would
- * tell it. Nodes are `a1`, `a2` (172.16.0.x) and `b1`, `b2` (172.16.1.x); the router is .254 of each LAN and their default gateway. On
- * request nobody but pods has an IPv4 address, as where a switch learned IPv4 prefixes by RFC 8950.
+ * Two LANs of two nodes behind one router, in namespaces: bridges for the switches, static routes
+ * on the router in place of what BGP would tell it. Nodes are `a1`, `a2` (172.16.0.x) and `b1`,
+ * `b2` (172.16.1.x); the router is .254 of each LAN and their default gateway. On request nobody
+ * but pods has an IPv4 address, as where a switch learned IPv4 prefixes by RFC 8950.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** The lab's API server under the real kubectl: what a person does with a cluster in the documented flow. */
+/**
+ * The lab's API server under the real kubectl: what a person does with a cluster in the documented
+ * flow.
+ */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** The patch formats: RFC 7396 appendix A, RFC 6902 appendix A in part, and strategic merge as far as the lab has it. */
+/**
+ * The patch formats: RFC 7396 appendix A, RFC 6902 appendix A in part, and strategic merge as far
+ * as the lab has it.
+ */
 import { describe, expect, test } from 'bun:test'
 import { isFailure } from '../../src/apiserver/failure.ts'
 import type { Json } from '../../src/apiserver/json.ts'

@@ -1,4 +1,7 @@
-/** A small program for compiled.test.ts: two ends of a BFD session in one process, each in the network namespace of an argument. */
+/**
+ * A small program for compiled.test.ts: two ends of a BFD session in one process, each in the
+ * network namespace of an argument.
+ */
 import { createBfd } from '../../src/bfd/bfd.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'

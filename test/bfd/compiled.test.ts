@@ -1,6 +1,6 @@
 /**
- * The worker in a compiled executable: its file is an entry point of its own beside the program's, and scripts/build names it. Run from
- * another folder, so that nothing is read from the sources.
+ * The worker in a compiled executable: its file is an entry point of its own beside the program's,
+ * and scripts/build names it. Run from another folder, so that nothing is read from the sources.
  */
 import { expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** The filters of the sockets, run here as the kernel runs them; test/bfd/interop.test.ts has the kernel itself. */
+/**
+ * The filters of the sockets, run here as the kernel runs them; test/bfd/interop.test.ts has the
+ * kernel itself.
+ */
 import { expect, test } from 'bun:test'
 import { dropEverything, type HeardPath, receiveFilter } from '../../src/bfd/filter.ts'
 import { encodePacket } from '../../src/bfd/packet.ts'
@@ -28,7 +31,10 @@ const PATHS: Record<Family, HeardPath[]> = {
   ],
 }
 
-/** linux/filter.h in small: a load from outside of the packet drops it. Returns how much of the packet is taken. */
+/**
+ * linux/filter.h in small: a load from outside of the packet drops it. Returns how much of the
+ * packet is taken.
+ */
 function run(program: readonly FilterInstruction[], packet: Arriving): number {
   const { family = 'ipv4', ttl = 255, interfaceIndex = 3, source = PEERS[family], yourDiscriminator = 0, cut } = packet
   const header = new Uint8Array(family === 'ipv4' ? 20 : 40)

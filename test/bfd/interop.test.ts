@@ -1,7 +1,8 @@
 /**
- * BFD against BIRD and FRR over a veth pair, with the sessions in the worker: up, a peer that hangs, a cut link, AdminDown both ways, packets
- * that a router forwarded, and a main thread that is busy. What is asserted of time has wide bounds: it tells a Detection Time from a
- * hold time, not a fast machine from a slow one.
+ * BFD against BIRD and FRR over a veth pair, with the sessions in the worker: up, a peer that
+ * hangs, a cut link, AdminDown both ways, packets that a router forwarded, and a main thread that
+ * is busy. What is asserted of time has wide bounds: it tells a Detection Time from a hold time,
+ * not a fast machine from a slow one.
  */
 import { expect } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'

@@ -1,4 +1,7 @@
-/** The machine of a session: every state and event, the intervals of RFC 5880 section 6.8.2 to 6.8.4, Poll Sequences, and chance. */
+/**
+ * The machine of a session: every state and event, the intervals of RFC 5880 section 6.8.2 to
+ * 6.8.4, Poll Sequences, and chance.
+ */
 import { describe, expect, test } from 'bun:test'
 import { detectionTime, jittered, keptOf, newSession, step, transmitInterval } from '../../src/bfd/machine.ts'
 import type { Action, Event, Parameters, Session } from '../../src/bfd/machine-types.ts'
@@ -133,7 +136,8 @@ describe('every state and event', () => {
         else expect(now.diagnostic).toBe(before.diagnostic)
         const moves = actions.filter(action => action.do === 'state')
         expect(moves.map(move => [move.from, move.to])).toEqual(cell.to === state ? [] : [[state, cell.to]])
-        // section 6.8.7: a change of state is told at once, and a Poll is answered, except in AdminDown
+        // section 6.8.7: a change of state is told at once, and a Poll is answered, except in
+        // AdminDown
         const answers = name === 'receive Up with Poll' && state !== 'AdminDown' ? 1 : 0
         const told = cell.to === state ? (name === 'transmit timer' ? 1 : 0) : 1
         expect(sent(actions).filter(({ final }) => final)).toHaveLength(answers)

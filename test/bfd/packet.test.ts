@@ -1,4 +1,7 @@
-/** The control packet: RFC 5880 section 4.1 octet by octet, each rule of section 6.8.6 that a packet alone can break, and mutations. */
+/**
+ * The control packet: RFC 5880 section 4.1 octet by octet, each rule of section 6.8.6 that a packet
+ * alone can break, and mutations.
+ */
 import { expect, test } from 'bun:test'
 import { type ControlPacket, type Discard, decodePacket, discardText, encodePacket } from '../../src/bfd/packet.ts'
 import { BFD_STATES } from '../../src/bfd/registry.ts'
@@ -7,7 +10,10 @@ import { peerPacket, seeded } from './packets.ts'
 
 const bytesOf = (hex: string): Uint8Array => fromHex(hex.replaceAll(' ', '')) ?? new Uint8Array()
 
-/** Vers and Diag, Sta and flags, Detect Mult, Length, My, Your, Desired Min TX, Required Min RX, Required Min Echo RX. */
+/**
+ * Vers and Diag, Sta and flags, Detect Mult, Length, My, Your, Desired Min TX, Required Min RX,
+ * Required Min Echo RX.
+ */
 const VECTORS: readonly (readonly [string, ControlPacket])[] = [
   ['20 40 03 18 22222222 11111111 000493e0 000493e0 00000000', peerPacket()],
   [

@@ -1,6 +1,6 @@
 /**
- * BFD daemons of others for interop tests: BIRD's `protocol bfd` and FRR's bfdd, each inside a network namespace with files and control
- * sockets of its own.
+ * BFD daemons of others for interop tests: BIRD's `protocol bfd` and FRR's bfdd, each inside a
+ * network namespace with files and control sockets of its own.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +8,10 @@ import { dirname, join } from 'node:path'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
-/** What a switch makes of BFD for BGP: nothing; the session ends with it; or only when no graceful restart is under way. */
+/**
+ * What a switch makes of BFD for BGP: nothing; the session ends with it; or only when no graceful
+ * restart is under way.
+ */
 export type BfdWord = 'off' | 'plain' | 'graceful'
 
 export interface BfdRouterConfig {

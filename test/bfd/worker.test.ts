@@ -1,4 +1,7 @@
-/** The worker as such: two ends of a session in workers of one process, a worker that fails, and no worker where none is wanted. */
+/**
+ * The worker as such: two ends of a session in workers of one process, a worker that fails, and no
+ * worker where none is wanted.
+ */
 import { expect, test } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'
 import type { Bfd, BfdSessionConfig } from '../../src/bfd/bfd-types.ts'

@@ -1,4 +1,7 @@
-/** A session that BFD ends: the NOTIFICATION of RFC 9384, what the peer then keeps, what people read, and when the next try is. */
+/**
+ * A session that BFD ends: the NOTIFICATION of RFC 9384, what the peer then keeps, what people
+ * read, and when the next try is.
+ */
 import { expect, test } from 'bun:test'
 import { sessionError } from '../../src/bgp/machine/failure-text.ts'
 import { step } from '../../src/bgp/machine/fsm.ts'

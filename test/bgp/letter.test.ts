@@ -1,6 +1,6 @@
 /**
- * Small print: what the RFCs say in half a sentence, and what no other test would miss. Each was once a change of the code that
- * nothing noticed (scripts/mutate, and mutations by others).
+ * Small print: what the RFCs say in half a sentence, and what no other test would miss. Each was
+ * once a change of the code that nothing noticed (scripts/mutate, and mutations by others).
  */
 import { describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../src/bgp/codec/errors.ts'

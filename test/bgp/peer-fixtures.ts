@@ -1,5 +1,6 @@
 /**
- * A configured peer, and a network that is a test: connections whose other end the test holds, in messages.
+ * A configured peer, and a network that is a test: connections whose other end the test holds, in
+ * messages.
  */
 import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from '../../src/bgp/codec/message.ts'
 import { MessageFramer } from '../../src/bgp/codec/message-framer.ts'

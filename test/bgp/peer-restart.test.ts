@@ -1,6 +1,7 @@
 /**
- * Sessions that we end or open anew, on a clock and a network that the test holds: a restart, a shutdown with and without forewarning, a changed
- * configuration, and what is said to the peer of it.
+ * Sessions that we end or open anew, on a clock and a network that the test holds: a restart, a
+ * shutdown with and without forewarning, a changed configuration, and what is said to the peer of
+ * it.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { Secret } from '../../src/lib/secret.ts'

@@ -1,6 +1,7 @@
 /**
- * Peers and sessions on a clock and a network that the test holds: what needs time or a badly behaved peer. How we end sessions and open them
- * anew: peer-restart.test.ts. With real routers: test/interop.
+ * Peers and sessions on a clock and a network that the test holds: what needs time or a badly
+ * behaved peer. How we end sessions and open them anew: peer-restart.test.ts. With real routers:
+ * test/interop.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../src/bgp/codec/errors.ts'

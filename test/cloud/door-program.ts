@@ -1,4 +1,7 @@
-/** Compiled as the executable is: calls the cloud as its first argument says and prints the answers, a line of JSON each. */
+/**
+ * Compiled as the executable is: calls the cloud as its first argument says and prints the answers,
+ * a line of JSON each.
+ */
 import type { CloudAction } from '../../src/cloud/actions.ts'
 import { createCloudApi } from '../../src/cloud/door.ts'
 import { systemClock } from '../../src/lib/clock.ts'

@@ -1,6 +1,7 @@
 /**
- * The door to the cloud against the simulated one over HTTP, from source and compiled as the executable is: the two load its library
- * differently. Signatures are checked by the simulator's own verifier.
+ * The door to the cloud against the simulated one over HTTP, from source and compiled as the
+ * executable is: the two load its library differently. Signatures are checked by the simulator's
+ * own verifier.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** A simulated cloud as tests use it: one region, one VPC, two zones, the instance types of the facts, and ways to call it. */
+/**
+ * A simulated cloud as tests use it: one region, one VPC, two zones, the instance types of the
+ * facts, and ways to call it.
+ */
 
 import { actionFacts } from '../../src/cloud/actions.ts'
 import type { CloudAnswer, CloudApi, CloudCall } from '../../src/cloud/cloud-api.ts'

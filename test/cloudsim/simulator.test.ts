@@ -1,4 +1,7 @@
-/** The simulated cloud is as strict as the pages of the real one say: what it lets pass, the real one would. */
+/**
+ * The simulated cloud is as strict as the pages of the real one say: what it lets pass, the real
+ * one would.
+ */
 import { describe, expect, test } from 'bun:test'
 import { MetadataService } from '../../src/cloudsim/metadata.ts'
 import type { CloudSimulator } from '../../src/cloudsim/simulator.ts'

@@ -1,5 +1,6 @@
 /**
- * Which addresses a pod gets: a pure function of podCIDRs, what is taken and the last given; ends with random comings and goings.
+ * Which addresses a pod gets: a pure function of podCIDRs, what is taken and the last given; ends
+ * with random comings and goings.
  */
 import { describe, expect, test } from 'bun:test'
 import { type Allocation, allocate, capacity, familiesOf, type LastGiven } from '../../src/cni/address-pool.ts'

@@ -1,5 +1,6 @@
 /**
- * The file of attachments: written and read in a real folder, damaged, and written by processes that are killed in the middle.
+ * The file of attachments: written and read in a real folder, damaged, and written by processes
+ * that are killed in the middle.
  */
 import { afterEach, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** In a chain with the plugins of the CNI project, as runtimes call them: what they need of our result is in it. */
+/**
+ * In a chain with the plugins of the CNI project, as runtimes call them: what they need of our
+ * result is in it.
+ */
 import { afterEach, expect } from 'bun:test'
 import { testNeeding } from '../support/requires.ts'
 import { CniNode, type Json } from './cni-node.ts'

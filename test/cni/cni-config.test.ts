@@ -1,4 +1,7 @@
-/** What the node agent writes into the CNI folder is what the plugin reads, as a runtime passes it on. */
+/**
+ * What the node agent writes into the CNI folder is what the plugin reads, as a runtime passes it
+ * on.
+ */
 import { expect, test } from 'bun:test'
 import { cniConfigText } from '../../src/agent/cni-config.ts'
 import { decodeRequest } from '../../src/cni/decode.ts'

@@ -1,4 +1,7 @@
-/** A node for tests: a network namespace and a state folder, in which the plugin, ours or another, is called as a runtime would. */
+/**
+ * A node for tests: a network namespace and a state folder, in which the plugin, ours or another,
+ * is called as a runtime would.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

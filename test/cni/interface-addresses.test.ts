@@ -1,4 +1,7 @@
-/** Which address of the node's elastic network interfaces a pod gets, and what is said when there is none. */
+/**
+ * Which address of the node's elastic network interfaces a pod gets, and what is said when there is
+ * none.
+ */
 import { expect, test } from 'bun:test'
 import { NO_ATTACHMENTS, waitingPods, withOnly, withoutWaiting, withWaiting } from '../../src/cni/attachments.ts'
 import { allocateOfInterfaces } from '../../src/cni/interface-addresses.ts'

@@ -1,6 +1,6 @@
 /**
- * The plugin with addresses of elastic network interfaces, and nobody but it: no node process, no API server, no cloud. Real packets in a
- * VPC that drops and counts what an interface may not send.
+ * The plugin with addresses of elastic network interfaces, and nobody but it: no node process, no
+ * API server, no cloud. Real packets in a VPC that drops and counts what an interface may not send.
  */
 import { afterEach, expect } from 'bun:test'
 import { CloudNetwork, twin } from '../eni/cloud-network.ts'

@@ -1,4 +1,7 @@
-/** Damage done to the host's end of a real pod, and its repair by a node's process; machine defaults that would harm pods. */
+/**
+ * Damage done to the host's end of a real pod, and its repair by a node's process; machine defaults
+ * that would harm pods.
+ */
 import { afterEach, expect } from 'bun:test'
 import { vethNames } from '../../src/cni/veth-names.ts'
 import { eventually } from '../support/namespaces.ts'

@@ -1,4 +1,6 @@
-/** ARP and neighbour discovery between a pod, its node and the LAN, with the kernels of all three. */
+/**
+ * ARP and neighbour discovery between a pod, its node and the LAN, with the kernels of all three.
+ */
 import { afterEach, expect } from 'bun:test'
 import { vethNames } from '../../src/cni/veth-names.ts'
 import { eventually } from '../support/namespaces.ts'

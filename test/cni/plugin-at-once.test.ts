@@ -1,6 +1,6 @@
 /**
- * Plugins that are killed, that run against each other, and a hundred at once: real processes over one state folder, and afterwards nothing is
- * half there.
+ * Plugins that are killed, that run against each other, and a hundred at once: real processes over
+ * one state folder, and afterwards nothing is half there.
  */
 import { afterEach, expect } from 'bun:test'
 import { testNeeding } from '../support/requires.ts'

@@ -1,5 +1,6 @@
 /**
- * DEL on a full disk, the operations besides ADD and DEL, and type loopback, in every version of the specification: called as processes, against damage done to a real pod.
+ * DEL on a full disk, the operations besides ADD and DEL, and type loopback, in every version of
+ * the specification: called as processes, against damage done to a real pod.
  */
 import { afterEach, expect } from 'bun:test'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
 /**
- * ADDs that the plugin refuses: the error's code and text, and that nothing of the attempt is left in the kernel or in the records.
+ * ADDs that the plugin refuses: the error's code and text, and that nothing of the attempt is left
+ * in the kernel or in the records.
  */
 import { afterEach, expect } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'

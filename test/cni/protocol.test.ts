@@ -1,5 +1,6 @@
 /**
- * The CNI specification's words: environment and JSON in, results and errors out, in every version. No kernel: plugin-*.test.ts.
+ * The CNI specification's words: environment and JSON in, results and errors out, in every version.
+ * No kernel: plugin-*.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import { decodeRequest, type Environment } from '../../src/cni/decode.ts'

@@ -1,6 +1,6 @@
 /**
- * The plugin and its server. The plugin's own process is bereft of all capabilities in these tests, so that what works was done by the
- * other; where that declines, it gets them back.
+ * The plugin and its server. The plugin's own process is bereft of all capabilities in these tests,
+ * so that what works was done by the other; where that declines, it gets them back.
  */
 import { afterEach, describe, expect } from 'bun:test'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs'
@@ -58,7 +58,8 @@ describe('served', () => {
     expect(await served({ command: 'DEL', ...attachment })).toMatchObject({ status: 1, json: { code: 104 } })
     expect(await node.call({ command: 'DEL', ...attachment })).toMatchObject({ status: 0, stdout: '' })
     expect(await node.leftovers()).toEqual([])
-    // loopback's configuration names no state folder: only where that is the default would it be served
+    // loopback's configuration names no state folder: only where that is the default would it be
+    // served
     const refused = await served({
       command: 'ADD',
       ...attachment,

@@ -1,6 +1,6 @@
 /**
- * Reserves and releases addresses without end, saying on stdout what it has done (`+`) and what it is about to undo (`~`, then `-`),
- * until it is killed: the other half of the test of the store.
+ * Reserves and releases addresses without end, saying on stdout what it has done (`+`) and what it
+ * is about to undo (`~`, then `-`), until it is killed: the other half of the test of the store.
  */
 import { writeSync } from 'node:fs'
 import { AddressStore } from '../../src/cni/address-store.ts'

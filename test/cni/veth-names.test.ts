@@ -1,5 +1,6 @@
 /**
- * Names, hardware addresses and aliases of a pod's links: the same every time, distinct, and what the kernel takes.
+ * Names, hardware addresses and aliases of a pod's links: the same every time, distinct, and what
+ * the kernel takes.
  */
 import { expect, test } from 'bun:test'
 import { isOurAlias, parseVethAlias, vethAlias, vethNames } from '../../src/cni/veth-names.ts'

@@ -1,6 +1,6 @@
 /**
- * The admission policies of config/admission.yaml, their CEL evaluated by an implementation of its own:
- * servers that have them are newer than the one that tests run.
+ * The admission policies of config/admission.yaml, their CEL evaluated by an implementation of its
+ * own: servers that have them are newer than the one that tests run.
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Each wrong input: one clear message, the right exit status, nothing left behind. The program is run as a user runs it. */
+/**
+ * Each wrong input: one clear message, the right exit status, nothing left behind. The program is
+ * run as a user runs it.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -1,4 +1,7 @@
-/** `terway-edge bgp decode` as a process: where it reads from, what it says beside the messages, and its exit status. */
+/**
+ * `terway-edge bgp decode` as a process: where it reads from, what it says beside the messages, and
+ * its exit status.
+ */
 import { expect, test } from 'bun:test'
 import { AS_PATH, attribute, bytes, message, ORIGIN, update } from '../bgp/codec/support.ts'
 

@@ -1,4 +1,7 @@
-/** `install` and `uninstall` of a compiled executable, below a folder that stands for a machine's file system. */
+/**
+ * `install` and `uninstall` of a compiled executable, below a folder that stands for a machine's
+ * file system.
+ */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import {
   existsSync,

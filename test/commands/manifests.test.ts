@@ -1,4 +1,7 @@
-/** What an administrator does first, with a real API server: apply the manifests, make a kubeconfig for a node, and find its rights enough but small. */
+/**
+ * What an administrator does first, with a real API server: apply the manifests, make a kubeconfig
+ * for a node, and find its rights enough but small.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** `terway-edge node` as a process in a namespace, from a state folder and with no API server: what its parts do together. */
+/**
+ * `terway-edge node` as a process in a namespace, from a state folder and with no API server: what
+ * its parts do together.
+ */
 import { afterAll, expect } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Evaluation of BGPPeers: selection, the Accepted and Established conditions, and when a status is worth a write. */
+/**
+ * Evaluation of BGPPeers: selection, the Accepted and Established conditions, and when a status is
+ * worth a write.
+ */
 import { expect, test } from 'bun:test'
 import { evaluatePeers, type PeerInputs } from '../../src/controller/bgp-peers.ts'
 import { MAXIMUM_SELECTED_NODES, statusPatch, statusToApply } from '../../src/controller/peer-status.ts'

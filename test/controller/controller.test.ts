@@ -1,6 +1,7 @@
 /**
- * The controller against a real kube-apiserver, with exactly the rights of config/rbac.yaml: CRDs, the user document's flow in kubectl,
- * pod CIDRs, RouteSlices, leadership, a restart of the API server.
+ * The controller against a real kube-apiserver, with exactly the rights of config/rbac.yaml: CRDs,
+ * the user document's flow in kubectl, pod CIDRs, RouteSlices, leadership, a restart of the API
+ * server.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { type Controller, type ControllerConfig, createController } from '../../src/controller/reconcile.ts'
@@ -108,7 +109,10 @@ async function makeNode(name: string, address: string, labels: Record<string, st
   const status = { addresses: [{ type: 'InternalIP', address }], conditions: [{ type: 'Ready', status: 'True' }] }
   await admin.mergePatch(NODES, name, { status }, { subresource: 'status' })
 }
-/** As kube-controller-manager does when a kubelet is no longer heard, and the kubelet when it is back. */
+/**
+ * As kube-controller-manager does when a kubelet is no longer heard, and the kubelet when it is
+ * back.
+ */
 async function setReady(name: string, status: 'True' | 'False' | 'Unknown'): Promise<void> {
   const lastTransitionTime = new Date().toISOString()
   const patch = { status: { conditions: [{ type: 'Ready', status, lastTransitionTime }] } }

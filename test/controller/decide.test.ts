@@ -1,4 +1,7 @@
-/** A whole pass as a value; Nodes reduced; Events told once; the Lease's rule; rows that fit the status page. */
+/**
+ * A whole pass as a value; Nodes reduced; Events told once; the Lease's rule; rows that fit the
+ * status page.
+ */
 import { expect, test } from 'bun:test'
 import { decide, type ObservedRemovals } from '../../src/controller/decide.ts'
 import { Announcements } from '../../src/controller/events.ts'

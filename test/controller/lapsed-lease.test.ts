@@ -1,4 +1,7 @@
-/** A leader whose Lease runs out unseen (the machine was suspended, a request hung) and is renewed: what a pass left undone meanwhile is done. */
+/**
+ * A leader whose Lease runs out unseen (the machine was suspended, a request hung) and is renewed:
+ * what a pass left undone meanwhile is done.
+ */
 import { afterEach, expect, test } from 'bun:test'
 import { serveApi } from '../../src/apiserver/serve.ts'
 import { ensureCrds } from '../../src/controller/crds.ts'

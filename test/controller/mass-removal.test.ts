@@ -1,6 +1,7 @@
 /**
- * Mass removals at the controller: what was tried on a LAN of four, each held, named and released; small honest
- * ones at once. Whole passes as values, and the real controller with the lab's API server.
+ * Mass removals at the controller: what was tried on a LAN of four, each held, named and released;
+ * small honest ones at once. Whole passes as values, and the real controller with the lab's API
+ * server.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * A controller that takes over while its watches lag behind: what the leader before it wrote must count. The API server is the lab's; a
- * proxy before it holds the watches back.
+ * A controller that takes over while its watches lag behind: what the leader before it wrote must
+ * count. The API server is the lab's; a proxy before it holds the watches back.
  */
 import { afterEach, expect, test } from 'bun:test'
 import { serveApi } from '../../src/apiserver/serve.ts'

@@ -1,4 +1,7 @@
-/** Allocation of pod CIDRs: masks, order, what is in the way, exhaustion, overlaps, and that it is fast. */
+/**
+ * Allocation of pod CIDRs: masks, order, what is in the way, exhaustion, overlaps, and that it is
+ * fast.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeRecord, encodeRecord, nextRecord } from '../../src/controller/former-pod-cidrs.ts'
 import {

@@ -1,6 +1,6 @@
 /**
- * Nodes that register again get the podCIDRs that they had: in a cluster that remembers, and in one that was
- * restored empty, where only the nodes themselves still know. The API server is the lab's.
+ * Nodes that register again get the podCIDRs that they had: in a cluster that remembers, and in one
+ * that was restored empty, where only the nodes themselves still know. The API server is the lab's.
  */
 import { afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** From facts to findings, and the text for people: pure. How facts are found on a real node: command.test.ts. */
+/**
+ * From facts to findings, and the text for people: pure. How facts are found on a real node:
+ * command.test.ts.
+ */
 import { describe, expect, test } from 'bun:test'
 import { formatDoctor } from '../../src/commands/doctor.ts'
 import { checksOf, isHealthy } from '../../src/doctor/checks.ts'

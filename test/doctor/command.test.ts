@@ -1,6 +1,6 @@
 /**
- * `terway-edge doctor` as a process on a node in a network namespace, with the lab's API server and the real node process: each finding comes with
- * what is broken, and goes with what mends it.
+ * `terway-edge doctor` as a process on a node in a network namespace, with the lab's API server and
+ * the real node process: each finding comes with what is broken, and goes with what mends it.
  */
 import { expect } from 'bun:test'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

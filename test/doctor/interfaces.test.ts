@@ -1,4 +1,7 @@
-/** `doctor` on a node whose pods sit on elastic network interfaces: the judgement, and a real node of a VPC that somebody meddled with. */
+/**
+ * `doctor` on a node whose pods sit on elastic network interfaces: the judgement, and a real node
+ * of a VPC that somebody meddled with.
+ */
 import { afterEach, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

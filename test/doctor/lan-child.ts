@@ -1,4 +1,7 @@
-/** Looks for duplicate addresses in the network namespace that it runs in: the peer's address as its argument, the checks on stdout. */
+/**
+ * Looks for duplicate addresses in the network namespace that it runs in: the peer's address as its
+ * argument, the checks on stdout.
+ */
 import { duplicateChecks } from '../../src/doctor/duplicates.ts'
 import { observeDuplicates } from '../../src/doctor/lan.ts'
 import { systemClock } from '../../src/lib/clock.ts'

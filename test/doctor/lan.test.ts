@@ -1,4 +1,7 @@
-/** `doctor` on LANs where two machines have one address, in network namespaces with a bridge for the switch. */
+/**
+ * `doctor` on LANs where two machines have one address, in network namespaces with a bridge for the
+ * switch.
+ */
 import { afterEach, expect } from 'bun:test'
 import type { Check } from '../../src/doctor/verdicts.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'

@@ -1,4 +1,7 @@
-/** A small program for systemd-lan.ts, run in a network namespace: applies the objects of a file at an API server without authentication. */
+/**
+ * A small program for systemd-lan.ts, run in a network namespace: applies the objects of a file at
+ * an API server without authentication.
+ */
 const [server = '', file = ''] = process.argv.slice(2)
 const objects: { path: string; object: object; status?: object }[] = await Bun.file(file).json()
 

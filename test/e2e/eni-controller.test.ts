@@ -1,6 +1,7 @@
 /**
- * Pods on elastic network interfaces with the built executable as the controller, under its own roles, on a real API server, against the
- * simulated cloud over HTTP: signatures, real time, kill -9. A node may report on its own ENINode only, and what it writes beside is undone.
+ * Pods on elastic network interfaces with the built executable as the controller, under its own
+ * roles, on a real API server, against the simulated cloud over HTTP: signatures, real time, kill
+ * -9. A node may report on its own ENINode only, and what it writes beside is undone.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -88,7 +89,8 @@ beforeAll(async () => {
     '--cloud-secret',
     'cloud-key',
   ]).stdout
-  // the controller is a ServiceAccount; here its rights are those of a user, as there are no tokens for it
+  // the controller is a ServiceAccount; here its rights are those of a user, as there are no tokens
+  // for it
   const account = /kind: ServiceAccount\n(\s+)name: terway-edge-controller\n\s+namespace: kube-system/g
   const inline = '{kind: ServiceAccount, name: terway-edge-controller, namespace: kube-system}'
   const user = '{kind: User, name: user-1, apiGroup: rbac.authorization.k8s.io}'

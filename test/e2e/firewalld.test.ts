@@ -1,4 +1,7 @@
-/** The real firewalld beside the installed service, on a machine with a systemd of its own: it blocks what it forwards, pods pass all the same. */
+/**
+ * The real firewalld beside the installed service, on a machine with a systemd of its own: it
+ * blocks what it forwards, pods pass all the same.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { forwardAdvice } from '../../src/firewall/reconcile.ts'

@@ -1,6 +1,7 @@
 /**
- * The image as `terway-edge manifests` runs it: the controller's Deployment under a real kubelet, with the
- * real controllers of Kubernetes and a scheduler of one line, rolled on one node, asked for metrics.
+ * The image as `terway-edge manifests` runs it: the controller's Deployment under a real kubelet,
+ * with the real controllers of Kubernetes and a scheduler of one line, rolled on one node, asked
+ * for metrics.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

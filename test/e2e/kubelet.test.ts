@@ -1,6 +1,7 @@
 /**
- * Pods of a real kubelet and containerd: the API server, the controller, the node process with its BGP session to a BIRD router, the server of
- * the plugin, and the plugin that containerd calls. Made through the API, reached through the router.
+ * Pods of a real kubelet and containerd: the API server, the controller, the node process with its
+ * BGP session to a BIRD router, the server of the plugin, and the plugin that containerd calls.
+ * Made through the API, reached through the router.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { chmodSync, copyFileSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * `terway-edge lab` as a person runs it: the whole system with real routers, up, checked, damaged, killed and taken down. Runs the built
- * executable where there is one, else the source.
+ * `terway-edge lab` as a person runs it: the whole system with real routers, up, checked, damaged,
+ * killed and taken down. Runs the built executable where there is one, else the source.
  */
 import { afterAll, afterEach, describe, expect } from 'bun:test'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** Containers of podman with its CNI backend, on the CNI configuration that the node agent writes: the second runtime beside containerd. */
+/**
+ * Containers of podman with its CNI backend, on the CNI configuration that the node agent writes:
+ * the second runtime beside containerd.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import {
   chmodSync,
@@ -67,7 +70,10 @@ function installPlugin(path: string): void {
   chmodSync(path, 0o755)
 }
 
-/** Nothing of it outside of the folder, and nothing that takes more rights than a test machine may have. */
+/**
+ * Nothing of it outside of the folder, and nothing that takes more rights than a test machine may
+ * have.
+ */
 function configuration(binDir: string): string {
   return `[network]
 network_backend = "cni"

@@ -1,6 +1,6 @@
 /**
- * A release as it is made and as it is used: the same bytes from two folders, archives that hold what
- * they must, an executable for arm64 that runs, an image that podman and containerd take.
+ * A release as it is made and as it is used: the same bytes from two folders, archives that hold
+ * what they must, an executable for arm64 that runs, an image that podman and containerd take.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'

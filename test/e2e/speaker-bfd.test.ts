@@ -1,6 +1,7 @@
 /**
- * BFD and BGP together, as a BGPPeer asks for it, with BIRD and FRR as the switch: the speaker room with the real speaker and the real BFD
- * worker, whose sockets are in the node's namespace. The API server is the test's.
+ * BFD and BGP together, as a BGPPeer asks for it, with BIRD and FRR as the switch: the speaker room
+ * with the real speaker and the real BFD worker, whose sockets are in the node's namespace. The API
+ * server is the test's.
  */
 import { expect } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'

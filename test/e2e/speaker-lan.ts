@@ -1,6 +1,7 @@
 /**
- * The user document's LAN for tests: a switch that runs BIRD, three nodes of which two run the real `terway-edge node`, and a real API
- * server with the real controller; each in a network namespace, all on 172.16.0.0/16.
+ * The user document's LAN for tests: a switch that runs BIRD, three nodes of which two run the real
+ * `terway-edge node`, and a real API server with the real controller; each in a network namespace,
+ * all on 172.16.0.0/16.
  */
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -119,7 +120,9 @@ export class SpeakerLan {
     this.#spawn(name, name, [process.execPath, 'src/main.ts', 'node', '--config', config])
   }
 
-  /** Ends a program as the service manager does, or as a power cut does, and waits until it is gone. */
+  /**
+   * Ends a program as the service manager does, or as a power cut does, and waits until it is gone.
+   */
   async stop(name: string, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const child = this.#processes.get(name)
     child?.kill(signal)
@@ -193,7 +196,9 @@ ${peers.join('\n')}
     return Object.fromEntries(lines.map(line => line.split('=')).filter(([, podCIDR]) => podCIDR))
   }
 
-  /** What the switch's kernel should hold: each pod CIDR via the address of the node that owns it. */
+  /**
+   * What the switch's kernel should hold: each pod CIDR via the address of the node that owns it.
+   */
   wantedRoutes(): Record<string, string> {
     return Object.fromEntries(
       Object.entries(this.podCIDRs()).map(([name, podCIDR]) => [podCIDR, NODES[name as NodeName]]),
@@ -240,7 +245,10 @@ ${peers.join('\n')}
     return Object.fromEntries((object.status?.speakers ?? []).map(speaker => [speaker.node, speaker]))
   }
 
-  /** Resolves once both speakers report Established and the switch holds each pod CIDR via its owner. */
+  /**
+   * Resolves once both speakers report Established and the switch holds each pod CIDR via its
+   * owner.
+   */
   async established(seconds = 60): Promise<void> {
     const wanted = JSON.stringify(sorted(this.wantedRoutes()))
     await eventually(

@@ -1,6 +1,7 @@
 /**
- * The documented flow with real parts: the user's own files through the real kubectl to a real kube-apiserver, the real controller and two
- * real nodes, a real BIRD as the switch. The tests are one story and run in this order; each ends with sessions that work.
+ * The documented flow with real parts: the user's own files through the real kubectl to a real
+ * kube-apiserver, the real controller and two real nodes, a real BIRD as the switch. The tests are
+ * one story and run in this order; each ends with sessions that work.
  */
 import { afterAll, expect } from 'bun:test'
 import { join } from 'node:path'
@@ -127,7 +128,8 @@ story(
       const { state, since } = at.speakers()[name] ?? {}
       return state === 'Established' && since !== before[name]?.since
     }
-    // BIRD forgets a peer's routes when that peer's password is changed, so an operator changes one after the other
+    // BIRD forgets a peer's routes when that peer's password is changed, so an operator changes one
+    // after the other
     at.configureSwitch({ ...asDocumented, password: { 'node-1': 'rotated', 'node-2': PASSWORD } })
     await eventually('the session of node-1 is new', () => again('node-1'), 90)
     at.configureSwitch({ ...asDocumented, password: 'rotated' })

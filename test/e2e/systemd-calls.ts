@@ -1,4 +1,7 @@
-/** What a container runtime and an operator call on a node of `systemd-lan.ts`: the CNI plugin, as the configuration there says, and the doctor. */
+/**
+ * What a container runtime and an operator call on a node of `systemd-lan.ts`: the CNI plugin, as
+ * the configuration there says, and the doctor.
+ */
 import { expect } from 'bun:test'
 import type { Check } from '../../src/doctor/verdicts.ts'
 import type { SystemdMachine } from '../support/systemd-machine.ts'
@@ -22,7 +25,10 @@ export function plugin(
   )
 }
 
-/** Makes a pod's namespace, after the service was started as runtimes do, and has it wired. Returns the pod's address. */
+/**
+ * Makes a pod's namespace, after the service was started as runtimes do, and has it wired. Returns
+ * the pod's address.
+ */
 export function addPod(machine: SystemdMachine, pod: string): string {
   machine.exec(['ip', 'netns', 'add', pod])
   const added = plugin(machine, 'ADD', pod)

@@ -1,6 +1,8 @@
 /**
- * A LAN for tests of the installed service: a switch that runs BIRD, the lab's API server and the real controller beside it, and one node, a machine
- * with a systemd of its own (`support/systemd-machine.ts`). A second node is there as an object and an address: its pod CIDR must be routed.
+ * A LAN for tests of the installed service: a switch that runs BIRD, the lab's API server and the
+ * real controller beside it, and one node, a machine with a systemd of its own
+ * (`support/systemd-machine.ts`). A second node is there as an object and an address: its pod CIDR
+ * must be routed.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * What a process under a shipped unit can do: a unit with the same settings that tries a list of things with ordinary programs, in place of
- * the service. Only for machines of `support/systemd-machine.ts`; what it tries changes nothing where it is let.
+ * What a process under a shipped unit can do: a unit with the same settings that tries a list of
+ * things with ordinary programs, in place of the service. Only for machines of
+ * `support/systemd-machine.ts`; what it tries changes nothing where it is let.
  */
 import { writeFileSync } from 'node:fs'
 import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }

@@ -1,6 +1,7 @@
 /**
- * The installed service under a real systemd, from `install` to `uninstall --purge`: the built executable and the unit as it is shipped, with
- * a BIRD router as the switch. Each test goes on where the one before ended.
+ * The installed service under a real systemd, from `install` to `uninstall --purge`: the built
+ * executable and the unit as it is shipped, with a BIRD router as the switch. Each test goes on
+ * where the one before ended.
  */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { copyFileSync, writeFileSync } from 'node:fs'

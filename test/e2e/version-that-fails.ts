@@ -1,4 +1,7 @@
-/** The entry of a version for tests of upgrades: like the real one, but its node ends as soon as it is started. */
+/**
+ * The entry of a version for tests of upgrades: like the real one, but its node ends as soon as it
+ * is started.
+ */
 if (process.argv[2] === 'node') {
   process.stderr.write('this version fails\n')
   process.exit(1)

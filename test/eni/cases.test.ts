@@ -1,4 +1,7 @@
-/** What happens around the interfaces of nodes: ENS, others' interfaces, nodes that go, refusals of every kind, questions with no known answer. */
+/**
+ * What happens around the interfaces of nodes: ENS, others' interfaces, nodes that go, refusals of
+ * every kind, questions with no known answer.
+ */
 import { describe, expect, test } from 'bun:test'
 import type { SimInterface } from '../../src/cloudsim/types.ts'
 import { NODES } from '../../src/kube/resources.ts'

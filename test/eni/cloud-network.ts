@@ -1,7 +1,7 @@
 /**
- * A cloud for tests: a VPC, `node-1` with two elastic network interfaces for pods and `node-2` with one, each beside its primary one.
- * Addresses: nodes 192.168.0.11 and .12, pods' 192.168.32.10, .11 (eth1 of node-1), .20 (eth2), .30, .31 (eth1 of node-2), each with
- * its twin fd00:32::NN.
+ * A cloud for tests: a VPC, `node-1` with two elastic network interfaces for pods and `node-2` with
+ * one, each beside its primary one. Addresses: nodes 192.168.0.11 and .12, pods' 192.168.32.10, .11
+ * (eth1 of node-1), .20 (eth2), .30, .31 (eth1 of node-2), each with its twin fd00:32::NN.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,7 @@
-/** The controller's half of pods on elastic network interfaces against the simulated cloud, in virtual time. */
+/**
+ * The controller's half of pods on elastic network interfaces against the simulated cloud, in
+ * virtual time.
+ */
 import { describe, expect, test } from 'bun:test'
 import { World } from './world.ts'
 

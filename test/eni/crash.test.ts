@@ -1,6 +1,7 @@
 /**
- * The controller is killed before and after each of its calls and writes of a scale-up and a scale-down, calls go unanswered after they
- * took effect, the cloud takes few calls, vSwitches and the account fill up: the invariants hold, and an Event names the cause.
+ * The controller is killed before and after each of its calls and writes of a scale-up and a
+ * scale-down, calls go unanswered after they took effect, the cloud takes few calls, vSwitches and
+ * the account fill up: the invariants hold, and an Event names the cause.
  */
 import { describe, expect, test } from 'bun:test'
 import type { Fault } from '../../src/cloudsim/types.ts'

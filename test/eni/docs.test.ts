@@ -1,4 +1,7 @@
-/** The guide names every code of the table with what to do about it, and every part of the configuration that it shows is one. */
+/**
+ * The guide names every code of the table with what to do about it, and every part of the
+ * configuration that it shows is one.
+ */
 import { expect, test } from 'bun:test'
 import { parseConfig } from '../../src/config.ts'
 import { CLOUD_ERRORS } from '../../src/eni/cloud-errors.ts'

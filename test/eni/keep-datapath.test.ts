@@ -1,6 +1,7 @@
 /**
- * The policy routes of a node, kept: each thing that others do to them is mended on the event, and no packet of a pod ever leaves by the
- * primary interface meanwhile. Real packets in a VPC that drops and counts what an interface may not send.
+ * The policy routes of a node, kept: each thing that others do to them is mended on the event, and
+ * no packet of a pod ever leaves by the primary interface meanwhile. Real packets in a VPC that
+ * drops and counts what an interface may not send.
  */
 import { afterEach, expect } from 'bun:test'
 import { leaveInterfaces } from '../../src/eni/leave.ts'
@@ -32,7 +33,10 @@ async function start(): Promise<{ near: CloudPod; far: CloudPod; datapath: NodeD
   return { near, far, datapath }
 }
 
-/** Pings go on for as long as `disturb` takes and what it does is mended. Returns how many answers came after that. */
+/**
+ * Pings go on for as long as `disturb` takes and what it does is mended. Returns how many answers
+ * came after that.
+ */
 async function mended(near: CloudPod, far: CloudPod, disturb: () => void | Promise<void>, whole: () => boolean) {
   const pings = cloud.network.spawn(near.namespace, ['ping', '-i', '0.05', '-n', far.address])
   await disturb()

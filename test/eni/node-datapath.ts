@@ -1,4 +1,7 @@
-/** The node's half of the datapath for a machine of `cloud-network.ts`: what the node's process keeps, in the machine's namespace. */
+/**
+ * The node's half of the datapath for a machine of `cloud-network.ts`: what the node's process
+ * keeps, in the machine's namespace.
+ */
 
 import { applySettings } from '../../src/agent/sysctl.ts'
 import { AddressStore } from '../../src/cni/address-store.ts'

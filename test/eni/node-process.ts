@@ -1,4 +1,7 @@
-/** `terway-edge node` as a process in a machine of `cloud-network.ts`, with a state folder, and an API server or none. */
+/**
+ * `terway-edge node` as a process in a machine of `cloud-network.ts`, with a state folder, and an
+ * API server or none.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Snapshot } from '../../src/model/snapshot.ts'
@@ -6,7 +9,9 @@ import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
 import { type CloudNode, POD_GATEWAYS } from './cloud-network.ts'
 
-/** The ENINode of a machine, with all of its addresses, as controller and cloud would have made it. */
+/**
+ * The ENINode of a machine, with all of its addresses, as controller and cloud would have made it.
+ */
 export function eniNodeOf(node: CloudNode, platform: 'ecs' | 'ens' = 'ecs') {
   return {
     apiVersion: 'network.openyurt.io/v1alpha1',
@@ -46,7 +51,10 @@ export class NodeProcess {
   readonly #folder: string
   readonly #child: Bun.Subprocess<'ignore', 'ignore', 'pipe'>
 
-  /** `kubeconfig` absent: no API server answers. `program`: the built executable in place of the sources. */
+  /**
+   * `kubeconfig` absent: no API server answers. `program`: the built executable in place of the
+   * sources.
+   */
   constructor(node: CloudNode, options: { kubeconfig?: string; config?: object; program?: string } = {}) {
     this.node = node
     this.#folder = join(node.stateDir, 'test')

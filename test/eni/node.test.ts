@@ -1,6 +1,7 @@
 /**
- * A node whose pods sit on elastic network interfaces, as a process: from its state folder with nobody else there, over reboots; and beside a
- * real API server, what it says of its addresses and when, how an address leaves, and how its mode changes or does not.
+ * A node whose pods sit on elastic network interfaces, as a process: from its state folder with
+ * nobody else there, over reboots; and beside a real API server, what it says of its addresses and
+ * when, how an address leaves, and how its mode changes or does not.
  */
 import { afterEach, expect } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -31,7 +32,10 @@ function run(node: CloudNode, options: ConstructorParameters<typeof NodeProcess>
   return started
 }
 
-/** The machine starts anew: nothing of pods, rules, tables and of nftables is left, the interfaces are as they were born. */
+/**
+ * The machine starts anew: nothing of pods, rules, tables and of nftables is left, the interfaces
+ * are as they were born.
+ */
 function reboot(node: CloudNode): void {
   for (const name of node.hostLinks()) node.network.ip(node.namespace, `link del ${name}`)
   const script = `for family in -4 -6; do
@@ -143,7 +147,8 @@ testCluster(
     await node.stopPod('early')
     await eventually('all of it is released', () => get().status.node.released.includes(early))
 
-    // without the server: nothing is released, whatever it said last; and what waited to be said is said
+    // without the server: nothing is released, whatever it said last; and what waited to be said is
+    // said
     await server.stopApiServer()
     await node.stopPod('z')
     expect((await node.startPod('z2')).address).toBe('192.168.32.20')

@@ -1,4 +1,7 @@
-/** Pool arithmetic, filling, giving back, vSwitches, buckets: by the vectors that terway's users know, and the corners of each. */
+/**
+ * Pool arithmetic, filling, giving back, vSwitches, buckets: by the vectors that terway's users
+ * know, and the corners of each.
+ */
 import { describe, expect, test } from 'bun:test'
 import type { VSwitch } from '../../src/cloud/answers.ts'
 import { addressesToAdd, addressesToRelease, chooseReleases, fill } from '../../src/eni/pool.ts'

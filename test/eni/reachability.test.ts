@@ -1,7 +1,8 @@
 /**
- * Who reaches whom: pods on the interfaces of two nodes of the cloud, the nodes, and an edge node with a pod behind its own router, in a VPC
- * that drops and counts what an interface may not send. With a real kube-proxy: ClusterIP and NodePort from everywhere, nothing translated on
- * the way to a local pod. Each part of the datapath taken away makes it fail: the rig finds it.
+ * Who reaches whom: pods on the interfaces of two nodes of the cloud, the nodes, and an edge node
+ * with a pod behind its own router, in a VPC that drops and counts what an interface may not send.
+ * With a real kube-proxy: ClusterIP and NodePort from everywhere, nothing translated on the way to
+ * a local pod. Each part of the datapath taken away makes it fail: the rig finds it.
  */
 import { afterEach, expect } from 'bun:test'
 import { existsSync } from 'node:fs'
@@ -36,7 +37,9 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-/** Two nodes with four pods in the cloud; behind the VPC's router of the edge a node with one pod. */
+/**
+ * Two nodes with four pods in the cloud; behind the VPC's router of the edge a node with one pod.
+ */
 async function site(): Promise<Site> {
   const cloud = new CloudNetwork()
   closing.push(() => cloud.close())
@@ -102,7 +105,8 @@ testVpc(
     const tables = { eth1: 1000 + index('eth1'), eth2: 1000 + index('eth2') }
     const rule = `from ${a.address} pref 2048`
     const ip = (words: string) => network.ip(node.namespace, words)
-    // without these, as the node's process keeps them, nothing leaves by the primary interface, and no counter rises
+    // without these, as the node's process keeps them, nothing leaves by the primary interface, and
+    // no counter rises
     network.exec(node.namespace, ['nft', 'flush', 'chain', 'inet', 'terway-edge-eni', 'forward'])
     const mutations = [
       {
@@ -122,7 +126,8 @@ testVpc(
       expect(await cloud.unreachable(all)).toEqual([])
       dropped = vpc.spoofed()
     }
-    // a node-local name server: the kernel would take its address for what the node sends to its pods
+    // a node-local name server: the kernel would take its address for what the node sends to its
+    // pods
     ip('addr add 169.254.20.10/32 dev lo')
     const asked = () => node.run('ip', 'route', 'get', a.address)
     expect(asked()).toContain(`src ${node.address}`)

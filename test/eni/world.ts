@@ -1,7 +1,8 @@
 /**
- * A cluster with nodes of the cloud, whole, in virtual time: the controller's half as it is, the lab's API server, the simulated cloud, and
- * nodes that keep to their part of the contract (an address leaves in three steps, a report at most once a second). The controller can
- * be killed before and after each of its calls and writes; a new one starts from what is stored.
+ * A cluster with nodes of the cloud, whole, in virtual time: the controller's half as it is, the
+ * lab's API server, the simulated cloud, and nodes that keep to their part of the contract (an
+ * address leaves in three steps, a report at most once a second). The controller can be killed
+ * before and after each of its calls and writes; a new one starts from what is stored.
  */
 import { LabApi } from '../../src/apiserver/lab-api.ts'
 import { actionFacts } from '../../src/cloud/actions.ts'
@@ -178,7 +179,10 @@ export class World {
     return this.#controller
   }
 
-  /** Lets time pass; nodes look at their ENINodes each second. A killed controller is followed by a new one. */
+  /**
+   * Lets time pass; nodes look at their ENINodes each second. A killed controller is followed by a
+   * new one.
+   */
   async run(seconds: number): Promise<void> {
     for (let second = 0; second < seconds; second++) {
       for (let step = 0; step < 4; step++) {
@@ -236,7 +240,9 @@ class MortalCloud implements CloudApi {
   close(): void {}
 }
 
-/** A node's half, as the contract says it: which pod has which address stands here and nowhere else. */
+/**
+ * A node's half, as the contract says it: which pod has which address stands here and nowhere else.
+ */
 export class ModelNode {
   readonly name: string
   readonly #world: World
@@ -290,7 +296,9 @@ export class ModelNode {
     return this.#usable().filter(address => !taken.has(address))
   }
 
-  /** One look: pods that wait get addresses, the report is written when there is something to say. */
+  /**
+   * One look: pods that wait get addresses, the report is written when there is something to say.
+   */
   async sync(): Promise<void> {
     if (this.silent) return
     const free = [...this.#free()]

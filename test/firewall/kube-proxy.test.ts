@@ -1,6 +1,7 @@
 /**
- * Beside kube-proxy on a host whose FORWARD policy is DROP, masquerade on: what Services send on reaches pods here and on another node, from
- * pods, from the host and from outside. A real kube-proxy in iptables mode; of its nftables mode an imitation (`nftables-proxy.ts`).
+ * Beside kube-proxy on a host whose FORWARD policy is DROP, masquerade on: what Services send on
+ * reaches pods here and on another node, from pods, from the host and from outside. A real
+ * kube-proxy in iptables mode; of its nftables mode an imitation (`nftables-proxy.ts`).
  */
 import { expect } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -21,7 +22,10 @@ const THERE = { name: 'there', endpoint: OTHER_POD, clusterIP: '10.96.0.11', nod
 
 const NEEDS = ['nft', 'iptables', 'iptables-nft', 'curl'] as const
 
-/** A node that drops what it forwards, its pod and one on another node (in `outside`), both of which say who answers and whom they see. */
+/**
+ * A node that drops what it forwards, its pod and one on another node (in `outside`), both of which
+ * say who answers and whom they see.
+ */
 async function withPods(body: (scene: Scene) => Promise<void>): Promise<void> {
   const lan = new OneNode()
   const { network, node, pod, outside } = lan

@@ -1,7 +1,9 @@
 /**
- * An imitation of kube-proxy's nftables mode for tests on machines that have no kube-proxy of 1.29 or later: a table `ip kube-proxy` with base
- * chains on the hooks, with the types and priorities, that its documentation names, verdict maps for Services, a mark for what is masqueraded. It shows
- * how our rules go with rules of that shape; what a particular release really writes it cannot show.
+ * An imitation of kube-proxy's nftables mode for tests on machines that have no kube-proxy of 1.29
+ * or later: a table `ip kube-proxy` with base chains on the hooks, with the types and priorities,
+ * that its documentation names, verdict maps for Services, a mark for what is masqueraded. It shows
+ * how our rules go with rules of that shape; what a particular release really writes it cannot
+ * show.
  */
 
 export interface ProxiedService {

@@ -1,6 +1,7 @@
 /**
- * A node whose FORWARD drops, by nft, iptables-nft and legacy iptables, and masquerade: real packets of a pod in network namespaces, which pass,
- * pass not, or bear another address. Whole firewalls of others: ufw.test.ts, test/e2e/firewalld.test.ts.
+ * A node whose FORWARD drops, by nft, iptables-nft and legacy iptables, and masquerade: real
+ * packets of a pod in network namespaces, which pass, pass not, or bear another address. Whole
+ * firewalls of others: ufw.test.ts, test/e2e/firewalld.test.ts.
  */
 import { expect } from 'bun:test'
 import { legacyCommands, readLegacyForward } from '../../src/firewall/legacy.ts'
@@ -99,7 +100,10 @@ testNeeding(
   TIMEOUT,
 )
 
-/** As firewalld lays out its table (zones by interface, a default zone that rejects), and an nftables.conf with policy drop. */
+/**
+ * As firewalld lays out its table (zones by interface, a default zone that rejects), and an
+ * nftables.conf with policy drop.
+ */
 const OTHERS = `
 table inet firewalld {
   chain filter_FORWARD {

@@ -1,6 +1,7 @@
 /**
- * Where the FORWARD rules of others drop pods' packets, and what is written because of it: decided from listings of nft and iptables, nothing is
- * run. The same with a real kernel: reconcile.test.ts.
+ * Where the FORWARD rules of others drop pods' packets, and what is written because of it: decided
+ * from listings of nft and iptables, nothing is run. The same with a real kernel:
+ * reconcile.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import {
@@ -20,7 +21,10 @@ import { acceptedTraffic } from '../../src/firewall/reconcile.ts'
 const POD = '10.0.1.0/25'
 const ends = (...prefixes: string[]) => prefixes.flatMap(prefix => [`saddr ${prefix}`, `daddr ${prefix}`])
 
-/** A table with base chain FORWARD and the rules given, as `[statements]` of nft's JSON, in its chains. */
+/**
+ * A table with base chain FORWARD and the rules given, as `[statements]` of nft's JSON, in its
+ * chains.
+ */
 function tableOf(options: {
   policy?: string
   chains: Readonly<Record<string, readonly (readonly object[])[]>>

@@ -1,6 +1,6 @@
 /**
- * Pods send from their own addresses alone, with a real kernel: forged IPv4, IPv6 and ARP from a pod that the plugin wired, what it may send
- * going on without a packet lost, and the opt-out.
+ * Pods send from their own addresses alone, with a real kernel: forged IPv4, IPv6 and ARP from a
+ * pod that the plugin wired, what it may send going on without a packet lost, and the opt-out.
  */
 import { afterEach, expect } from 'bun:test'
 import { createFirewall, type NodeFirewall } from '../../src/firewall/reconcile.ts'
@@ -22,7 +22,9 @@ afterEach(async () => {
   await node.close()
 })
 
-/** A node whose LAN knows the way to pods and to the addresses that are forged below, with two pods. */
+/**
+ * A node whose LAN knows the way to pods and to the addresses that are forged below, with two pods.
+ */
 async function nodeWithPods({ rpFilterAll = 0, config = {} } = {}) {
   node = new CniNode(CIDRS)
   const { network, namespace: host } = node
@@ -54,7 +56,10 @@ async function nodeWithPods({ rpFilterAll = 0, config = {} } = {}) {
   return { host, lan, pod: a.namespace, other: addressesOf(replies[1] ?? (replies[0] as never)) }
 }
 
-/** From which addresses packets that a pod sends arrive at the machine of the LAN: of these, and its own. */
+/**
+ * From which addresses packets that a pod sends arrive at the machine of the LAN: of these, and its
+ * own.
+ */
 async function arriving(pod: string, lan: string, sources: readonly string[]): Promise<string[]> {
   const { network } = node
   for (const source of sources) {

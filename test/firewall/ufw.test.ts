@@ -1,4 +1,7 @@
-/** The real ufw on a node: its rules in the node's network namespace, its files in a copy that only its own mount namespace sees. */
+/**
+ * The real ufw on a node: its rules in the node's network namespace, its files in a copy that only
+ * its own mount namespace sees.
+ */
 import { expect } from 'bun:test'
 import { removeFirewall } from '../../src/firewall/reconcile.ts'
 import { FAR, KNOWN, OneNode, POD_ADDRESS, POD_ADDRESS_V6 } from '../agent/one-node.ts'

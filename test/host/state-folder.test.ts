@@ -1,5 +1,6 @@
 /**
- * One process to a state folder: claimed by real processes at the same instant, and free again when its owner was killed.
+ * One process to a state folder: claimed by real processes at the same instant, and free again when
+ * its owner was killed.
  */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -49,7 +50,10 @@ test('a process of the same number that started at another time is not ours', ()
   claimFolder(state)()
 })
 
-/** A process that says that it is ready, claims `state` at a word, says `mine` or why it cannot, and waits for the end of its input. */
+/**
+ * A process that says that it is ready, claims `state` at a word, says `mine` or why it cannot, and
+ * waits for the end of its input.
+ */
 function claimant(state: string) {
   const service = JSON.stringify(join(import.meta.dir, '../../src/host/state-folder.ts'))
   const script = `

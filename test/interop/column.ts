@@ -1,6 +1,7 @@
 /**
- * One column of the interop matrix: every row with one kind of router, each in a LAN of its own. What a router cannot do is said with the
- * reason. With TERWAY_EDGE_INTEROP_RESULTS, a folder, each cell leaves a line there for scripts/interop.
+ * One column of the interop matrix: every row with one kind of router, each in a LAN of its own.
+ * What a router cannot do is said with the reason. With TERWAY_EDGE_INTEROP_RESULTS, a folder, each
+ * cell leaves a line there for scripts/interop.
  */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +17,10 @@ export interface Cell {
   readonly note?: string
 }
 
-/** Registers the tests of a column. `cannot` gives the rows that this router cannot do, each with the reason. */
+/**
+ * Registers the tests of a column. `cannot` gives the rows that this router cannot do, each with
+ * the reason.
+ */
 export function column(kind: RouterKind, cannot: Partial<Readonly<Record<RowName, string>>> = {}): void {
   for (const [row, { title, options, run }] of Object.entries(ROWS) as [RowName, Row][]) {
     const reason = cannot[row]

@@ -1,6 +1,6 @@
 /**
- * One node with two switches, of different make: each has all the routes by a session of its own, and what happens to one session does
- * not touch the other.
+ * One node with two switches, of different make: each has all the routes by a session of its own,
+ * and what happens to one session does not touch the other.
  */
 import { expect } from 'bun:test'
 import { createSpeaker } from '../../src/bgp/speaker.ts'

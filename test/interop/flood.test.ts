@@ -1,6 +1,7 @@
 /**
- * Strangers, and whoever sits at a peer's address, against the listening port: an established session does not notice, and what they
- * can make us hold is bounded: one connection that waits for its OPEN, with the octets of one message, for a minute.
+ * Strangers, and whoever sits at a peer's address, against the listening port: an established
+ * session does not notice, and what they can make us hold is bounded: one connection that waits for
+ * its OPEN, with the octets of one message, for a minute.
  */
 import { expect } from 'bun:test'
 import { readdirSync } from 'node:fs'

@@ -1,7 +1,8 @@
 /**
- * A LAN of IPv6 alone whose pods have IPv4 too: what the speaker room makes of its BGPPeer, with a real router as the switch. IPv4 podCIDRs
- * go out over IPv6 next hops (RFC 8950), and by the agent's routes packets find the way back; a switch that did not agree to that, or to a family, gets the rest, and status, an Event and the
- * log say what to enable there.
+ * A LAN of IPv6 alone whose pods have IPv4 too: what the speaker room makes of its BGPPeer, with a
+ * real router as the switch. IPv4 podCIDRs go out over IPv6 next hops (RFC 8950), and by the
+ * agent's routes packets find the way back; a switch that did not agree to that, or to a family,
+ * gets the rest, and status, an Event and the log say what to enable there.
  */
 import { expect } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -97,7 +98,10 @@ testNeeding(...ROUTER_NEEDS.bird)(
   60_000,
 )
 
-/** A pod's address on the node, with the agent's routes there, and one of another LAN on the switch: by BIRD's routes and ours they meet. */
+/**
+ * A pod's address on the node, with the agent's routes there, and one of another LAN on the switch:
+ * by BIRD's routes and ours they meet.
+ */
 async function packetsBothWays(lan: Lan): Promise<void> {
   lan.network.ip(lan.node, 'addr add 10.0.1.5/32 dev lo')
   lan.network.ip(lan.switch, 'addr add 10.0.9.5/32 dev lo')

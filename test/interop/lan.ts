@@ -1,6 +1,7 @@
 /**
- * A LAN for interop tests: a node with our speaker, a switch with a real router, a wire between them, or a router. The speaker runs in the test's
- * process; only its sockets are opened inside the node's namespace.
+ * A LAN for interop tests: a node with our speaker, a switch with a real router, a wire between
+ * them, or a router. The speaker runs in the test's process; only its sockets are opened inside the
+ * node's namespace.
  */
 import { createSpeaker } from '../../src/bgp/speaker.ts'
 import type { Announcement, PeerConfig, SessionEvent, Speaker } from '../../src/bgp/speaker-types.ts'
@@ -137,7 +138,10 @@ export class Lan {
     this.network.ip(this.switch, 'link set br0 up')
   }
 
-  /** Packets from the switch to the pod of the other node, 50 a second; the result ends that and counts them. */
+  /**
+   * Packets from the switch to the pod of the other node, 50 a second; the result ends that and
+   * counts them.
+   */
   async traffic(): Promise<() => Promise<{ sent: number; lost: number }>> {
     const ping = this.network.spawn(this.switch, ['ping', '-n', '-i', '0.02', '10.0.1.1'])
     let text = ''
@@ -156,7 +160,10 @@ export class Lan {
     }
   }
 
-  /** What the switch has from us: in its kernel's table where the router installs routes, else as the router says. */
+  /**
+   * What the switch has from us: in its kernel's table where the router installs routes, else as
+   * the router says.
+   */
   routes(): Record<string, string> {
     return this.router.installs ? this.kernelRoutes() : this.router.routes()
   }
@@ -190,7 +197,10 @@ export class Lan {
     }
   }
 
-  /** Starts the router and a speaker, and waits for the session and for these routes; most rows begin so. */
+  /**
+   * Starts the router and a speaker, and waits for the session and for these routes; most rows
+   * begin so.
+   */
   async comesUp(
     announcements: readonly Announcement[],
     routes: Readonly<Record<string, string>>,
@@ -203,7 +213,10 @@ export class Lan {
     return running
   }
 
-  /** The gateways of the routes in the switch's kernel, by prefix; an IPv4 route via IPv6 has that gateway. */
+  /**
+   * The gateways of the routes in the switch's kernel, by prefix; an IPv4 route via IPv6 has that
+   * gateway.
+   */
   kernelRoutes(): Record<string, string> {
     const routes = ['-4', '-6'].flatMap(
       family =>
@@ -252,7 +265,10 @@ export class Lan {
     )
   }
 
-  /** From now on notes every route that the switch loses (see `routes`); the result gives their prefixes so far. */
+  /**
+   * From now on notes every route that the switch loses (see `routes`); the result gives their
+   * prefixes so far.
+   */
   watchRemovedRoutes(): Promise<() => Promise<string[]>> {
     return this.router.installs ? this.#watchKernel() : this.#watchRouter()
   }

@@ -1,6 +1,7 @@
 /**
- * ExaBGP as a peer: https://github.com/Exa-Networks/exabgp. It has no RIB: it prints what it receives as JSON lines, and from these
- * `routes` is computed. It keeps nothing over a restart of its peer.
+ * ExaBGP as a peer: https://github.com/Exa-Networks/exabgp. It has no RIB: it prints what it
+ * receives as JSON lines, and from these `routes` is computed. It keeps nothing over a restart of
+ * its peer.
  */
 import { appendFileSync, chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
- * FRR as a peer: zebra and bgpd, https://frrouting.org. Installs what it learns in the kernel's table.
+ * FRR as a peer: zebra and bgpd, https://frrouting.org. Installs what it learns in the kernel's
+ * table.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
- * GoBGP as a peer: https://osrg.github.io/gobgp. Keeps what it learns to itself: it installs nothing in the kernel without zebra.
+ * GoBGP as a peer: https://osrg.github.io/gobgp. Keeps what it learns to itself: it installs
+ * nothing in the kernel without zebra.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,5 +1,6 @@
 /**
- * OpenBGPD as a peer: https://www.openbgpd.org. On Linux it has no way into the kernel's table, so what it learned is asked of itself.
+ * OpenBGPD as a peer: https://www.openbgpd.org. On Linux it has no way into the kernel's table, so
+ * what it learned is asked of itself.
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,7 +29,8 @@ export class OpenBgpd implements Router {
 
   async start(): Promise<void> {
     rmSync(this.#socket, { force: true })
-    // It changes its root to the home of its user, which is not there as long as the service is not; this one is seen by it alone.
+    // It changes its root to the home of its user, which is not there as long as the service is
+    // not; this one is seen by it alone.
     const script = 'mount -t tmpfs none /run && mkdir /run/openbgpd && exec "$0" "$@"'
     const command = ['sh', '-c', script, OPENBGPD, '-d', '-f', `${this.#folder}/bgpd.conf`]
     this.#process = this.#network.spawn(this.#namespace, command)

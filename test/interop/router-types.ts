@@ -39,7 +39,10 @@ export interface RouterConfig {
 export interface Router {
   /** Whether it puts what it learns into the kernel's table. */
   readonly installs: boolean
-  /** Starts, and returns when the control socket answers. `recovering`: as the restarting side of a graceful restart. */
+  /**
+   * Starts, and returns when the control socket answers. `recovering`: as the restarting side of a
+   * graceful restart.
+   */
   start(how?: { readonly recovering: boolean }): Promise<void>
   /** Puts a changed configuration into force without a restart. */
   configure(config: RouterConfig): void
@@ -58,7 +61,10 @@ export interface Router {
   show(): string
   /** Stops and continues the process: a router that hangs. */
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
-  /** Ends such that `start({recovering: true})` finds its routes in place (RFC 4724, as the restarting side). */
+  /**
+   * Ends such that `start({recovering: true})` finds its routes in place (RFC 4724, as the
+   * restarting side).
+   */
   stopForRestart(): Promise<void>
   close(): void
 }

@@ -1,6 +1,7 @@
 /**
- * Real routers as peers for interop tests: one interface (router-types.ts), one file per implementation. Each runs inside a network
- * namespace with files and control sockets of its own, so that any number run beside each other.
+ * Real routers as peers for interop tests: one interface (router-types.ts), one file per
+ * implementation. Each runs inside a network namespace with files and control sockets of its own,
+ * so that any number run beside each other.
  */
 import type { TestNetwork } from '../support/namespaces.ts'
 import { Bird } from './router-bird.ts'

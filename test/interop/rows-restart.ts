@@ -1,6 +1,6 @@
 /**
- * Rows of the matrix: ends and returns. Graceful restart of ours (RFC 4724, 8538, 9494) and of the router, shutdown (RFC 8326, 9003),
- * removal (RFC 4486), a router that hangs (hold timer) or dies.
+ * Rows of the matrix: ends and returns. Graceful restart of ours (RFC 4724, 8538, 9494) and of the
+ * router, shutdown (RFC 8326, 9003), removal (RFC 4486), a router that hangs (hold timer) or dies.
  */
 import { expect } from 'bun:test'
 import { eventually } from '../support/namespaces.ts'

@@ -1,5 +1,6 @@
 /**
- * Rows of the matrix: sessions that come up (or do not, saying why), and what the router learns from them.
+ * Rows of the matrix: sessions that come up (or do not, saying why), and what the router learns
+ * from them.
  */
 import { expect } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'

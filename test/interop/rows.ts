@@ -1,6 +1,7 @@
 /**
- * The rows of the interop matrix: what a session with any router is put through. Each runs in a LAN of its own (lan.ts); column.ts runs
- * them for one router, and scripts/interop makes docs/interop.md of a run.
+ * The rows of the interop matrix: what a session with any router is put through. Each runs in a LAN
+ * of its own (lan.ts); column.ts runs them for one router, and scripts/interop makes
+ * docs/interop.md of a run.
  */
 import type { Lan, LanOptions } from './lan.ts'
 import { RESTART_ROWS } from './rows-restart.ts'

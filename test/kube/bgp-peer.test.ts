@@ -1,4 +1,7 @@
-/** The door for BGPPeers: the user's document, every default, every range, and what the problems say. */
+/**
+ * The door for BGPPeers: the user's document, every default, every range, and what the problems
+ * say.
+ */
 import { expect, test } from 'bun:test'
 import { WellKnownCommunity } from '../../src/bgp/codec/registry.ts'
 import { COMMUNITY_NAMES } from '../../src/kube/bgp-peer.ts'

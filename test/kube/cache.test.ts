@@ -1,4 +1,7 @@
-/** Caches against a server that misbehaves on purpose: what a real one does only on bad days. The clock is real, the pauses are short. */
+/**
+ * Caches against a server that misbehaves on purpose: what a real one does only on bad days. The
+ * clock is real, the pauses are short.
+ */
 import { afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,6 @@
-/** The client and its caches against a real kube-apiserver: verbs, rights, restarts, a lost history. */
+/**
+ * The client and its caches against a real kube-apiserver: verbs, rights, restarts, a lost history.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { ApiError, type KubeApi } from '../../src/kube/api.ts'
 import type { BGPPeerObject } from '../../src/kube/bgp-peer.ts'

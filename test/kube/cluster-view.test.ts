@@ -1,4 +1,7 @@
-/** The node's view against a real kube-apiserver: what survives a lost API, a reboot, a broken object; and Events as kubectl shows them. */
+/**
+ * The node's view against a real kube-apiserver: what survives a lost API, a reboot, a broken
+ * object; and Events as kubectl shows them.
+ */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

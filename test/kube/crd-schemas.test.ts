@@ -1,7 +1,7 @@
 /**
- * The CustomResourceDefinitions and the doors of the same kinds, compared both ways: which fields there
- * are, their types, bounds and enumerations; what a server refuses, with the real one and the one in
- * memory; the rules in CEL, evaluated by an implementation of its own.
+ * The CustomResourceDefinitions and the doors of the same kinds, compared both ways: which fields
+ * there are, their types, bounds and enumerations; what a server refuses, with the real one and the
+ * one in memory; the rules in CEL, evaluated by an implementation of its own.
  */
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -180,7 +180,10 @@ describe('types, bounds and enumerations are those of the door', () => {
   )
 })
 
-/** Every field, optional ones too: a new one of the type is asked for here, and then of the schema and the door. */
+/**
+ * Every field, optional ones too: a new one of the type is asked for here, and then of the schema
+ * and the door.
+ */
 type Whole<T> = { readonly [Field in keyof T]-?: Whole<T[Field]> }
 
 interface WholeENINode {

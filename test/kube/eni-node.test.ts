@@ -1,4 +1,7 @@
-/** ENINodes: what the door makes of what the API server sends, and what a real one's schema refuses; a node has rights to its own only. */
+/**
+ * ENINodes: what the door makes of what the API server sends, and what a real one's schema refuses;
+ * a node has rights to its own only.
+ */
 import { afterAll, beforeAll, describe, expect, test as plainTest } from 'bun:test'
 import { decodeENINode } from '../../src/kube/decode-eni-node.ts'
 import { reportFieldManager, reportPatch } from '../../src/kube/eni-node.ts'

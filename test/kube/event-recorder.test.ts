@@ -1,4 +1,7 @@
-/** What becomes of Events that cannot be written at once. The API server is told what to refuse; a real one is in client.test.ts. */
+/**
+ * What becomes of Events that cannot be written at once. The API server is told what to refuse; a
+ * real one is in client.test.ts.
+ */
 import { expect, test } from 'bun:test'
 import { ApiError, type KubeApi, type KubeEvent } from '../../src/kube/api.ts'
 import { createEventRecorder } from '../../src/kube/event-recorder.ts'

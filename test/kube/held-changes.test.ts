@@ -1,4 +1,7 @@
-/** Changes on trial: taken back when the API server falls silent, held when it answers again, put back when it was an outage. */
+/**
+ * Changes on trial: taken back when the API server falls silent, held when it answers again, put
+ * back when it was an outage.
+ */
 import { describe, expect, test } from 'bun:test'
 import {
   GRACE_MILLISECONDS,
@@ -20,7 +23,10 @@ const BAD = entry('edge-3', ['172.16.0.13'], ['198.51.100.0/28'], ['lan'])
 const PEER = bgpPeer('lan', { peerIP: '172.16.0.1' })
 const BEFORE = { entries: [SELF, OTHER], peers: [PEER] }
 
-/** Walks through what the server does: `+` answers, `-` is silent, `c` the objects change, `w` a minute passes, `i` it is silent for a reason. */
+/**
+ * Walks through what the server does: `+` answers, `-` is silent, `c` the objects change, `w` a
+ * minute passes, `i` it is silent for a reason.
+ */
 function walk(script: string): { verdicts: string; trial: Trial } {
   let trial: Trial = { ...NO_TRIAL, answeredAt: 0 }
   let at = 1000

@@ -1,4 +1,6 @@
-/** Kubeconfigs: what is supported, what rotates, and a clear line for each thing that can be wrong. */
+/**
+ * Kubeconfigs: what is supported, what rotates, and a clear line for each thing that can be wrong.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** What a node takes over: last good versions of broken objects, passwords, deletions; and the file that keeps it. */
+/**
+ * What a node takes over: last good versions of broken objects, passwords, deletions; and the file
+ * that keeps it.
+ */
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

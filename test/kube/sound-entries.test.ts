@@ -1,4 +1,7 @@
-/** Which podCIDRs a node believes: lifelines, who may veto whom, addresses and podCIDRs that two claim. */
+/**
+ * Which podCIDRs a node believes: lifelines, who may veto whom, addresses and podCIDRs that two
+ * claim.
+ */
 import { describe, expect, test } from 'bun:test'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'

@@ -1,4 +1,7 @@
-/** What a node does when its disk takes nothing: a state that could not be stored is stored later, also when nothing changes any more. */
+/**
+ * What a node does when its disk takes nothing: a state that could not be stored is stored later,
+ * also when nothing changes any more.
+ */
 import { afterAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,6 @@
-/** `terway-edge lab` on the command line: help, wrong usage, what is missing. Exit statuses 0, 1, 2. */
+/**
+ * `terway-edge lab` on the command line: help, wrong usage, what is missing. Exit statuses 0, 1, 2.
+ */
 import { afterAll, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

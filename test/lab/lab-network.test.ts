@@ -1,4 +1,7 @@
-/** The lab's hands: namespaces, routers and processes come and go without a trace; the relay carries bytes between namespaces. */
+/**
+ * The lab's hands: namespaces, routers and processes come and go without a trace; the relay carries
+ * bytes between namespaces.
+ */
 import { afterAll, afterEach, describe, expect, test } from 'bun:test'
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -245,7 +248,9 @@ describe('relay', () => {
   })
 })
 
-/** Sends `payload` and gives back what comes, until as much has come or the connection is closed. */
+/**
+ * Sends `payload` and gives back what comes, until as much has come or the connection is closed.
+ */
 function echoed(port: number, payload: Buffer): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = []

@@ -1,4 +1,7 @@
-/** The lab's deciding parts: options and plan, routers' answers, kubeconfigs, CNI calls, and what counts as working. */
+/**
+ * The lab's deciding parts: options and plan, routers' answers, kubeconfigs, CNI calls, and what
+ * counts as working.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeRealCluster, plainKubeconfig } from '../../src/lab/kubeconfig.ts'
 import { labState, type ObservedLab } from '../../src/lab/lab-state.ts'

@@ -1,4 +1,7 @@
-/** Files that are written whole, leftovers of a killed writer, and Secrets that do not print themselves. */
+/**
+ * Files that are written whole, leftovers of a killed writer, and Secrets that do not print
+ * themselves.
+ */
 import { expect, test } from 'bun:test'
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'

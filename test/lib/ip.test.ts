@@ -1,5 +1,6 @@
 /**
- * Addresses and prefixes: their canonical text, and `covers` and `overlaps` held against a comparison bit by bit.
+ * Addresses and prefixes: their canonical text, and `covers` and `overlaps` held against a
+ * comparison bit by bit.
  */
 import { expect, test } from 'bun:test'
 import {

@@ -1,4 +1,6 @@
-/** The loop behind every reconcile, on a clock that the test holds: wake-ups, failures, full passes. */
+/**
+ * The loop behind every reconcile, on a clock that the test holds: wake-ups, failures, full passes.
+ */
 import { expect, test } from 'bun:test'
 import { backoffMilliseconds } from '../../src/lib/backoff.ts'
 import { Loop } from '../../src/lib/loop.ts'

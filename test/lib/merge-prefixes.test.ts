@@ -1,5 +1,6 @@
 /**
- * Merging prefixes that lead the same way: cases by hand, then random sets, whose every boundary is looked up by longest match before and after.
+ * Merging prefixes that lead the same way: cases by hand, then random sets, whose every boundary is
+ * looked up by longest match before and after.
  */
 import { describe, expect, test } from 'bun:test'
 import { formatPrefix, maskBytes, type PrefixRange, prefixRange } from '../../src/lib/ip.ts'

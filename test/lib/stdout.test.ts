@@ -1,6 +1,6 @@
 /**
- * What goes to stdout arrives whole: commands and the plugin as processes, with slow readers, one that is gone, a pipe that somebody
- * left non-blocking, files that are continued, and full disks.
+ * What goes to stdout arrives whole: commands and the plugin as processes, with slow readers, one
+ * that is gone, a pipe that somebody left non-blocking, files that are continued, and full disks.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,5 +1,6 @@
 /**
- * Messages of rtnetlink: vectors written out octet by octet, and what is written read again. What the kernel makes of them: kernel.test.ts.
+ * Messages of rtnetlink: vectors written out octet by octet, and what is written read again. What
+ * the kernel makes of them: kernel.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import { toHex } from '../../src/lib/bytes.ts'
@@ -21,7 +22,8 @@ import {
 import { addRule, decodeRule } from '../../src/netlink/rule.ts'
 
 describe('routes', () => {
-  // What `ip route add 10.0.1.0/25 via 172.16.0.12 proto 187` sends (strace), its attributes in our order.
+  // What `ip route add 10.0.1.0/25 via 172.16.0.12 proto 187` sends (strace), its attributes in our
+  // order.
   test('vector: an IPv4 route via a gateway', () => {
     const { body, type, flags, text } = addRoute({
       destination: '10.0.1.0/25',
@@ -38,7 +40,8 @@ describe('routes', () => {
     )
   })
 
-  // The same for `ip route add 10.0.2.0/24 via inet6 fd00::2 proto 187`: struct rtvia is AF_INET6 and the address.
+  // The same for `ip route add 10.0.2.0/24 via inet6 fd00::2 proto 187`: struct rtvia is AF_INET6
+  // and the address.
   test('vector: an IPv4 route via an IPv6 gateway', () => {
     const { body, text } = addRoute({ destination: '10.0.2.0/24', protocol: 187, nextHops: [{ gateway: 'fd00::2' }] })
     expect(text).toBe('add route 10.0.2.0/24 via fd00::2')

@@ -1,4 +1,6 @@
-/** What rtnetlink's codecs ask of the real kernel, and what it answers, in namespaces of our own. */
+/**
+ * What rtnetlink's codecs ask of the real kernel, and what it answers, in namespaces of our own.
+ */
 import { describe, expect } from 'bun:test'
 import { close as closeFile, openFile } from '../../src/lib/libc.ts'
 import { addAddress } from '../../src/netlink/address.ts'

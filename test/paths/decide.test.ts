@@ -1,6 +1,6 @@
 /**
- * What is asked, and what the packets prove: the deciders of paths, by values. How the verdicts fare
- * with real packets is in paths.test.ts.
+ * What is asked, and what the packets prove: the deciders of paths, by values. How the verdicts
+ * fare with real packets is in paths.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'

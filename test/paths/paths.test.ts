@@ -1,6 +1,6 @@
 /**
- * Paths measured by packets, in network namespaces. Faults are put in one by one: each is named with
- * its place, and the name goes away with the fault.
+ * Paths measured by packets, in network namespaces. Faults are put in one by one: each is named
+ * with its place, and the name goes away with the fault.
  */
 import { expect } from 'bun:test'
 import { eventually } from '../support/namespaces.ts'

@@ -1,4 +1,7 @@
-/** BFD in the speaker room: which sessions are wanted, and what a path that goes does to BGP. test/e2e/speaker-bfd.test.ts has real routers. */
+/**
+ * BFD in the speaker room: which sessions are wanted, and what a path that goes does to BGP.
+ * test/e2e/speaker-bfd.test.ts has real routers.
+ */
 import { expect, test } from 'bun:test'
 import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView } from '../../src/bfd/bfd-types.ts'
 import type { PeerConfig, Speaker } from '../../src/bgp/speaker-types.ts'

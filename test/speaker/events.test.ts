@@ -1,5 +1,6 @@
 /**
- * Which Events a speaker records, in which words and how often: decided from values. Recorded with an API server: test/e2e/speaker.test.ts.
+ * Which Events a speaker records, in which words and how often: decided from values. Recorded with
+ * an API server: test/e2e/speaker.test.ts.
  */
 import { expect, test } from 'bun:test'
 import type { PeerConfig, SessionError, SessionEvent } from '../../src/bgp/speaker-types.ts'

@@ -1,4 +1,7 @@
-/** How a process knows that it restarts: the file that the one before left, real, on a clock that the test holds. */
+/**
+ * How a process knows that it restarts: the file that the one before left, real, on a clock that
+ * the test holds.
+ */
 import { expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,7 @@
 /**
- * The speaker room with a clock that is told to go on, and with a speaker and an API server that do what the test says: faults and times
- * that real ones give too slowly. The real ones are in test/e2e/speaker.test.ts.
+ * The speaker room with a clock that is told to go on, and with a speaker and an API server that do
+ * what the test says: faults and times that real ones give too slowly. The real ones are in
+ * test/e2e/speaker.test.ts.
  */
 import { expect, test } from 'bun:test'
 import type { Announcement, PeerConfig, SessionEvent, SessionView, Speaker } from '../../src/bgp/speaker-types.ts'

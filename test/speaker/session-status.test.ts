@@ -1,5 +1,6 @@
 /**
- * A session as its entry in the BGPPeer's status and as a row of the page, and when the entry is written: values only.
+ * A session as its entry in the BGPPeer's status and as a row of the page, and when the entry is
+ * written: values only.
  */
 import { expect, test } from 'bun:test'
 import type { SessionView } from '../../src/bgp/speaker-types.ts'

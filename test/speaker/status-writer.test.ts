@@ -1,4 +1,7 @@
-/** What somebody else wrote into this node's own entry is put right, and no sooner than a watch may lag. */
+/**
+ * What somebody else wrote into this node's own entry is put right, and no sooner than a watch may
+ * lag.
+ */
 import { expect, test } from 'bun:test'
 import type { KubeApi } from '../../src/kube/api.ts'
 import type { SpeakerStatus } from '../../src/kube/bgp-peer.ts'

@@ -1,4 +1,7 @@
-/** Who may ask what, without a port: the Host header, the token, the method, and what every answer carries. */
+/**
+ * Who may ask what, without a port: the Host header, the token, the method, and what every answer
+ * carries.
+ */
 import { expect, test } from 'bun:test'
 import { Secret } from '../../src/lib/secret.ts'
 import { type Access, isOurHost } from '../../src/status/access.ts'

@@ -1,4 +1,7 @@
-/** The operator's commands as an operator runs them: the program from source against a real server on loopback. */
+/**
+ * The operator's commands as an operator runs them: the program from source against a real server
+ * on loopback.
+ */
 import { afterAll, afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,7 @@
-/** Metrics: the exact text, and a strict reading of the exposition format (version 0.0.4) that holds for hostile names too. */
+/**
+ * Metrics: the exact text, and a strict reading of the exposition format (version 0.0.4) that holds
+ * for hostile names too.
+ */
 import { expect, test } from 'bun:test'
 import type { BgpSession } from '../../src/model/session.ts'
 import { renderMetrics } from '../../src/status/metrics.ts'

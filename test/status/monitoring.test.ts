@@ -132,7 +132,10 @@ const PANEL = z.object({
 })
 const BOARD = z.object({ title: z.string(), uid: z.string(), schemaVersion: z.number(), panels: z.array(PANEL) })
 
-/** What Kubernetes' discovery finds: kubelets' addresses, one of them in the cloud; endpoints of two Services. */
+/**
+ * What Kubernetes' discovery finds: kubelets' addresses, one of them in the cloud; endpoints of two
+ * Services.
+ */
 const NODE_TARGETS = [
   {
     targets: ['172.16.0.11:10250'],

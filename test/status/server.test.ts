@@ -1,4 +1,7 @@
-/** The server on real ports of loopback: streams that end, ports that are taken, protection that is missing, client certificates. */
+/**
+ * The server on real ports of loopback: streams that end, ports that are taken, protection that is
+ * missing, client certificates.
+ */
 import { afterEach, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'

@@ -1,6 +1,7 @@
 /**
- * A real browser for tests: headless Chromium, driven by playwright-core, with a record of what no page of ours may do: errors in the
- * console, violations of the content security policy, requests that leave loopback.
+ * A real browser for tests: headless Chromium, driven by playwright-core, with a record of what no
+ * page of ours may do: errors in the console, violations of the content security policy, requests
+ * that leave loopback.
  */
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { programPath } from './requires.ts'
@@ -18,7 +19,10 @@ const ARGUMENTS = [
 
 export interface TestPage {
   readonly page: Page
-  /** Errors and warnings of the console, violations of the content security policy among them; dialogs; failures of scripts. */
+  /**
+   * Errors and warnings of the console, violations of the content security policy among them;
+   * dialogs; failures of scripts.
+   */
   readonly complaints: readonly string[]
   /** Requests to anything but loopback. */
   readonly strangers: readonly string[]

@@ -1,4 +1,7 @@
-/** Executables of other versions than dist/terway-edge, for tests of upgrades: the same sources, another version string. */
+/**
+ * Executables of other versions than dist/terway-edge, for tests of upgrades: the same sources,
+ * another version string.
+ */
 import { run } from './namespaces.ts'
 
 /** Builds `file`, which says that it is `version`; `entry` may stand in front of src/main.ts. */

@@ -1,10 +1,15 @@
-/** An image of Debian's static busybox for container runtimes: containers in tests need no registry. */
+/**
+ * An image of Debian's static busybox for container runtimes: containers in tests need no registry.
+ */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from './namespaces.ts'
 import { programPath } from './requires.ts'
 
-/** Writes `folder`/image.tar, as `docker save` does, under the names given. Its command waits for SIGTERM. */
+/**
+ * Writes `folder`/image.tar, as `docker save` does, under the names given. Its command waits for
+ * SIGTERM.
+ */
 export function writeBusyboxImage(folder: string, names: readonly string[]): void {
   const busybox = programPath('busybox')
   if (busybox === undefined) throw new Error('busybox is not on PATH')

@@ -1,6 +1,7 @@
 /**
- * A real etcd and kube-apiserver from KUBEBUILDER_ASSETS for the tests of one file: RBAC on, token users, state in a folder of its own under /tmp.
- * It can be stopped and started again on the same port with the same data, to see what clients make of that.
+ * A real etcd and kube-apiserver from KUBEBUILDER_ASSETS for the tests of one file: RBAC on, token
+ * users, state in a folder of its own under /tmp. It can be stopped and started again on the same
+ * port with the same data, to see what clients make of that.
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,7 +19,10 @@ export interface ApiServerOptions {
   readonly port?: number
   /** Whether to install config/crd-*.yaml (default true). */
   readonly crds?: boolean
-  /** Whether pods are given the token of their ServiceAccount (default false: pods need no such account). */
+  /**
+   * Whether pods are given the token of their ServiceAccount (default false: pods need no such
+   * account).
+   */
   readonly serviceAccounts?: boolean
 }
 
@@ -69,7 +73,10 @@ export class TestApiServer {
     return join(this.folder, name)
   }
 
-  /** The path of a kubeconfig of a user with no rights of its own (`user-1` … `user-4`), or of `admin`. */
+  /**
+   * The path of a kubeconfig of a user with no rights of its own (`user-1` … `user-4`), or of
+   * `admin`.
+   */
   userKubeconfig(user: string): string {
     const token = this.#users.get(user)?.token
     if (token === undefined) throw new Error(`no such user: ${user} (there are ${[...this.#users.keys()].join(', ')})`)

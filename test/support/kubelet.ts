@@ -1,8 +1,10 @@
 /**
- * A real node for tests: Debian's containerd and the kubelet of KUBEBUILDER_ASSETS, in a network namespace given and in mount, PID and UTS
- * namespaces of its own, registered at a `TestApiServer`. Its CNI folders are ordinary ones, and commands run in it as on that machine.
+ * A real node for tests: Debian's containerd and the kubelet of KUBEBUILDER_ASSETS, in a network
+ * namespace given and in mount, PID and UTS namespaces of its own, registered at a `TestApiServer`.
+ * Its CNI folders are ordinary ones, and commands run in it as on that machine.
  *
- * Pods need `imagePullPolicy: Never` and one image, busybox; there is no registry, scheduler or service proxy.
+ * Pods need `imagePullPolicy: Never` and one image, busybox; there is no registry, scheduler or
+ * service proxy.
  */
 import {
   existsSync,

@@ -1,6 +1,7 @@
 /**
- * `KubeApi` on the lab's API server in the same process, for tests with a clock of their own: reads and writes go through its real rules
- * (server-side apply, schemas, conflicts), caches are told at once. Each write may be watched, and broken off before or after it took effect.
+ * `KubeApi` on the lab's API server in the same process, for tests with a clock of their own: reads
+ * and writes go through its real rules (server-side apply, schemas, conflicts), caches are told at
+ * once. Each write may be watched, and broken off before or after it took effect.
  */
 import type { LabApi } from '../../src/apiserver/lab-api.ts'
 import {

@@ -1,10 +1,11 @@
 /**
  * Makes Debian's kube-apiserver 1.20.2 fit for custom resources.
  *
- * It is built with Go 1.19 but vendors reflect2 1.0.1, which calls the runtime's map iterator as it was before Go 1.18. The first custom
- * resource that is created (its metadata is a map, written by json-iterator) crashes the server: SIGSEGV below `UnsafeMapType.UnsafeIterate`.
- * In a copy of the program, json-iterator's `Marshal` becomes a jump to encoding/json's, which writes the same text. Any other build is
- * used as it is.
+ * It is built with Go 1.19 but vendors reflect2 1.0.1, which calls the runtime's map iterator as it
+ * was before Go 1.18. The first custom resource that is created (its metadata is a map, written by
+ * json-iterator) crashes the server: SIGSEGV below `UnsafeMapType.UnsafeIterate`. In a copy of the
+ * program, json-iterator's `Marshal` becomes a jump to encoding/json's, which writes the same text.
+ * Any other build is used as it is.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +19,10 @@ const FIXED_REFLECT2 = 'reflect2/go_above_118.go'
 /** First bytes of the function table of Go 1.18 and 1.19 (little-endian 0xfffffff0). */
 const FUNCTION_TABLE_MAGIC = 0xfffffff0
 
-/** The path of a program that serves custom resources: `path` itself where it does, else a mended copy. */
+/**
+ * The path of a program that serves custom resources: `path` itself where it does, else a mended
+ * copy.
+ */
 export function mendedApiServer(path: string): string {
   const { size, mtimeMs } = statSync(path)
   const folder = join(CACHE, `kube-apiserver-${size}-${Math.floor(mtimeMs)}`)
@@ -48,7 +52,8 @@ function patchFor(program: Buffer): { offset: number; bytes: Uint8Array } | unde
   const broken = entries.get(BROKEN)
   const sound = entries.get(SOUND)
   if (broken === undefined || sound === undefined) return undefined
-  // Go's register convention: (receiver, value type, value) in rax, rbx, rcx becomes (value type, value) in rax, rbx
+  // Go's register convention: (receiver, value type, value) in rax, rbx, rcx becomes (value type,
+  // value) in rax, rbx
   const bytes = new Uint8Array([0x48, 0x89, 0xd8, 0x48, 0x89, 0xcb, 0xe9, 0, 0, 0, 0]) // mov rax, rbx; mov rbx, rcx; jmp
   new DataView(bytes.buffer).setInt32(7, sound - (broken + bytes.length), true)
   return { offset: broken - text.address + text.offset, bytes }
@@ -76,7 +81,10 @@ function sectionsOf(program: Buffer): Map<string, { address: number; offset: num
   )
 }
 
-/** Addresses of the named functions, from the table that the Go runtime keeps for stack traces (debug/gosym describes it). */
+/**
+ * Addresses of the named functions, from the table that the Go runtime keeps for stack traces
+ * (debug/gosym describes it).
+ */
 function functionEntries(program: Buffer, table: number, names: readonly string[]): Map<string, number> {
   if (program.readUInt32LE(table) !== FUNCTION_TABLE_MAGIC) return new Map()
   const word = (index: number) => Number(program.readBigUInt64LE(table + 8 + index * 8))
@@ -91,7 +99,10 @@ function functionEntries(program: Buffer, table: number, names: readonly string[
   return found
 }
 
-/** The zero-terminated text at `offset`; with `wanted`, only if it is one of these (without decoding all others). */
+/**
+ * The zero-terminated text at `offset`; with `wanted`, only if it is one of these (without decoding
+ * all others).
+ */
 function textAt(program: Buffer, offset: number): string
 function textAt(program: Buffer, offset: number, wanted: readonly string[]): string | undefined
 function textAt(program: Buffer, offset: number, wanted?: readonly string[]): string | undefined {

@@ -1,6 +1,6 @@
 /**
- * Network namespaces for tests: machines on one machine, made with iproute2 under names of their own and removed with all that runs
- * in them.
+ * Network namespaces for tests: machines on one machine, made with iproute2 under names of their
+ * own and removed with all that runs in them.
  */
 import { rmSync } from 'node:fs'
 
@@ -142,7 +142,10 @@ export class TestNetwork {
   }
 }
 
-/** Waits until `condition` gives something true, at most `seconds`; throws what `what` says if it never does. */
+/**
+ * Waits until `condition` gives something true, at most `seconds`; throws what `what` says if it
+ * never does.
+ */
 export async function eventually<T>(
   what: string,
   condition: () => T | Promise<T>,

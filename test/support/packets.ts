@@ -1,4 +1,7 @@
-/** Packets, counted: one each millisecond from one namespace to an address, and how many had an answer. */
+/**
+ * Packets, counted: one each millisecond from one namespace to an address, and how many had an
+ * answer.
+ */
 import type { TestNetwork } from './namespaces.ts'
 
 export interface Counted {

@@ -1,6 +1,6 @@
 /**
- * Releases for tests, made by scripts/release in copies of this tree, each in a folder of its own: as
- * somebody makes one who has cloned the repository at this state.
+ * Releases for tests, made by scripts/release in copies of this tree, each in a folder of its own:
+ * as somebody makes one who has cloned the repository at this state.
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -1,14 +1,14 @@
 /**
- * Tests that need more than Bun: root, a program, a folder. What is missing is said loudly and the test is skipped; under CI=true a
- * missing need is a failure, so nothing is left out unseen.
+ * Tests that need more than Bun: root, a program, a folder. What is missing is said loudly and the
+ * test is skipped; under CI=true a missing need is a failure, so nothing is left out unseen.
  */
 import { test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { isRoot } from '../../src/lib/libc.ts'
 
 /**
- * `root`, `mounts` (overlay and cgroup2 can be mounted), `KUBEBUILDER_ASSETS` (a folder with kube-apiserver, etcd, kubectl), or the name of
- * a program on PATH.
+ * `root`, `mounts` (overlay and cgroup2 can be mounted), `KUBEBUILDER_ASSETS` (a folder with
+ * kube-apiserver, etcd, kubectl), or the name of a program on PATH.
  */
 export type Need = 'root' | 'mounts' | 'KUBEBUILDER_ASSETS' | (string & {})
 
@@ -45,7 +45,10 @@ export function missing(needs: readonly Need[]): string[] {
   })
 }
 
-/** `test`, or a test that is skipped with a loud line (under CI: fails) because something in `needs` is missing. */
+/**
+ * `test`, or a test that is skipped with a loud line (under CI: fails) because something in `needs`
+ * is missing.
+ */
 export function testNeeding(
   ...needs: Need[]
 ): (name: string, body: () => Promise<void> | void, timeout?: number) => void {

@@ -1,9 +1,11 @@
 /**
- * A machine for tests whose process 1 is a real systemd: Debian's, with its journal and D-Bus, on this machine's own files under an overlay, in a
- * network namespace given and in all other namespaces of its own. What is written there stays there, from one boot to the next.
+ * A machine for tests whose process 1 is a real systemd: Debian's, with its journal and D-Bus, on
+ * this machine's own files under an overlay, in a network namespace given and in all other
+ * namespaces of its own. What is written there stays there, from one boot to the next.
  *
- * It has no hardware, no udev, no consoles and no kernel of its own: kernel settings outside of the network are read-only,
- * and the boot id stays when it boots again. All of it is bound to one process here: mounts, processes and cgroups go when that or the test ends.
+ * It has no hardware, no udev, no consoles and no kernel of its own: kernel settings outside of the
+ * network are read-only, and the boot id stays when it boots again. All of it is bound to one
+ * process here: mounts, processes and cgroups go when that or the test ends.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -53,7 +55,9 @@ export class SystemdMachine {
     if (value === undefined) throw new Error(`its disk cannot be made: ${await this.#holder.stderr.text()}`)
   }
 
-  /** Switches it on, with the disk as it was left, in a network namespace that may be another one. */
+  /**
+   * Switches it on, with the disk as it was left, in a network namespace that may be another one.
+   */
   async boot(namespace: string): Promise<void> {
     const log = Bun.file(join(this.#folder, 'boot.log'))
     const inside = ['nsenter', `--mount=/proc/${this.#holder.pid}/ns/mnt`, `--net=/run/netns/${namespace}`]

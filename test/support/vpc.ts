@@ -1,7 +1,8 @@
 /**
- * A VPC for tests: one namespace, each elastic network interface a routed port of it. As in the cloud, nobody is asked by ARP who has an
- * address: the VPC knows which interface owns it (a route and a permanent neighbour entry), answers for every address itself, and drops
- * and counts what an interface sends from an address that it does not own.
+ * A VPC for tests: one namespace, each elastic network interface a routed port of it. As in the
+ * cloud, nobody is asked by ARP who has an address: the VPC knows which interface owns it (a route
+ * and a permanent neighbour entry), answers for every address itself, and drops and counts what an
+ * interface sends from an address that it does not own.
  */
 import { familyOf } from '../../src/lib/ip.ts'
 import { run, type TestNetwork } from './namespaces.ts'
@@ -47,7 +48,10 @@ export class Vpc {
 }`)
   }
 
-  /** Gives a machine an interface that owns `addresses`. It is born down and without any of them, unless `configured`. */
+  /**
+   * Gives a machine an interface that owns `addresses`. It is born down and without any of them,
+   * unless `configured`.
+   */
   attach(input: {
     readonly namespace: string
     readonly interface: string

@@ -1,4 +1,7 @@
-/** What the page works out without a document: LANs, filter, order, ages, and the taking apart of the stream. */
+/**
+ * What the page works out without a document: LANs, filter, order, ages, and the taking apart of
+ * the stream.
+ */
 import { expect, test } from 'bun:test'
 import type { LanView, NodeView } from '../../src/model/snapshot.ts'
 import { EventStream } from '../../ui/event-stream.ts'

@@ -1,6 +1,6 @@
 /**
- * BIRD in a network namespace, asked over its control socket: a connection that stays open, as a `birdc` for every question would cost
- * more than what is measured.
+ * BIRD in a network namespace, asked over its control socket: a connection that stays open, as a
+ * `birdc` for every question would cost more than what is measured.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -54,7 +54,10 @@ export class Bird {
     })
   }
 
-  /** When the session was established (milliseconds since the epoch), and how many routes BIRD holds of it. */
+  /**
+   * When the session was established (milliseconds since the epoch), and how many routes BIRD holds
+   * of it.
+   */
   async progress(protocol: string): Promise<{ readonly establishedAt: number | undefined; readonly held: number }> {
     const text = await this.ask(`show protocols all ${protocol}`)
     const since = /(\d{4}-\d\d-\d\d) ([\d:.]+) +Established/.exec(text)

@@ -1,6 +1,6 @@
 /**
- * One node added to a LAN: what goes over the wire, and how long until the switch's kernel has the route. The switch is BIRD with its
- * routes in the kernel.
+ * One node added to a LAN: what goes over the wire, and how long until the switch's kernel has the
+ * route. The switch is BIRD with its routes in the kernel.
  */
 import { eventually, TestNetwork } from '../../../test/support/namespaces.ts'
 import { median } from '../section.ts'
@@ -9,7 +9,10 @@ import { LINK_LENGTH, prefixAt, SENDER, SINK } from './routes.ts'
 import { startSpeaker } from './speaker-child.ts'
 
 export interface Change {
-  /** Medians, from the new set being given to the speaker until the kernel's own time stamp of the route. */
+  /**
+   * Medians, from the new set being given to the speaker until the kernel's own time stamp of the
+   * route.
+   */
   readonly milliseconds: number
   /** TCP payload of each change; one UPDATE is the least. */
   readonly octets: number

@@ -1,6 +1,6 @@
 /**
- * The codec and the Adj-RIB-Out alone, in this process: prefixes per second on one core. Run in a process of its own:
- * prints `CodecSpeed` as JSON.
+ * The codec and the Adj-RIB-Out alone, in this process: prefixes per second on one core. Run in a
+ * process of its own: prints `CodecSpeed` as JSON.
  */
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'
 import { prefixTexts } from '../../../src/bgp/codec/nlri.ts'
@@ -65,7 +65,10 @@ function codecSpeed(workload: Workload): CodecSpeed {
   }
 }
 
-/** The median of several rounds, after one to warm up. `action` gives how many prefixes it dealt with. */
+/**
+ * The median of several rounds, after one to warm up. `action` gives how many prefixes it dealt
+ * with.
+ */
 function perSecond(prefixes: number, action: () => number): number {
   const rates: number[] = []
   for (let round = 0; round <= ROUNDS; round++) {

@@ -1,6 +1,7 @@
 /**
- * The workload as an MRT file (RFC 6396, TABLE_DUMP_V2): how GoBGP loads many routes at once. Its last prefix is there many times:
- * `gobgp mrt inject` ends before its queue of 1,024 is empty, and so loses only repetitions.
+ * The workload as an MRT file (RFC 6396, TABLE_DUMP_V2): how GoBGP loads many routes at once. Its
+ * last prefix is there many times: `gobgp mrt inject` ends before its queue of 1,024 is empty, and
+ * so loses only repetitions.
  */
 import { Writer } from '../../../src/lib/bytes.ts'
 import { addressBytes } from '../../../src/lib/ip.ts'

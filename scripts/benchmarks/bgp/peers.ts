@@ -1,6 +1,7 @@
 /**
- * Many peers on one speaker at rest: memory, processor time, and whether KEEPALIVEs leave on time, seen from the other side. The peers
- * are one BIRD with an address for each session, at both ends, as it has one session per neighbour's address.
+ * Many peers on one speaker at rest: memory, processor time, and whether KEEPALIVEs leave on time,
+ * seen from the other side. The peers are one BIRD with an address for each session, at both ends,
+ * as it has one session per neighbour's address.
  */
 import { eventually, TestNetwork } from '../../../test/support/namespaces.ts'
 import { Bird } from './bird.ts'
@@ -20,7 +21,10 @@ export interface AtRest extends Watch {
   /** Of one core. */
   readonly processorPercent: number
   readonly keepalives: number
-  /** The longest time between two KEEPALIVEs of one session, minus the keepalive time: how late the latest was. */
+  /**
+   * The longest time between two KEEPALIVEs of one session, minus the keepalive time: how late the
+   * latest was.
+   */
   readonly latestMilliseconds: number
 }
 
@@ -90,7 +94,10 @@ async function established(bird: Bird): Promise<number> {
   return ((await bird.ask('show protocols')).match(/Established/g) ?? []).length
 }
 
-/** Watches KEEPALIVEs of the speaker. The result ends that and gives how many came, and the longest time between two of one session. */
+/**
+ * Watches KEEPALIVEs of the speaker. The result ends that and gives how many came, and the longest
+ * time between two of one session.
+ */
 function watchKeepalives(
   network: TestNetwork,
   namespace: string,

@@ -3,7 +3,9 @@
  */
 import { readFileSync } from 'node:fs'
 
-/** Ticks per second of the times in /proc: USER_HZ, which is 100 on every Linux that Bun runs on. */
+/**
+ * Ticks per second of the times in /proc: USER_HZ, which is 100 on every Linux that Bun runs on.
+ */
 const TICKS = 100
 
 /** Resident memory now (`VmRSS`) or at its highest (`VmHWM`), in megabytes. */

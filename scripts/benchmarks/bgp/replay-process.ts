@@ -1,6 +1,6 @@
 /**
- * The limit: writes UPDATEs that were encoded beforehand to a session, and does nothing else. The bytes are those that our speaker
- * sends, over a socket of the same kind.
+ * The limit: writes UPDATEs that were encoded beforehand to a session, and does nothing else. The
+ * bytes are those that our speaker sends, over a socket of the same kind.
  *
  * Arguments: the file with the bytes.
  */

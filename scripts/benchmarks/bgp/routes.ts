@@ -1,10 +1,14 @@
 /**
- * What the benchmark announces: /24 prefixes from 16.0.0.0 on, each with one of the next hops of a LAN, in turn, so that neighbouring
- * prefixes never share their attributes. The same for every sender.
+ * What the benchmark announces: /24 prefixes from 16.0.0.0 on, each with one of the next hops of a
+ * LAN, in turn, so that neighbouring prefixes never share their attributes. The same for every
+ * sender.
  */
 import type { Announcement } from '../../../src/bgp/speaker-types.ts'
 
-/** The sender's and the sink's ends of the wire; next hops are addresses of the same network, so third-party next hops stay. */
+/**
+ * The sender's and the sink's ends of the wire; next hops are addresses of the same network, so
+ * third-party next hops stay.
+ */
 export const SENDER = { address: '10.9.0.1', asNumber: 65010 } as const
 export const SINK = { address: '10.9.255.254', asNumber: 65001 } as const
 export const LINK_LENGTH = 16

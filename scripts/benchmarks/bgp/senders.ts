@@ -1,6 +1,7 @@
 /**
- * Who sends the workload: our speaker, three daemons, and the replay of ready bytes. Each is a process in the sender's namespace that
- * has all its routes before the session comes up, as far as it can be told to.
+ * Who sends the workload: our speaker, three daemons, and the replay of ready bytes. Each is a
+ * process in the sender's namespace that has all its routes before the session comes up, as far as
+ * it can be told to.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { eventually, type TestNetwork } from '../../../test/support/namespaces.ts'
@@ -19,7 +20,10 @@ export interface SenderSetting {
 
 export interface Sender {
   readonly name: string
-  /** Writes what it needs, not counted. The result starts it and gives the process whose memory counts. */
+  /**
+   * Writes what it needs, not counted. The result starts it and gives the process whose memory
+   * counts.
+   */
   prepare(setting: SenderSetting): () => Promise<{ readonly pid: number }>
 }
 

@@ -5,7 +5,10 @@ import type { SpeakerTask } from './speaker-process.ts'
 
 export interface SpeakerChild {
   readonly pid: number
-  /** Adds a prefix; resolves with the time at which the speaker was given the new set, in milliseconds since the epoch. */
+  /**
+   * Adds a prefix; resolves with the time at which the speaker was given the new set, in
+   * milliseconds since the epoch.
+   */
   add(): Promise<number>
 }
 

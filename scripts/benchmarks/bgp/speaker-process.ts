@@ -1,6 +1,7 @@
 /**
- * Our speaker in a process of its own, as a benchmark needs it: announces a workload to one or more peers until it is ended. Says
- * `ready` on stdout; `add` on stdin adds one prefix, with the whole set given again as the real node does.
+ * Our speaker in a process of its own, as a benchmark needs it: announces a workload to one or more
+ * peers until it is ended. Says `ready` on stdout; `add` on stdin adds one prefix, with the whole
+ * set given again as the real node does.
  *
  * Argument: `SpeakerTask` as JSON.
  */

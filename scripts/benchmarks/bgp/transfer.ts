@@ -1,6 +1,6 @@
 /**
- * Many prefixes to BIRD: the time from the session being established until BIRD holds them all, the time from the start of the
- * process, and the sender's peak memory.
+ * Many prefixes to BIRD: the time from the session being established until BIRD holds them all, the
+ * time from the start of the process, and the sender's peak memory.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,9 @@ import type { Sender } from './senders.ts'
 export interface Transfer {
   /** From Established, as BIRD notes it, until BIRD holds all. */
   readonly transferMilliseconds: number
-  /** From the start of the process: reading its configuration and waiting before it dials included. */
+  /**
+   * From the start of the process: reading its configuration and waiting before it dials included.
+   */
   readonly totalMilliseconds: number
   readonly peakMegabytes: number
 }

@@ -1,5 +1,6 @@
 /**
- * The bytes that our speaker sends for a workload on a session with BIRD: what the replay replays, and what the codec is measured with.
+ * The bytes that our speaker sends for a workload on a session with BIRD: what the replay replays,
+ * and what the codec is measured with.
  */
 import type { CodecContext } from '../../../src/bgp/codec/message-types.ts'
 import type { Negotiated } from '../../../src/bgp/machine/negotiation.ts'

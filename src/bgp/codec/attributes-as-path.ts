@@ -1,6 +1,7 @@
 /**
- * AS paths on the wire and their way past speakers of 2-octet AS numbers (RFC 4271 sections 4.3 and 6.3, 6793, 7606 section 7.2,
- * 7607, 9774, 5065 section 5). We are in no confederation, so its segments are errors. Pure.
+ * AS paths on the wire and their way past speakers of 2-octet AS numbers (RFC 4271 sections 4.3 and
+ * 6.3, 6793, 7606 section 7.2, 7607, 9774, 5065 section 5). We are in no confederation, so its
+ * segments are errors. Pure.
  */
 import { Reader, type Writer } from '../../lib/bytes.ts'
 import type { AsPath, AsPathSegment } from './attributes-types.ts'
@@ -11,7 +12,10 @@ import { AS_TRANS, AsPathSegmentType, nameOf, UpdateError } from './registry.ts'
 const MAX_SEGMENT = 255
 const MAX_TWO_OCTETS = 0xffff
 
-/** The segments of an AS_PATH (or AS4_PATH: always four octets each), or what is wrong with their structure. */
+/**
+ * The segments of an AS_PATH (or AS4_PATH: always four octets each), or what is wrong with their
+ * structure.
+ */
 export function decodeSegments(value: Uint8Array, octets: 2 | 4): AsPath | string {
   const reader = new Reader(value)
   const segments: AsPathSegment[] = []
@@ -47,7 +51,10 @@ export function decodeAsPath(
   return path
 }
 
-/** RFC 6793 section 6: errors discard the attribute; segments of confederations are left out; sets: RFC 9774. */
+/**
+ * RFC 6793 section 6: errors discard the attribute; segments of confederations are left out; sets:
+ * RFC 9774.
+ */
 export function decodeAs4Path(value: Uint8Array): AsPath | Malformed {
   const path = decodeSegments(value, 4)
   const { OptionalAttributeError, MalformedAsPath } = UpdateError
@@ -82,8 +89,9 @@ export function twoOctets(asNumber: number): number {
 }
 
 /**
- * The attributes as a peer with 2-octet AS numbers gets them: AS4_PATH and AS4_AGGREGATOR added where a number does not fit (RFC
- * 6793 section 4.2.2). The encoder of AS_PATH and AGGREGATOR itself puts AS_TRANS.
+ * The attributes as a peer with 2-octet AS numbers gets them: AS4_PATH and AS4_AGGREGATOR added
+ * where a number does not fit (RFC 6793 section 4.2.2). The encoder of AS_PATH and AGGREGATOR
+ * itself puts AS_TRANS.
  */
 export function withAs4(attributes: PathAttributes): PathAttributes {
   const { AS_PATH: path, AGGREGATOR: aggregator } = attributes
@@ -97,12 +105,16 @@ export function withAs4(attributes: PathAttributes): PathAttributes {
   }
 }
 
-/** The attributes of a peer with 2-octet AS numbers with AS4_PATH and AS4_AGGREGATOR put in place (RFC 6793 section 4.2.3). */
+/**
+ * The attributes of a peer with 2-octet AS numbers with AS4_PATH and AS4_AGGREGATOR put in place
+ * (RFC 6793 section 4.2.3).
+ */
 export function mergeAs4(attributes: PathAttributes): PathAttributes {
   const { AS4_PATH: path4, AS4_AGGREGATOR: aggregator4, ...rest } = attributes
   if (path4 === undefined && aggregator4 === undefined) return attributes
   const { AGGREGATOR: aggregator, AS_PATH: path } = rest
-  // The route was aggregated by a 2-octet speaker after the AS4 attributes were made: they are about another path.
+  // The route was aggregated by a 2-octet speaker after the AS4 attributes were made: they are
+  // about another path.
   if (aggregator4 !== undefined && aggregator !== undefined && aggregator.asNumber !== AS_TRANS) return rest
   return {
     ...rest,
@@ -129,7 +141,10 @@ function mergePaths(path: AsPath, path4: AsPath): AsPath {
   return joinSequences([...merged, ...path4])
 }
 
-/** The number of ASs as RFC 4271 section 9.1.2.2 counts them: a set is one, confederation segments none (RFC 5065 section 5.3). */
+/**
+ * The number of ASs as RFC 4271 section 9.1.2.2 counts them: a set is one, confederation segments
+ * none (RFC 5065 section 5.3).
+ */
 export function pathLength(path: AsPath): number {
   let length = 0
   for (const { type, asNumbers } of path) {
@@ -139,7 +154,10 @@ export function pathLength(path: AsPath): number {
   return length
 }
 
-/** Neighbouring sequences as one, as far as a segment holds them: what was cut for the merge is one path again. */
+/**
+ * Neighbouring sequences as one, as far as a segment holds them: what was cut for the merge is one
+ * path again.
+ */
 function joinSequences(path: AsPath): AsPath {
   const joined: AsPathSegment[] = []
   for (const segment of path) {

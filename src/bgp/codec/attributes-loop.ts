@@ -1,7 +1,7 @@
 /**
- * Walks the path attributes of an UPDATE: flags, lengths, duplicates and unknown types for all attributes alike (RFC 4271 sections 4.3, 5
- * and 6.3 as RFC 7606 sections 3 and 4 revise them). What is special about one attribute is its row in attributes.ts.
- * Pure.
+ * Walks the path attributes of an UPDATE: flags, lengths, duplicates and unknown types for all
+ * attributes alike (RFC 4271 sections 4.3, 5 and 6.3 as RFC 7606 sections 3 and 4 revise them).
+ * What is special about one attribute is its row in attributes.ts. Pure.
  */
 import { Reader, Writer } from '../../lib/bytes.ts'
 import { ATTRIBUTES, type AttributeRow } from './attributes.ts'
@@ -62,7 +62,10 @@ export function decodeAttributes(bytes: Uint8Array, context: CodecContext): Deco
   return { attributes: unknown.length === 0 ? values : { ...values, unknown }, seen, findings }
 }
 
-/** RFC 7606 section 4: an attribute that ends behind the attributes is treat-as-withdraw, unless prefixes may be in it. */
+/**
+ * RFC 7606 section 4: an attribute that ends behind the attributes is treat-as-withdraw, unless
+ * prefixes may be in it.
+ */
 function nextAttribute(reader: Reader): RawAttribute | Finding {
   const start = reader.offset
   if (reader.left < 3) return overrun(reader, start, 'too few octets are left for an attribute')
@@ -153,7 +156,10 @@ function discardUnread(name: AttributeName, row: AnyRow, context: CodecContext):
   return undefined
 }
 
-/** RFC 7606 section 3 c); f) for the attributes of aggregates, section 5.3 for those that hold prefixes. */
+/**
+ * RFC 7606 section 3 c); f) for the attributes of aggregates, section 5.3 for those that hold
+ * prefixes.
+ */
 function wrongFlags(name: AttributeName, row: AnyRow, { flags }: RawAttribute): Malformed | undefined {
   if ((flags & OPTIONAL_AND_TRANSITIVE) === row.flags) return undefined
   const section = row.whenFlagsWrong === undefined ? '3 c' : row.whenFlagsWrong === 'session-reset' ? '5.3' : '3 f'
@@ -185,7 +191,10 @@ function labelOf(type: number): string {
   return nameOf(AttributeType, type) ?? `attribute ${type}`
 }
 
-/** The path attributes of an UPDATE, for a peer as `context` says. Throws `RangeError` when one is longer than 65535 octets. */
+/**
+ * The path attributes of an UPDATE, for a peer as `context` says. Throws `RangeError` when one is
+ * longer than 65535 octets.
+ */
 export function encodeAttributes(attributes: PathAttributes, context: CodecContext): Uint8Array {
   const toSend = context.fourOctetAs ? attributes : withAs4(attributes)
   output.clear()
@@ -194,7 +203,10 @@ export function encodeAttributes(attributes: PathAttributes, context: CodecConte
   return output.bytes()
 }
 
-/** Where attributes are written, and the value of one of them: encoding is never interrupted, and often of a few octets only. */
+/**
+ * Where attributes are written, and the value of one of them: encoding is never interrupted, and
+ * often of a few octets only.
+ */
 const output = new Writer()
 const scratch = new Writer()
 

@@ -1,6 +1,6 @@
 /**
- * MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 sections 3, 4 and 8), with IPv6 next hops for IPv4 prefixes (RFC 8950) and the error
- * handling of RFC 7606 sections 5.3, 7.11 and 7.12. Pure.
+ * MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760 sections 3, 4 and 8), with IPv6 next hops for IPv4
+ * prefixes (RFC 8950) and the error handling of RFC 7606 sections 5.3, 7.11 and 7.12. Pure.
  */
 import { Reader, type Writer } from '../../lib/bytes.ts'
 import type { MpReach } from './attributes-types.ts'
@@ -47,13 +47,19 @@ export function encodeMpUnreach(writer: Writer, nlri: Nlri): void {
   writer.u16(afi).u8(safi).put(nlri.bytes)
 }
 
-/** RFC 2545 section 3: a global address, or that and a link-local one. RFC 8950 section 3: the same for IPv4 prefixes. */
+/**
+ * RFC 2545 section 3: a global address, or that and a link-local one. RFC 8950 section 3: the same
+ * for IPv4 prefixes.
+ */
 function nextHopLengths(family: 'ipv4' | 'ipv6', context: CodecContext): readonly number[] {
   if (family === 'ipv6') return [16, 32]
   return context.extendedNextHop ? [4, 16, 32] : [4]
 }
 
-/** Whether an address can be a next hop: neither "this network" nor loopback (IPv4), unspecified, multicast or reserved. */
+/**
+ * Whether an address can be a next hop: neither "this network" nor loopback (IPv4), unspecified,
+ * multicast or reserved.
+ */
 export function isUnicast(address: Uint8Array): boolean {
   const first = address[0] ?? 0
   if (address.length === 4) return first !== 0 && first !== 127 && first < 224
@@ -69,7 +75,10 @@ function reset(reason: string): Malformed {
   return new Malformed(UpdateError.OptionalAttributeError, reason, 'session-reset')
 }
 
-/** RFC 4760 section 8: what only one side offered is not exchanged. It is ignored: its routes are unknown to us, and nothing else is harmed. */
+/**
+ * RFC 4760 section 8: what only one side offered is not exchanged. It is ignored: its routes are
+ * unknown to us, and nothing else is harmed.
+ */
 function notNegotiated(name: string, { afi, safi }: AddressFamily): Malformed {
   const reason = `RFC 4760 section 8: ${name} of AFI ${afi} SAFI ${safi}, which is not negotiated`
   return new Malformed(UpdateError.OptionalAttributeError, reason, 'attribute-discard')

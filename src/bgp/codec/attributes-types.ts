@@ -1,6 +1,6 @@
 /**
- * The values of path attributes, by RFC name. One entry here makes the compiler ask for one row in the table of attributes.ts.
- * Pure.
+ * The values of path attributes, by RFC name. One entry here makes the compiler ask for one row in
+ * the table of attributes.ts. Pure.
  */
 import type { Nlri } from './nlri-types.ts'
 

@@ -1,9 +1,10 @@
 /**
- * Path attributes (RFC 4271 sections 4.3, 5 and 6.3; RFC 7606). One row per attribute holds what is special about it; flags, lengths,
- * duplicates and unknown types are handled once, in the loop of attributes-loop.ts.
+ * Path attributes (RFC 4271 sections 4.3, 5 and 6.3; RFC 7606). One row per attribute holds what is
+ * special about it; flags, lengths, duplicates and unknown types are handled once, in the loop of
+ * attributes-loop.ts.
  *
- * A new attribute: a number in registry.ts, a value in attributes-types.ts (then the compiler asks for the row), a vector in test/bgp.
- * Pure.
+ * A new attribute: a number in registry.ts, a value in attributes-types.ts (then the compiler asks
+ * for the row), a vector in test/bgp. Pure.
  */
 import { toHex, type Writer } from '../../lib/bytes.ts'
 import { addressBytes, formatAddress } from '../../lib/ip.ts'

@@ -1,6 +1,6 @@
 /**
- * Capabilities of the OPEN message (RFC 5492), one row each, in the order of their codes. What is not in the table is passed through as
- * `unknown`: a peer may have more than we know.
+ * Capabilities of the OPEN message (RFC 5492), one row each, in the order of their codes. What is
+ * not in the table is passed through as `unknown`: a peer may have more than we know.
  *
  * Whether a capability is used is for the session to decide; `negotiate…` is not here. Pure.
  */
@@ -163,7 +163,10 @@ function decodeCapability(code: number, value: Uint8Array): Capability | string 
   return row.decode(new Reader(value))
 }
 
-/** Appends code, length and value: also the data of an Unsupported Capability NOTIFICATION (RFC 5492 section 5). */
+/**
+ * Appends code, length and value: also the data of an Unsupported Capability NOTIFICATION (RFC 5492
+ * section 5).
+ */
 export function encodeCapability(writer: Writer, capability: Capability): void {
   const scratch = new Writer(32)
   if (capability.kind === 'unknown') scratch.put(capability.value)
@@ -181,7 +184,10 @@ export function capabilityCode(capability: Capability): number {
   return capability.kind === 'unknown' ? capability.code : CapabilityCode[capability.kind]
 }
 
-/** The first capability of a kind: RFC 5492 section 4 lets several instances mean one, those that differ are the kind's own matter. */
+/**
+ * The first capability of a kind: RFC 5492 section 4 lets several instances mean one, those that
+ * differ are the kind's own matter.
+ */
 export function findCapability<Kind extends Capability['kind']>(
   capabilities: readonly Capability[],
   kind: Kind,

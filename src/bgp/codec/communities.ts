@@ -1,10 +1,14 @@
 /**
- * Communities between text and number: `high:low` (RFC 1997), `global:local1:local2` (RFC 8092) and the registered names. Extended
- * communities (RFC 4360) are passed through as hexadecimal and are not interpreted here. Pure.
+ * Communities between text and number: `high:low` (RFC 1997), `global:local1:local2` (RFC 8092) and
+ * the registered names. Extended communities (RFC 4360) are passed through as hexadecimal and are
+ * not interpreted here. Pure.
  */
 import { nameOf, WellKnownCommunity } from './registry.ts'
 
-/** The number of `high:low` or of a registered name (`no-export`, `graceful-shutdown`); undefined when it is neither. */
+/**
+ * The number of `high:low` or of a registered name (`no-export`, `graceful-shutdown`); undefined
+ * when it is neither.
+ */
 export function parseCommunity(text: string): number | undefined {
   if (Object.hasOwn(WellKnownCommunity, text)) return WellKnownCommunity[text as keyof typeof WellKnownCommunity]
   const parts = numbers(text, 2, 0xffff)
@@ -21,7 +25,10 @@ export function communityName(text: string): string | undefined {
   return community === undefined ? undefined : nameOf(WellKnownCommunity, community)
 }
 
-/** The three numbers of `global:local1:local2`; undefined when it is not that. RFC 8092 section 5: decimal, no leading zeros. */
+/**
+ * The three numbers of `global:local1:local2`; undefined when it is not that. RFC 8092 section 5:
+ * decimal, no leading zeros.
+ */
 export function parseLargeCommunity(text: string): readonly number[] | undefined {
   return numbers(text, 3, 0xffffffff)
 }

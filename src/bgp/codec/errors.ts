@@ -1,6 +1,7 @@
 /**
- * Errors as BGP has them: values, never exceptions. NOTIFICATION messages with their data and their text for people (RFC 4271
- * section 6, 4486, 6608, 7313, 8538, 9003, 9384, 9687), and what RFC 7606 makes of a malformed UPDATE.
+ * Errors as BGP has them: values, never exceptions. NOTIFICATION messages with their data and their
+ * text for people (RFC 4271 section 6, 4486, 6608, 7313, 8538, 9003, 9384, 9687), and what RFC 7606
+ * makes of a malformed UPDATE.
  *
  * Does not decide when to send one: that is the session's business. Pure.
  */
@@ -10,7 +11,10 @@ import type { Notification, Outcome } from './message-types.ts'
 import { Cease, ERROR_NAMES, ErrorCode, UpdateError } from './registry.ts'
 
 const NO_DATA = new Uint8Array(0)
-/** RFC 9003 section 3: no longer towards a peer of which nobody knows that it knows more than RFC 8203. */
+/**
+ * RFC 9003 section 3: no longer towards a peer of which nobody knows that it knows more than RFC
+ * 8203.
+ */
 const MAX_SHUTDOWN_OCTETS = 128
 
 export function notification(code: number, subcode = 0, data: Uint8Array = NO_DATA): Notification {
@@ -23,7 +27,10 @@ export function cease(subcode: number, text = ''): Notification {
   return notification(ErrorCode.Cease, subcode, carriesText ? shutdownCommunication(text) : NO_DATA)
 }
 
-/** RFC 8538 section 3.1: a Hard Reset around the NOTIFICATION that is the reason, so that the peer keeps no routes. */
+/**
+ * RFC 8538 section 3.1: a Hard Reset around the NOTIFICATION that is the reason, so that the peer
+ * keeps no routes.
+ */
 export function hardReset(inner: Notification): Notification {
   const data = new Uint8Array(2 + inner.data.length)
   data.set([inner.code, inner.subcode])
@@ -32,8 +39,9 @@ export function hardReset(inner: Notification): Notification {
 }
 
 /**
- * The NOTIFICATION inside a Hard Reset (RFC 8538 section 3.1), if `outer` is one and holds one. Some leave its code and subcode out
- * and put only its data there: an upper bound of prefixes says by itself what the reason was, a text is `hardResetText`.
+ * The NOTIFICATION inside a Hard Reset (RFC 8538 section 3.1), if `outer` is one and holds one.
+ * Some leave its code and subcode out and put only its data there: an upper bound of prefixes says
+ * by itself what the reason was, a text is `hardResetText`.
  */
 export function hardResetReason(outer: Notification): Notification | undefined {
   const { data } = outer
@@ -47,7 +55,10 @@ export function hardResetReason(outer: Notification): Notification | undefined {
     : notification(code, subcode, data.subarray(2))
 }
 
-/** The text that stands in a Hard Reset where a NOTIFICATION should, with or without the length octet of RFC 9003. */
+/**
+ * The text that stands in a Hard Reset where a NOTIFICATION should, with or without the length
+ * octet of RFC 9003.
+ */
 export function hardResetText(outer: Notification): string | undefined {
   if (outer.code !== ErrorCode.Cease || outer.subcode !== Cease.HardReset) return undefined
   if (hardResetReason(outer) !== undefined) return undefined
@@ -84,7 +95,10 @@ function carriesText({ code, subcode, data }: Notification): boolean {
   return code === ErrorCode.Cease && subcodes.includes(subcode) && !(data.length === 1 && data[0] === 0)
 }
 
-/** The text of an Administrative Shutdown or Reset; undefined when there is none or it is not as RFC 9003 has it. */
+/**
+ * The text of an Administrative Shutdown or Reset; undefined when there is none or it is not as RFC
+ * 9003 has it.
+ */
 export function shutdownText(message: Notification): string | undefined {
   const { code, subcode, data } = message
   if (code !== ErrorCode.Cease) return undefined
@@ -98,7 +112,9 @@ export function shutdownText(message: Notification): string | undefined {
   }
 }
 
-/** The upper bound that a peer reports with Maximum Number of Prefixes Reached (RFC 4486 section 4). */
+/**
+ * The upper bound that a peer reports with Maximum Number of Prefixes Reached (RFC 4486 section 4).
+ */
 export function maximumPrefixes(message: Notification): { afi: number; safi: number; limit: number } | undefined {
   const { code, subcode, data } = message
   if (code !== ErrorCode.Cease || subcode !== Cease.MaximumPrefixesReached || data.length !== 7) return undefined
@@ -116,8 +132,8 @@ export function errorName(code: number, subcode: number): string {
 }
 
 /**
- * One line for people: the names, and the data where it says something. The peer wrote the data, so control characters in a
- * shutdown message are escaped before they reach a terminal or a log.
+ * One line for people: the names, and the data where it says something. The peer wrote the data, so
+ * control characters in a shutdown message are escaped before they reach a terminal or a log.
  */
 export function describeNotification(message: Notification): string {
   const name = errorName(message.code, message.subcode)
@@ -150,7 +166,10 @@ function shownData(data: Uint8Array): string {
   return data.length > 64 ? `${shown}… (${data.length} octets)` : shown
 }
 
-/** RFC 9003 section 4: what is wrong is said. A text of no octets is none, and nothing is wrong with it. */
+/**
+ * RFC 9003 section 4: what is wrong is said. A text of no octets is none, and nothing is wrong with
+ * it.
+ */
 function shutdownFault(data: Uint8Array): string {
   const length = data[0] ?? 0
   return data.length === length + 1 ? 'invalid UTF-8' : `its length says ${length}, ${data.length - 1} octets follow`
@@ -167,7 +186,10 @@ function innerText(reason: Notification): string {
   return limit === undefined ? '' : `: ${limitText(limit)}`
 }
 
-/** What is wrong with an attribute: `reason` names the RFC, `subcode` is that of the NOTIFICATION if it comes to a reset. */
+/**
+ * What is wrong with an attribute: `reason` names the RFC, `subcode` is that of the NOTIFICATION if
+ * it comes to a reset.
+ */
 export class Malformed {
   readonly subcode: number
   readonly reason: string
@@ -180,7 +202,10 @@ export class Malformed {
   }
 }
 
-/** One finding about an UPDATE: what RFC 7606 asks for, and the NOTIFICATION in case it is, or becomes, a session reset. */
+/**
+ * One finding about an UPDATE: what RFC 7606 asks for, and the NOTIFICATION in case it is, or
+ * becomes, a session reset.
+ */
 export interface Finding {
   /** The type of the attribute that it is about, if it is about one. */
   readonly attribute?: number
@@ -189,7 +214,10 @@ export interface Finding {
   readonly notification: Notification
 }
 
-/** An UPDATE Message Error with the octets that RFC 4271 section 6.3 wants in its data: for most the whole attribute. */
+/**
+ * An UPDATE Message Error with the octets that RFC 4271 section 6.3 wants in its data: for most the
+ * whole attribute.
+ */
 export function updateError(subcode: number, attribute: Uint8Array = NO_DATA): Notification {
   const bare = BARE_SUBCODES.includes(subcode)
   return notification(ErrorCode.UpdateMessage, subcode, bare ? NO_DATA : attribute.slice())

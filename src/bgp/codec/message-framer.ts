@@ -1,7 +1,7 @@
 /**
- * The receive buffer: chunks of a TCP stream in, whole messages out (RFC 4271 section 4.1). Holds at most one incomplete message, so a
- * peer cannot make it grow. A header is judged as soon as it is there; after an error nothing more comes out.
- * Pure.
+ * The receive buffer: chunks of a TCP stream in, whole messages out (RFC 4271 section 4.1). Holds
+ * at most one incomplete message, so a peer cannot make it grow. A header is judged as soon as it
+ * is there; after an error nothing more comes out. Pure.
  */
 import { decodeHeader, HEADER_LENGTH, MAX_LENGTH } from './message.ts'
 import type { Framed } from './message-types.ts'
@@ -12,7 +12,10 @@ export class MessageFramer {
   #held = 0
   #failed = false
 
-  /** `extendedMessages`: our OPEN offers the capability, whatever the peer's says (RFC 8654 section 4). */
+  /**
+   * `extendedMessages`: our OPEN offers the capability, whatever the peer's says (RFC 8654 section
+   * 4).
+   */
   constructor({ extendedMessages }: { readonly extendedMessages: boolean } = { extendedMessages: false }) {
     this.#extendedMessages = extendedMessages
   }
@@ -22,7 +25,10 @@ export class MessageFramer {
     return this.#held
   }
 
-  /** The messages that `chunk` completes, sharing memory with it. Nothing of `chunk` is kept by reference. */
+  /**
+   * The messages that `chunk` completes, sharing memory with it. Nothing of `chunk` is kept by
+   * reference.
+   */
   push(chunk: Uint8Array): Framed {
     const messages: Uint8Array[] = []
     if (this.#failed) return { messages }

@@ -1,7 +1,7 @@
 /**
- * The OPEN message: RFC 4271 sections 4.2 and 6.2, capabilities (RFC 5492), 4-octet AS numbers (RFC 6793), AS-wide identifiers (RFC 6286),
- * AS 0 (RFC 7607), extended optional parameters (RFC 9072) and roles (RFC 9234). What else depends on the configuration is in negotiation.ts.
- * Pure.
+ * The OPEN message: RFC 4271 sections 4.2 and 6.2, capabilities (RFC 5492), 4-octet AS numbers (RFC
+ * 6793), AS-wide identifiers (RFC 6286), AS 0 (RFC 7607), extended optional parameters (RFC 9072)
+ * and roles (RFC 9234). What else depends on the configuration is in negotiation.ts. Pure.
  */
 import { Reader, Writer } from '../../lib/bytes.ts'
 import { addressBytes, formatAddress } from '../../lib/ip.ts'
@@ -40,7 +40,10 @@ export function encodeOpen(writer: Writer, open: Open): void {
   }
 }
 
-/** An OPEN or the OPEN Message Error that answers it. `body` has at least the fixed fields: the header check saw to it. */
+/**
+ * An OPEN or the OPEN Message Error that answers it. `body` has at least the fixed fields: the
+ * header check saw to it.
+ */
 export function decodeOpen(body: Uint8Array): Decoded {
   const reader = new Reader(body)
   const version = reader.u8()
@@ -76,7 +79,10 @@ function checkFields(open: Open, myAs: number): Decoded | undefined {
   return undefined
 }
 
-/** From the length octet on. RFC 9072 section 2: type 255 in the first place marks the extended form, whatever that octet says. */
+/**
+ * From the length octet on. RFC 9072 section 2: type 255 in the first place marks the extended
+ * form, whatever that octet says.
+ */
 function decodeOptionalParameters(bytes: Uint8Array): Capability[] | Decoded {
   const extended = bytes[0] !== 0 && bytes[1] === OptionalParameterType.extendedLength
   if (extended && bytes.length < 4) return malformed('the extended length of the optional parameters is cut')
@@ -119,8 +125,9 @@ function reset(reason: string, answer: Notification, open?: Open): Decoded {
 }
 
 /**
- * The Role Mismatch that answers an external peer's OPEN when this side has a role (RFC 9234 section 4.2, table 2); undefined when the
- * roles fit. A peer without a role is accepted, unless in strict mode.
+ * The Role Mismatch that answers an external peer's OPEN when this side has a role (RFC 9234
+ * section 4.2, table 2); undefined when the roles fit. A peer without a role is accepted, unless in
+ * strict mode.
  */
 export function checkRole(
   { capabilities }: Open,

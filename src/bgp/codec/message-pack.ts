@@ -1,9 +1,10 @@
 /**
- * UPDATEs for many prefixes: as few messages as hold them, attributes encoded once, prefixes copied in runs (RFC 4271 section 4.3, RFC 4760,
- * RFC 8950; End-of-RIB: RFC 4724 section 2). Generators, so that a session makes the next message when the socket takes it.
+ * UPDATEs for many prefixes: as few messages as hold them, attributes encoded once, prefixes copied
+ * in runs (RFC 4271 section 4.3, RFC 4760, RFC 8950; End-of-RIB: RFC 4724 section 2). Generators,
+ * so that a session makes the next message when the socket takes it.
  *
- * IPv4 prefixes with IPv4 next hops go in the plain NLRI field, all others in MP_REACH_NLRI; withdrawals likewise.
- * Pure.
+ * IPv4 prefixes with IPv4 next hops go in the plain NLRI field, all others in MP_REACH_NLRI;
+ * withdrawals likewise. Pure.
  */
 import { Reader, Writer } from '../../lib/bytes.ts'
 import type { Family } from '../../lib/ip.ts'
@@ -23,7 +24,10 @@ const NO_LENGTHS: readonly number[] = []
 
 /** A part of an UPDATE's fields that stays the same, and where the prefixes go. */
 interface Template {
-  /** What comes before the prefixes, from Withdrawn Routes Length on, with its length fields still 0. */
+  /**
+   * What comes before the prefixes, from Withdrawn Routes Length on, with its length fields still
+   * 0.
+   */
   readonly head: Uint8Array
   /** What comes behind them: the other attributes. */
   readonly tail: Uint8Array
@@ -31,7 +35,10 @@ interface Template {
   readonly lengths: readonly number[]
 }
 
-/** As few UPDATEs as hold all of the group. Throws `RangeError` when its attributes leave no room for a prefix. */
+/**
+ * As few UPDATEs as hold all of the group. Throws `RangeError` when its attributes leave no room
+ * for a prefix.
+ */
 export function packUpdates(group: RouteGroup, context: CodecContext): Generator<Uint8Array> {
   const plain = group.nlri.family === 'ipv4' && group.nextHop.length === 4
   return pack(group.nlri, plain ? plainTemplate(group, context) : reachTemplate(group, context), context)
@@ -90,7 +97,10 @@ interface PlainHead {
   readonly nextHopAt: number
 }
 
-/** Groups often differ in their next hop alone: who gives them one object of attributes has it encoded once. */
+/**
+ * Groups often differ in their next hop alone: who gives them one object of attributes has it
+ * encoded once.
+ */
 const plainHeads = new WeakMap<PathAttributes, PlainHead>()
 
 function plainHead(attributes: PathAttributes, context: CodecContext): PlainHead {

@@ -1,8 +1,9 @@
 /**
- * The UPDATE message: RFC 4271 sections 4.3 and 6.3 with the revised error handling of RFC 7606, RFC 4760, and End-of-RIB (RFC 4724 section 2).
+ * The UPDATE message: RFC 4271 sections 4.3 and 6.3 with the revised error handling of RFC 7606,
+ * RFC 4760, and End-of-RIB (RFC 4724 section 2).
  *
- * Takes bodies without the header. Semantic checks that need the network (is the next hop on-link?) are not made: we import nothing.
- * Pure.
+ * Takes bodies without the header. Semantic checks that need the network (is the next hop on-link?)
+ * are not made: we import nothing. Pure.
  */
 import { Reader, type Writer } from '../../lib/bytes.ts'
 import { type Family, formatAddress } from '../../lib/ip.ts'
@@ -51,7 +52,8 @@ export function decodeUpdate(body: Uint8Array, context: CodecContext): Decoded {
 }
 
 /**
- * RFC 4760 section 3: NEXT_HOP beside MP_REACH_NLRI and no prefix of its own is ignored, whatever is wrong with it.
+ * RFC 4760 section 3: NEXT_HOP beside MP_REACH_NLRI and no prefix of its own is ignored, whatever
+ * is wrong with it.
  */
 function withoutIdleNextHop(decoded: DecodedAttributes, nlri: Nlri): DecodedAttributes {
   const { seen } = decoded
@@ -78,7 +80,10 @@ function resetBy(reason: string, subcode: number): Decoded {
   return { outcome: 'session-reset', reason, notification: updateError(subcode) }
 }
 
-/** RFC 7606 section 3 d): well-known mandatory attributes; NEXT_HOP only with the NLRI field (RFC 4760 section 3). */
+/**
+ * RFC 7606 section 3 d): well-known mandatory attributes; NEXT_HOP only with the NLRI field (RFC
+ * 4760 section 3).
+ */
 function missing(update: {
   reachable: boolean
   nlri: Nlri
@@ -97,14 +102,20 @@ function missing(update: {
   }))
 }
 
-/** RFC 4271 section 6.3 for NEXT_HOP, here for the next hop of MP_REACH_NLRI: no router has such an address. */
+/**
+ * RFC 4271 section 6.3 for NEXT_HOP, here for the next hop of MP_REACH_NLRI: no router has such an
+ * address.
+ */
 function badNextHop({ MP_REACH_NLRI: reach }: PathAttributes): Finding[] {
   if (reach === undefined || isUnicast(reach.nextHop)) return []
   const reason = `RFC 4760 section 3: ${formatAddress(reach.nextHop.subarray(0, 16))} as next hop in MP_REACH_NLRI`
   return [{ outcome: 'treat-as-withdraw', reason, notification: updateError(UpdateError.OptionalAttributeError) }]
 }
 
-/** The plain fields carry IPv4 unicast, which a session of IPv6 alone did not agree on (RFC 4760 section 8). */
+/**
+ * The plain fields carry IPv4 unicast, which a session of IPv6 alone did not agree on (RFC 4760
+ * section 8).
+ */
 function ignored({ withdrawn, nlri, context }: { withdrawn: Nlri; nlri: Nlri; context: CodecContext }): Finding[] {
   if (context.families.includes('ipv4') || withdrawn.count + nlri.count === 0) return []
   const reason = 'RFC 4760 section 8: IPv4 prefixes, which are not negotiated'
@@ -117,8 +128,8 @@ function withNegotiatedFamilies(update: Update, context: CodecContext): Update {
 }
 
 /**
- * RFC 7606 section 5.2: with attributes but no reachable prefix in sight, the prefixes may be where the error is, so what would
- * be treat-as-withdraw has to be a reset.
+ * RFC 7606 section 5.2: with attributes but no reachable prefix in sight, the prefixes may be where
+ * the error is, so what would be treat-as-withdraw has to be a reset.
  */
 function escalated(findings: readonly Finding[], reachable: boolean): readonly Finding[] {
   if (reachable) return findings
@@ -138,7 +149,9 @@ function conclude(update: Update, findings: readonly Finding[]): Decoded {
   return { outcome: 'session-reset', message: update, reason, notification: worst.notification }
 }
 
-/** What a treat-as-withdraw UPDATE comes to: the same prefixes, all withdrawn (RFC 7606 section 2). */
+/**
+ * What a treat-as-withdraw UPDATE comes to: the same prefixes, all withdrawn (RFC 7606 section 2).
+ */
 export function asWithdrawal(update: Update): Update {
   const blocks = [
     update.withdrawn,
@@ -163,7 +176,10 @@ function joinNlri(family: Family, blocks: readonly (Nlri | undefined)[]): Nlri {
   return { family, bytes: Buffer.concat(present.map(block => block.bytes)), count }
 }
 
-/** The family whose End-of-RIB this is. Only of a message without findings: one whose foreign MP_UNREACH_NLRI was discarded is none. */
+/**
+ * The family whose End-of-RIB this is. Only of a message without findings: one whose foreign
+ * MP_UNREACH_NLRI was discarded is none.
+ */
 export function endOfRibFamily(decoded: Decoded): Family | undefined {
   if (decoded.outcome !== 'ok' || decoded.message.type !== 'UPDATE') return undefined
   const { withdrawn, attributes, nlri } = decoded.message

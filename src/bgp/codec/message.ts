@@ -1,7 +1,7 @@
 /**
- * BGP messages between bytes and values: the header (RFC 4271 sections 4.1 and 6.1, RFC 8654) and the bodies that fit in a few lines;
- * OPEN and UPDATE have files of their own. The values are in message-types.ts. Never throws on what a peer sent.
- * Pure.
+ * BGP messages between bytes and values: the header (RFC 4271 sections 4.1 and 6.1, RFC 8654) and
+ * the bodies that fit in a few lines; OPEN and UPDATE have files of their own. The values are in
+ * message-types.ts. Never throws on what a peer sent. Pure.
  */
 import { assertNever } from '../../lib/assert.ts'
 import { Reader, Writer } from '../../lib/bytes.ts'
@@ -39,7 +39,10 @@ function maxLength(type: MessageType | undefined, extendedMessages: boolean): nu
   return extendedMessages && type !== 'OPEN' && type !== 'KEEPALIVE' ? MAX_EXTENDED_LENGTH : MAX_LENGTH
 }
 
-/** One whole message with its header. Throws `RangeError` when it is larger than the context allows: pack UPDATEs instead. */
+/**
+ * One whole message with its header. Throws `RangeError` when it is larger than the context allows:
+ * pack UPDATEs instead.
+ */
 export function encodeMessage(message: Message, context: CodecContext): Uint8Array {
   const writer = new Writer()
   writer.reserve(HEADER_LENGTH)
@@ -72,7 +75,8 @@ function encodeBody(
       encodeUpdate(writer, message, context)
       return
     case 'NOTIFICATION':
-      // The data of some errors is what the peer sent, which may not fit; its beginning serves as well.
+      // The data of some errors is what the peer sent, which may not fit; its beginning serves as
+      // well.
       writer
         .u8(message.code)
         .u8(message.subcode)
@@ -88,12 +92,16 @@ function encodeBody(
   }
 }
 
-/** What a header says, or the Message Header Error that answers it. `bytes` has at least the header. */
+/**
+ * What a header says, or the Message Header Error that answers it. `bytes` has at least the header.
+ */
 export type Header =
   | { readonly type: MessageType; readonly length: number }
   | { readonly reason: string; readonly notification: Notification }
 
-/** RFC 4271 section 6.1, in its order: marker, length, type; then the length that the type asks for. */
+/**
+ * RFC 4271 section 6.1, in its order: marker, length, type; then the length that the type asks for.
+ */
 export function decodeHeader(bytes: Uint8Array, extendedMessages: boolean): Header {
   for (let index = 0; index < MARKER_LENGTH; index++) {
     if (bytes[index] !== 0xff) {
@@ -124,7 +132,10 @@ function badLength(length: number, what: string): { readonly reason: string; rea
   }
 }
 
-/** Exactly one message with its header, as `MessageFramer` gives it. Byte strings of the value share memory with `bytes`. */
+/**
+ * Exactly one message with its header, as `MessageFramer` gives it. Byte strings of the value share
+ * memory with `bytes`.
+ */
 export function decodeMessage(bytes: Uint8Array, context: CodecContext): Decoded {
   if (bytes.length < HEADER_LENGTH) {
     return { outcome: 'session-reset', ...badLength(bytes.length, 'fewer octets than a header: a message') }
@@ -141,7 +152,8 @@ export function decodeMessage(bytes: Uint8Array, context: CodecContext): Decoded
     case 'UPDATE':
       return decodeUpdate(body, context)
     case 'NOTIFICATION': {
-      // RFC 4271 section 6.4: an error in a NOTIFICATION is not answered, so every one of the right length is good.
+      // RFC 4271 section 6.4: an error in a NOTIFICATION is not answered, so every one of the right
+      // length is good.
       const [code = 0, subcode = 0] = body
       return { outcome: 'ok', message: notification(code, subcode, body.subarray(2)) }
     }
@@ -155,9 +167,9 @@ export function decodeMessage(bytes: Uint8Array, context: CodecContext): Decoded
 }
 
 /**
- * RFC 2918 section 3: the third octet is reserved and means nothing, unless the peer has the capability of RFC 7313. A wrong
- * length is answered as section 5 of that says for its subtypes, else as any wrong length: what may follow (RFC 5291) is never
- * negotiated.
+ * RFC 2918 section 3: the third octet is reserved and means nothing, unless the peer has the
+ * capability of RFC 7313. A wrong length is answered as section 5 of that says for its subtypes,
+ * else as any wrong length: what may follow (RFC 5291) is never negotiated.
  */
 function decodeRouteRefresh(bytes: Uint8Array, { enhancedRouteRefresh = false }: CodecContext): Decoded {
   const reader = new Reader(bytes.subarray(HEADER_LENGTH))

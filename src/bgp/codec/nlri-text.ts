@@ -1,7 +1,7 @@
 /**
- * The text of a prefix to the wire, the way a million of them go: digits straight into the writer, without an object per prefix. What is
- * not plain (dotted tails, host bits, nonsense) takes the careful way of lib/ip.ts, which throws what is no prefix.
- * Pure.
+ * The text of a prefix to the wire, the way a million of them go: digits straight into the writer,
+ * without an object per prefix. What is not plain (dotted tails, host bits, nonsense) takes the
+ * careful way of lib/ip.ts, which throws what is no prefix. Pure.
  */
 import type { Writer } from '../../lib/bytes.ts'
 import { type Family, prefixOf } from '../../lib/ip.ts'
@@ -13,7 +13,9 @@ const COLON = 58
 const OCTET = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)'
 const PLAIN_IPV4 = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}/(?:3[0-2]|[12]?\\d)$`)
 
-/** Appends the length octet and the address octets. Throws when `text` is not a prefix of `family`. */
+/**
+ * Appends the length octet and the address octets. Throws when `text` is not a prefix of `family`.
+ */
 export function putPrefix(writer: Writer, family: Family, text: string): void {
   const plain = family === 'ipv4' ? putIPv4(writer, text) : putIPv6(writer, text)
   if (plain) return

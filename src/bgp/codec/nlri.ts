@@ -1,8 +1,10 @@
 /**
- * Prefixes on the wire: a length octet and as many address octets as it needs, one after the other (RFC 4271 section 4.3, RFC 4760
- * section 5). Blocks of them stay bytes, checked once; texts are made at the border only, and nothing is allocated per prefix between.
+ * Prefixes on the wire: a length octet and as many address octets as it needs, one after the other
+ * (RFC 4271 section 4.3, RFC 4760 section 5). Blocks of them stay bytes, checked once; texts are
+ * made at the border only, and nothing is allocated per prefix between.
  *
- * Only IPv4 and IPv6 unicast, no labels. Path identifiers (RFC 7911) are read for `bgp decode`; the speaker never agrees on them. Pure.
+ * Only IPv4 and IPv6 unicast, no labels. Path identifiers (RFC 7911) are read for `bgp decode`; the
+ * speaker never agrees on them. Pure.
  */
 import { Writer } from '../../lib/bytes.ts'
 import { addressBits, type Family, formatPrefix } from '../../lib/ip.ts'
@@ -34,7 +36,10 @@ export function addressFamilyOf(family: Family): AddressFamily {
   return { afi: family === 'ipv4' ? Afi.IPv4 : Afi.IPv6, safi: Safi.unicast }
 }
 
-/** `bytes` as a block of prefixes, sharing memory; or what is wrong with it. Host bits may be set: RFC 4271 calls them irrelevant. */
+/**
+ * `bytes` as a block of prefixes, sharing memory; or what is wrong with it. Host bits may be set:
+ * RFC 4271 calls them irrelevant.
+ */
 export function decodeNlri(family: Family, bytes: Uint8Array, addPath: readonly Family[] = []): Nlri | string {
   const maximum = addressBits(family)
   const pathIdentifiers = addPath.includes(family)
@@ -84,10 +89,16 @@ export function pathIdentifiersOf({ bytes, pathIdentifiers }: Nlri): number[] | 
   return identifiers
 }
 
-/** Where blocks are written before they are copied: most have one prefix, which is not worth a buffer of its own. */
+/**
+ * Where blocks are written before they are copied: most have one prefix, which is not worth a
+ * buffer of its own.
+ */
 const scratch = new Writer(4096)
 
-/** A block of prefixes given as canonical texts, all of `family`. Throws when one is not a prefix of that family. */
+/**
+ * A block of prefixes given as canonical texts, all of `family`. Throws when one is not a prefix of
+ * that family.
+ */
 export function nlriOf(family: Family, prefixes: Iterable<string>): Nlri {
   scratch.clear()
   let count = 0
@@ -99,7 +110,8 @@ export function nlriOf(family: Family, prefixes: Iterable<string>): Nlri {
 }
 
 /**
- * The end of the longest run of whole prefixes from `start` that takes at most `room` octets; `start` itself when not even one fits.
+ * The end of the longest run of whole prefixes from `start` that takes at most `room` octets;
+ * `start` itself when not even one fits.
  */
 export function runEnd(bytes: Uint8Array, start: number, room: number): number {
   const limit = start + room

@@ -1,10 +1,13 @@
 /**
- * The numbers that IANA registered for BGP, once each, by their RFC names: only those that this speaker sends, checks or names.
- * The name tables at the end are for people. What the numbers mean is said where they are used.
- * Pure.
+ * The numbers that IANA registered for BGP, once each, by their RFC names: only those that this
+ * speaker sends, checks or names. The name tables at the end are for people. What the numbers mean
+ * is said where they are used. Pure.
  */
 
-/** https://www.iana.org/assignments/bgp-parameters#bgp-parameters-1 (RFC 4271 section 4.1, RFC 2918). */
+/**
+ * https://www.iana.org/assignments/bgp-parameters#bgp-parameters-1 (RFC 4271 section 4.1, RFC
+ * 2918).
+ */
 export const MessageTypeCode = { OPEN: 1, UPDATE: 2, NOTIFICATION: 3, KEEPALIVE: 4, 'ROUTE-REFRESH': 5 } as const
 
 /** https://www.iana.org/assignments/address-family-numbers (RFC 4760). */
@@ -61,7 +64,10 @@ export const AsPathSegmentType = { AS_SET: 1, AS_SEQUENCE: 2, AS_CONFED_SEQUENCE
 /** RFC 6793 section 9: stands for an AS number that does not fit in 2 octets. */
 export const AS_TRANS = 23456
 
-/** https://www.iana.org/assignments/bgp-parameters#bgp-parameters-11 (RFC 4271 section 4.2, RFC 5492, RFC 9072). */
+/**
+ * https://www.iana.org/assignments/bgp-parameters#bgp-parameters-11 (RFC 4271 section 4.2, RFC
+ * 5492, RFC 9072).
+ */
 export const OptionalParameterType = { capabilities: 2, extendedLength: 255 } as const
 
 /** https://www.iana.org/assignments/capability-codes */
@@ -139,7 +145,10 @@ export const UpdateError = {
   MalformedAsPath: 11,
 } as const
 
-/** https://www.iana.org/assignments/bgp-parameters#bgp-finite-state-machine-error-subcodes (RFC 6608). */
+/**
+ * https://www.iana.org/assignments/bgp-parameters#bgp-finite-state-machine-error-subcodes (RFC
+ * 6608).
+ */
 export const FsmError = {
   Unspecified: 0,
   UnexpectedMessageInOpenSent: 1,
@@ -161,7 +170,10 @@ export const Cease = {
   BfdDown: 10, // RFC 9384
 } as const
 
-/** https://www.iana.org/assignments/bgp-parameters#route-refresh-error-subcodes (RFC 7313 section 5). */
+/**
+ * https://www.iana.org/assignments/bgp-parameters#route-refresh-error-subcodes (RFC 7313 section
+ * 5).
+ */
 export const RouteRefreshError = { InvalidMessageLength: 1 } as const
 
 /** https://www.iana.org/assignments/bgp-well-known-communities */

@@ -1,6 +1,7 @@
 /**
- * Connection collision (RFC 4271 section 6.8, with the tie-break of RFC 6286 section 2.3): which of two connections to one peer stays.
- * Pure. Asked when a valid OPEN arrives on one of them, before the machine sees it.
+ * Connection collision (RFC 4271 section 6.8, with the tie-break of RFC 6286 section 2.3): which of
+ * two connections to one peer stays. Pure. Asked when a valid OPEN arrives on one of them, before
+ * the machine sees it.
  */
 import { addressBytes } from '../../lib/ip.ts'
 import type { State } from '../speaker-types.ts'
@@ -20,8 +21,9 @@ export interface Identity {
 }
 
 /**
- * Which to close when an OPEN of `remote` arrives on `opening` and `other` exists; undefined when both may go on for now. An
- * established connection stays (the RFC's default), unless the peer has restarted: `takesOver` of graceful-restart.ts, asked before.
+ * Which to close when an OPEN of `remote` arrives on `opening` and `other` exists; undefined when
+ * both may go on for now. An established connection stays (the RFC's default), unless the peer has
+ * restarted: `takesOver` of graceful-restart.ts, asked before.
  */
 export function loserOf(
   opening: Contender,
@@ -42,7 +44,10 @@ export function loserOf(
   }
 }
 
-/** The direction that stays: the connection opened by the side with the larger BGP Identifier, or of equal ones the larger AS. */
+/**
+ * The direction that stays: the connection opened by the side with the larger BGP Identifier, or of
+ * equal ones the larger AS.
+ */
 function preferred({ local, remote }: { readonly local: Identity; readonly remote: Identity }): Direction {
   const ours = identifierNumber(local.routerId)
   const theirs = identifierNumber(remote.routerId)

@@ -11,14 +11,20 @@ export function withoutHardReset(reason: Down): Down {
   return { ...reason, notification: hardResetReason(reason.notification) ?? reason.notification }
 }
 
-/** Whether people should hear of a connection's end before it was established: not of a collision that either side resolved. */
+/**
+ * Whether people should hear of a connection's end before it was established: not of a collision
+ * that either side resolved.
+ */
 export function isFailure(reason: Down): boolean {
   if (reason.kind !== 'notification-received') return reason.kind !== 'stopped' && reason.kind !== 'collision'
   const { code, subcode } = reason.notification
   return code !== ErrorCode.Cease || subcode !== Cease.ConnectionCollisionResolution
 }
 
-/** RFC 5492 section 3: a peer that knows no capabilities answers Unsupported Optional Parameter; then without them. */
+/**
+ * RFC 5492 section 3: a peer that knows no capabilities answers Unsupported Optional Parameter;
+ * then without them.
+ */
 export function refusesCapabilities(reason: Down): boolean {
   if (reason.kind !== 'notification-received') return false
   const { code, subcode } = reason.notification

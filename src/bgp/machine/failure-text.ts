@@ -1,5 +1,6 @@
 /**
- * What people read when a session does not come up or goes down: what happened, to which peer, and what to do about it. Pure.
+ * What people read when a session does not come up or goes down: what happened, to which peer, and
+ * what to do about it. Pure.
  */
 import { describeNotification, hardResetReason } from '../codec/errors.ts'
 import type { Notification } from '../codec/message-types.ts'

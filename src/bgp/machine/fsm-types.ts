@@ -1,29 +1,31 @@
 /**
- * The vocabulary of the state machine (RFC 4271 section 8): sessions, events and actions, all of them values. fsm.ts has `step`.
+ * The vocabulary of the state machine (RFC 4271 section 8): sessions, events and actions, all of
+ * them values. fsm.ts has `step`.
  *
  * The events of section 8.1, and what is made of them:
- *   1 ManualStart, 2 ManualStop, 3 AutomaticStart      used: a peer is configured; it goes; an idle hold is over
- *   4, 5 ..._with_PassiveTcpEstablishment              used: `passive` peers, and the machine of an accepted connection
- *   6, 7 AutomaticStart_with_DampPeerOscillations...   not used: peer-machine.ts damps and then sends 3 or 5, as it outlives a machine
- *   8 AutomaticStop                                    used: configuration change, restart of this speaker, takeover by a peer that restarted, BFD down
- *   9 ConnectRetryTimer_Expires                        used
- *  10 HoldTimer_Expires                                used
- *  11 KeepaliveTimer_Expires                           used
- *  12 DelayOpenTimer_Expires                           not used: no DelayOpen, it would delay the first advertisement
- *  13 IdleHoldTimer_Expires                            not used: see 6
- *  14 TcpConnection_Valid, 15 Tcp_CR_Invalid           not used: speaker.ts refuses unknown diallers before a machine exists
- *  16 Tcp_CR_Acked, 17 TcpConnectionConfirmed          used: our connection came up; one of the peer's was accepted
- *  18 TcpConnectionFails                               used
- *  19 BGPOpen                                          used
- *  20 BGPOpen with DelayOpenTimer running              not used: see 12
- *  21 BGPHeaderErr, 22 BGPOpenMsgErr                   used
- *  23 OpenCollisionDump                                used: collision.ts decides, peer-machine.ts sends it
- *  24 NotifMsgVerErr, 25 NotifMsg                      used
- *  26 KeepAliveMsg, 27 UpdateMsg, 28 UpdateMsgErr      used
- * Beyond RFC 4271: SendHoldTimer_Expires (RFC 9687, event 29), RouteRefreshMsg (RFC 2918), and MessagesSent, by which the shell
- * says that the socket took a KEEPALIVE or UPDATE, and all there was (section 8.2.2: "each time the local system sends a KEEPALIVE or
- * UPDATE message"; no other message counts, section 4.4).
- * Pure.
+ *   1 ManualStart, 2 ManualStop, 3 AutomaticStart: used; a peer is configured, it goes, an idle
+ *     hold is over
+ *   4, 5 ..._with_PassiveTcpEstablishment: used; `passive` peers, and the machine of an accepted
+ *     connection
+ *   6, 7 AutomaticStart_with_DampPeerOscillations...: not used; peer-machine.ts damps and then
+ *     sends 3 or 5, as it outlives a machine
+ *   8 AutomaticStop: used; configuration change, restart of this speaker, takeover by a peer that
+ *     restarted, BFD down
+ *   9 ConnectRetryTimer_Expires, 10 HoldTimer_Expires, 11 KeepaliveTimer_Expires: used
+ *  12 DelayOpenTimer_Expires: not used; no DelayOpen, it would delay the first advertisement
+ *  13 IdleHoldTimer_Expires: not used; see 6
+ *  14 TcpConnection_Valid, 15 Tcp_CR_Invalid: not used; speaker.ts refuses unknown diallers before
+ *     a machine exists
+ *  16 Tcp_CR_Acked, 17 TcpConnectionConfirmed: used; ours came up, one of the peer's was accepted
+ *  18 TcpConnectionFails, 19 BGPOpen: used
+ *  20 BGPOpen with DelayOpenTimer running: not used; see 12
+ *  21 BGPHeaderErr, 22 BGPOpenMsgErr: used
+ *  23 OpenCollisionDump: used; collision.ts decides, peer-machine.ts sends it
+ *  24 NotifMsgVerErr, 25 NotifMsg, 26 KeepAliveMsg, 27 UpdateMsg, 28 UpdateMsgErr: used
+ * Beyond RFC 4271: SendHoldTimer_Expires (RFC 9687, event 29), RouteRefreshMsg (RFC 2918), and
+ * MessagesSent, by which the shell says that the socket took a KEEPALIVE or UPDATE, and all there
+ * was (section 8.2.2: "each time the local system sends a KEEPALIVE or UPDATE message"; no other
+ * message counts, section 4.4). Pure.
  */
 import type { Message, Notification, Open, RouteRefresh, Update } from '../codec/message-types.ts'
 import type { TransportProblem } from '../tcp/transport-types.ts'
@@ -58,7 +60,10 @@ export type Event =
   | { readonly kind: 'AutomaticStart' }
   | { readonly kind: 'ManualStart_with_PassiveTcpEstablishment' }
   | { readonly kind: 'AutomaticStart_with_PassiveTcpEstablishment' }
-  /** Without `notification` the connection just closes, so that the peer keeps our routes (RFC 4724 section 4.2). */
+  /**
+   * Without `notification` the connection just closes, so that the peer keeps our routes (RFC 4724
+   * section 4.2).
+   */
   | {
       readonly kind: 'AutomaticStop'
       readonly notification?: Notification
@@ -119,7 +124,10 @@ export type Action =
   /** Starts, or restarts, a timer. */
   | { readonly do: 'startTimer'; readonly timer: Timer; readonly seconds: number }
   | { readonly do: 'stopTimer'; readonly timer: Timer }
-  /** Drops the TCP connection (or the attempt) after what was sent has left; `abort`: at once, as the peer does not read. */
+  /**
+   * Drops the TCP connection (or the attempt) after what was sent has left; `abort`: at once, as
+   * the peer does not read.
+   */
   | { readonly do: 'close' }
   | { readonly do: 'abort' }
   | { readonly do: 'up'; readonly negotiated: Negotiated }

@@ -1,9 +1,11 @@
 /**
- * The BGP state machine of one TCP connection: RFC 4271 section 8.2.2 as a pure function, with RFC 6608 (subcodes), 9687 (send hold
- * timer) and the checks on OPEN of negotiation.ts. No clock, no socket, no log, never throws; the vocabulary is in fsm-types.ts.
+ * The BGP state machine of one TCP connection: RFC 4271 section 8.2.2 as a pure function, with RFC
+ * 6608 (subcodes), 9687 (send hold timer) and the checks on OPEN of negotiation.ts. No clock, no
+ * socket, no log, never throws; the vocabulary is in fsm-types.ts.
  *
- * Does not know that a peer may have two connections (collision.ts), nor damping and restarts (peer-machine.ts). One function per
- * state, in the order of the RFC; the last line of each is its "any other event". Deviations are marked as such.
+ * Does not know that a peer may have two connections (collision.ts), nor damping and restarts
+ * (peer-machine.ts). One function per state, in the order of the RFC; the last line of each is its
+ * "any other event". Deviations are marked as such.
  */
 import { cease, notification } from '../codec/errors.ts'
 import type { Notification } from '../codec/message-types.ts'
@@ -48,7 +50,8 @@ function idle(session: Session, event: Event): Step {
       ]
     case 'ManualStart_with_PassiveTcpEstablishment':
     case 'AutomaticStart_with_PassiveTcpEstablishment':
-      // Deviation: no ConnectRetryTimer, whose expiry would connect. `passive` means that we never do.
+      // Deviation: no ConnectRetryTimer, whose expiry would connect. `passive` means that we never
+      // do.
       return [{ ...base(session), state: 'Active', connectRetryCounter: 0, passive: true }, []]
     case 'Tcp_CR_Acked':
     case 'TcpConnectionConfirmed':
@@ -99,7 +102,10 @@ function active(session: Session, event: Event): Step {
   }
 }
 
-/** Connect and Active, "any other event" (8, 10, 11, 19, 21-28): Idle, without a NOTIFICATION, as no OPEN was sent. */
+/**
+ * Connect and Active, "any other event" (8, 10, 11, 19, 21-28): Idle, without a NOTIFICATION, as no
+ * OPEN was sent.
+ */
 function withoutConnection(session: Session, event: Event): Step {
   switch (event.kind) {
     case 'ManualStart':
@@ -162,12 +168,14 @@ function established(session: WithNegotiated, event: Event): Step {
   const { negotiated } = session
   switch (event.kind) {
     case 'KeepaliveTimer_Expires':
-      // The SendHoldTimer waits for MessagesSent: a KEEPALIVE that the socket does not take was not sent.
+      // The SendHoldTimer waits for MessagesSent: a KEEPALIVE that the socket does not take was not
+      // sent.
       return [session, [{ do: 'send', message: { type: 'KEEPALIVE' } }, ...startKeepalive(negotiated)]]
     case 'MessagesSent':
       return [session, [...startKeepalive(negotiated), ...startSendHold(negotiated)]]
     case 'SendHoldTimer_Expires': {
-      // RFC 9687 section 4.3: the NOTIFICATION is tried; with a peer that does not read it will not leave.
+      // RFC 9687 section 4.3: the NOTIFICATION is tried; with a peer that does not read it will not
+      // leave.
       const reason: Down = {
         kind: 'send-hold-timer-expired',
         notification: notification(ErrorCode.SendHoldTimerExpired),
@@ -179,14 +187,18 @@ function established(session: WithNegotiated, event: Event): Step {
     case 'UpdateMsg':
       return [session, [...startHold(negotiated), { do: 'update', update: event.update }]]
     case 'RouteRefreshMsg':
-      // RFC 4271 section 4.2: the Hold Timer is for KEEPALIVE and UPDATE messages; RFC 2918 adds none to these.
+      // RFC 4271 section 4.2: the Hold Timer is for KEEPALIVE and UPDATE messages; RFC 2918 adds
+      // none to these.
       return [session, [{ do: 'refresh', refresh: event.refresh }]]
     default:
       return withConnection(session, event)
   }
 }
 
-/** What OpenSent, OpenConfirm and Established have in common; the last case is the machine's error (section 6.6). */
+/**
+ * What OpenSent, OpenConfirm and Established have in common; the last case is the machine's error
+ * (section 6.6).
+ */
 function withConnection(session: Session, event: Event): Step {
   switch (event.kind) {
     case 'ManualStart':
@@ -229,14 +241,18 @@ function withConnection(session: Session, event: Event): Step {
         { counter: session.connectRetryCounter + (session.state === 'Established' ? 1 : 0) },
       )
     case 'NotifMsg':
-      // Deviation in OpenSent: section 8.2.2 answers a NOTIFICATION with an FSM error; nobody does, and it hides the peer's reason.
+      // Deviation in OpenSent: section 8.2.2 answers a NOTIFICATION with an FSM error; nobody does,
+      // and it hides the peer's reason.
       return toIdle(session, { kind: 'notification-received', notification: event.notification })
     default:
       return unexpected(session, event)
   }
 }
 
-/** An error in a message that this state expects is that error; in one that it does not expect, an FSM error. */
+/**
+ * An error in a message that this state expects is that error; in one that it does not expect, an
+ * FSM error.
+ */
 function messageError(
   session: Session,
   event: Extract<Event, { kind: 'BGPHeaderErr' | 'BGPOpenMsgErr' | 'UpdateMsgErr' }>,
@@ -261,7 +277,10 @@ const FSM_SUBCODE: Partial<Record<Session['state'], number>> = {
   Established: FsmError.UnexpectedMessageInEstablished,
 }
 
-/** RFC 6608 section 3 and 4: the subcode names the state, the data the type of the message; a timer has neither. */
+/**
+ * RFC 6608 section 3 and 4: the subcode names the state, the data the type of the message; a timer
+ * has neither.
+ */
 function unexpected(session: Session, event: Event): Step {
   const type = 'messageType' in event ? event.messageType : MESSAGE_TYPE_OF[event.kind]
   const message =
@@ -284,7 +303,9 @@ function base({ settings, connectRetryCounter, passive }: Session): Base {
   return { settings, connectRetryCounter, passive }
 }
 
-/** Events 16 and 17: our OPEN goes out. Settings without a listening wait never reach here in Idle. */
+/**
+ * Events 16 and 17: our OPEN goes out. Settings without a listening wait never reach here in Idle.
+ */
 function sendOpen(session: Session): Step {
   return [
     { ...base(session), state: 'OpenSent' },
@@ -322,7 +343,10 @@ function startKeepalive({ keepaliveSeconds }: Negotiated): Action[] {
   return keepaliveSeconds === 0 ? [] : [{ do: 'startTimer', timer: 'KeepaliveTimer', seconds: keepaliveSeconds }]
 }
 
-/** RFC 9687 section 6: the larger of 8 minutes and twice the hold time; none without a hold time (section 4.3). */
+/**
+ * RFC 9687 section 6: the larger of 8 minutes and twice the hold time; none without a hold time
+ * (section 4.3).
+ */
 function startSendHold({ holdTimeSeconds }: Negotiated): Action[] {
   if (holdTimeSeconds === 0) return []
   return [{ do: 'startTimer', timer: 'SendHoldTimer', seconds: Math.max(480, 2 * holdTimeSeconds) }]
@@ -330,7 +354,10 @@ function startSendHold({ holdTimeSeconds }: Negotiated): Action[] {
 
 const SENT_ON: ReadonlySet<Session['state']> = new Set(['OpenSent', 'OpenConfirm', 'Established'])
 
-/** Leaves for Idle: the NOTIFICATION of the reason if an OPEN was sent, then the connection, all timers, and the report. */
+/**
+ * Leaves for Idle: the NOTIFICATION of the reason if an OPEN was sent, then the connection, all
+ * timers, and the report.
+ */
 function toIdle(session: Session, reason: Down, how: { counter?: number; drop?: 'close' | 'abort' } = {}): Step {
   const message = SENT_ON.has(session.state) ? notificationOf(reason) : undefined
   return [

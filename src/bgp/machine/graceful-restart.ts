@@ -1,9 +1,10 @@
 /**
- * Graceful restart, the restarting side (RFC 4724, 8538, 9494): what the OPEN says, how to close, and what the peer then does with our
- * routes. Pure.
+ * Graceful restart, the restarting side (RFC 4724, 8538, 9494): what the OPEN says, how to close,
+ * and what the peer then does with our routes. Pure.
  *
- * Deferral does not exist here: we import nothing, so there is no route selection to wait for (RFC 4724 section 4.1). Forwarding does not
- * depend on this process, as the next hops are the nodes themselves, so it is preserved as long as the machine runs. As a receiving side there is nothing
+ * Deferral does not exist here: we import nothing, so there is no route selection to wait for (RFC
+ * 4724 section 4.1). Forwarding does not depend on this process, as the next hops are the nodes
+ * themselves, so it is preserved as long as the machine runs. As a receiving side there is nothing
  * to keep: the peer's routes are not imported.
  */
 import { cease, hardReset } from '../codec/errors.ts'
@@ -21,17 +22,23 @@ const MAX_RESTART_TIME_SECONDS = 4095
 const MAX_STALE_TIME_SECONDS = 0xffffff
 
 export interface RestartFacts {
-  /** The process has restarted, and this peer did not yet get the full set since, nor did the restart time pass. */
+  /**
+   * The process has restarted, and this peer did not yet get the full set since, nor did the
+   * restart time pass.
+   */
   readonly restarting: boolean
   /** With `restarting`: the machine did too, and forwarded nothing meanwhile. */
   readonly rebooted?: boolean
-  /** A session with this peer was established before, by this process or (when restarting) the one before. */
+  /**
+   * A session with this peer was established before, by this process or (when restarting) the one
+   * before.
+   */
   readonly hadSession: boolean
 }
 
 /**
- * The capability to send. R only after a restart of ours; F whenever there can be routes of ours to keep and forwarding went on: not after
- * a start of the machine (RFC 4724 section 4.1).
+ * The capability to send. R only after a restart of ours; F whenever there can be routes of ours to
+ * keep and forwarding went on: not after a start of the machine (RFC 4724 section 4.1).
  */
 export function restartCapability(config: PeerConfig, facts: RestartFacts): LocalSide['gracefulRestart'] {
   if (!config.gracefulRestart.enabled) return undefined
@@ -47,13 +54,15 @@ export function restartCapability(config: PeerConfig, facts: RestartFacts): Loca
 export type Closing = 'restart' | 'configuration-change' | { readonly final: Notification }
 
 /**
- * The NOTIFICATION to close a session with; undefined: none, so that the peer keeps our routes (RFC 4724 section 5,
- * TcpConnectionFails in Established).
- * - restart of this process: none, also towards a peer without graceful restart, which removes the routes either way. Deviation: none
- *   before Established either (RFC 4271 section 8.2.2, event 8), as a peer that keeps routes from before may drop them at a NOTIFICATION;
- * - changed configuration: Cease, Other Configuration Change (RFC 4486 section 4), but none towards a peer that keeps routes only
- *   over the end of the connection (no N bit);
- * - for good: that NOTIFICATION, as a Hard Reset where a plain one would keep the routes (RFC 8538 section 5.1).
+ * The NOTIFICATION to close a session with; undefined: none, so that the peer keeps our routes (RFC
+ * 4724 section 5, TcpConnectionFails in Established).
+ * - restart of this process: none, also towards a peer without graceful restart, which removes the
+ *   routes either way. Deviation: none before Established either (RFC 4271 section 8.2.2, event 8),
+ *   as a peer that keeps routes from before may drop them at a NOTIFICATION;
+ * - changed configuration: Cease, Other Configuration Change (RFC 4486 section 4), but none towards
+ *   a peer that keeps routes only over the end of the connection (no N bit);
+ * - for good: that NOTIFICATION, as a Hard Reset where a plain one would keep the routes (RFC 8538
+ *   section 5.1).
  */
 export function closingNotification(closing: Closing, negotiated: Negotiated | undefined): Notification | undefined {
   if (closing === 'restart') return undefined
@@ -65,20 +74,28 @@ export function closingNotification(closing: Closing, negotiated: Negotiated | u
 }
 
 /**
- * The end of a session by BFD (RFC 9384), never as a Hard Reset: a choice that RFC 5882 section 10.2 leaves to us by way of its section
- * 4.3.2.2. Our BFD shares its processor with BGP, so its C bit is clear and its failure says nothing of forwarding: a peer with the N bit
- * keeps our routes for the restart time, whose next hops are the nodes, which this session says nothing about. Any other removes them.
+ * The end of a session by BFD (RFC 9384), never as a Hard Reset: a choice that RFC 5882 section
+ * 10.2 leaves to us by way of its section 4.3.2.2. Our BFD shares its processor with BGP, so its C
+ * bit is clear and its failure says nothing of forwarding: a peer with the N bit keeps our routes
+ * for the restart time, whose next hops are the nodes, which this session says nothing about. Any
+ * other removes them.
  */
 export function bfdDown(reason: string): BfdDown {
   return { kind: 'bfd-down', notification: cease(Cease.BfdDown), reason }
 }
 
-/** For how long a peer may have kept our routes while we were away: the restart time, and what long-lived restart adds to it. */
+/**
+ * For how long a peer may have kept our routes while we were away: the restart time, and what
+ * long-lived restart adds to it.
+ */
 export function keptAtMostSeconds({ restartTimeSeconds, longLivedSeconds }: PeerConfig['gracefulRestart']): number {
   return restartTimeSeconds + (longLivedSeconds ?? 0)
 }
 
-/** How long the peer keeps our routes after a session that ended with `reason`, in seconds; undefined: it does not. */
+/**
+ * How long the peer keeps our routes after a session that ended with `reason`, in seconds;
+ * undefined: it does not.
+ */
 export function keptSeconds(negotiated: Negotiated, reason: Down): number | undefined {
   const restart = negotiated.gracefulRestart
   if (restart === undefined) return undefined
@@ -107,13 +124,15 @@ function survives(message: Notification, bothN: boolean): boolean {
 }
 
 /**
- * Whether the connection on which the peer's OPEN arrived replaces a session that we still hold for established: the peer restarted
- * and we did not notice (RFC 4724 section 4.2, and section 5, change to event 17 in Established). Only a connection that the peer
- * opened says so: ours may have been under way before the session. Without graceful restart it is a collision.
+ * Whether the connection on which the peer's OPEN arrived replaces a session that we still hold for
+ * established: the peer restarted and we did not notice (RFC 4724 section 4.2, and section 5,
+ * change to event 17 in Established). Only a connection that the peer opened says so: ours may have
+ * been under way before the session. Without graceful restart it is a collision.
  *
- * Deviations: decided at the OPEN, not at the TCP connection, so that a bare connection cannot end a session; and a session younger
- * than `SETTLED_MILLISECONDS` goes only when the peer says that it restarted, as the other half of a collision is likelier. A
- * capability without any family counts too: it is what a router says by default that only knows the procedure, and one whose power
+ * Deviations: decided at the OPEN, not at the TCP connection, so that a bare connection cannot end
+ * a session; and a session younger than `SETTLED_MILLISECONDS` goes only when the peer says that it
+ * restarted, as the other half of a collision is likelier. A capability without any family counts
+ * too: it is what a router says by default that only knows the procedure, and one whose power
  * failed would else be refused until the hold timer expires.
  */
 export function takesOver(

@@ -1,9 +1,11 @@
 /**
- * How long a peer rests after a failure before it tries again: the damping that RFC 4271 section 8.2.2 (Idle) leaves to the implementation
- * (DampPeerOscillations, IdleHoldTimer), with the advice of RFC 4486 section 4 not to hammer a peer that refuses. Pure.
+ * How long a peer rests after a failure before it tries again: the damping that RFC 4271 section
+ * 8.2.2 (Idle) leaves to the implementation (DampPeerOscillations, IdleHoldTimer), with the advice
+ * of RFC 4486 section 4 not to hammer a peer that refuses. Pure.
  *
- * Deviation: tries have no last one (RFC 4486 section 4), also after Unsupported Capability (RFC 5492 section 3), because nobody at an edge site starts a
- * session by hand; they get rarer, and what the peer dials is taken at once where it was the one that refused.
+ * Deviation: tries have no last one (RFC 4486 section 4), also after Unsupported Capability (RFC
+ * 5492 section 3), because nobody at an edge site starts a session by hand; they get rarer, and
+ * what the peer dials is taken at once where it was the one that refused.
  */
 import type { Backoff } from '../../lib/backoff.ts'
 import type { Notification } from '../codec/message-types.ts'
@@ -30,7 +32,9 @@ function ofConnection(connectRetrySeconds: number): IdleHold {
 }
 const DISAGREEMENT: IdleHold = { initialMilliseconds: 5000, maximumMilliseconds: 120_000, refusesIncoming: false }
 const OUR_REFUSAL: IdleHold = { ...DISAGREEMENT, refusesIncoming: true }
-/** An operator of the peer has to act first: maximum prefixes, shutdown, de-configured, resources. */
+/**
+ * An operator of the peer has to act first: maximum prefixes, shutdown, de-configured, resources.
+ */
 export const OPERATOR: IdleHold = { initialMilliseconds: 30_000, maximumMilliseconds: 600_000, refusesIncoming: false }
 
 const OPERATOR_ACTS: readonly number[] = [
@@ -60,7 +64,8 @@ export function idleHold(reason: Down, connectRetrySeconds: number): IdleHold {
 function ofNotification({ code, subcode }: Notification, connectRetrySeconds: number): IdleHold {
   if (code !== ErrorCode.Cease) return DISAGREEMENT
   if (OPERATOR_ACTS.includes(subcode)) return OPERATOR
-  // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-rest.ts), is not left alone for long.
+  // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-rest.ts), is
+  // not left alone for long.
   if (subcode === Cease.ConnectionRejected) return DISAGREEMENT
   return ofConnection(connectRetrySeconds) // a reset, a changed configuration, a collision: the peer is there
 }

@@ -1,9 +1,9 @@
 /**
- * What two OPENs agree on: the OPEN that we send, the checks on the peer's (RFC 4271 section 6.2, 6286, 7607, 5492, 9234) and the result.
- * Pure: values in, values out.
+ * What two OPENs agree on: the OPEN that we send, the checks on the peer's (RFC 4271 section 6.2,
+ * 6286, 7607, 5492, 9234) and the result. Pure: values in, values out.
  *
- * Families are unicast IPv4 and IPv6. A capability counts when both sides sent it; a peer that sends none speaks IPv4 unicast with
- * 2-octet AS numbers (RFC 4271; RFC 6793 section 4.2).
+ * Families are unicast IPv4 and IPv6. A capability counts when both sides sent it; a peer that
+ * sends none speaks IPv4 unicast with 2-octet AS numbers (RFC 4271; RFC 6793 section 4.2).
  */
 import type { Family } from '../../lib/ip.ts'
 import { notification } from '../codec/errors.ts'
@@ -38,7 +38,8 @@ export interface LocalSide {
 }
 
 /**
- * How to read a peer whose OPEN was not accepted yet: with what our own OPEN offers, as it may write more than its OPEN at once.
+ * How to read a peer whose OPEN was not accepted yet: with what our own OPEN offers, as it may
+ * write more than its OPEN at once.
  */
 export function receivingBeforeOpen(local: LocalSide): CodecContext {
   return { ...INITIAL_CONTEXT, extendedMessages: local.capabilities }
@@ -52,7 +53,10 @@ export interface Negotiated {
   readonly families: readonly Family[]
   /** Names of the capabilities that both sides sent. */
   readonly capabilities: readonly Capability['kind'][]
-  /** How we write to the peer, and how we read what it writes: of a choice, the word of who receives counts. */
+  /**
+   * How we write to the peer, and how we read what it writes: of a choice, the word of who receives
+   * counts.
+   */
   readonly context: CodecContext
   readonly receiving: CodecContext
   readonly peerRouterId: string
@@ -73,10 +77,15 @@ export interface Negotiated {
     readonly notification: boolean
     /** The peer itself has restarted. */
     readonly peerRestarted: boolean
-    /** How much longer the peer keeps them as a last resort (RFC 9494): the time that we asked for. */
+    /**
+     * How much longer the peer keeps them as a last resort (RFC 9494): the time that we asked for.
+     */
     readonly longLivedSeconds?: number
   }
-  /** Routes go out with ONLY_TO_CUSTOMER, as the peer is our customer, peer or client of a route server (RFC 9234 section 5). */
+  /**
+   * Routes go out with ONLY_TO_CUSTOMER, as the peer is our customer, peer or client of a route
+   * server (RFC 9234 section 5).
+   */
   readonly onlyToCustomer?: true
 }
 
@@ -232,7 +241,8 @@ function agree(local: LocalSide, open: Open, families: readonly Family[]): Negot
     peerRouterId: open.bgpIdentifier,
     peerCapabilities: capabilityNames(open.capabilities),
     peerAs: open.asNumber,
-    // RFC 2918 section 4: what we offered it may ask for. RFC 7313 section 4: BoRR and EoRR for who said that it knows them.
+    // RFC 2918 section 4: what we offered it may ask for. RFC 7313 section 4: BoRR and EoRR for who
+    // said that it knows them.
     routeRefresh: offered('route-refresh'),
     enhancedRouteRefresh: has('enhanced-route-refresh'),
     ...(restart && {
@@ -268,7 +278,10 @@ function capabilitiesOf<K extends Capability['kind']>(open: Open, kind: K): Extr
   )
 }
 
-/** The multiprotocol capabilities as the data of Unsupported Capability (RFC 5492 section 5: as in an OPEN). */
+/**
+ * The multiprotocol capabilities as the data of Unsupported Capability (RFC 5492 section 5: as in
+ * an OPEN).
+ */
 function multiprotocolBytes(families: readonly Family[]): Uint8Array {
   return Uint8Array.from(
     families.flatMap(family => [CapabilityCode.multiprotocol, 4, 0, addressFamilyOf(family).afi, 0, Safi.unicast]),

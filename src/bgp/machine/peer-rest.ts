@@ -1,7 +1,7 @@
 /**
- * How long a peer rests after the end of a connection, whether it may dial in meanwhile, and what is
- * done with one whose sessions do not last. Pure: a part of what peer-machine.ts decides; the rest
- * that each reason asks for is idle-hold.ts's.
+ * How long a peer rests after the end of a connection, whether it may dial in meanwhile, and what
+ * is done with one whose sessions do not last. Pure: a part of what peer-machine.ts decides; the
+ * rest that each reason asks for is idle-hold.ts's.
  */
 import { backoffMilliseconds } from '../../lib/backoff.ts'
 import { refusesCapabilities, withoutHardReset } from './down.ts'

@@ -1,6 +1,6 @@
 /**
- * What a configured peer means for its sessions: the endpoint, the packets' TTL, our OPEN, and what a change of the configuration asks
- * for. Pure.
+ * What a configured peer means for its sessions: the endpoint, the packets' TTL, our OPEN, and what
+ * a change of the configuration asks for. Pure.
  */
 
 import { isDeepStrictEqual } from 'node:util'
@@ -23,10 +23,16 @@ const ROLE_NUMBERS: Readonly<Record<RoleName, number>> = {
 
 /** A SYN is repeated after 1, 3 and 7 seconds: who has not answered by then will not. */
 const CONNECT_SECONDS = 10
-/** The wait for the peer's OPEN: RFC 4271 section 8.2.2 suggests 4 minutes; a dialler that we accepted has no reason to take long. */
+/**
+ * The wait for the peer's OPEN: RFC 4271 section 8.2.2 suggests 4 minutes; a dialler that we
+ * accepted has no reason to take long.
+ */
 const OPEN_HOLD_SECONDS = { outgoing: 240, incoming: 60 } as const
 
-/** eBGP reaches one hop unless told otherwise; GTSM sends 255 and takes no packet that made more hops (RFC 5082 section 3). */
+/**
+ * eBGP reaches one hop unless told otherwise; GTSM sends 255 and takes no packet that made more
+ * hops (RFC 5082 section 3).
+ */
 export function hopLimits({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerConfig): HopLimits {
   if (ttlSecurity !== undefined) return { ttl: 255, minimumTtl: 256 - ttlSecurity }
   if (localAs === peerAs) return { ttl: 255 }
@@ -45,7 +51,10 @@ export function endpointOf(config: PeerConfig): Endpoint {
   }
 }
 
-/** The machine's settings for a connection that starts now. `capabilities` false: for a peer that refuses them. */
+/**
+ * The machine's settings for a connection that starts now. `capabilities` false: for a peer that
+ * refuses them.
+ */
 export function settingsOf(
   config: PeerConfig,
   direction: 'outgoing' | 'incoming',

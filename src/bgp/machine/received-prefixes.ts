@@ -1,7 +1,7 @@
 /**
- * Counts the prefixes that a peer announces to us. Nothing is imported (RFC 8212 section 3: without an import policy, no routes): the
- * texts are kept only to count each prefix once, and not beyond a limit, so that a full table costs no memory.
- * Pure.
+ * Counts the prefixes that a peer announces to us. Nothing is imported (RFC 8212 section 3: without
+ * an import policy, no routes): the texts are kept only to count each prefix once, and not beyond a
+ * limit, so that a full table costs no memory. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import type { Update } from '../codec/message-types.ts'

@@ -39,7 +39,10 @@ function goodEvent(message: Message): Event {
   }
 }
 
-/** Events 21, 22 and 28: the header's errors whatever the type, else by the type of the message that was bad. */
+/**
+ * Events 21, 22 and 28: the header's errors whatever the type, else by the type of the message that
+ * was bad.
+ */
 function errorEvent(bytes: Uint8Array, decoded: Extract<Decoded, { outcome: 'session-reset' }>): Event {
   const { notification, reason } = decoded
   const messageType = bytes[HEADER_LENGTH - 1] ?? 0

@@ -1,6 +1,6 @@
 /**
- * The timers of one session on a clock, with the jitter of RFC 4271 section 10. Restarting a running timer only moves its deadline, as
- * that happens with every message.
+ * The timers of one session on a clock, with the jitter of RFC 4271 section 10. Restarting a
+ * running timer only moves its deadline, as that happens with every message.
  */
 import type { Cancel, Clock } from '../../lib/clock.ts'
 import type { Timer } from './fsm-types.ts'
@@ -66,8 +66,9 @@ export class SessionTimers {
         running.cancel = this.#wakeIn(timer, left)
         return
       }
-      // A process that stood still (a laptop's lid, a stopped virtual machine, a busy loop) wakes with its timers before it reads: the
-      // peer's messages may lie in the socket. They get one chance to move the deadline.
+      // A process that stood still (a laptop's lid, a stopped virtual machine, a busy loop) wakes
+      // with its timers before it reads: the peer's messages may lie in the socket. They get one
+      // chance to move the deadline.
       if (timer === 'HoldTimer' && left < 0 && running.late !== true) {
         running.late = true
         running.wakeAt = this.#clock.monotonic() + LOOK_MILLISECONDS

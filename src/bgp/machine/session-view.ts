@@ -8,7 +8,10 @@ import type { Negotiated } from './negotiation.ts'
 /** From least to furthest. */
 const PROGRESS: readonly State[] = ['Idle', 'Active', 'Connect', 'OpenSent', 'OpenConfirm', 'Established']
 
-/** The furthest state of a peer's connections; without any, Active for a peer that we wait for, else Idle. */
+/**
+ * The furthest state of a peer's connections; without any, Active for a peer that we wait for, else
+ * Idle.
+ */
 export function visibleState(states: readonly State[], waits: boolean): State {
   const none: State = waits ? 'Active' : 'Idle'
   return states.reduce((best, state) => (PROGRESS.indexOf(state) > PROGRESS.indexOf(best) ? state : best), none)

@@ -1,7 +1,8 @@
 /**
- * Finds out why a peer is silent when a password is set. The kernel drops every segment that is not signed with our key (RFC 2385), the reset
- * of a port where nothing listens among them, so a stopped daemon looks like a wrong password: no answer. After such a
- * silence one connection without the password is tried; nothing is sent on it, and what becomes of it tells the two apart.
+ * Finds out why a peer is silent when a password is set. The kernel drops every segment that is not
+ * signed with our key (RFC 2385), the reset of a port where nothing listens among them, so a
+ * stopped daemon looks like a wrong password: no answer. After such a silence one connection
+ * without the password is tried; nothing is sent on it, and what becomes of it tells the two apart.
  * Pure.
  */
 import type { Connection, Endpoint, Transport, TransportProblem } from '../tcp/transport-types.ts'
@@ -10,7 +11,10 @@ import { isConnection } from '../tcp/transport-types.ts'
 /** Enough for a SYN and one repetition. */
 const ASK_MILLISECONDS = 2_000
 
-/** `transport`, with the timeouts of connections that have a password explained where that can be done. */
+/**
+ * `transport`, with the timeouts of connections that have a password explained where that can be
+ * done.
+ */
 export function explainSilence(transport: Transport): Transport {
   return {
     listen: (options, accepted) => transport.listen(options, accepted),

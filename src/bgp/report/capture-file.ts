@@ -1,7 +1,8 @@
 /**
- * Packets out of a capture as it arrives: classic pcap (draft-ietf-opsawg-pcap; micro- and nanoseconds, both byte orders) and pcapng
- * (draft-ietf-opsawg-pcapng: section header, interface, enhanced, simple and obsolete packet blocks). A capture that was cut gives the
- * packets before the cut. Holds one incomplete packet at most. Pure.
+ * Packets out of a capture as it arrives: classic pcap (draft-ietf-opsawg-pcap; micro- and
+ * nanoseconds, both byte orders) and pcapng (draft-ietf-opsawg-pcapng: section header, interface,
+ * enhanced, simple and obsolete packet blocks). A capture that was cut gives the packets before the
+ * cut. Holds one incomplete packet at most. Pure.
  */
 
 export interface CapturedPacket {
@@ -26,7 +27,10 @@ const PCAP_RECORD = 16
 /** No packet is so long: where a length says that one is, the file is damaged. */
 const MAX_LENGTH = 1 << 24
 
-/** What begins at the start of `bytes`: something of `length` octets, perhaps a packet; more octets are needed; or no such thing. */
+/**
+ * What begins at the start of `bytes`: something of `length` octets, perhaps a packet; more octets
+ * are needed; or no such thing.
+ */
 type Step = { readonly length: number; readonly packet?: CapturedPacket } | 'incomplete' | 'damaged'
 
 interface Format {

@@ -1,7 +1,8 @@
 /**
- * The TCP segment in a captured packet: link headers, tags, labels and tunnels (GRE, IP in IP) taken off, then IP and TCP (RFC 791,
- * 8200, 9293). What may hold TCP and is not read (fragments, encryption, other links) is told by name, so that a reader knows what is
- * missing. Checksums are not checked: captures on the sending host have none yet. Pure.
+ * The TCP segment in a captured packet: link headers, tags, labels and tunnels (GRE, IP in IP)
+ * taken off, then IP and TCP (RFC 791, 8200, 9293). What may hold TCP and is not read (fragments,
+ * encryption, other links) is told by name, so that a reader knows what is missing. Checksums are
+ * not checked: captures on the sending host have none yet. Pure.
  */
 import { Reader, Truncated } from '../../lib/bytes.ts'
 import { formatAddress } from '../../lib/ip.ts'
@@ -31,9 +32,15 @@ const TcpFlag = { syn: 0x02, ack: 0x10 } as const
 const EtherType = { ipv4: 0x0800, ipv6: 0x86dd, mpls: 0x8847, mplsMulticast: 0x8848, pppoe: 0x8864 } as const
 /** 802.1Q, 802.1ad, and what was used before that for outer tags. */
 const VLAN_TYPES: readonly number[] = [0x8100, 0x88a8, 0x9100, 0x9200, 0x9300]
-/** ARP, RARP, loop, LACP and its kind, PPPoE discovery, EAPOL, LLDP; below 0x600 it is a length (IEEE 802.3). */
+/**
+ * ARP, RARP, loop, LACP and its kind, PPPoE discovery, EAPOL, LLDP; below 0x600 it is a length
+ * (IEEE 802.3).
+ */
 const NO_IP: readonly number[] = [0x0806, 0x8035, 0x9000, 0x8809, 0x8863, 0x888e, 0x88cc]
-/** https://www.iana.org/assignments/ppp-numbers: IPv4, IPv6, MPLS; what is 0x8000 and more controls the link. */
+/**
+ * https://www.iana.org/assignments/ppp-numbers: IPv4, IPv6, MPLS; what is 0x8000 and more controls
+ * the link.
+ */
 const PPP_IP: readonly number[] = [0x0021, 0x0057]
 const PPP_MPLS = 0x0281
 /** Packets in packets. */
@@ -94,7 +101,10 @@ function readCooked2(reader: Reader): Found {
   return readEtherType(reader, type, 0)
 }
 
-/** `MGC`, flags, extensions with a length before them, then the frame; with the flag 2 a protocol family stands for its header. */
+/**
+ * `MGC`, flags, extensions with a length before them, then the frame; with the flag 2 a protocol
+ * family stands for its header.
+ */
 function readJuniperEthernet(reader: Reader): Found {
   const magic = (reader.u16() << 8) | reader.u8()
   const flags = reader.u8()
@@ -186,7 +196,8 @@ function readIPv4(reader: Reader, headerLength: number, depth: number): Found {
   const destination = reader.slice(4)
   if (headerLength < 20) return undefined
   reader.slice(headerLength - 20)
-  // Short frames are padded: the IP header says where the packet ends. 0 is a segment that the card was to cut.
+  // Short frames are padded: the IP header says where the packet ends. 0 is a segment that the card
+  // was to cut.
   const length = total === 0 ? reader.left : Math.min(total - headerLength, reader.left)
   if (length < 0) return undefined
   const carried = fragment !== 0 && protocol === Protocol.tcp ? Protocol.fragment : protocol
@@ -217,7 +228,10 @@ function readIPv6(reader: Reader, depth: number): Found {
   return readCarried(payload, { protocol: next, source, destination, depth })
 }
 
-/** RFC 2784 section 2.1, RFC 2890 section 2: checksum, key and sequence number are there where a flag says so. */
+/**
+ * RFC 2784 section 2.1, RFC 2890 section 2: checksum, key and sequence number are there where a
+ * flag says so.
+ */
 function readGre(reader: Reader, depth: number): Found {
   const flags = reader.u16()
   const type = reader.u16()

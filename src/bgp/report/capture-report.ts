@@ -1,7 +1,8 @@
 /**
- * The BGP messages of a capture as reports, in the order of the packets that complete them. What the OPENs of a connection agree on
- * decides how its UPDATEs are read; without them (the capture started later) the caller's defaults do. Packets that may hold
- * BGP and are not read are counted by what they are. Pure.
+ * The BGP messages of a capture as reports, in the order of the packets that complete them. What
+ * the OPENs of a connection agree on decides how its UPDATEs are read; without them (the capture
+ * started later) the caller's defaults do. Packets that may hold BGP and are not read are counted
+ * by what they are. Pure.
  */
 import { toHex } from '../../lib/bytes.ts'
 import { decodeHeader, decodeMessage, HEADER_LENGTH } from '../codec/message.ts'
@@ -31,7 +32,9 @@ interface Direction {
   readonly stream: TcpStream
   /** Octets that are no whole message yet. */
   pending: Uint8Array
-  /** The next header is to be looked for: the octets before it belong to no message that we know. */
+  /**
+   * The next header is to be looked for: the octets before it belong to no message that we know.
+   */
   searching: boolean
   open: Open | undefined
 }
@@ -163,7 +166,8 @@ function seek(direction: Direction, { extendedMessages }: ReportContext): boolea
       return false
     }
     const rest = pending.subarray(start)
-    // Octets of ones before a marker belong to a value: then its length would be more than any message has.
+    // Octets of ones before a marker belong to a value: then its length would be more than any
+    // message has.
     if (!('notification' in decodeHeader(rest, extendedMessages))) {
       direction.pending = rest
       direction.searching = false

@@ -1,6 +1,7 @@
 /**
- * One direction of a TCP connection as a stream of octets: captured segments put in order, what was sent twice used once. Octets that
- * the capture does not have are a gap, for good as soon as the other side says that it has got them. Pure.
+ * One direction of a TCP connection as a stream of octets: captured segments put in order, what was
+ * sent twice used once. Octets that the capture does not have are a gap, for good as soon as the
+ * other side says that it has got them. Pure.
  */
 import type { TcpSegment } from './capture-packet.ts'
 
@@ -24,7 +25,10 @@ export function newStream(): TcpStream {
   return { next: undefined, ahead: [] }
 }
 
-/** What `segment` adds to its stream, in order. A gap stands for octets that the capture does not have. */
+/**
+ * What `segment` adds to its stream, in order. A gap stands for octets that the capture does not
+ * have.
+ */
 export function addSegment(stream: TcpStream, segment: TimedSegment): StreamPiece[] {
   if (segment.syn) {
     stream.next = (segment.sequence + 1) >>> 0

@@ -1,6 +1,7 @@
 /**
- * One BGP message as an object for people and programs to read: what `terway-edge bgp decode` prints per line. Field names are those of the
- * RFCs in camel case, attributes have their own names; octets are hexadecimal, prefixes and addresses text.
+ * One BGP message as an object for people and programs to read: what `terway-edge bgp decode`
+ * prints per line. Field names are those of the RFCs in camel case, attributes have their own
+ * names; octets are hexadecimal, prefixes and addresses text.
  *
  * Pure: reads no file and prints nothing.
  */
@@ -29,7 +30,10 @@ import { addPathTuples, type ReportContext } from './report-options.ts'
 /** A JSON object. */
 export type Report = Readonly<Record<string, unknown>>
 
-/** For a line that holds no message: no octets, no NOTIFICATION, but an outcome like every other line. */
+/**
+ * For a line that holds no message: no octets, no NOTIFICATION, but an outcome like every other
+ * line.
+ */
 export function reportNoMessage(line: 'not-hex' | 'too-long'): Report {
   const why = line === 'not-hex' ? 'the line is not hexadecimal octets' : 'the line is longer than any message'
   return { type: null, length: 0, outcome: 'session-reset', reason: `not a message: ${why}` }
@@ -178,7 +182,10 @@ function reachReport({ nextHop, nlri }: { nextHop: Uint8Array; nlri: Nlri }): Re
   }
 }
 
-/** The prefixes, and where there are such the Path Identifier of each (RFC 7911 section 3) beside them. */
+/**
+ * The prefixes, and where there are such the Path Identifier of each (RFC 7911 section 3) beside
+ * them.
+ */
 function prefixesReport(field: 'withdrawn' | 'nlri', nlri: Nlri): Report {
   const pathIdentifiers = pathIdentifiersOf(nlri)
   return {
@@ -187,7 +194,10 @@ function prefixesReport(field: 'withdrawn' | 'nlri', nlri: Nlri): Report {
   }
 }
 
-/** What AS_PATH and AGGREGATOR mean together with the AS4 attributes (RFC 6793 section 4.2.3), when there are such. */
+/**
+ * What AS_PATH and AGGREGATOR mean together with the AS4 attributes (RFC 6793 section 4.2.3), when
+ * there are such.
+ */
 function mergedReport(attributes: PathAttributes): Report | undefined {
   if (attributes.AS4_PATH === undefined && attributes.AS4_AGGREGATOR === undefined) return undefined
   const { AS_PATH, AGGREGATOR } = mergeAs4(attributes)

@@ -1,6 +1,6 @@
 /**
- * Lines of hexadecimal out of text that arrives in pieces. A line longer than any message is not kept: memory stays bounded whatever
- * comes in. Pure.
+ * Lines of hexadecimal out of text that arrives in pieces. A line longer than any message is not
+ * kept: memory stays bounded whatever comes in. Pure.
  */
 import { fromHex } from '../../lib/bytes.ts'
 

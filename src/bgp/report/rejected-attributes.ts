@@ -1,6 +1,7 @@
 /**
- * The path attributes of an UPDATE that the codec did not take: malformed, repeated, not for this peer. The codec says why; here they
- * are shown as they lie in the message, so that a reader sees what was sent. Pure.
+ * The path attributes of an UPDATE that the codec did not take: malformed, repeated, not for this
+ * peer. The codec says why; here they are shown as they lie in the message, so that a reader sees
+ * what was sent. Pure.
  */
 import { Reader, toHex } from '../../lib/bytes.ts'
 import { decodeSegments } from '../codec/attributes-as-path.ts'

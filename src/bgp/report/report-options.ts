@@ -1,6 +1,7 @@
 /**
- * What decides how messages are read, besides their octets: the options of a caller, or what the two OPENs of a captured connection
- * say. Each holds for one direction: what a side may send depends for some options on the other's word alone. Pure.
+ * What decides how messages are read, besides their octets: the options of a caller, or what the
+ * two OPENs of a captured connection say. Each holds for one direction: what a side may send
+ * depends for some options on the other's word alone. Pure.
  */
 import { Reader } from '../../lib/bytes.ts'
 import { FAMILIES, type Family } from '../../lib/ip.ts'
@@ -56,7 +57,10 @@ function offers({ capabilities }: Open, kind: Capability['kind']): boolean {
   return findCapability(capabilities, kind) !== undefined
 }
 
-/** A speaker without any multiprotocol capability speaks of IPv4 unicast (RFC 4271); one that has some, of those alone. */
+/**
+ * A speaker without any multiprotocol capability speaks of IPv4 unicast (RFC 4271); one that has
+ * some, of those alone.
+ */
 function offersFamily({ capabilities }: Open, family: Family): boolean {
   const offered = capabilities.filter(capability => capability.kind === 'multiprotocol')
   if (offered.length === 0) return family === 'ipv4'
@@ -76,7 +80,10 @@ function takesIPv6NextHops({ capabilities }: Open): boolean {
 const AddPath = { receive: 1, send: 2 } as const
 const SEND_RECEIVE = { receive: 1, send: 2, both: 3 } as const
 
-/** Later instances of the capability add to earlier ones; a value that is not registered is ignored (RFC 7911 section 4). */
+/**
+ * Later instances of the capability add to earlier ones; a value that is not registered is ignored
+ * (RFC 7911 section 4).
+ */
 function addPathOf({ capabilities }: Open, family: Family): number {
   const tuples = capabilities.flatMap(capability => addPathTuples(capability) ?? [])
   const own = tuples.filter(tuple => familyOfAfi(tuple) === family)

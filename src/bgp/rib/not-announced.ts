@@ -1,6 +1,6 @@
 /**
- * Why prefixes that the speaker was given cannot be announced in a session, in words that say what to change. Pure. Which ones they are
- * is known by rib.ts.
+ * Why prefixes that the speaker was given cannot be announced in a session, in words that say what
+ * to change. Pure. Which ones they are is known by rib.ts.
  */
 import type { Family } from '../../lib/ip.ts'
 import type { NotAnnounced, NotAnnouncedReason } from '../speaker-types.ts'

@@ -1,11 +1,12 @@
 /**
- * Adj-RIB-Out of one peer (RFC 4271 section 3.2): takes the whole desired set, remembers what the peer was told, and gives the
- * difference as encoded UPDATEs, grouped by attributes. Also End-of-RIB (RFC 4724 section 2) and the answers to ROUTE-REFRESH
- * (RFC 2918, 7313).
+ * Adj-RIB-Out of one peer (RFC 4271 section 3.2): takes the whole desired set, remembers what the
+ * peer was told, and gives the difference as encoded UPDATEs, grouped by attributes. Also
+ * End-of-RIB (RFC 4724 section 2) and the answers to ROUTE-REFRESH (RFC 2918, 7313).
  *
- * Gives messages only as fast as they are taken: what waits is a set of prefixes, not of messages, so a slow peer costs no memory and
- * a change of what still waits replaces it. A first set and a refresh go out in the blocks of the route set, as encoded; only what
- * changes is looked at prefix by prefix. No socket, no clock. Imports nothing. Pure.
+ * Gives messages only as fast as they are taken: what waits is a set of prefixes, not of messages,
+ * so a slow peer costs no memory and a change of what still waits replaces it. A first set and a
+ * refresh go out in the blocks of the route set, as encoded; only what changes is looked at prefix
+ * by prefix. No socket, no clock. Imports nothing. Pure.
  */
 import { type Family, familyOf } from '../../lib/ip.ts'
 import type { AdvertisedRoute } from '../../model/session.ts'
@@ -22,14 +23,19 @@ import { advertisedRoute, routeAttributes, sameAttributes, usableNextHop } from 
 import { NO_ROUTES, type RouteBlock, type RouteSet, routeSetOf } from './route-set.ts'
 import { ToldRoutes } from './told-routes.ts'
 
-/** Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a million. */
+/**
+ * Prefixes taken at a time: a few full messages, so that a change or a refresh never waits for a
+ * million.
+ */
 const BATCH = 4096
 
 /** What goes out when no prefix waits any more, in this order. */
 type Marker = { readonly kind: 'end-of-rib' | 'begin-refresh' | 'end-refresh'; readonly family: Family }
 
 export class AdjRibOut {
-  /** The desired set; undefined until it is first told: then nothing is sent, not even End-of-RIB. */
+  /**
+   * The desired set; undefined until it is first told: then nothing is sent, not even End-of-RIB.
+   */
   #desired: RouteSet | undefined
   #session: Negotiated | undefined
   #localAs = 0
@@ -39,7 +45,10 @@ export class AdjRibOut {
   #blocks: RouteBlock[] = []
   #withdraw = new Set<string>()
   #announce = new Map<RouteBlock, Set<string>>()
-  /** The attributes last sent: blocks in a row mostly differ in their next hop alone, and an object of attributes is encoded once. */
+  /**
+   * The attributes last sent: blocks in a row mostly differ in their next hop alone, and an object
+   * of attributes is encoded once.
+   */
   #recent: { readonly announcement: Announcement; readonly attributes: PathAttributes } | undefined
   /** Attributes that leave no room for a prefix. */
   readonly #oversized = new Set<string>()
@@ -115,7 +124,10 @@ export class AdjRibOut {
     this.#stream = undefined
   }
 
-  /** Everything of `family` once more (RFC 2918 section 4); between the markers of RFC 7313 section 4 when both sides know them. */
+  /**
+   * Everything of `family` once more (RFC 2918 section 4); between the markers of RFC 7313 section
+   * 4 when both sides know them.
+   */
   refresh(family: Family): void {
     if (this.#desired === undefined || this.#session?.families.includes(family) !== true) return
     if (this.#markers.some(marker => marker.kind === 'begin-refresh' && marker.family === family)) return

@@ -1,7 +1,8 @@
 /**
- * The path attributes of what we announce (RFC 4271 section 5.1): ORIGIN IGP; AS_PATH of our AS to an eBGP peer and empty to an iBGP
- * peer; the announcement's next hop as it is, the owning node (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where
- * our role asks for it (RFC 9234 section 5). Pure.
+ * The path attributes of what we announce (RFC 4271 section 5.1): ORIGIN IGP; AS_PATH of our AS to
+ * an eBGP peer and empty to an iBGP peer; the announcement's next hop as it is, the owning node
+ * (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where our role asks for
+ * it (RFC 9234 section 5). Pure.
  */
 import { fieldsOf } from '../../lib/fields.ts'
 import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
@@ -20,8 +21,8 @@ export interface AttributeSet {
 const LOCAL_PREF = 100
 
 /**
- * The fields of an announcement that become path attributes: those in which two that share an UPDATE
- * are alike. A field that is not here does not compile.
+ * The fields of an announcement that become path attributes: those in which two that share an
+ * UPDATE are alike. A field that is not here does not compile.
  */
 const ATTRIBUTE_FIELDS = fieldsOf<Omit<Announcement, 'prefix' | 'nextHop'>, true>({
   med: true,
@@ -30,13 +31,18 @@ const ATTRIBUTE_FIELDS = fieldsOf<Omit<Announcement, 'prefix' | 'nextHop'>, true
   largeCommunities: true,
 })
 
-/** Equal for announcements that can share an UPDATE: the next hop and all attributes, and the family of the prefix. */
+/**
+ * Equal for announcements that can share an UPDATE: the next hop and all attributes, and the family
+ * of the prefix.
+ */
 export function attributeKey(announcement: Announcement): string {
   const texts = ATTRIBUTE_FIELDS.map(field => String(announcement[field] ?? ''))
   return [familyOf(announcement.prefix), announcement.nextHop, ...texts].join(' ')
 }
 
-/** Whether two have the same attributes but for the next hop. No list and an empty one are the same. */
+/**
+ * Whether two have the same attributes but for the next hop. No list and an empty one are the same.
+ */
 export function sameAttributes(a: Announcement, b: Announcement): boolean {
   for (const field of ATTRIBUTE_FIELDS) {
     const [one, other] = [a[field], b[field]]
@@ -52,7 +58,10 @@ function sameTexts(a: AttributeValue, b: AttributeValue): boolean {
   return (a ?? []).length === (b ?? []).length && (a ?? []).every((text, index) => text === b?.[index])
 }
 
-/** Whether a prefix can be announced with this next hop: its own family, or IPv4 over IPv6 if negotiated (RFC 8950). */
+/**
+ * Whether a prefix can be announced with this next hop: its own family, or IPv4 over IPv6 if
+ * negotiated (RFC 8950).
+ */
 export function usableNextHop(family: Family, nextHop: string, extendedNextHop: boolean): boolean {
   const of = familyOf(nextHop)
   return of === family || (family === 'ipv4' && of === 'ipv6' && extendedNextHop)

@@ -1,6 +1,7 @@
 /**
- * A set of routes to announce, made once and never changed: by prefix, and as blocks of prefixes with equal attributes that are encoded
- * already, so that a whole set goes out by copying octets. Pure.
+ * A set of routes to announce, made once and never changed: by prefix, and as blocks of prefixes
+ * with equal attributes that are encoded already, so that a whole set goes out by copying octets.
+ * Pure.
  */
 import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
 import { nlriOf, noNlri } from '../codec/nlri.ts'
@@ -44,7 +45,10 @@ interface GrowingBlock {
   readonly prefixes: string[]
 }
 
-/** Finds the block that a prefix goes into without making a text of its attributes: these are the same for many in a row or in turn. */
+/**
+ * Finds the block that a prefix goes into without making a text of its attributes: these are the
+ * same for many in a row or in turn.
+ */
 class GrowingBlocks {
   readonly #all: GrowingBlock[] = []
   /** The block of each set of attributes that has room, by next hop. */

@@ -1,7 +1,7 @@
 /**
- * What a peer was told: a route set as a whole or by blocks, and what has changed since prefix by prefix. After a change has gone out
- * the new set as a whole takes its place, so that a peer that has everything costs no memory of its own.
- * Pure.
+ * What a peer was told: a route set as a whole or by blocks, and what has changed since prefix by
+ * prefix. After a change has gone out the new set as a whole takes its place, so that a peer that
+ * has everything costs no memory of its own. Pure.
  */
 import { NO_ROUTES, type RouteBlock, type RouteSet } from './route-set.ts'
 

@@ -1,5 +1,6 @@
 /**
- * One TCP connection that Bun owns: keeps what the kernel does not take at once, says when that is gone, and tells once how it ended.
+ * One TCP connection that Bun owns: keeps what the kernel does not take at once, says when that is
+ * gone, and tells once how it ended.
  */
 import type { Cancel, Clock } from '../../lib/clock.ts'
 import { SystemError } from '../../lib/errno.ts'
@@ -149,7 +150,8 @@ export function tcpHandlers(
       socket.data?.onEnd(error)
     },
     error(socket, error) {
-      // Bun brings what a handler throws here as well: that is a bug of ours, not an end of the connection.
+      // Bun brings what a handler throws here as well: that is a bug of ours, not an end of the
+      // connection.
       if (errorCode(error) === undefined) {
         queueMicrotask(() => {
           throw error

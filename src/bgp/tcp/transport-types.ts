@@ -1,6 +1,6 @@
 /**
- * What a session needs of TCP, as values and one small interface each, so that a test can be the network. transport.ts implements it
- * with real sockets. Pure.
+ * What a session needs of TCP, as values and one small interface each, so that a test can be the
+ * network. transport.ts implements it with real sockets. Pure.
  */
 import type { Secret } from '../../lib/secret.ts'
 import type { SessionErrorKind } from '../speaker-types.ts'
@@ -14,7 +14,10 @@ export interface TransportProblem {
   readonly detail: string
 }
 
-/** Limits on the packets of one connection: TTL (or hop limit) to send with, and the least to accept (RFC 5082). */
+/**
+ * Limits on the packets of one connection: TTL (or hop limit) to send with, and the least to accept
+ * (RFC 5082).
+ */
 export interface HopLimits {
   readonly ttl: number
   readonly minimumTtl?: number
@@ -47,7 +50,9 @@ export interface Connection {
   readonly remotePort?: number
   /** Whether bytes wait for the kernel to take them: stop writing until `drained`. */
   readonly congested: boolean
-  /** From now on events go here. Called once, in the turn in which the connection was handed over. */
+  /**
+   * From now on events go here. Called once, in the turn in which the connection was handed over.
+   */
   attach(handlers: ConnectionHandlers): void
   /** For an accepted connection. Returns the problem when the kernel refuses. */
   limitHops(limits: HopLimits): TransportProblem | undefined
@@ -59,7 +64,10 @@ export interface Connection {
 }
 
 export interface Listener {
-  /** Sets, changes or (undefined) removes the TCP MD5 key for a peer's address, live. Returns the problem when the kernel refuses. */
+  /**
+   * Sets, changes or (undefined) removes the TCP MD5 key for a peer's address, live. Returns the
+   * problem when the kernel refuses.
+   */
   setKey(peerAddress: string, password: Secret | undefined): TransportProblem | undefined
   close(): void
 }
@@ -71,7 +79,10 @@ export interface ListenOptions {
 }
 
 export interface Transport {
-  /** Calls `done` once, later, with the connection or why there is none. The result cancels: `done` is then not called. */
+  /**
+   * Calls `done` once, later, with the connection or why there is none. The result cancels: `done`
+   * is then not called.
+   */
   connect(to: Endpoint, done: (result: Connection | TransportProblem) => void): () => void
   /** Throws `SystemError` when the port cannot be had. */
   listen(options: ListenOptions, accepted: (connection: Connection) => void): Listener

@@ -1,8 +1,10 @@
 /**
- * TCP for BGP: connections with TCP MD5 (RFC 2385), TTL security (RFC 5082), a source, and the listening sockets.
+ * TCP for BGP: connections with TCP MD5 (RFC 2385), TTL security (RFC 5082), a source, and the
+ * listening sockets.
  *
- * Sockets are opened and configured by system calls and handed to Bun when they are connected. From then on Bun owns the file
- * descriptor: it is used for socket options, never closed here. Knows no messages: bytes in, bytes out, back-pressure as events.
+ * Sockets are opened and configured by system calls and handed to Bun when they are connected. From
+ * then on Bun owns the file descriptor: it is used for socket options, never closed here. Knows no
+ * messages: bytes in, bytes out, back-pressure as events.
  */
 
 import { AF } from '../../lib/address-family.ts'
@@ -34,7 +36,10 @@ const TCP = { NODELAY: 1, MD5SIG: 14 } as const
 /** RFC 4271 appendix E: IP precedence Internetwork Control. */
 const TOS_NETWORK_CONTROL = 0xc0
 const BACKLOG = 128
-/** Pauses between looks at a connection that is coming up, in milliseconds: short at first, for peers on the LAN. */
+/**
+ * Pauses between looks at a connection that is coming up, in milliseconds: short at first, for
+ * peers on the LAN.
+ */
 const FIRST_POLL = 1
 const LAST_POLL = 100
 
@@ -114,7 +119,9 @@ function connect(
   }
 }
 
-/** A non-blocking socket that is on its way to `to`. Throws `SystemError`, with the socket closed. */
+/**
+ * A non-blocking socket that is on its way to `to`. Throws `SystemError`, with the socket closed.
+ */
 function startConnecting(to: Endpoint): number {
   const fd = openSocket(to.address)
   try {
@@ -145,12 +152,18 @@ function limitHops(fd: number, ipv6: boolean, { ttl, minimumTtl }: HopLimits): v
   if (minimumTtl !== undefined) libc.setSocketOptionInt(fd, level, ipv6 ? IPV6.MINHOPCOUNT : IP.MINTTL, minimumTtl)
 }
 
-/** Says that the kernel has no TCP MD5 (a sandbox, or CONFIG_TCP_MD5SIG off), as distinct from other errors. */
+/**
+ * Says that the kernel has no TCP MD5 (a sandbox, or CONFIG_TCP_MD5SIG off), as distinct from other
+ * errors.
+ */
 class NoMd5Support extends Error {
   override readonly name = 'NoMd5Support'
 }
 
-/** Why this kernel cannot sign with TCP MD5; undefined when it can. Tried on a socket that goes nowhere. */
+/**
+ * Why this kernel cannot sign with TCP MD5; undefined when it can. Tried on a socket that goes
+ * nowhere.
+ */
 export function md5Problem(): TransportProblem | undefined {
   const address = '127.0.0.1'
   try {
@@ -220,7 +233,10 @@ function listen(clock: Clock, options: ListenOptions, accepted: (connection: Con
   }
 }
 
-/** A bound, listening socket; undefined when the kernel has no IPv6 and nobody asked for it by address. */
+/**
+ * A bound, listening socket; undefined when the kernel has no IPv6 and nobody asked for it by
+ * address.
+ */
 function listeningSocket(address: string, port: number, wildcard: boolean): number | undefined {
   let fd: number
   try {

@@ -52,7 +52,9 @@ export function speakersOf({
   return { speakers: speakers.map(({ node, address }) => ({ node, address: address ?? '' })) }
 }
 
-/** The address of the peer's family that shares the longest prefix with it: others are elsewhere. */
+/**
+ * The address of the peer's family that shares the longest prefix with it: others are elsewhere.
+ */
 function nearest(addresses: readonly string[], peerIP: string): string | undefined {
   const peer = addressNumber(addressBytes(peerIP))
   const differing = (address: string) => (addressNumber(addressBytes(address)) ^ peer).toString(2).length

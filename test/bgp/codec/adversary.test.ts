@@ -1,6 +1,7 @@
 /**
- * Messages that broke other speakers, and any number of random ones: the decoder answers each with an outcome of RFC 7606, never throws,
- * and what it accepts it can send again. TERWAY_EDGE_MUTATIONS sets how many are tried.
+ * Messages that broke other speakers, and any number of random ones: the decoder answers each with
+ * an outcome of RFC 7606, never throws, and what it accepts it can send again.
+ * TERWAY_EDGE_MUTATIONS sets how many are tried.
  */
 import { describe, expect, test } from 'bun:test'
 import { describeNotification } from '../../../src/bgp/codec/errors.ts'
@@ -148,7 +149,9 @@ const WAYS: readonly (readonly Event[])[] = [
   [EVENTS.ManualStart, EVENTS.Tcp_CR_Acked, EVENTS.BGPOpen, EVENTS.KeepAliveMsg],
 ]
 
-/** The machine as it is, or after it ended the session a new one in some state with a connection. */
+/**
+ * The machine as it is, or after it ended the session a new one in some state with a connection.
+ */
 function machineUnderAttack(machine: ModelledMachine, below: (limit: number) => number): ModelledMachine {
   if (machine.session.state !== 'Idle') return machine
   const next = new ModelledMachine(SETTINGS)

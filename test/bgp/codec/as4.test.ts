@@ -1,4 +1,7 @@
-/** RFC 6793 section 4.2.3: AS_PATH and AGGREGATOR put together again from what a 2-octet speaker passed on. */
+/**
+ * RFC 6793 section 4.2.3: AS_PATH and AGGREGATOR put together again from what a 2-octet speaker
+ * passed on.
+ */
 import { expect, test } from 'bun:test'
 import { mergeAs4, pathLength, withAs4 } from '../../../src/bgp/codec/attributes-as-path.ts'
 import type { AsPath } from '../../../src/bgp/codec/attributes-types.ts'

@@ -1,4 +1,7 @@
-/** NOTIFICATIONs in words (RFC 4271 section 4.5, 4486, 6608, 7313, 8538, 9003, 9384, 9687), and communities in text. */
+/**
+ * NOTIFICATIONs in words (RFC 4271 section 4.5, 4486, 6608, 7313, 8538, 9003, 9384, 9687), and
+ * communities in text.
+ */
 import { describe, expect, test } from 'bun:test'
 import {
   communityName,

@@ -40,7 +40,10 @@ export const SEEDS: readonly Uint8Array[] = [
   }),
 ]
 
-/** One to four changes; the length field is put right most of the time, so that what is behind it is tried. */
+/**
+ * One to four changes; the length field is put right most of the time, so that what is behind it is
+ * tried.
+ */
 export function mutate(seed: Uint8Array, below: (limit: number) => number): Uint8Array {
   let wire = new Uint8Array(seed)
   for (let change = 1 + below(4); change > 0; change--) {

@@ -1,4 +1,7 @@
-/** The OPEN message's errors (RFC 4271 section 6.2, 5492, 6286, 7607, 9072, 9234) and the check of roles. */
+/**
+ * The OPEN message's errors (RFC 4271 section 6.2, 5492, 6286, 7607, 9072, 9234) and the check of
+ * roles.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage, encodeMessage, INITIAL_CONTEXT } from '../../../src/bgp/codec/message.ts'
 import { checkRole } from '../../../src/bgp/codec/message-open.ts'

@@ -1,4 +1,7 @@
-/** Many prefixes in few UPDATEs: what was packed comes out again, whole and in order, in messages that are full. */
+/**
+ * Many prefixes in few UPDATEs: what was packed comes out again, whole and in order, in messages
+ * that are full.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage, MAX_LENGTH } from '../../../src/bgp/codec/message.ts'
 import { endOfRib, packUpdates, packWithdrawals } from '../../../src/bgp/codec/message-pack.ts'

@@ -1,4 +1,7 @@
-/** RFC 7606 and what refers to it, row by row: which malformed UPDATE has which outcome, and the NOTIFICATION of a reset. */
+/**
+ * RFC 7606 and what refers to it, row by row: which malformed UPDATE has which outcome, and the
+ * NOTIFICATION of a reset.
+ */
 import { describe, expect, test } from 'bun:test'
 import { ATTRIBUTES } from '../../../src/bgp/codec/attributes.ts'
 import { encodeAttributes } from '../../../src/bgp/codec/attributes-loop.ts'

@@ -1,4 +1,7 @@
-/** Bytes of BGP messages for the codec's tests, put together by hand so that a test's hex can be compared with the RFC's figures. */
+/**
+ * Bytes of BGP messages for the codec's tests, put together by hand so that a test's hex can be
+ * compared with the RFC's figures.
+ */
 
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'
 import type { CodecContext, Decoded, Update } from '../../../src/bgp/codec/message-types.ts'

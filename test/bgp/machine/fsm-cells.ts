@@ -1,6 +1,7 @@
 /**
- * RFC 4271 section 8.2.2 as a table: what the machine answers to every event in every state, in the words of `textOf`. The session's
- * retry counter is 3 before (`#3`); the peer's hold time is 30 s. Reviewed against the RFC by hand; deviations are named in fsm.ts.
+ * RFC 4271 section 8.2.2 as a table: what the machine answers to every event in every state, in the
+ * words of `textOf`. The session's retry counter is 3 before (`#3`); the peer's hold time is 30 s.
+ * Reviewed against the RFC by hand; deviations are named in fsm.ts.
  */
 import type { Event } from '../../../src/bgp/machine/fsm-types.ts'
 import type { State } from '../../../src/bgp/speaker-types.ts'

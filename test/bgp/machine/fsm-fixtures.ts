@@ -1,5 +1,6 @@
 /**
- * One event of every kind, a machine in every state, and a short text for what `step` answers: for the tests of the state machine.
+ * One event of every kind, a machine in every state, and a short text for what `step` answers: for
+ * the tests of the state machine.
  */
 import { notification } from '../../../src/bgp/codec/errors.ts'
 import type { Open, Update } from '../../../src/bgp/codec/message-types.ts'
@@ -59,7 +60,10 @@ export const EVENTS: { readonly [K in Event['kind']]: Event & { readonly kind: K
   MessagesSent: { kind: 'MessagesSent' },
 }
 
-/** A machine in `state`, brought there by events, with a retry counter of 3 to see what becomes of it. */
+/**
+ * A machine in `state`, brought there by events, with a retry counter of 3 to see what becomes of
+ * it.
+ */
 export function sessionIn(state: State, settings: Settings = SETTINGS): Session {
   const path: Readonly<Record<State, readonly Event[]>> = {
     Idle: [],
@@ -75,7 +79,10 @@ export function sessionIn(state: State, settings: Settings = SETTINGS): Session 
 
 const ALL_STOPPED = TIMERS.map(timer => `-${timer}`).join(' ')
 
-/** `Idle#4: send 6/4, close, stop timers, down stopped`: the next state, its retry counter, the actions. */
+/**
+ * `Idle#4: send 6/4, close, stop timers, down stopped`: the next state, its retry counter, the
+ * actions.
+ */
 export function textOf([session, actions]: Step): string {
   const texts = actions.map(actionText).join(' ').replace(ALL_STOPPED, 'stop-timers')
   return `${session.state}#${session.connectRetryCounter}${texts === '' ? '' : `: ${texts}`}`

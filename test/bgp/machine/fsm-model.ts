@@ -1,6 +1,7 @@
 /**
- * What the shell of a state machine would hold, and the invariants of RFC 4271 that it must keep whatever happens: one connection, one
- * timer of each kind and only those of the state, nothing sent before OPEN or after the end, Established only with both OPENs accepted.
+ * What the shell of a state machine would hold, and the invariants of RFC 4271 that it must keep
+ * whatever happens: one connection, one timer of each kind and only those of the state, nothing
+ * sent before OPEN or after the end, Established only with both OPENs accepted.
  */
 import { idleSession, step } from '../../../src/bgp/machine/fsm.ts'
 import type { Action, Event, Session, Settings, Timer } from '../../../src/bgp/machine/fsm-types.ts'
@@ -99,7 +100,8 @@ export class ModelledMachine {
     const [next, actions] = step(this.session, event)
     for (const action of actions) this.#model.act(action)
     this.session = next
-    // A timer that expired without being set again in a state that needs it cannot happen in the shell: it was running.
+    // A timer that expired without being set again in a state that needs it cannot happen in the
+    // shell: it was running.
     if (!event.kind.endsWith('_Expires') || next.state === 'Idle') this.#model.after(next)
   }
 }

@@ -1,5 +1,6 @@
 /**
- * The state machine without clock or socket: every state with every event (the cells are in fsm-cells.ts), then random sequences beside a model.
+ * The state machine without clock or socket: every state with every event (the cells are in
+ * fsm-cells.ts), then random sequences beside a model.
  */
 import { describe, expect, test } from 'bun:test'
 import { notification } from '../../../src/bgp/codec/errors.ts'

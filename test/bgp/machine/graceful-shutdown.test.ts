@@ -1,4 +1,7 @@
-/** What is sent before a shutdown (RFC 8326): attributes only. The pause and what follows it: peer-restart.test.ts. */
+/**
+ * What is sent before a shutdown (RFC 8326): attributes only. The pause and what follows it:
+ * peer-restart.test.ts.
+ */
 import { expect, test } from 'bun:test'
 import { onTheWayOut } from '../../../src/bgp/machine/graceful-shutdown.ts'
 import { attributeKey, routeAttributes } from '../../../src/bgp/rib/route-attributes.ts'

@@ -1,5 +1,6 @@
 /**
- * What two OPENs lead to, as values: a refusal, what is agreed, graceful restart (RFC 4724, 8538, 9494) and the collision of two connections.
+ * What two OPENs lead to, as values: a refusal, what is agreed, graceful restart (RFC 4724, 8538,
+ * 9494) and the collision of two connections.
  */
 import { describe, expect, test } from 'bun:test'
 import { cease, notification } from '../../../src/bgp/codec/errors.ts'

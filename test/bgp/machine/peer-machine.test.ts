@@ -1,6 +1,6 @@
 /**
- * What a configured peer decides, value by value: when to dial, whom to let in, what an end means and
- * how long to rest. What comes of it on connections: test/bgp/peer.test.ts.
+ * What a configured peer decides, value by value: when to dial, whom to let in, what an end means
+ * and how long to rest. What comes of it on connections: test/bgp/peer.test.ts.
  */
 import { describe, expect, test } from 'bun:test'
 import { cease, hardReset, notification } from '../../../src/bgp/codec/errors.ts'

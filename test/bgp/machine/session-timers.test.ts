@@ -1,6 +1,6 @@
 /**
- * The hold timer of a process that stood still: what the peer sent meanwhile waits in the socket and is read before the session is
- * given up; without anything to read it ends.
+ * The hold timer of a process that stood still: what the peer sent meanwhile waits in the socket
+ * and is read before the session is given up; without anything to read it ends.
  */
 import { expect, test } from 'bun:test'
 import { SessionTimers } from '../../../src/bgp/machine/session-timers.ts'

@@ -1,6 +1,6 @@
 /**
- * What a silent peer is said to be after a second, unsigned attempt: on a transport that the test answers for. The TCP options themselves:
- * transport.test.ts.
+ * What a silent peer is said to be after a second, unsigned attempt: on a transport that the test
+ * answers for. The TCP options themselves: transport.test.ts.
  */
 import { expect, test } from 'bun:test'
 import { explainSilence } from '../../../src/bgp/machine/silent-peer.ts'

@@ -1,4 +1,7 @@
-/** Captures: file formats, link and IP headers, and TCP streams put together from whatever order the segments came in. */
+/**
+ * Captures: file formats, link and IP headers, and TCP streams put together from whatever order the
+ * segments came in.
+ */
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { type CapturedPacket, CaptureFile } from '../../../src/bgp/report/capture-file.ts'

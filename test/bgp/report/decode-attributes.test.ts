@@ -1,6 +1,6 @@
 /**
- * What `terway-edge bgp decode` makes of path attributes at the edge of the standards: AS numbers of both sizes, then the others. Written from
- * the RFCs.
+ * What `terway-edge bgp decode` makes of path attributes at the edge of the standards: AS numbers
+ * of both sizes, then the others. Written from the RFCs.
  */
 import { describe } from 'bun:test'
 import { AS_PATH, attribute, LOCAL_PREF, NEXT_HOP, NLRI, ORIGIN, update } from '../codec/support.ts'

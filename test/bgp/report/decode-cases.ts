@@ -1,6 +1,6 @@
 /**
- * Tests of what `terway-edge bgp decode` makes of a message: a row each, with the outcome, the section of the RFC and the NOTIFICATION that it
- * asks for.
+ * Tests of what `terway-edge bgp decode` makes of a message: a row each, with the outcome, the
+ * section of the RFC and the NOTIFICATION that it asks for.
  */
 import { expect, test } from 'bun:test'
 import { reportMessage } from '../../../src/bgp/report/decode-report.ts'

@@ -1,5 +1,6 @@
 /**
- * What `terway-edge bgp decode` makes of the messages besides UPDATE, and of headers, at the edge of the standards. Written from the RFCs.
+ * What `terway-edge bgp decode` makes of the messages besides UPDATE, and of headers, at the edge
+ * of the standards. Written from the RFCs.
  */
 import { describe, expect, test } from 'bun:test'
 import { reportMessage } from '../../../src/bgp/report/decode-report.ts'

@@ -1,6 +1,6 @@
 /**
- * What `terway-edge bgp decode` makes of prefixes at the edge of the standards: those of MP_REACH_NLRI and MP_UNREACH_NLRI, and those of the
- * UPDATE itself. Written from the RFCs.
+ * What `terway-edge bgp decode` makes of prefixes at the edge of the standards: those of
+ * MP_REACH_NLRI and MP_UNREACH_NLRI, and those of the UPDATE itself. Written from the RFCs.
  */
 import { describe } from 'bun:test'
 import { AS_PATH, attribute, MANDATORY, message, NLRI, ORIGIN, update } from '../codec/support.ts'

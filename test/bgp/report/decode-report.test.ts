@@ -1,4 +1,7 @@
-/** What `terway-edge bgp decode` says of a message, as an object; and the command itself with real pipes and files. */
+/**
+ * What `terway-edge bgp decode` says of a message, as an object; and the command itself with real
+ * pipes and files.
+ */
 import { describe, expect, test } from 'bun:test'
 import { reportMessage } from '../../../src/bgp/report/decode-report.ts'
 import { readHexLine } from '../../../src/bgp/report/hex-lines.ts'

@@ -1,4 +1,7 @@
-/** What decides how octets are read: options of the caller, and the OPENs of a captured connection, each direction by whose word counts. */
+/**
+ * What decides how octets are read: options of the caller, and the OPENs of a captured connection,
+ * each direction by whose word counts.
+ */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage, INITIAL_CONTEXT } from '../../../src/bgp/codec/message.ts'
 import type { Open } from '../../../src/bgp/codec/message-types.ts'

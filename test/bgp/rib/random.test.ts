@@ -1,6 +1,7 @@
 /**
- * The Adj-RIB-Out against a model of the peer: whatever changes, refreshes and losses come between messages, what the peer holds in the
- * end is the set wanted, `advertised` is what it holds at any time, and at rest a new set costs only its difference.
+ * The Adj-RIB-Out against a model of the peer: whatever changes, refreshes and losses come between
+ * messages, what the peer holds in the end is the set wanted, `advertised` is what it holds at any
+ * time, and at rest a new set costs only its difference.
  */
 import { expect, test } from 'bun:test'
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'

@@ -1,6 +1,6 @@
 /**
- * Adj-RIB-Out by itself: what it hands out as UPDATEs, and when. What it writes is read back by our own decoder; random.test.ts does it at
- * random, test/interop with routers.
+ * Adj-RIB-Out by itself: what it hands out as UPDATEs, and when. What it writes is read back by our
+ * own decoder; random.test.ts does it at random, test/interop with routers.
  */
 import { describe, expect, test } from 'bun:test'
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'

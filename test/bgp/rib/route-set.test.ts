@@ -1,4 +1,7 @@
-/** Announcements grouped into blocks of equal attributes, and the memory of what a peer was told. Pure. */
+/**
+ * Announcements grouped into blocks of equal attributes, and the memory of what a peer was told.
+ * Pure.
+ */
 import { expect, test } from 'bun:test'
 import { prefixTexts } from '../../../src/bgp/codec/nlri.ts'
 import { routeSetOf } from '../../../src/bgp/rib/route-set.ts'

@@ -1,6 +1,6 @@
 /**
- * A process that stands still for longer than the hold time, with a real connection: the peer went on sending, so the session stays; a
- * peer that really is silent loses it.
+ * A process that stands still for longer than the hold time, with a real connection: the peer went
+ * on sending, so the session stays; a peer that really is silent loses it.
  */
 import { expect, test } from 'bun:test'
 import { encodeMessage, INITIAL_CONTEXT } from '../../../src/bgp/codec/message.ts'
@@ -13,7 +13,10 @@ import { eventually } from '../../support/namespaces.ts'
 import { SETTINGS } from '../machine/fsm-fixtures.ts'
 import { peerConfig } from '../peer-fixtures.ts'
 
-/** A peer in a process of its own: answers with OPEN and then sends a KEEPALIVE four times a second, whatever comes. */
+/**
+ * A peer in a process of its own: answers with OPEN and then sends a KEEPALIVE four times a second,
+ * whatever comes.
+ */
 const PEER = `
 const [open, keepalive] = process.argv.slice(-2).map(text => Buffer.from(text, 'hex'))
 const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: {

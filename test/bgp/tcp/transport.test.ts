@@ -1,5 +1,6 @@
 /**
- * Sockets between two network namespaces: what the kernel enforces (TCP MD5, TTL security), how attempts fail, and back-pressure.
+ * Sockets between two network namespaces: what the kernel enforces (TCP MD5, TTL security), how
+ * attempts fail, and back-pressure.
  */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { createSpeaker } from '../../../src/bgp/speaker.ts'

@@ -135,7 +135,8 @@ for (const name of ['bird'] as const) {
       await lan.routesBecome(nextHops)
       for (const speaker of speakers) await lan.startBfd(speaker)
       await lan.powerFailure()
-      // in the strict words the routes go with the session, which may take a while on a busy machine
+      // in the strict words the routes go with the session, which may take a while on a busy
+      // machine
       if (edit !== undefined) await lan.routesBecome({})
       else await Bun.sleep(1500)
       return lan.routes()

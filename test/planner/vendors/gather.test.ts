@@ -1,4 +1,7 @@
-/** What `switch-config` gathers: the address that the switch sees of a speaker, limits, whether nodes have IPv4. */
+/**
+ * What `switch-config` gathers: the address that the switch sees of a speaker, limits, whether
+ * nodes have IPv4.
+ */
 import { expect, test } from 'bun:test'
 import { type Gathered, isIpv6Only, maximumPrefixesOf, speakersOf } from '../../../src/planner/vendors/gather.ts'
 import { VENDORS } from '../../../src/planner/vendors/vendors.ts'
