@@ -15,14 +15,25 @@ export async function countingPackets(
   from: { readonly namespace: string; readonly to: string },
   during: () => Promise<unknown>,
 ): Promise<Counted> {
-  const child = network.spawn(from.namespace, ['ping', '-n', '-q', '-i', '0.001', from.to])
+  const child = network.spawn(from.namespace, ['ping', '-n', '-i', '0.001', from.to])
   const printed = new Response(child.stdout).text()
   try {
     await during()
   } finally {
-    child.kill('SIGINT') // upon which it says what it counted
+    child.kill('SIGINT') // upon which it says how many it sent
   }
-  const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(await printed) ?? []
-  // one or two were under way when it ended
-  return { sent: Number(sent), lost: Math.max(0, Number(sent) - Number(received) - 2) }
+  const text = await printed
+  const sent = Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0)
+  const answered = new Set([...text.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence)))
+  return { sent, lost: lostOf(sent, answered) }
+}
+
+/** More than these at the end were not under way when it ended: they were lost. */
+const MOST_UNDER_WAY = 200
+
+/** Those that never came back, but for the last ones, which may have been under way at the end. */
+function lostOf(sent: number, answered: ReadonlySet<number>): number {
+  const last = Math.max(0, ...answered)
+  const behind = sent - last
+  return last - answered.size + (behind > MOST_UNDER_WAY ? behind : 0)
 }
