@@ -20,6 +20,7 @@ import type { Request } from '../netlink/message.ts'
 import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
 import { addRoute, DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { addRule } from '../netlink/rule.ts'
 import { LinkNameTaken, NamespaceGone } from './errors.ts'
 import type { Attachment } from './protocol.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
@@ -236,14 +237,13 @@ function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
     group: wire.anySource === true ? ANY_SOURCE_GROUP : POD_GROUP,
     peer: { name: interfaceName, mtu, address: wire.podMac, namespaceFd: namespace },
   })
-  const [first] = host.execute([pair])
-  if (first?.error !== undefined) {
-    const clash = first.error.errno === ERRNO.EEXIST
-    if (!clash) throw first.error
-    if (!deleteHostEnd(host, hostInterface)) throw podNameTaken(wire, first.error)
-    const [second] = host.execute([pair])
-    if (second?.error?.errno === ERRNO.EEXIST) throw podNameTaken(wire, second.error)
-    if (second?.error !== undefined) throw second.error
+  const refusal = host.execute([pair])[0]?.error
+  if (refusal !== undefined) {
+    if (refusal.errno !== ERRNO.EEXIST) throw refusal
+    if (!deleteHostEnd(host, hostInterface)) throw podNameTaken(wire, refusal)
+    const again = host.execute([pair])[0]?.error
+    if (again?.errno === ERRNO.EEXIST) throw podNameTaken(wire, again)
+    if (again !== undefined) throw again
   }
   const index = interfaceIndex(hostInterface)
   if (index === undefined) throw new NamespaceGone(`${hostInterface} went as soon as it was made`)
@@ -299,10 +299,35 @@ function configurePod(wire: PodWire): Family[] {
       setLink(index, { up: true }),
       ...wire.addresses.flatMap(address => podRequests(wire, index, address)),
     ])
-    return families.filter(family => addGatewayRoutes(pod, index, family))
+    const byDefault = families.filter(family => addGatewayRoutes(pod, index, family))
+    const others = wire.addresses.filter(address => !byDefault.includes(familyOf(address)))
+    runAll(
+      pod,
+      others.flatMap(address => ownWay(index, address)),
+      SO_ALREADY,
+    )
+    return byDefault
   } finally {
     pod.close()
   }
+}
+
+/** Tables of a pod's further interfaces: this and the interface's index. */
+const FIRST_TABLE = 1000
+const RULE_PRIORITY = 2048
+
+/**
+ * What a pod sends from the address of a further interface leaves by that one, and not by the default
+ * route of the first: the host takes from each only what belongs to it.
+ */
+function ownWay(podIndex: number, address: string): Request[] {
+  const family = familyOf(address)
+  const table = FIRST_TABLE + podIndex
+  const nextHops = [{ gateway: POD_GATEWAY[family], interface: podIndex, onlink: true }]
+  return [
+    addRoute({ destination: DEFAULT_DESTINATIONS[family], protocol: RTPROT.BOOT, table, nextHops }),
+    addRule({ family, priority: RULE_PRIORITY, table, protocol: RTPROT.BOOT, source: hostPrefix(address) }),
+  ]
 }
 
 function podRequests(wire: PodWire, podIndex: number, address: string): Request[] {

@@ -106,9 +106,9 @@ const cases: { name: string; args: string[]; status: number; says: string[] }[] 
   { name: 'help about an unknown command', args: ['help', 'frob'], status: 2, says: ['there is no command "frob"'] },
   {
     name: 'a server that is no URL',
-    args: ['kubeconfig', '--kubeconfig', nowhere, '--server', 'api.example'],
+    args: ['kubeconfig', '--node', 'edge-1', '--kubeconfig', nowhere, '--server', 'api.example'],
     status: 2,
-    says: ['--server api.example: write a URL'],
+    says: ['--server: api.example: write a URL'],
   },
   { name: 'an image without a name', args: ['manifests', '--image', ''], status: 2, says: ['--image: name the image'] },
   {
@@ -213,7 +213,11 @@ testNeeding('root', 'unshare')(
       .map(line => JSON.parse(line) as { msg: string; name?: string; reason?: string })
     expect(lines[0]).toMatchObject({ msg: 'terway-edge started', command: 'node' })
     const unanswered = lines.filter(({ reason }) => reason?.includes('does not answer'))
-    expect(unanswered.map(({ name }) => name?.split(' ').at(-1)).sort()).toEqual(['bgppeers', 'routeslices'])
+    expect(unanswered.map(({ name }) => name?.split(' ').at(-1)).sort()).toEqual([
+      'bgppeers',
+      'eninodes',
+      'routeslices',
+    ])
     expect(lines.length).toBeLessThan(12)
     expect(existsSync(join(state, 'process.json'))).toBe(false)
     rmSync(state, { recursive: true, force: true })
