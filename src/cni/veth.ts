@@ -317,8 +317,8 @@ const FIRST_TABLE = 1000
 const RULE_PRIORITY = 2048
 
 /**
- * What a pod sends from the address of a further interface leaves by that one, and not by the default
- * route of the first: the host takes from each only what belongs to it.
+ * What a pod sends from the address of a further interface leaves by that one, and not by the
+ * default route of the first: the host takes from each only what belongs to it.
  */
 function ownWay(podIndex: number, address: string): Request[] {
   const family = familyOf(address)
