@@ -10,8 +10,8 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { NUD } from '../netlink/constants.ts'
+import type { NetworkDoor } from '../netlink/door.ts'
 import { probeNeighbour } from '../netlink/neighbour.ts'
-import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Neighbour } from '../netlink/types.ts'
 
 /** A gateway on a link. */
@@ -24,8 +24,7 @@ export interface GatewayOnLink {
 export interface AnsweringOptions {
   readonly clock: Clock
   readonly log: Log
-  /** Path of the network namespace; absent: this one. */
-  readonly netns?: string
+  readonly door: NetworkDoor
   readonly onChange: () => void
 }
 
@@ -79,8 +78,7 @@ export class AnsweringGateways {
 
   /** What the table says now, and a probe of each for the next time. */
   #look(): void {
-    const { netns } = this.#options
-    const kernel = Rtnetlink.open(netns === undefined ? {} : { netns })
+    const kernel = this.#options.door.open()
     try {
       const neighbours = kernel.dumpNeighbours()
       const entryOf = (gateway: GatewayOnLink) =>

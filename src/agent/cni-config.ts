@@ -7,6 +7,7 @@
  * Says nothing about addresses but the podCIDRs: the plugin hands them out by itself (src/cni).
  */
 import { join } from 'node:path'
+import { type Disk, systemDisk } from '../lib/disk.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { addressBits, prefixOf } from '../lib/ip.ts'
 import { CHAINED, type ChainedPlugin } from './cni-plugins.ts'
@@ -106,11 +107,11 @@ export function cniConfigFile(confDir: string): string {
 }
 
 /** Writes it, if it is not there just so; true when it was written. */
-export function writeCniConfig(confDir: string, config: CniConfig): boolean {
+export function writeCniConfig(confDir: string, config: CniConfig, disk: Disk = systemDisk): boolean {
   const text = cniConfigText(config)
   const file = cniConfigFile(confDir)
-  if (readFileIfPresent(file) === text) return false
-  writeFileWhole(file, text, { mode: 0o644 })
+  if (readFileIfPresent(file, disk) === text) return false
+  writeFileWhole(file, text, { mode: 0o644, disk })
   return true
 }
 

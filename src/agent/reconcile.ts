@@ -9,6 +9,7 @@
  */
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { ERRNO } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
@@ -16,10 +17,10 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
 import type { RouteRow } from '../model/snapshot.ts'
+import { type NetworkDoor, networkDoor } from '../netlink/door.ts'
 import { askOnLink } from '../netlink/on-link.ts'
-import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
-import { Watch } from '../netlink/watch.ts'
 import { AnsweringGateways } from './answering-gateways.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
@@ -57,6 +58,10 @@ export interface AgentOptions {
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string
+  /** Absent: the door to that namespace. */
+  readonly door?: NetworkDoor
+  /** Absent: the machine's. */
+  readonly disk?: Disk
   /** Whoever made it closes it. */
   readonly firewall?: NetworkFollower
 }
@@ -104,12 +109,13 @@ class Incomplete extends Error {}
 
 export class Agent {
   readonly #options: AgentOptions
+  readonly #door: NetworkDoor
   readonly #loop: Loop
   readonly #answering: AnsweringGateways
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
-  #watch: Watch | undefined
+  #watch: { close(): void } | undefined
   #routing: Routing | undefined
   #memo: { view: ClusterView; network: string; routing: Routing | undefined } | undefined
   #contest = { changes: '', passes: 0 }
@@ -122,8 +128,9 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     const { clock, log, netns } = options
+    this.#door = options.door ?? networkDoor(netns)
     const onChange = () => this.#loop.wake()
-    this.#answering = new AnsweringGateways({ clock, log, ...(netns !== undefined && { netns }), onChange })
+    this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange })
     this.#loop = new Loop({
       clock: options.clock,
       run: () => this.#pass(),
@@ -223,15 +230,13 @@ export class Agent {
   }
 
   async #open(): Promise<Rtnetlink> {
-    const where = this.#options.netns === undefined ? {} : { netns: this.#options.netns }
-    this.#watch ??= await Watch.open({
+    this.#watch ??= await this.#door.watch({
       clock: this.#options.clock,
-      ...where,
       kinds: ['link', 'address', 'route', 'netconf'],
       onChange: () => this.#wakeByNetlink(),
       onLost: () => this.#wakeByNetlink(),
     })
-    this.#netlink ??= Rtnetlink.open(where)
+    this.#netlink ??= this.#door.open()
     return this.#netlink
   }
 
@@ -310,8 +315,12 @@ export class Agent {
 
   /** Settings of the kernel. Returns problems. */
   #tend(routing: Routing, observed: ObservedKernel, uplink: Link | undefined): string[] {
-    const { config, netns, log } = this.#options
-    const place = { stateDir: config.stateDir, ...(netns !== undefined && { netns }) }
+    const { config, netns, disk, log } = this.#options
+    const place = {
+      stateDir: config.stateDir,
+      ...(netns !== undefined && { netns }),
+      ...(disk !== undefined && { disk }),
+    }
     const { written, problems } = applySettings(sysctlNeeds(routing, observed.links, uplink), place)
     for (const { name, value } of written)
       log.info({ name: name.replaceAll('/', '.'), state: value }, 'setting changed')
@@ -345,7 +354,7 @@ export class Agent {
     const { allowSourceAddresses } = cni
     const own = { podCIDRs: routing.podCIDRs, stateDir, allowSourceAddresses, uplink: uplink?.name ?? this.#lastUplink }
     const config = { ...own, chained, ...(mtu !== undefined && { mtu }) }
-    if (!writeCniConfig(cni.confDir, config)) return
+    if (!writeCniConfig(cni.confDir, config, this.#options.disk)) return
     const { log } = this.#options
     log.info({ file: cni.confDir }, 'CNI configuration written')
     for (const name of missingPlugins(chained)) {

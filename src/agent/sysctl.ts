@@ -6,8 +6,8 @@
  * Names are paths below /proc/sys (an interface's name may hold dots). /proc/sys/net shows the
  * namespace of the thread that reads.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Disk, systemDisk } from '../lib/disk.ts'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { familyOf } from '../lib/ip.ts'
@@ -105,11 +105,13 @@ export interface SysctlPlace {
   readonly stateDir: string
   /** Path of the network namespace; absent: this one. */
   readonly netns?: string
+  /** Absent: the machine's. */
+  readonly disk?: Disk
 }
 
 /** What would be written now, each with what it is now: nothing where all is well. */
-export function wrongSettings(needs: SysctlNeeds, place: Pick<SysctlPlace, 'netns'>): (Setting & { now: string })[] {
-  const current = inside(place, () => readSettings(settingsToRead(needs)))
+export function wrongSettings(needs: SysctlNeeds, place: Omit<SysctlPlace, 'stateDir'>): (Setting & { now: string })[] {
+  const current = readSettings(place, settingsToRead(needs))
   return decideSettings(needs, current).map(setting => ({ ...setting, now: current.get(setting.name) ?? '' }))
 }
 
@@ -120,8 +122,11 @@ export function wrongSettings(needs: SysctlNeeds, place: Pick<SysctlPlace, 'netn
 export function changedSettings(
   place: SysctlPlace,
 ): { readonly name: string; readonly former: string; readonly set: string; readonly now: string | undefined }[] {
-  const records = Object.entries(readRecord(place.stateDir))
-  const current = inside(place, () => readSettings(records.map(([name]) => name)))
+  const records = Object.entries(readRecord(place))
+  const current = readSettings(
+    place,
+    records.map(([name]) => name),
+  )
   return records.map(([name, { former, set }]) => ({ name, former, set, now: current.get(name) }))
 }
 
@@ -130,12 +135,12 @@ export function applySettings(
   needs: SysctlNeeds,
   place: SysctlPlace,
 ): { readonly written: readonly Setting[]; readonly problems: readonly string[] } {
-  const current = inside(place, () => readSettings(settingsToRead(needs)))
+  const current = readSettings(place, settingsToRead(needs))
   const settings = decideSettings(needs, current)
   if (settings.length === 0) return { written: [], problems: [] }
-  const problems = recordIfWritable(place.stateDir, settings, current)
+  const problems = recordIfWritable(place, settings, current)
   const written = settings.filter(setting => {
-    const problem = inside(place, () => writeSetting(setting))
+    const problem = writeSetting(place, setting)
     if (problem !== undefined) problems.push(problem)
     return problem === undefined
   })
@@ -146,13 +151,16 @@ export function applySettings(
  * Puts former values back, where nobody else has changed ours meanwhile. Returns what was restored.
  */
 export function restoreSettings(place: SysctlPlace): readonly Setting[] {
-  const records = Object.entries(readRecord(place.stateDir)).reverse()
-  const current = inside(place, () => readSettings(records.map(([name]) => name)))
+  const records = Object.entries(readRecord(place)).reverse()
+  const current = readSettings(
+    place,
+    records.map(([name]) => name),
+  )
   const restored = records
     .filter(([name, { former, set }]) => current.get(name) === set && former !== set)
     .map(([name, { former }]) => ({ name, value: former }))
-    .filter(setting => inside(place, () => writeSetting(setting)) === undefined)
-  removeFile(recordFile(place.stateDir))
+    .filter(setting => writeSetting(place, setting) === undefined)
+  removeFile(recordFile(place.stateDir), place.disk)
   return restored
 }
 
@@ -161,25 +169,37 @@ function inside<T>(place: Pick<SysctlPlace, 'netns'>, action: () => T): T {
 }
 
 /** Settings that this kernel does not have (no IPv6, no such interface any more) are left out. */
-function readSettings(names: readonly string[]): Map<string, string> {
+function readSettings(place: Omit<SysctlPlace, 'stateDir'>, names: readonly string[]): Map<string, string> {
+  const { disk = systemDisk } = place
   const values = new Map<string, string>()
-  for (const name of names) {
-    try {
-      values.set(name, readFileSync(`/proc/sys/${name}`, 'latin1').trim())
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
+  inside(place, () => {
+    for (const name of names) {
+      try {
+        values.set(name, disk.read(`/proc/sys/${name}`).trim())
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error
+      }
     }
-  }
+  })
   return values
 }
 
 /** Undefined, or what was wrong. */
-function writeSetting({ name, value }: Setting): string | undefined {
+function writeSetting(place: SysctlPlace, { name, value }: Setting): string | undefined {
   try {
-    writeFileSync(`/proc/sys/${name}`, value)
+    inside(place, () => putSetting(place.disk ?? systemDisk, `/proc/sys/${name}`, value))
     return undefined
   } catch (error) {
     return `sysctl ${name.replaceAll('/', '.')} cannot be set to ${value}: ${errorText(error)}`
+  }
+}
+
+function putSetting(disk: Disk, path: string, value: string): void {
+  const file = disk.open(path, 'w')
+  try {
+    disk.write(file, Buffer.from(value), 0)
+  } finally {
+    disk.close(file)
   }
 }
 
@@ -188,12 +208,12 @@ function writeSetting({ name, value }: Setting): string | undefined {
  * that.
  */
 function recordIfWritable(
-  stateDir: string,
+  place: SysctlPlace,
   settings: readonly Setting[],
   current: ReadonlyMap<string, string>,
 ): string[] {
   try {
-    record(stateDir, settings, current)
+    record(place, settings, current)
     return []
   } catch (error) {
     return [`the former values of settings cannot be kept, uninstall will not put them back: ${errorText(error)}`]
@@ -201,17 +221,19 @@ function recordIfWritable(
 }
 
 /** The first former value counts: a later one may be ours. */
-function record(stateDir: string, settings: readonly Setting[], current: ReadonlyMap<string, string>): void {
-  const before = readRecord(stateDir)
+function record(place: SysctlPlace, settings: readonly Setting[], current: ReadonlyMap<string, string>): void {
+  const { stateDir, disk } = place
+  const before = readRecord(place)
   const now = settings.map(({ name, value }) => {
     return [name, { former: before[name]?.former ?? current.get(name) ?? value, set: value }] as const
   })
   const text = `${JSON.stringify({ ...before, ...Object.fromEntries(now) }, undefined, 2)}\n`
-  if (readFileIfPresent(recordFile(stateDir)) !== text) writeFileWhole(recordFile(stateDir), text)
+  if (readFileIfPresent(recordFile(stateDir), disk) === text) return
+  writeFileWhole(recordFile(stateDir), text, { ...(disk !== undefined && { disk }) })
 }
 
-function readRecord(stateDir: string): SysctlRecord {
-  const entries = Object.entries(parsed(readFileIfPresent(recordFile(stateDir)) ?? '{}'))
+function readRecord({ stateDir, disk }: SysctlPlace): SysctlRecord {
+  const entries = Object.entries(parsed(readFileIfPresent(recordFile(stateDir), disk) ?? '{}'))
   return Object.fromEntries(entries.filter((entry): entry is [string, SysctlRecord[string]] => isRecord(entry[1])))
 }
 

@@ -9,10 +9,10 @@
  * what it said is read from the kernel (rebuild.ts): pods go on starting and ending.
  */
 
-import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Disk, type OpenFile, systemDisk } from '../lib/disk.ts'
 import { errorCode } from '../lib/errors.ts'
-import { tryLock, waitForLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, replaceFile } from '../lib/files.ts'
 import { type Attachments, formatAttachments, NO_ATTACHMENTS, parseAttachments } from './attachments.ts'
 import { StoreError } from './errors.ts'
@@ -29,6 +29,8 @@ export interface StoreOptions {
    * long as it takes.
    */
   readonly patience?: number
+  /** Absent: the machine's. */
+  readonly disk?: Disk
 }
 
 /**
@@ -66,11 +68,12 @@ function attachmentsIn(text: string): Attachments | undefined {
 export class AddressStore {
   readonly #folder: string
   readonly #file: string
-
+  readonly #disk: Disk
   readonly #patience: number | undefined
 
   constructor(stateDir: string, options: StoreOptions = {}) {
     this.#patience = options.patience
+    this.#disk = options.disk ?? systemDisk
     this.#folder = join(stateDir, 'cni')
     this.#file = join(this.#folder, 'attachments.json')
   }
@@ -91,7 +94,7 @@ export class AddressStore {
 
   #readOrRebuild(): { readonly attachments: Attachments; readonly damaged: boolean } {
     try {
-      const text = readFileIfPresent(this.#file)
+      const text = readFileIfPresent(this.#file, this.#disk)
       if (text === undefined) return { attachments: NO_ATTACHMENTS, damaged: false }
       const attachments = attachmentsIn(text)
       return { attachments: attachments ?? rebuiltAttachments(), damaged: attachments === undefined }
@@ -113,14 +116,14 @@ export class AddressStore {
       if (attachments !== undefined || before.damaged) this.#write(attachments ?? before.attachments)
       return result
     } finally {
-      closeSync(lock)
+      this.#disk.close(lock)
     }
   }
 
   /** Keeps a damaged file for people to look at; only the last one. */
   #setAside(): void {
     try {
-      renameSync(this.#file, damagedPath(this.#folder))
+      this.#disk.rename(this.#file, damagedPath(this.#folder))
     } catch (error) {
       throw new StoreError(`cannot set the damaged ${this.#file} aside`, { cause: error })
     }
@@ -130,28 +133,28 @@ export class AddressStore {
    * Waits for the lock: it is held for one small write at a time, and the kernel hands it on in
    * turn.
    */
-  #lock(): number {
-    let file: number | undefined
+  #lock(): OpenFile {
+    let file: OpenFile | undefined
     try {
       file = this.#openLock()
-      if (this.#patience === undefined) waitForLock(file)
-      else if (!tryLock(file, this.#patience)) throw new StoreBusy(`another process holds the lock in ${this.#folder}`)
+      if (!this.#disk.lock(file, this.#patience))
+        throw new StoreBusy(`another process holds the lock in ${this.#folder}`)
       return file
     } catch (error) {
-      if (file !== undefined) closeSync(file)
+      if (file !== undefined) this.#disk.close(file)
       if (error instanceof StoreBusy) throw error
       throw new StoreError(`cannot lock the state in ${this.#folder}`, { cause: error })
     }
   }
 
-  #openLock(): number {
+  #openLock(): OpenFile {
     const path = join(this.#folder, 'lock')
     try {
-      return openSync(path, 'a', 0o600)
+      return this.#disk.open(path, 'a', 0o600)
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
-      mkdirSync(this.#folder, { recursive: true, mode: 0o755 })
-      return openSync(path, 'a', 0o600)
+      this.#disk.makeFolder(this.#folder)
+      return this.#disk.open(path, 'a', 0o600)
     }
   }
 
@@ -161,7 +164,7 @@ export class AddressStore {
    */
   #write(attachments: Attachments): void {
     try {
-      replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments))
+      replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments), this.#disk)
     } catch (error) {
       throw new StoreError(`cannot write ${this.#file}`, { cause: error })
     }

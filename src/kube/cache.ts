@@ -17,7 +17,7 @@ import { ApiError, type Cache, type CacheOptions } from './api.ts'
 import { readPages, selectorQuery } from './pages.ts'
 import { apiVersionOf, resourcePath } from './paths.ts'
 import type { KubeObject, ResourceType } from './resources.ts'
-import type { Transport } from './transport.ts'
+import type { ApiTransport } from './transport.ts'
 import { decodeWatchLine, LineSplitter, type WatchEvent } from './watch-lines.ts'
 
 export interface CacheTimes {
@@ -49,7 +49,7 @@ const USUAL_TIMES: CacheTimes = {
 }
 
 export interface WatchCacheOptions<T extends KubeObject> {
-  readonly transport: Transport
+  readonly transport: ApiTransport
   readonly type: ResourceType
   readonly options: CacheOptions<T>
   readonly clock: Clock

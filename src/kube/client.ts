@@ -13,7 +13,7 @@ import type { Kubeconfig } from './kubeconfig.ts'
 import { readPages } from './pages.ts'
 import { resourcePath } from './paths.ts'
 import type { KubeObject, ResourceType } from './resources.ts'
-import { Transport } from './transport.ts'
+import { type ApiTransport, Transport } from './transport.ts'
 
 export interface KubeApiOptions {
   readonly kubeconfig: Kubeconfig
@@ -23,18 +23,23 @@ export interface KubeApiOptions {
   readonly cacheTimes?: Partial<CacheTimes>
 }
 
-export function createKubeApi(options: KubeApiOptions): KubeApi {
-  return new Client(options)
+export function createKubeApi({ kubeconfig, ...options }: KubeApiOptions): KubeApi {
+  return createKubeApiOver(new Transport(kubeconfig), options)
+}
+
+/** The same over a transport of the caller's, which is closed with it. */
+export function createKubeApiOver(transport: ApiTransport, options: Omit<KubeApiOptions, 'kubeconfig'>): KubeApi {
+  return new Client(transport, options)
 }
 
 class Client implements KubeApi {
-  readonly #options: KubeApiOptions
-  readonly #transport: Transport
+  readonly #options: Omit<KubeApiOptions, 'kubeconfig'>
+  readonly #transport: ApiTransport
   readonly #caches = new Set<{ close(): void }>()
 
-  constructor(options: KubeApiOptions) {
+  constructor(transport: ApiTransport, options: Omit<KubeApiOptions, 'kubeconfig'>) {
     this.#options = options
-    this.#transport = new Transport(options.kubeconfig)
+    this.#transport = transport
   }
   get server(): string {
     return this.#transport.server

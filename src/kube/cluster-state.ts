@@ -8,8 +8,8 @@
  * before (`cluster.json.before`) fills in what cannot. It says whose it is: a state of another node
  * (a cloned disk) or another cluster is not used.
  */
-import { linkSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { type Disk, systemDisk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import type { BGPPeer } from './bgp-peer.ts'
@@ -137,10 +137,10 @@ export interface LoadedClusterState {
  * Reads the file, and the one before it where that one lacks something; with an `owner`, only what
  * is its own. Never throws.
  */
-export function loadClusterState(stateDir: string, owner?: StateOwner): LoadedClusterState {
-  const current = readGeneration(clusterStatePath(stateDir), owner)
+export function loadClusterState(stateDir: string, owner?: StateOwner, disk: Disk = systemDisk): LoadedClusterState {
+  const current = readGeneration(disk, clusterStatePath(stateDir), owner)
   if (current.salvaged !== undefined && current.problems.length === 0) return loaded(current.salvaged, [])
-  const before = readGeneration(beforePath(stateDir), owner)
+  const before = readGeneration(disk, beforePath(stateDir), owner)
   if (current.salvaged === undefined && before.salvaged === undefined)
     return { state: undefined, problems: current.problems }
   if (current.salvaged === undefined && before.salvaged !== undefined) {
@@ -157,12 +157,13 @@ function loaded({ state, lastContact }: Salvaged, problems: readonly string[]): 
 }
 
 function readGeneration(
+  disk: Disk,
   path: string,
   owner: StateOwner | undefined,
 ): { salvaged?: Salvaged; problems: readonly string[] } {
   const file = basename(path)
   try {
-    const text = readFileIfPresent(path)
+    const text = readFileIfPresent(path, disk)
     if (text === undefined) return { problems: [] }
     const salvaged = decodeClusterState(text)
     const foreign = foreignness(salvaged, owner)
@@ -209,21 +210,21 @@ function filledIn(state: ClusterState, before: ClusterState): ClusterState {
  * Writes the file whole, mode 0600, and keeps the one before. Throws when the folder cannot be
  * written.
  */
-export function storeClusterState(stateDir: string, text: string): void {
-  keepGeneration(clusterStatePath(stateDir), beforePath(stateDir))
-  writeFileWhole(clusterStatePath(stateDir), text, { mode: 0o600 })
+export function storeClusterState(stateDir: string, text: string, disk: Disk = systemDisk): void {
+  keepGeneration(disk, clusterStatePath(stateDir), beforePath(stateDir))
+  writeFileWhole(clusterStatePath(stateDir), text, { mode: 0o600, disk })
 }
 
 /**
  * As a second name of the same file, so that no byte more is written: the disk of an edge node is a
  * small flash chip.
  */
-function keepGeneration(path: string, before: string): void {
+function keepGeneration(disk: Disk, path: string, before: string): void {
   const next = `${before}.new`
   try {
-    rmSync(next, { force: true })
-    linkSync(path, next)
-    renameSync(next, before)
+    disk.remove(next)
+    disk.link(path, next)
+    disk.rename(next, before)
   } catch {
     // the first one, or a file system without hard links: then there is none before
   }

@@ -8,6 +8,7 @@
  */
 
 import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
@@ -43,6 +44,8 @@ export interface ClusterViewOptions {
   /** The name of this node. */
   readonly node: string
   readonly stateDir: string
+  /** Absent: the machine's. */
+  readonly disk?: Disk
   readonly clock: Clock
   readonly log: Log
   /** How the cluster is reached, as far as that is known. */
@@ -153,7 +156,7 @@ class Source implements ClusterSource {
 
   #load(): void {
     const { stateDir, log } = this.#options
-    const loaded = loadClusterState(stateDir, this.#owner)
+    const loaded = loadClusterState(stateDir, this.#owner, this.#options.disk)
     this.#stateProblems = loaded.problems
     for (const reason of loaded.problems) {
       log.warn({ file: stateDir, reason }, 'the stored cluster state is damaged or not of this node')
@@ -294,7 +297,7 @@ class Source implements ClusterSource {
     this.#cancelStoring()
     if (text === this.#stored) return
     try {
-      storeClusterState(stateDir, encodeClusterState(this.#state, this.#facts))
+      storeClusterState(stateDir, encodeClusterState(this.#state, this.#facts), this.#options.disk)
       this.#stored = text
       if (this.#storing === 'failing') log.info({ file: stateDir }, 'the cluster state is stored again')
       this.#storing = 'well'

@@ -5,6 +5,7 @@
  * not held any more.
  */
 import { join } from 'node:path'
+import { type Disk, systemDisk } from '../lib/disk.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
@@ -22,19 +23,19 @@ function heldPath(stateDir: string): string {
  * Writes the file whole, or removes it where nothing is held. Throws when the folder cannot be
  * written.
  */
-export function storeHeld(stateDir: string, held: HeldChanges): void {
+export function storeHeld(stateDir: string, held: HeldChanges, disk: Disk = systemDisk): void {
   if (!isHolding(held)) {
-    if (readFileIfPresent(heldPath(stateDir)) !== undefined) removeFile(heldPath(stateDir))
+    if (readFileIfPresent(heldPath(stateDir), disk) !== undefined) removeFile(heldPath(stateDir), disk)
     return
   }
   const { entries, peers } = held
   const document = { version: VERSION, entries: Object.fromEntries(entries), peers: Object.fromEntries(peers) }
-  writeFileWhole(heldPath(stateDir), `${JSON.stringify(document)}\n`)
+  writeFileWhole(heldPath(stateDir), `${JSON.stringify(document)}\n`, { disk })
 }
 
 /** What is held. Throws when the file cannot be read as a whole. */
-export function loadHeld(stateDir: string): HeldChanges {
-  const text = readFileIfPresent(heldPath(stateDir))
+export function loadHeld(stateDir: string, disk: Disk = systemDisk): HeldChanges {
+  const text = readFileIfPresent(heldPath(stateDir), disk)
   if (text === undefined) return NOTHING_HELD
   const document: unknown = JSON.parse(text)
   if (!isFields(document) || document.version !== VERSION) throw new Error(`it is not of version ${VERSION}`)

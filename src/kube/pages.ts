@@ -5,7 +5,7 @@
 import { ApiError, type ListOptions } from './api.ts'
 import { apiVersionOf, resourcePath } from './paths.ts'
 import type { KubeObject, ResourceType } from './resources.ts'
-import type { Transport } from './transport.ts'
+import type { ApiTransport } from './transport.ts'
 
 const PAGE_SIZE = 500
 const MAXIMUM_RESTARTS = 3
@@ -25,7 +25,7 @@ export interface ReadOptions<T, Kept> {
 
 /** All objects of a collection, as `keep` leaves them. Throws `ApiError`. */
 export async function readPages<T extends KubeObject, Kept>(
-  transport: Transport,
+  transport: ApiTransport,
   type: ResourceType,
   options: ListOptions,
   read: ReadOptions<T, Kept>,
@@ -40,7 +40,7 @@ export async function readPages<T extends KubeObject, Kept>(
 }
 
 async function readOnce<T extends KubeObject, Kept>(
-  transport: Transport,
+  transport: ApiTransport,
   type: ResourceType,
   options: ListOptions,
   { keep, signal, onPage }: ReadOptions<T, Kept>,

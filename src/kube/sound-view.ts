@@ -5,6 +5,7 @@
  * few small requests; at other times it asks nothing.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'
@@ -53,6 +54,8 @@ export interface SoundViewOptions {
   readonly ask?: () => Promise<void>
   /** Where held changes are kept. */
   readonly stateDir: string
+  /** Absent: the machine's. */
+  readonly disk?: Disk
   readonly clock: Clock
   readonly log: Log
   /** Is told what is held, when that begins. */
@@ -88,7 +91,7 @@ class View implements SoundView {
   constructor(options: SoundViewOptions) {
     this.#options = options
     try {
-      this.#held = loadHeld(options.stateDir)
+      this.#held = loadHeld(options.stateDir, options.disk)
     } catch (error) {
       options.log.warn({ file: options.stateDir, reason: errorText(error) }, 'what was held cannot be read')
     }
@@ -205,7 +208,7 @@ class View implements SoundView {
   #hold(held: HeldChanges): void {
     this.#held = held
     try {
-      storeHeld(this.#options.stateDir, held)
+      storeHeld(this.#options.stateDir, held, this.#options.disk)
     } catch (error) {
       const detail = errorText(error)
       if (isHolding(held))

@@ -21,10 +21,25 @@ export interface Request {
   readonly signal?: AbortSignal
 }
 
+/** What the door stands on: requests, and answers that go on. Tests may be the server themselves. */
+export interface ApiTransport {
+  /** The server's URL, for messages. */
+  readonly server: string
+  /** The parsed answer of a request that succeeded. Throws `ApiError`. */
+  request(request: Request): Promise<unknown>
+  /**
+   * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws
+   * `ApiError`: with the server's status when it does not begin, with status 0 when it breaks off.
+   */
+  stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  /** Aborts what is under way; nothing can be asked any more. */
+  close(): void
+}
+
 /** A request answers within this time, or has failed. */
 const REQUEST_TIMEOUT_MILLISECONDS = 30_000
 
-export class Transport {
+export class Transport implements ApiTransport {
   readonly #kubeconfig: Kubeconfig
   readonly #closed = new AbortController()
 
@@ -35,7 +50,6 @@ export class Transport {
     return this.#kubeconfig.server
   }
 
-  /** The parsed answer of a request that succeeded. Throws `ApiError`. */
   async request(request: Request): Promise<unknown> {
     const timeout = AbortSignal.timeout(request.timeoutMilliseconds ?? REQUEST_TIMEOUT_MILLISECONDS)
     const signal = AbortSignal.any([timeout, this.#closed.signal, ...(request.signal ? [request.signal] : [])])
@@ -51,10 +65,6 @@ export class Transport {
     }
   }
 
-  /**
-   * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws
-   * `ApiError`: with the server's status when it does not begin, with status 0 when it breaks off.
-   */
   async stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(request, AbortSignal.any([signal, this.#closed.signal]))
     if (response.body === null)
@@ -70,7 +80,6 @@ export class Transport {
     }
   }
 
-  /** Aborts what is under way; nothing can be asked any more. */
   close(): void {
     this.#closed.abort()
   }

@@ -2,36 +2,26 @@
  * Files that are either the old ones or the new ones, never half of each, also after a power cut:
  * written beside, synced, renamed, and the folder synced (rename(2), fsync(2)).
  */
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { type Disk, type OpenFile, systemDisk } from './disk.ts'
 import { errorCode } from './errors.ts'
 
 /** Writes `text` to `path` whole; makes the folder if it is missing. `mode` defaults to 0600. */
-export function writeFileWhole(path: string, text: string, options: { mode?: number } = {}): void {
+export function writeFileWhole(path: string, text: string, options: { mode?: number; disk?: Disk } = {}): void {
+  const { mode, disk = systemDisk } = options
   const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  disk.makeFolder(folder)
   const beside = join(folder, `.${process.pid}.${Date.now()}.part`)
   try {
-    writeSynced(openSync(beside, 'wx', options.mode ?? 0o600), text)
-    if (options.mode !== undefined) chmodSync(beside, options.mode) // whatever the umask
-    renameSync(beside, path)
+    writeSynced(disk, disk.open(beside, 'wx', mode ?? 0o600), text)
+    if (mode !== undefined) disk.chmod(beside, mode) // whatever the umask
+    disk.rename(beside, path)
   } catch (error) {
-    rmSync(beside, { force: true })
+    disk.remove(beside)
     throw new Error(`cannot write ${path}`, { cause: error })
   }
-  syncFolder(folder)
+  syncFolder(disk, folder)
 }
 
 /**
@@ -48,19 +38,19 @@ export function removeLeftovers(folder: string): void {
  * one are overwritten) and is content with the old or the new file after a power cut: the folder is
  * not synced.
  */
-export function replaceFile(path: string, beside: string, text: string): void {
+export function replaceFile(path: string, beside: string, text: string, disk: Disk = systemDisk): void {
   try {
-    writeSynced(openSync(beside, 'w', 0o600), text)
-    renameSync(beside, path)
+    writeSynced(disk, disk.open(beside, 'w', 0o600), text)
+    disk.rename(beside, path)
   } catch (error) {
     throw new Error(`cannot write ${path}`, { cause: error })
   }
 }
 
 /** The text of `path`, or undefined when there is no such file. */
-export function readFileIfPresent(path: string): string | undefined {
+export function readFileIfPresent(path: string, disk: Disk = systemDisk): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return disk.read(path)
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined
     throw new Error(`cannot read ${path}`, { cause: error })
@@ -74,31 +64,31 @@ export function fileStamp(path: string): string {
 }
 
 /** Removes `path` for good, if it is there. */
-export function removeFile(path: string): void {
-  rmSync(path, { force: true })
+export function removeFile(path: string, disk: Disk = systemDisk): void {
+  disk.remove(path)
   try {
-    syncFolder(dirname(path))
+    syncFolder(disk, dirname(path))
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
   }
 }
 
 /** Writes all of `text`, syncs and closes. */
-function writeSynced(file: number, text: string): void {
+function writeSynced(disk: Disk, file: OpenFile, text: string): void {
   try {
     const bytes = Buffer.from(text)
-    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
-    fsyncSync(file)
+    for (let written = 0; written < bytes.length; ) written += disk.write(file, bytes, written)
+    disk.sync(file)
   } finally {
-    closeSync(file)
+    disk.close(file)
   }
 }
 
-function syncFolder(folder: string): void {
-  const file = openSync(folder, 'r')
+function syncFolder(disk: Disk, folder: string): void {
+  const file = disk.open(folder, 'r')
   try {
-    fsyncSync(file)
+    disk.sync(file)
   } finally {
-    closeSync(file)
+    disk.close(file)
   }
 }

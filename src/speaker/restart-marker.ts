@@ -10,6 +10,7 @@ import { z } from 'zod'
 import type { SuspendedSession } from '../bfd/bfd-types.ts'
 import { BFD_STATES } from '../bfd/registry.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 
 /** The file's content. Times are Clock.now() milliseconds. */
@@ -136,30 +137,30 @@ export interface RestartMarker {
 }
 
 /** Opens the marker in the state folder. Its writes throw when the folder cannot be written. */
-export function openRestartMarker(stateFolder: string, clock: Clock): RestartMarker {
+export function openRestartMarker(stateFolder: string, clock: Clock, disk?: Disk): RestartMarker {
   const path = join(stateFolder, 'speaker.json')
-  const text = readFileIfPresent(path)
+  const text = readFileIfPresent(path, disk)
   const former = text === undefined ? undefined : parseMarker(text)
   let current: Marker | undefined
   let present = text !== undefined
   const write = (marker: Marker) => {
     if (JSON.stringify(marker) === JSON.stringify(current)) return
-    writeFileWhole(path, `${JSON.stringify(marker)}\n`)
+    writeFileWhole(path, `${JSON.stringify(marker)}\n`, { ...(disk !== undefined && { disk }) })
     current = marker
     present = true
   }
   return {
     restarting: isRestarting(former, clock.now()),
-    rebooted: isRebooted(former, bootId()),
+    rebooted: isRebooted(former, bootId(disk)),
     formerPeers: former?.bgpPeers ?? [],
-    running: state => write({ ...state, bootId: bootId() }),
-    formerBfd: waitingBfd(former, bootId(), clock.now()),
+    running: state => write({ ...state, bootId: bootId(disk) }),
+    formerBfd: waitingBfd(former, bootId(disk), clock.now()),
     restart(sessions = []) {
-      const bfd = sessions.length === 0 ? {} : { bfd: { bootId: bootId(), sessions } }
+      const bfd = sessions.length === 0 ? {} : { bfd: { bootId: bootId(disk), sessions } }
       if (current !== undefined) write({ ...current, endedAt: clock.now(), ...bfd })
     },
     shutdown() {
-      if (present) removeFile(path)
+      if (present) removeFile(path, disk)
       present = false
       current = undefined
     },
@@ -167,6 +168,6 @@ export function openRestartMarker(stateFolder: string, clock: Clock): RestartMar
 }
 
 /** Another after each start of the machine; empty where the kernel does not say. */
-function bootId(): string {
-  return readFileIfPresent('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+function bootId(disk: Disk | undefined): string {
+  return readFileIfPresent('/proc/sys/kernel/random/boot_id', disk)?.trim() ?? ''
 }
