@@ -1,8 +1,8 @@
 /**
  * Serves CNI requests over a socket in the state folder that only root reaches: the same operations
  * as in a plugin process, without its start. What it cannot do as the plugin would (another network
- * or mount namespace, a lock that somebody holds, a request that is late) it declines, and the
- * plugin does it itself.
+ * or mount namespace, a lock that somebody holds for seconds, a request that is late) it declines,
+ * and the plugin does it itself.
  *
  * One request after the other, each synchronous as everything that changes namespaces must be;
  * between two the event loop has its turn.
@@ -22,7 +22,11 @@ export interface CniServer {
 }
 
 /** Milliseconds for which this process stands still when a plugin process holds the lock. */
-const LOCK_PATIENCE_MILLISECONDS = 50
+const LOCK_PATIENCE_MILLISECONDS = 5
+/** After which it looks whether the lock is free now; others have their turn meanwhile. */
+const LOCK_PAUSE_MILLISECONDS = 10
+/** With less than this until its deadline, a request that waits for the lock is declined. */
+const LOCK_RESERVE_MILLISECONDS = 5000
 /** Locked by the process that serves, beside its socket. */
 const LOCK_FILE = 'cni/server.lock'
 /** How long a server that is being stopped may take. */
@@ -141,13 +145,18 @@ function take(socket: Socket, bytes: Uint8Array, log: Log): void {
   const line = Buffer.concat(connection.received).toString()
   // a turn of the event loop between two requests; a caller that is gone by then wants nothing any
   // more
-  setImmediate(() => {
+  const perform = () => {
     if (!connection.open) return
     const reply = replyTo(line)
+    if (reply === BUSY) {
+      setTimeout(perform, LOCK_PAUSE_MILLISECONDS)
+      return
+    }
     log.debug({ state: STATES[reply.exitStatus ?? 'declined'] }, 'CNI request')
     connection.reply = Buffer.from(`${JSON.stringify(reply)}\n`)
     flush(socket)
-  })
+  }
+  setImmediate(perform)
 }
 
 function flush(socket: Socket): void {
@@ -159,9 +168,11 @@ function flush(socket: Socket): void {
 }
 
 const DECLINED: ServedReply = {}
+/** Nothing is done yet, as another process holds the lock: it may be asked again. */
+export const BUSY: ServedReply = {}
 const STATES = { 0: 'done', 1: 'refused', declined: 'declined' } as const
 
-/** Performs a request, or declines it. */
+/** Performs a request, or declines it; `BUSY` where it had better be tried again. */
 export function replyTo(line: string): ServedReply {
   const request = decodeServed(line)
   if (request === undefined || Date.now() >= request.deadline) return DECLINED
@@ -172,7 +183,8 @@ export function replyTo(line: string): ServedReply {
   try {
     return answer(request.environment, request.stdin, { patience: LOCK_PATIENCE_MILLISECONDS })
   } catch {
-    return DECLINED // StoreBusy
+    // StoreBusy, and nothing was made
+    return request.deadline - Date.now() > LOCK_RESERVE_MILLISECONDS ? BUSY : DECLINED
   }
 }
 

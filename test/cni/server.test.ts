@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FORMAT, LIMITS, type ServedRequest } from '../../src/cni/exchange.ts'
-import { replyTo } from '../../src/cni/server.ts'
+import { BUSY, replyTo } from '../../src/cni/server.ts'
 import { flock, LOCK } from '../../src/lib/libc.ts'
 import { testNeeding } from '../support/requires.ts'
 import { type Call, CniNode, type Reply } from './cni-node.ts'
@@ -146,17 +146,14 @@ describe('served', () => {
       const replies = await Promise.all(
         pods.map(({ id, path }, index) => {
           const call = { command: 'ADD', containerId: id, netns: path }
-          const add = () => (index % 2 === 0 ? served(call) : node.call({ ...call, script: 'run-alone.ts' }))
-          // the kernel refuses some of so many pairs at once; a runtime deletes and adds again
-          return add().then(async reply => {
-            if (reply.status === 0) return reply
-            await node.call({ ...call, command: 'DEL' })
-            return add()
-          })
+          // with all its rights: a machine that is too busy for the server may leave it to the plugin
+          return node.call(index % 2 === 0 ? call : { ...call, script: 'run-alone.ts' })
         }),
       )
       expect(replies.map(({ status }) => status)).toEqual(pods.map(() => 0))
       expect(new Set(replies.map(({ json }) => json.ips[0].address)).size).toBe(40)
+      server.kill('SIGTERM')
+      expect(await new Response(server.stderr).text()).toContain('"done"') // not all were alone
       await Promise.all(pods.map(({ id, path }) => node.call({ command: 'DEL', containerId: id, netns: path })))
       expect([node.hostLinks(), await node.records()]).toEqual([[], []])
     },
@@ -199,14 +196,13 @@ describe('declined', () => {
     podCIDRs: ['10.0.1.0/25'],
     stateDir: folder,
   })
-  const request: ServedRequest = {
+  const request: Omit<ServedRequest, 'deadline'> = {
     format: FORMAT,
-    deadline: Date.now() + 60_000,
     environment: { CNI_COMMAND: 'STATUS' },
     stdin,
     ownNamespace: here,
   }
-  const reply = (change: object) => replyTo(JSON.stringify({ ...request, ...change }))
+  const reply = (change: object) => replyTo(JSON.stringify({ ...request, deadline: Date.now() + 60_000, ...change }))
 
   testNeeding('root')('what is late, from elsewhere or not understood; else it is done', () => {
     expect(reply({}).exitStatus).toBeNumber()
@@ -223,7 +219,7 @@ describe('declined', () => {
     expect(replyTo('')).toEqual({})
   })
 
-  testNeeding('root')('what needs a lock that another process holds', () => {
+  testNeeding('root')('what needs a lock that another process holds, when there is no time left to wait', () => {
     mkdirSync(join(folder, 'cni'), { recursive: true })
     const add = {
       environment: {
@@ -237,7 +233,10 @@ describe('declined', () => {
     }
     const file = openSync(join(folder, 'cni', 'lock'), 'a')
     flock(file, LOCK.EX)
-    expect(reply(add)).toEqual({})
+    expect(reply(add)).toBe(BUSY)
+    const soon = { ...add, deadline: Date.now() + 3000 }
+    expect(reply(soon)).toEqual({})
+    expect(reply(soon)).not.toBe(BUSY)
     closeSync(file)
     rmSync(folder, { recursive: true })
   })
