@@ -4,11 +4,13 @@
  */
 import { dump } from 'js-yaml'
 import { BGP_PEER_SCHEMA } from '../src/kube/bgp-peer-schema.ts'
+import { ENI_NODE_SCHEMA } from '../src/kube/eni-node-schema.ts'
 import type { ObjectProperty } from '../src/kube/openapi.ts'
 import { ROUTE_SLICE_SCHEMA } from '../src/kube/route-slice-schema.ts'
 
 export const GENERATED: readonly { readonly file: string; readonly schema: ObjectProperty }[] = [
   { file: 'config/crd-bgppeers.yaml', schema: BGP_PEER_SCHEMA },
+  { file: 'config/crd-eninodes.yaml', schema: ENI_NODE_SCHEMA },
   { file: 'config/crd-routeslices.yaml', schema: ROUTE_SLICE_SCHEMA },
 ]
 

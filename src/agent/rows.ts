@@ -2,6 +2,7 @@
  * What the status interface and the logs say of the routes: one row per route wanted, and the
  * problems. Pure.
  */
+import { present, type Said } from '../lib/fields.ts'
 import type { RouteRow } from '../model/snapshot.ts'
 import type { NextHop } from '../netlink/types.ts'
 import type { DesiredRoute, Routing } from './desired-routes.ts'
@@ -22,8 +23,7 @@ export function routeRows(routing: Routing, applied: Applied, interfaceNames: Re
     const failure = failures.get(route.destination)
     const conflict = conflicts.get(route.destination)
     const state = failure !== undefined ? 'failed' : absent.has(route.destination) ? 'missing' : 'present'
-    const problem = failure ?? conflict
-    return { ...rowOf(route, interfaceNames), state, ...(problem !== undefined && { problem }) }
+    return present<RouteRow>({ ...wayOf(route, interfaceNames), state, problem: failure ?? conflict })
   })
 }
 
@@ -39,12 +39,15 @@ export function routeProblems(routing: Routing, applied: Applied): string[] {
   return [...new Set([...routing.problems, ...conflicts, ...told, ...(more > 0 ? [`${more} more routes failed`] : [])])]
 }
 
-function rowOf(route: DesiredRoute, names: ReadonlyMap<number, string>): Omit<RouteRow, 'state' | 'problem'> {
+function wayOf(
+  route: DesiredRoute,
+  names: ReadonlyMap<number, string>,
+): Pick<Said<RouteRow>, 'destination' | 'via' | 'interface' | 'reason'> {
   const devices = new Set(route.nextHops.flatMap(hop => interfaceName(hop, names) ?? []))
   return {
     destination: route.destination,
     via: route.nextHops.flatMap(({ gateway }) => gateway ?? []),
-    ...(devices.size > 0 && { interface: [...devices].join(', ') }),
+    interface: devices.size > 0 ? [...devices].join(', ') : undefined,
     reason: route.reason,
   }
 }

@@ -133,7 +133,6 @@ export class Peer implements SessionHost {
       receivedPrefixes: this.#received.count,
       flaps,
       lastError,
-      messages: this.#traffic.totals,
       neighbor: neighborOf({
         state: this.#state,
         session,

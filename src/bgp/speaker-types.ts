@@ -56,15 +56,10 @@ export interface SessionView {
   readonly localAddress?: string
   readonly localAs: number
   readonly peerAs: number
-  readonly peerRouterId?: string
   readonly negotiated?: {
     readonly holdTimeSeconds: number
-    readonly keepaliveSeconds: number
-    readonly families: readonly Family[]
     /** Capability names that both sides have. */
     readonly capabilities: readonly string[]
-    /** The peer's restart time when it can keep routes for us (RFC 4724). */
-    readonly gracefulRestartSeconds?: number
   }
   readonly advertisedPrefixes: number
   /** What was given to announce and cannot be in this session; empty while none is established. */
@@ -72,7 +67,7 @@ export interface SessionView {
   readonly receivedPrefixes: number
   readonly flaps: number
   readonly lastError?: SessionError
-  readonly messages: { readonly sent: number; readonly received: number }
+  /** The rest that an engineer asks for. */
   readonly neighbor: BgpNeighbor
 }
 

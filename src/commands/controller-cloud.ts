@@ -12,6 +12,7 @@ import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import { ENI_NODES } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { present } from '../lib/fields.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { CloudNodeView, CloudView, NodeView } from '../model/snapshot.ts'
@@ -102,7 +103,7 @@ export function withCloudNodes(nodes: readonly NodeView[], view: EniControllerVi
     if (row?.spec === undefined) return node
     const { spec, interfaces, operations, report, idle, capacity, conditions, lastError } = row
     const problem = conditions.find(({ type, status }) => type === 'SufficientAddresses' && status === 'False')
-    const cloud: CloudNodeView = {
+    const cloud = present<CloudNodeView>({
       mode: spec.platform === 'ecs' ? 'eni-ecs' : 'eni-ens',
       instanceID: spec.instanceID,
       instanceType: spec.instanceType,
@@ -119,8 +120,8 @@ export function withCloudNodes(nodes: readonly NodeView[], view: EniControllerVi
       idle: Math.max(0, idle),
       waiting: report?.waiting ?? 0,
       operations: operations.map(({ action }) => action),
-      ...(lastError === undefined ? {} : { lastError }),
-    }
+      lastError,
+    })
     const sentence = problem === undefined ? undefined : `${problem.reason}: ${problem.message}`
     const problems = [node.problem, sentence].filter(text => text !== undefined).join('; ')
     return { ...node, cloud, ...(problems === '' ? {} : { problem: problems }) }

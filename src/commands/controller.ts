@@ -14,9 +14,11 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { keepTokenFresh, renewedTokenFile } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { problemsError } from '../lib/errors.ts'
+import { present } from '../lib/fields.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import type { Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
 import { apiContact, EventLog } from '../status/event-log.ts'
@@ -96,7 +98,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         const view = controller.view()
         const ofCloud = cloud.view()
         const inCloud = cloudView(ofCloud)
-        return {
+        return present<Snapshot>({
           version,
           role: 'controller',
           time: timestamp(clock.now()),
@@ -109,6 +111,8 @@ export function controllerCommand(args: string[]): Promise<number> {
           sessions: view.sessions,
           heldRemovals: view.heldRemovals,
           routes: [],
+          paths: undefined,
+          node: undefined,
           events: events.rows,
           controller: {
             leader: view.leader,
@@ -116,7 +120,7 @@ export function controllerCommand(args: string[]): Promise<number> {
             pools: forecastPools(view.pools, view.createdAt, clock.now()),
             ...(inCloud === undefined ? {} : { cloud: inCloud }),
           },
-        }
+        })
       },
       onChange: listener => {
         listeners.add(listener)

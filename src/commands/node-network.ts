@@ -30,15 +30,9 @@ import { hostPrefix } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 import type { Prober } from '../paths/prober.ts'
-import {
-  type Cluster,
-  type Drain,
-  type NodeNetwork,
-  type NodeServices,
-  startAgent,
-  startPaths,
-  thisNode,
-} from './node-parts.ts'
+import { type Cluster, type Drain, startAgent, startPaths } from './node-parts.ts'
+import { type NodeServices, thisNode } from './node-services.ts'
+import type { NodeNetwork } from './node-status.ts'
 
 const clock = systemClock
 

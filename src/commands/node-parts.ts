@@ -7,13 +7,12 @@ import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
-import { AddressStore, damageOf } from '../cni/address-store.ts'
-import { podsOf } from '../cni/attachments.ts'
+import { damageOf } from '../cni/address-store.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepFindingStrayPods } from '../cni/keep-finding-stray-pods.ts'
 import { keepWiring } from '../cni/keep-wiring.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
-import { type Config, environment } from '../config.ts'
+import { environment } from '../config.ts'
 import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
 import { drainedFile } from '../host/drained-file.ts'
@@ -25,39 +24,17 @@ import { createKubeApi } from '../kube/client.ts'
 import { clusterIdentity } from '../kube/cluster-identity.ts'
 import { type ClusterSource, createClusterViewSource } from '../kube/cluster-view.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
-import type { Kubeconfig } from '../kube/kubeconfig.ts'
-import type { ObjectReference } from '../kube/resources.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { keepTokenFresh } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
-import type { Log } from '../lib/log.ts'
-import type { NodeMode } from '../model/node-mode.ts'
-import type { InterfaceView, RouteRow } from '../model/snapshot.ts'
 import { removeProbeRouting } from '../paths/kernel.ts'
 import { type Prober, startProber } from '../paths/prober.ts'
-import { pathsView } from '../paths/view.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
-import { readStatusCredentials } from '../status/credentials.ts'
-import { apiContact, EventLog } from '../status/event-log.ts'
-import { keepStatusServer } from '../status/keep-serving.ts'
-import { nodeSnapshot } from './node-snapshot.ts'
+import { EventLog } from '../status/event-log.ts'
+import { type Changes, type NodeServices, thisNode } from './node-services.ts'
 import { removalLimits } from './removal-limits.ts'
-import { versionInfo } from './version.ts'
-
-/** What every part is given. */
-export interface NodeServices {
-  readonly config: Config
-  readonly kubeconfig: Kubeconfig
-  readonly log: Log
-  readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
-  readonly parting: AsyncDisposableStack
-  /** Tells the status interface that what it shows has changed. */
-  readonly changes: Changes
-  /** What an operator should know of the process itself. */
-  readonly problems: Problems
-}
 
 /** What the parts know of the cluster, and how they speak to it. */
 export interface Cluster {
@@ -76,53 +53,6 @@ export interface Drain {
 }
 
 const clock = systemClock
-
-/** Whom to tell that something changed. */
-export class Changes {
-  readonly #listeners = new Set<() => void>()
-
-  readonly tell = (): void => {
-    for (const listener of [...this.#listeners]) listener()
-  }
-
-  /** Returns how to stop that. */
-  listen(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-}
-
-/** Problems that come from several places, and the parts that forwarding can do without. */
-export class Problems {
-  readonly #log: Log
-  readonly #sources: (() => readonly string[])[] = []
-
-  constructor(log: Log) {
-    this.#log = log
-  }
-  get all(): readonly string[] {
-    return this.#sources.flatMap(source => source())
-  }
-  add(problem: string): void {
-    this.#log.error({ detail: problem }, 'problem')
-    this.#sources.push(() => [problem])
-  }
-  follow(source: () => readonly string[]): void {
-    this.#sources.push(source)
-  }
-  /**
-   * Starts a part that forwarding does not need: where that fails, it is told, and everything else
-   * goes on.
-   */
-  async optional<T>(what: string, start: () => T | Promise<T>): Promise<T | undefined> {
-    try {
-      return await start()
-    } catch (error) {
-      this.add(`${what}: ${errorText(error)}; everything else goes on`)
-      return undefined
-    }
-  }
-}
 
 /** Tells of a state folder that cannot be written, and of a file of it that was damaged. */
 export function startStateWatch({ config, log, parting, changes, problems }: NodeServices): void {
@@ -195,11 +125,6 @@ function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lif
   })
   parting.defer(() => lifelines.close())
   return lifelines
-}
-
-/** As kubelet refers to its Node, so that `kubectl describe node` shows the Event. */
-export function thisNode(name: string): ObjectReference {
-  return { apiVersion: 'v1', kind: 'Node', name, uid: name }
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
@@ -365,82 +290,6 @@ export function prepareDrain({ config, log, changes }: NodeServices, speaker: ()
   }
 }
 
-/** What is known of the network of this node's pods. */
-export interface NodeNetwork {
-  /** Undefined while it is not decided. */
-  readonly mode: NodeMode | undefined
-  readonly ready: boolean
-  readonly problems: readonly string[]
-  readonly routes: readonly RouteRow[]
-  readonly paths: Prober | undefined
-  /** Elastic network interfaces for pods. */
-  readonly interfaces: readonly InterfaceView[] | undefined
-}
-
-/** What the status interface shows. */
-export interface Shown {
-  readonly cluster: Cluster
-  readonly network: NodeNetwork | undefined
-  readonly speaker: SpeakerRoom | undefined
-  readonly drain: Drain
-}
-
-export async function startStatus(services: NodeServices, shown: Shown): Promise<void> {
-  const { config, log, parting, changes, problems } = services
-  const startedAt = clock.now()
-  const readCredentials = () => readStatusCredentials(config.status)
-  const credentials = await problems.optional('no status interface', readCredentials)
-  if (credentials === undefined) return
-  const server = keepStatusServer(
-    {
-      listen: config.status.listen,
-      ...credentials,
-      clock,
-      log: log.child({ room: 'status' }),
-      snapshot: () => snapshotOf(services, shown, startedAt),
-      onChange: listener => changes.listen(listener),
-      advertised: bgpPeer => shown.speaker?.advertised(bgpPeer),
-    },
-    address => log.info({ address }, 'the status interface listens'),
-  )
-  parting.defer(() => server.close())
-}
-
-function snapshotOf(
-  { config, parts, problems }: NodeServices,
-  { cluster, network, speaker, drain }: Shown,
-  startedAt: number,
-) {
-  const { view, source, events } = cluster
-  const paths = network?.paths
-  return nodeSnapshot({
-    version: versionInfo().version,
-    now: clock.now(),
-    startedAt,
-    self: config.node,
-    view: view.current(),
-    heldRemovals: source.heldRemovals,
-    api: apiContact(view.contact),
-    ready: network?.ready ?? view.current() !== undefined,
-    problems: [
-      ...problems.all,
-      ...source.problems,
-      ...view.problems,
-      ...(network?.problems ?? []),
-      ...(speaker?.problems() ?? []),
-      ...(paths?.report.problems ?? []),
-    ],
-    routes: network?.routes ?? [],
-    mode: network?.mode,
-    interfaces: network?.interfaces,
-    sessions: speaker?.sessions() ?? [],
-    paths: paths && pathsView(paths.report),
-    events: events.rows,
-    drained: drain.drained,
-    pods: parts.agent ? countPods(config.state) : undefined,
-  })
-}
-
 function damageProblems(stateDir: string): string[] {
   const damage = damageOf(stateDir)
   if (damage === undefined) return []
@@ -448,13 +297,4 @@ function damageProblems(stateDir: string): string[] {
   return [
     `attachments.json was damaged and was made anew from the kernel (${at.toISOString()}): look at ${file}, then remove it`,
   ]
-}
-
-/** Undefined where the file cannot be read: the plugin says so, and `doctor`. */
-function countPods(stateDir: string): number | undefined {
-  try {
-    return podsOf(new AddressStore(stateDir).read())
-  } catch {
-    return undefined
-  }
 }

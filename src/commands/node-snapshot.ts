@@ -5,20 +5,11 @@
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
+import { present, type Said } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { NodeMode } from '../model/node-mode.ts'
 import { sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
-import type {
-  ApiContact,
-  EventRow,
-  InterfaceView,
-  LanView,
-  NodeView,
-  PathsView,
-  RouteRow,
-  Snapshot,
-} from '../model/snapshot.ts'
+import type { ApiContact, EventRow, LanView, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -37,13 +28,13 @@ export interface NodeSnapshotInput {
   readonly paths: PathsView | undefined
   readonly events: readonly EventRow[]
   readonly drained: boolean
-  /** Undefined while it is not decided. */
-  readonly mode: NodeMode | undefined
-  /** Undefined where its pods have no such interfaces. */
-  readonly interfaces: readonly InterfaceView[] | undefined
-  /** How many pods have an address from here; undefined where that is not known. */
-  readonly pods: number | undefined
+  /** What its rooms say of the node, shown as it is. */
+  readonly node: Omit<Said<OfNode>, FromView>
 }
+
+type OfNode = NonNullable<Snapshot['node']>
+/** What the cluster view says of it. */
+type FromView = 'name' | 'addresses' | 'podCIDRs' | 'viewSource'
 
 export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const { view, self } = input
@@ -52,7 +43,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const own = entries.find(entry => entry.node === self)
   const lost = (input.paths?.findings ?? []).map(({ message }) => message)
   const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
-  return {
+  return present<Snapshot>({
     version: input.version,
     role: 'node',
     time: timestamp(input.now),
@@ -64,40 +55,43 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     nodes: entries.map(entry => nodeView(entry, peers)),
     lans: peers.map(peer => lanView(peer, entries)),
     sessions: input.sessions,
-    ...(input.paths !== undefined && { paths: input.paths }),
+    paths: input.paths,
     routes: input.routes,
     events: input.events,
-    node: {
+    controller: undefined,
+    node: present<OfNode>({
+      ...input.node,
       name: self,
       addresses: own?.addresses ?? [],
       podCIDRs: own?.podCIDRs ?? [],
       viewSource: view?.source ?? 'none',
-      ...(input.pods !== undefined && { pods: input.pods }),
-      ...(input.mode !== undefined && { mode: input.mode }),
-      ...(input.interfaces !== undefined && { interfaces: input.interfaces }),
-    },
-  }
+    }),
+  })
 }
 
+const ONLY_THE_CONTROLLER_KNOWS = { ready: undefined, problem: undefined, cloud: undefined } as const
+
 function nodeView(entry: RouteEntry, peers: readonly BGPPeer[]): NodeView {
-  return {
+  return present<NodeView>({
     name: entry.node,
     addresses: entry.addresses,
     podCIDRs: entry.podCIDRs,
     peers: entry.peers,
     speakerOf: peers.filter(({ spec }) => spec.localSpeakers.includes(entry.node)).map(({ name }) => name),
-  }
+    ...ONLY_THE_CONTROLLER_KNOWS,
+  })
 }
 
 function lanView({ name, spec }: BGPPeer, entries: readonly RouteEntry[]): LanView {
-  return {
+  return present<LanView>({
     bgpPeer: name,
     localAsNumber: spec.localAsNumber,
     peerIP: spec.peerIP,
     peerAsNumber: spec.peerAsNumber,
-    ...(spec.gateway !== undefined && { gateway: spec.gateway }),
+    gateway: spec.gateway,
     nodeSelector: spec.nodeSelector,
     speakers: spec.localSpeakers,
     nodes: entries.filter(({ peers }) => peers.includes(name)).map(({ node }) => node),
-  }
+    problem: undefined, // the controller says it
+  })
 }

@@ -16,16 +16,9 @@ import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
 import { startNetwork } from './node-network.ts'
-import {
-  Changes,
-  type NodeServices,
-  Problems,
-  prepareDrain,
-  startCluster,
-  startSpeaker,
-  startStateWatch,
-  startStatus,
-} from './node-parts.ts'
+import { prepareDrain, startCluster, startSpeaker, startStateWatch } from './node-parts.ts'
+import { Changes, type NodeServices, Problems } from './node-services.ts'
+import { startStatus } from './node-status.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { versionInfo } from './version.ts'
 

@@ -3,6 +3,7 @@
  */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import { reportedSession } from '../kube/speaker-entry.ts'
+import { present } from '../lib/fields.ts'
 import { sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { LanView, NodeView } from '../model/snapshot.ts'
@@ -87,8 +88,9 @@ function nodeViews(nodes: readonly NodeFacts[], { peers, issues }: Decision): re
     .map(({ node, peers, speakerOf, problems }) => {
       const { name, addresses, podCIDRs, ready } = node
       if (addresses.length === 0) problems.push('it has no InternalIP yet')
-      const problem = problems.join('; ')
-      return { name, addresses, podCIDRs, peers, speakerOf, ready, ...(problem === '' ? {} : { problem }) }
+      const known = { name, addresses, podCIDRs, peers, speakerOf, ready }
+      // what the cloud says is another room's
+      return present<NodeView>({ ...known, problem: problems.join('; ') || undefined, cloud: undefined })
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
@@ -96,17 +98,17 @@ function nodeViews(nodes: readonly NodeFacts[], { peers, issues }: Decision): re
 /** Of a BGPPeer that cannot work, what of its spec can be shown. */
 function lanView({ name, object, peer, nodes, accepted }: EvaluatedPeer): LanView {
   const spec = peer?.spec ?? readableSpec(object.spec)
-  return {
+  return present<LanView>({
     bgpPeer: name,
     localAsNumber: spec.localAsNumber,
     peerIP: spec.peerIP,
     peerAsNumber: spec.peerAsNumber,
-    ...(spec.gateway === undefined ? {} : { gateway: spec.gateway }),
+    gateway: spec.gateway,
     nodeSelector: spec.nodeSelector,
     speakers: spec.localSpeakers,
     nodes,
-    ...(accepted.reason === 'Accepted' ? {} : { problem: `${accepted.reason}: ${accepted.message}` }),
-  }
+    problem: accepted.reason === 'Accepted' ? undefined : `${accepted.reason}: ${accepted.message}`,
+  })
 }
 
 function readableSpec(spec: unknown) {

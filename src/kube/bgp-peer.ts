@@ -6,7 +6,7 @@
  * Whether the named speakers, Secret and nodes exist is not known here: the controller and the
  * speaker room say that. Pure.
  */
-import type { BgpSession } from '../model/session.ts'
+import type { BgpSession, REPORTED } from '../model/session.ts'
 import type { RoleName, SessionSettings } from '../model/session-settings.ts'
 import type { Condition, KubeObject } from './resources.ts'
 
@@ -79,23 +79,10 @@ export function compareByAge(a: BGPPeer, b: BGPPeer): number {
 }
 
 /**
- * The state of one speaker's session in `status.speakers[]`, written by that speaker alone: what of
- * a `BgpSession` is worth a write that travels to every node.
+ * The state of one speaker's session in `status.speakers[]`, written by that speaker alone; of one
+ * that is not up, no capabilities.
  */
-export type SpeakerStatus = Pick<
-  BgpSession,
-  | 'node'
-  | 'state'
-  | 'since'
-  | 'localAddress'
-  | 'advertisedPrefixes'
-  | 'receivedPrefixes'
-  | 'lastError'
-  | 'flaps'
-  | 'holdTimeSeconds'
-  | 'routesVerified'
-  | 'routesProblem'
-> &
+export type SpeakerStatus = Pick<BgpSession, Exclude<keyof typeof REPORTED, 'capabilities'>> &
   Partial<Pick<BgpSession, 'capabilities'>>
 
 export interface BGPPeerStatus {

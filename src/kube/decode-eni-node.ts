@@ -1,7 +1,8 @@
 /**
  * The door for ENINodes: what the API server sends to a typed value, canonical and complete, or to
  * problems with their paths. A spec that cannot be read makes the whole object unreadable; of the
- * status only the items that can be read are kept, each other named. Pure.
+ * status only the items that can be read are kept, each other named. eni-node-schema.ts has the
+ * bounds. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress } from '../lib/ip.ts'
@@ -17,6 +18,7 @@ import {
   OPERATION_ACTIONS,
   PLATFORMS,
 } from './eni-node.ts'
+import { LIMITS, POOL, REPORT } from './eni-node-schema.ts'
 import type { Condition } from './resources.ts'
 import { type Fields, isFields, SpecReader } from './spec-reader.ts'
 
@@ -25,8 +27,6 @@ export interface DecodedENINode {
   readonly node: ENINode | undefined
   readonly problems: readonly Problem[]
 }
-
-const MAXIMUM = { interfaces: 256, addresses: 256, pool: 65_536 }
 
 /** Never throws. */
 export function decodeENINode(object: unknown): DecodedENINode {
@@ -47,11 +47,9 @@ function decodeSpec(value: unknown, problems: Problem[]): ENINodeSpec | undefine
   const instanceID = requiredText(reader, 'instanceID')
   const regionID = requiredText(reader, 'regionID')
   const limits = reader.required('limits') ? reader.nested('limits') : undefined
-  const interfaces = limits?.integer('interfaces', { minimum: 0, maximum: MAXIMUM.interfaces }) ?? 0
-  const addressesPerInterface =
-    limits?.integer('addressesPerInterface', { minimum: 0, maximum: MAXIMUM.addresses }) ?? 0
+  const limit = (field: keyof typeof LIMITS) => limits?.integer(field, LIMITS[field]) ?? 0
   const pool = reader.nested('pool')
-  const amount = (field: string) => pool?.integer(field, { minimum: 0, maximum: MAXIMUM.pool }) ?? 0
+  const amount = (field: keyof typeof POOL) => pool?.integer(field, POOL[field]) ?? 0
   const families = reader.texts('ipFamilies') ?? []
   const spec = {
     instanceType: reader.text('instanceType') ?? '',
@@ -59,7 +57,7 @@ function decodeSpec(value: unknown, problems: Problem[]): ENINodeSpec | undefine
     vSwitchIDs: reader.texts('vSwitchIDs') ?? [],
     securityGroupIDs: reader.texts('securityGroupIDs') ?? [],
     ipFamilies: IP_FAMILIES.filter(family => families.includes(family)),
-    limits: { interfaces, addressesPerInterface },
+    limits: { interfaces: limit('interfaces'), addressesPerInterface: limit('addressesPerInterface') },
     pool: { minIdle: amount('minIdle'), maxIdle: amount('maxIdle'), warmUp: amount('warmUp') },
   }
   if (spec.ipFamilies.length === 0) reader.problem('ipFamilies', 'must name IPv4, or IPv4 and IPv6')
@@ -135,7 +133,7 @@ function decodeReport(value: unknown, problems: Problem[]): ENINodeReport | unde
   if (!isFields(value)) return undefined
   const own: Problem[] = []
   const reader = new SpecReader(value, 'status.node', own)
-  const amount = (field: string) => reader.integer(field, { minimum: 0, maximum: MAXIMUM.pool }) ?? 0
+  const amount = (field: 'inUse' | 'waiting') => reader.integer(field, REPORT[field]) ?? 0
   const report = {
     inUse: amount('inUse'),
     waiting: amount('waiting'),

@@ -8,7 +8,7 @@
  * node gives it to no pod any more and names it in `released` once no pod has it, and only then the
  * cloud is asked to take it. Pure.
  */
-import { createHash } from 'node:crypto'
+import { fieldManagerOf } from './field-manager.ts'
 import { type Condition, ENI_NODES, type KubeObject } from './resources.ts'
 
 export const PLATFORMS = ['ecs', 'ens'] as const
@@ -131,14 +131,9 @@ export function reportPatch(name: string, report: ENINodeReport): KubeObject & {
   }
 }
 
-/**
- * The field manager of a node's report: unique, and at most 128 characters, as the API server
- * demands.
- */
+/** The field manager of a node's report. */
 export function reportFieldManager(node: string): string {
-  const whole = `terway-edge-eni-${node}`
-  if (whole.length <= 128) return whole
-  return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
+  return fieldManagerOf('eni', node)
 }
 
 /** A spec or a status without its empty texts: a field that has nothing to say is not there. */

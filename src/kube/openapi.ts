@@ -41,12 +41,12 @@ interface BooleanProperty extends Described {
   readonly type: 'boolean'
 }
 
-interface ListProperty extends Described {
+export interface ListProperty extends Described {
   readonly type: 'array'
   readonly minItems?: number
   readonly maxItems?: number
   readonly items: Property
-  readonly 'x-kubernetes-list-type'?: 'map' | 'set'
+  readonly 'x-kubernetes-list-type'?: 'atomic' | 'map' | 'set'
   readonly 'x-kubernetes-list-map-keys'?: readonly string[]
 }
 
@@ -60,6 +60,9 @@ export interface ObjectProperty extends Described {
   readonly type: 'object'
   readonly required?: readonly string[]
   readonly properties?: Readonly<Record<string, Property>>
+  /** Of an object whose keys are data. */
+  readonly additionalProperties?: Property
+  readonly maxProperties?: number
 }
 
 /** A property for every field of `T`: one that is missing does not compile. */

@@ -3,9 +3,9 @@
  * manager of the speaker's own. The speaker writes it; the controller takes it away, as that
  * manager, only when the node is gone or no speaker any more. Pure.
  */
-import { createHash } from 'node:crypto'
 import type { BgpSession } from '../model/session.ts'
 import type { BGPPeerSpec, SpeakerStatus } from './bgp-peer.ts'
+import { fieldManagerOf } from './field-manager.ts'
 import { BGP_PEERS, type KubeObject, type ObjectMeta } from './resources.ts'
 
 /**
@@ -24,14 +24,9 @@ export function speakerPatch(
   }
 }
 
-/**
- * The field manager of a node's entries: unique, and at most 128 characters, as the API server
- * demands.
- */
+/** The field manager of a node's entries. */
 export function speakerFieldManager(node: string): string {
-  const whole = `terway-edge-speaker-${node}`
-  if (whole.length <= 128) return whole
-  return `${whole.slice(0, 111)}-${createHash('sha256').update(node).digest('hex').slice(0, 16)}`
+  return fieldManagerOf('speaker', node)
 }
 
 /** Of a session nobody says anything: the numbers stand for nothing. */

@@ -1,6 +1,7 @@
 /**
- * Tables with a row for every field of a type: what is kept by hand for each field (is it compared,
- * what does its change disturb) does not compile until a new field says it too. Pure.
+ * What is kept by hand for each field of a type, so that a new field does not compile until it is
+ * said of it too: tables with a row for every field (is it compared, what does its change disturb),
+ * and projections that leave none out. Pure.
  */
 
 /** A row for each field of `T`, optional ones too. */
@@ -18,3 +19,25 @@ export function pickFields<T extends object, Field extends keyof T>(from: T, fie
   for (const field of fields) if (Object.hasOwn(from, field)) picked[field] = from[field]
   return picked as Pick<T, Field>
 }
+
+/** The fields of `T` that may be absent. */
+type Optional<T> = { [Field in keyof T]-?: object extends Pick<T, Field> ? Field : never }[keyof T]
+
+/**
+ * `T` with every field said, undefined where it is absent: an optional field that a projection
+ * forgets does not compile.
+ */
+export type Said<T> = {
+  readonly [Field in keyof Required<T>]: Field extends Optional<T> ? T[Field] | undefined : T[Field]
+}
+
+/** The value without what is undefined. */
+export function present<T extends object>(said: Said<T>): T {
+  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as T
+}
+
+/**
+ * For the rest of a value that was taken apart: that a projection reads each field of it. A new
+ * field does not compile until somebody takes it, or says that it is not wanted.
+ */
+export function nothingLeft(_rest: Readonly<Record<string, never>>): void {}

@@ -134,3 +134,25 @@ export interface BgpSession {
   /** What packets did not come out, where they did not. */
   readonly routesProblem?: string
 }
+
+/** When a session has something to report in a field. */
+export type Reported = 'always' | 'while-up'
+
+/**
+ * What of a session its speaker reports in `status.speakers[]` of the BGPPeer: what is worth a
+ * write that travels to every node.
+ */
+export const REPORTED = {
+  node: 'always',
+  state: 'always',
+  since: 'always',
+  lastError: 'always',
+  flaps: 'always',
+  localAddress: 'while-up',
+  advertisedPrefixes: 'while-up',
+  receivedPrefixes: 'while-up',
+  holdTimeSeconds: 'while-up',
+  capabilities: 'while-up',
+  routesVerified: 'while-up',
+  routesProblem: 'while-up',
+} as const satisfies Partial<Record<keyof BgpSession, Reported>>

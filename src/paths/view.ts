@@ -2,6 +2,7 @@
  * What the prober found, as the status interface shows it: counts for each kind of path, never for
  * each target. Pure.
  */
+import { present } from '../lib/fields.ts'
 import type { PathKindView, PathsView } from '../model/snapshot.ts'
 import { summary, type TargetHistory } from './evidence.ts'
 import type { PathVerdict } from './verdict.ts'
@@ -22,7 +23,7 @@ function kindViews(histories: readonly TargetHistory[]): PathKindView[] {
     if (target === undefined) return []
     const { kind, lan, family, size } = target
     const { sent, lost, roundTrip } = summary(group)
-    const time = roundTrip === undefined ? {} : { roundTripMilliseconds: Math.round(roundTrip * 1000) / 1000 }
-    return [{ kind, lan, family, size, sent, lost, ...time }]
+    const roundTripMilliseconds = roundTrip === undefined ? undefined : Math.round(roundTrip * 1000) / 1000
+    return [present<PathKindView>({ kind, lan, family, size, sent, lost, roundTripMilliseconds })]
   })
 }

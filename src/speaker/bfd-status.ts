@@ -4,6 +4,7 @@
  * that is a problem to name.
  */
 import type { BfdSessionView } from '../bfd/bfd-types.ts'
+import { nothingLeft, present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { BfdPath } from '../model/session.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
@@ -12,13 +13,16 @@ import type { SpeakerProblem } from './speaker-problem.ts'
 export const NOT_UP_MILLISECONDS = 30_000
 
 export function bfdPath(view: BfdSessionView): BfdPath {
-  const { state, since, remoteState, detectionTimeMilliseconds, lastDown } = view
-  return {
+  const { state, since, remoteState, detectionTimeMilliseconds, lastDown, ...rest } = view
+  const { key: _key, peerAddress: _address, notUpSince: _since, pathLost: _lost, diagnostic: _why, ...others } = rest
+  nothingLeft(others)
+  return present<BfdPath>({
     state,
     since: timestamp(since),
-    ...(detectionTimeMilliseconds === undefined ? {} : { remoteState, detectionTimeMilliseconds }),
-    ...(lastDown === undefined ? {} : { lastDown }),
-  }
+    remoteState: detectionTimeMilliseconds === undefined ? undefined : remoteState, // while it is heard
+    detectionTimeMilliseconds,
+    lastDown,
+  })
 }
 
 /**

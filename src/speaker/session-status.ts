@@ -9,9 +9,9 @@
 import type { BfdSessionView } from '../bfd/bfd-types.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { BGPPeerSpec, SpeakerStatus } from '../kube/bgp-peer.ts'
-import { type FieldTable, fieldsOf, pickFields } from '../lib/fields.ts'
+import { fieldsOf, nothingLeft, pickFields, present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { BgpSession } from '../model/session.ts'
+import { type BgpSession, REPORTED, type Reported } from '../model/session.ts'
 import { bfdPath } from './bfd-status.ts'
 import { notAnnouncedText } from './not-announced.ts'
 
@@ -25,41 +25,39 @@ export function bgpSession(
   missing: readonly NotAnnounced[],
   seen: { readonly bfd?: BfdSessionView | undefined; readonly proof?: RoutesProof | undefined } = {},
 ): BgpSession {
-  const { negotiated } = session
-  const lastError = errorOf(session, missing)
-  const established = session.state === 'Established'
-  const { bfd, proof } = seen
-  return {
-    bgpPeer: session.key,
+  const { key, peerAddress, localAs, peerAs, localAddress, state, since, negotiated, ...others } = session
+  const { advertisedPrefixes, receivedPrefixes, flaps, neighbor, lastError, notAnnounced: _, ...rest } = others
+  nothingLeft(rest)
+  const established = state === 'Established'
+  const proof = established ? seen.proof : undefined
+  return present<BgpSession>({
+    bgpPeer: key,
     node,
-    peerIP: session.peerAddress,
-    peerAsNumber: session.peerAs,
-    localAsNumber: session.localAs,
-    ...(session.localAddress === undefined ? {} : { localAddress: session.localAddress }),
-    state: session.state,
-    since: timestamp(session.since),
-    advertisedPrefixes: session.advertisedPrefixes,
-    ...(established ? { notAnnouncedPrefixes: missing.reduce((sum, { prefixes }) => sum + prefixes, 0) } : {}),
-    receivedPrefixes: session.receivedPrefixes,
-    flaps: session.flaps,
-    ...(negotiated === undefined ? {} : { holdTimeSeconds: negotiated.holdTimeSeconds }),
+    peerIP: peerAddress,
+    peerAsNumber: peerAs,
+    localAsNumber: localAs,
+    localAddress,
+    state,
+    since: timestamp(since),
+    advertisedPrefixes,
+    notAnnouncedPrefixes: established ? missing.reduce((sum, { prefixes }) => sum + prefixes, 0) : undefined,
+    receivedPrefixes,
+    flaps,
+    holdTimeSeconds: negotiated?.holdTimeSeconds,
     capabilities: negotiated?.capabilities ?? [],
-    ...(lastError === undefined ? {} : { lastError }),
-    neighbor: session.neighbor,
-    ...(bfd === undefined ? {} : { bfd: bfdPath(bfd) }),
-    ...(established && proof !== undefined ? proofFields(proof) : {}),
-  }
+    // why a session once was not up is told by Events, not by one that is
+    lastError: established ? notAnnouncedText(missing) : lastError?.message,
+    neighbor,
+    bfd: seen.bfd && bfdPath(seen.bfd),
+    routesVerified: proof?.status,
+    routesProblem: proof?.status === 'False' ? proof.message : undefined, // what is well needs no words
+  })
 }
 
 /** What packets by way of a peer proved, as whoever measures says it. */
 export interface RoutesProof {
   readonly status: 'True' | 'False' | 'Unknown'
   readonly message: string
-}
-
-/** What is well needs no words: they would change with every count. */
-function proofFields({ status, message }: RoutesProof): Pick<BgpSession, 'routesVerified' | 'routesProblem'> {
-  return { routesVerified: status, ...(status === 'False' && { routesProblem: message }) }
 }
 
 /** A BGPPeer to which `node` opens no session, as an Idle session with the problem. */
@@ -84,11 +82,6 @@ export function unopenedSession(
   }
 }
 
-/** Why a session once was not up is told by Events, not by a session that is. */
-function errorOf({ state, lastError }: SessionView, missing: readonly NotAnnounced[]): string | undefined {
-  return state === 'Established' ? notAnnouncedText(missing) : lastError?.message
-}
-
 /** The report that follows `previous`; `opened` false: of a session that is not even tried. */
 export function speakerStatus(
   session: BgpSession,
@@ -100,27 +93,11 @@ export function speakerStatus(
   const still = !established && previous?.state === state
   return {
     ...WHILE_DOWN,
-    ...pickFields(session, fieldsOf(REPORTED, 'always')),
-    ...(established ? pickFields(session, fieldsOf(REPORTED, 'while-up')) : {}),
+    ...pickFields(session, fieldsOf<SpeakerStatus, Reported>(REPORTED, 'always')),
+    ...(established ? pickFields(session, fieldsOf<SpeakerStatus, Reported>(REPORTED, 'while-up')) : {}),
     state,
     since: still ? previous.since : session.since,
   }
-}
-
-/** When a session has something to report in each field. */
-const REPORTED: FieldTable<SpeakerStatus, 'always' | 'while-up'> = {
-  node: 'always',
-  state: 'always',
-  since: 'always',
-  lastError: 'always',
-  flaps: 'always',
-  localAddress: 'while-up',
-  advertisedPrefixes: 'while-up',
-  receivedPrefixes: 'while-up',
-  holdTimeSeconds: 'while-up',
-  capabilities: 'while-up',
-  routesVerified: 'while-up',
-  routesProblem: 'while-up',
 }
 
 const WHILE_DOWN = { advertisedPrefixes: 0, receivedPrefixes: 0 } as const

@@ -3,9 +3,9 @@
  * as this process recorded them. What one role alone shows is in node-snapshot.ts and
  * controller.ts.
  */
-
 import type { EventRecorder, KubeEvent } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
+import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { ApiContact, EventRow } from '../model/snapshot.ts'
 
@@ -48,10 +48,10 @@ export function apiContact(contact: {
   readonly lastContact: number | undefined
   readonly problem: string | undefined
 }): ApiContact {
-  return {
+  return present<ApiContact>({
     server: contact.server,
     connected: contact.connected,
-    ...(contact.lastContact !== undefined && { lastContact: timestamp(contact.lastContact) }),
-    ...(contact.problem !== undefined && { problem: contact.problem }),
-  }
+    lastContact: contact.lastContact === undefined ? undefined : timestamp(contact.lastContact),
+    problem: contact.problem,
+  })
 }

@@ -22,7 +22,11 @@ describe('a session', () => {
     world = new World()
     const connection = world.up()
     expect(connection.sent).toEqual(['OPEN', 'KEEPALIVE', 'UPDATE', 'UPDATE'])
-    expect(world.view).toMatchObject({ state: 'Established', advertisedPrefixes: 1, peerRouterId: '10.0.0.2' })
+    expect(world.view).toMatchObject({
+      state: 'Established',
+      advertisedPrefixes: 1,
+      neighbor: { peerRouterId: '10.0.0.2' },
+    })
     expect(world.kinds).toEqual(['established'])
   })
   test('sends keepalives with jitter, and expires without the peer', async () => {

@@ -88,7 +88,7 @@ export const RESTART_ROWS = {
     options: { peer: { gracefulRestart: { enabled: false, restartTimeSeconds: 120 } } },
     async run(lan) {
       const running = await lan.comesUp([FIRST], FIRST_ROUTES)
-      expect(running.speaker.sessions()[0]?.negotiated?.gracefulRestartSeconds).toBeUndefined()
+      expect(running.speaker.sessions()[0]?.neighbor.gracefulRestart).toBeUndefined()
       await running.speaker.close({ mode: 'restart' })
       await lan.routesBecome({})
     },

@@ -4,6 +4,7 @@
  */
 import { expect } from 'bun:test'
 import { createBfd } from '../../src/bfd/bfd.ts'
+import type { Speaker } from '../../src/bgp/speaker-types.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
@@ -11,6 +12,12 @@ import { eventually } from '../support/namespaces.ts'
 import { KEY } from './lan.ts'
 import { ALL, ALL_ROUTES, FIRST, IPV4, IPV4_ROUTES, IPV6, IPV6_ROUTES, SIXTH } from './routes.ts'
 import type { Row } from './rows.ts'
+
+/** Of the first session. */
+function messagesSent(speaker: Speaker): number {
+  const { sent } = speaker.sessions()[0]?.neighbor ?? {}
+  return Object.values(sent ?? {}).reduce((sum, count) => sum + count, 0)
+}
 
 const BOTH = ['ipv4', 'ipv6'] as const
 const SECOND_ADDRESS = '10.9.0.3'
@@ -22,7 +29,7 @@ export const SESSION_ROWS = {
     title: 'IPv4 (RFC 4271): the next hop is the owning node; only changes go out',
     async run(lan) {
       const running = await lan.comesUp(IPV4, IPV4_ROUTES)
-      const sent = () => running.speaker.sessions()[0]?.messages.sent ?? 0
+      const sent = () => messagesSent(running.speaker)
       const before = sent()
       running.speaker.setAnnouncements(KEY, [FIRST, { prefix: '10.0.3.0/25', nextHop: '10.9.0.13' }])
       await lan.routesBecome({ '10.0.1.0/25': '10.9.0.11', '10.0.3.0/25': '10.9.0.13' })
@@ -236,7 +243,7 @@ export const SESSION_ROWS = {
     async run(lan) {
       const running = await lan.comesUp(ALL, ALL_ROUTES)
       const removed = await lan.watchRemovedRoutes()
-      const sent = () => running.speaker.sessions()[0]?.messages.sent ?? 0
+      const sent = () => messagesSent(running.speaker)
       const before = sent()
       lan.router.refresh()
       await eventually('answered', () => sent() - before >= 3)

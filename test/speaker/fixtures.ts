@@ -56,7 +56,7 @@ export function config(change: Partial<PeerConfig> = {}): PeerConfig {
 }
 
 const NO_MESSAGES = { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 }
-const NEIGHBOR: SessionView['neighbor'] = {
+export const NEIGHBOR: SessionView['neighbor'] = {
   routerId: '172.16.0.11',
   peerPort: 179,
   passive: false,
@@ -87,7 +87,6 @@ export function session(change: Partial<SessionView> = {}): SessionView {
     notAnnounced: [],
     receivedPrefixes: 0,
     flaps: 0,
-    messages: { sent: 0, received: 0 },
     neighbor: NEIGHBOR,
     ...change,
   }
@@ -97,7 +96,7 @@ export function established(change: Partial<SessionView> = {}): SessionView {
   return session({
     state: 'Established',
     localAddress: '172.16.0.11',
-    negotiated: { holdTimeSeconds: 90, keepaliveSeconds: 30, families: ['ipv4'], capabilities: ['graceful-restart'] },
+    negotiated: { holdTimeSeconds: 90, capabilities: ['graceful-restart'] },
     advertisedPrefixes: 3,
     ...change,
   })

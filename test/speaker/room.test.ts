@@ -15,7 +15,7 @@ import { createSpeakerRoom, type SpeakerRoomOptions } from '../../src/speaker/re
 import type { Marker } from '../../src/speaker/restart-marker.ts'
 import { PlainView } from '../support/cluster.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { bgpPeer, established, failure, lan, localOfNode1, session, view } from './fixtures.ts'
+import { bgpPeer, established, failure, lan, localOfNode1, NEIGHBOR, session, view } from './fixtures.ts'
 
 class ToldSpeaker implements Speaker {
   peers: readonly PeerConfig[] | undefined
@@ -120,7 +120,7 @@ test('a session that comes up is reported once, under the field manager of the n
   speaker.become([established()], { kind: 'established', key: 'peer', session: established() })
   await clock.advance(60_000)
   for (let count = 0; count < 5; count++) {
-    speaker.become([established({ messages: { sent: count, received: count } })])
+    speaker.become([established({ neighbor: { ...NEIGHBOR, sent: { ...NEIGHBOR.sent, keepalive: count } } })])
     await clock.advance(30_000)
   }
   expect(api.applied).toMatchObject([

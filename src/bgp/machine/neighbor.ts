@@ -1,4 +1,5 @@
 /** A peer in the detail of a router's `show bgp neighbor`. Pure. */
+import { present } from '../../lib/fields.ts'
 import type { Family } from '../../lib/ip.ts'
 import { timestamp } from '../../lib/timestamp.ts'
 import type { BgpNeighbor } from '../../model/session.ts'
@@ -33,60 +34,62 @@ export function neighborOf(facts: NeighborFacts): BgpNeighbor {
   const { config, lastError } = state
   const { ttl, minimumTtl } = hopLimits(config)
   const negotiated = session?.negotiated
-  return {
+  return present<BgpNeighbor>({
     routerId: config.routerId,
+    peerRouterId: negotiated?.peerRouterId,
     peerPort: config.peerPort,
+    connection: connectionOf(session),
     passive: config.passive,
     password: config.password !== undefined,
     ttl,
-    ...(minimumTtl !== undefined && { minimumTtl }),
+    minimumTtl,
     configured: { holdTimeSeconds: config.holdTimeSeconds, connectRetrySeconds: config.connectRetrySeconds },
-    ...(traffic.lastRead !== undefined && { lastRead: timestamp(traffic.lastRead) }),
-    ...(traffic.lastWrite !== undefined && { lastWrite: timestamp(traffic.lastWrite) }),
+    negotiated: negotiated && {
+      holdTimeSeconds: negotiated.holdTimeSeconds,
+      keepaliveSeconds: negotiated.keepaliveSeconds,
+    },
+    lastRead: time(traffic.lastRead),
+    lastWrite: time(traffic.lastWrite),
     sent: traffic.sent,
     received: traffic.received,
     established: state.ups,
     dropped: state.downs,
-    ...(lastError && { lastReset: { time: timestamp(lastError.at), reason: lastError.message } }),
+    lastReset: lastError && { time: timestamp(lastError.at), reason: lastError.message },
     localCapabilities: session === undefined ? [] : capabilityNames(localOpen(session.settings.local).capabilities),
+    peerCapabilities: negotiated?.peerCapabilities,
     families: config.families.map(family => ({
       family,
       negotiated: negotiated?.families.includes(family) ?? false,
       endOfRibSent: facts.endOfRibSent(family),
       endOfRibReceived: facts.endOfRibReceived.has(family),
     })),
-    ...connectionOf(session),
-    ...(negotiated && agreed(negotiated)),
+    gracefulRestart: restartOf(negotiated),
     waitingPrefixes: facts.waitingPrefixes,
     congested: session?.connection?.congested ?? false,
-  }
+  })
 }
 
-function connectionOf(session: NeighborFacts['session']): Pick<BgpNeighbor, 'connection'> {
+function time(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : timestamp(at)
+}
+
+function connectionOf(session: NeighborFacts['session']): BgpNeighbor['connection'] {
   const { connection, direction } = session ?? {}
-  if (connection === undefined) return {}
+  if (connection === undefined) return undefined
   const { localPort, remotePort } = connection
-  return {
-    connection: {
-      openedBy: direction === 'incoming' ? 'peer' : 'us',
-      ...(localPort !== undefined && { localPort }),
-      ...(remotePort !== undefined && { remotePort }),
-    },
-  }
+  return present<NonNullable<BgpNeighbor['connection']>>({
+    openedBy: direction === 'incoming' ? 'peer' : 'us',
+    localPort,
+    remotePort,
+  })
 }
 
-function agreed(negotiated: Negotiated): Partial<BgpNeighbor> {
-  const { peerRouterId, peerCapabilities, holdTimeSeconds, keepaliveSeconds, gracefulRestart } = negotiated
-  return {
-    peerRouterId,
-    peerCapabilities,
-    negotiated: { holdTimeSeconds, keepaliveSeconds },
-    ...(gracefulRestart && {
-      gracefulRestart: {
-        localSeconds: gracefulRestart.restartTimeSeconds,
-        peerSeconds: gracefulRestart.peerRestartTimeSeconds,
-        notification: gracefulRestart.notification,
-      },
-    }),
-  }
+function restartOf(negotiated: Negotiated | undefined): BgpNeighbor['gracefulRestart'] {
+  const restart = negotiated?.gracefulRestart
+  if (restart === undefined) return undefined
+  return present<NonNullable<BgpNeighbor['gracefulRestart']>>({
+    localSeconds: restart.restartTimeSeconds,
+    peerSeconds: restart.peerRestartTimeSeconds,
+    notification: restart.notification,
+  })
 }

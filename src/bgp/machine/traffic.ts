@@ -42,15 +42,8 @@ export class Traffic {
   get lastRead(): number | undefined {
     return this.#received.last
   }
-  get totals(): { readonly sent: number; readonly received: number } {
-    return { sent: sum(this.#sent.counts), received: sum(this.#received.counts) }
-  }
 }
 
 function nothing(): Counted {
   return { counts: { open: 0, update: 0, notification: 0, keepalive: 0, routeRefresh: 0 }, last: undefined }
-}
-
-function sum(counts: MessageCounts): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0)
 }

@@ -4,7 +4,7 @@
  * (third party, section 5.1.3); LOCAL_PREF to iBGP only; ONLY_TO_CUSTOMER where our role asks for
  * it (RFC 9234 section 5). Pure.
  */
-import { fieldsOf } from '../../lib/fields.ts'
+import { fieldsOf, nothingLeft, present } from '../../lib/fields.ts'
 import { addressBytes, type Family, familyOf } from '../../lib/ip.ts'
 import type { AdvertisedRoute } from '../../model/session.ts'
 import type { PathAttributes, RouteGroup } from '../codec/message-types.ts'
@@ -72,7 +72,8 @@ export function routeAttributes(
   set: AttributeSet,
   to: { readonly localAs: number; readonly ibgp: boolean; readonly onlyToCustomer?: boolean },
 ): Pick<RouteGroup, 'nextHop' | 'attributes'> {
-  const { nextHop, med, localPref, communities, largeCommunities } = set.announcement
+  const { prefix: _, nextHop, med, localPref, communities, largeCommunities, ...rest } = set.announcement
+  nothingLeft(rest)
   const attributes: PathAttributes = {
     ORIGIN: 'IGP',
     AS_PATH: to.ibgp ? [] : [{ type: 'AS_SEQUENCE', asNumbers: [to.localAs] }],
@@ -93,15 +94,15 @@ export function advertisedRoute(
 ): AdvertisedRoute {
   const { attributes } = routeAttributes(set, to)
   const { ORIGIN, AS_PATH, MULTI_EXIT_DISC, LOCAL_PREF, COMMUNITIES, LARGE_COMMUNITIES, ONLY_TO_CUSTOMER } = attributes
-  return {
+  return present<AdvertisedRoute>({
     prefix,
     nextHop: set.announcement.nextHop,
     origin: ORIGIN ?? '',
     asPath: AS_PATH?.flatMap(({ asNumbers }) => asNumbers) ?? [],
-    ...(MULTI_EXIT_DISC !== undefined && { med: MULTI_EXIT_DISC }),
-    ...(LOCAL_PREF !== undefined && { localPref: LOCAL_PREF }),
-    ...(COMMUNITIES !== undefined && { communities: COMMUNITIES }),
-    ...(LARGE_COMMUNITIES !== undefined && { largeCommunities: LARGE_COMMUNITIES }),
-    ...(ONLY_TO_CUSTOMER !== undefined && { onlyToCustomer: ONLY_TO_CUSTOMER }),
-  }
+    med: MULTI_EXIT_DISC,
+    localPref: LOCAL_PREF,
+    communities: COMMUNITIES,
+    largeCommunities: LARGE_COMMUNITIES,
+    onlyToCustomer: ONLY_TO_CUSTOMER,
+  })
 }
