@@ -29,6 +29,10 @@ test('comments fit a page', () => {
 })
 
 test('Markdown fits a page', () => {
-  const files = [...new Bun.Glob('{*.md,docs/**/*.md}').scanSync('.')].filter(file => !GENERATED.test(file)).sort()
+  const files = ['*.md', 'docs/**/*.md']
+    .flatMap(pattern => [...new Bun.Glob(pattern).scanSync('.')])
+    .filter(file => !GENERATED.test(file))
+    .sort()
+  expect(files.length).toBeGreaterThan(5)
   expect(longLines(files, (line, inBlock) => !inBlock && !/^\s*[|<]/.test(line))).toEqual([])
 })

@@ -8,7 +8,7 @@ import { type Config, type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig, parseCo
 import { checksOf, isHealthy } from '../doctor/checks.ts'
 import type { HostChange } from '../doctor/facts.ts'
 import { inspectNode } from '../doctor/inspect.ts'
-import type { Check } from '../doctor/verdicts.ts'
+import { type Check, helpOf } from '../doctor/verdicts.ts'
 import { errorText, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable, printable } from '../lib/table.ts'
@@ -36,8 +36,10 @@ export function doctorCommand(args: string[]): Promise<number> {
     const { facts, changes } = await inspectNode(config, file, problem)
     const checks = checksOf(facts)
     const healthy = isHealthy(checks)
-    if (output === 'json') printJson({ node: config.node, healthy, checks, ...(changes !== undefined && { changes }) })
-    else print(formatDoctor(checks, changes))
+    if (output === 'json') {
+      const explained = checks.map(check => ({ ...check, help: helpOf(check.name) }))
+      printJson({ node: config.node, healthy, checks: explained, ...(changes !== undefined && { changes }) })
+    } else print(formatDoctor(checks, changes))
     return healthy ? 0 : PROBLEMS_FOUND
   })
 }
@@ -72,6 +74,7 @@ function remedies(checks: readonly Check[]): string {
     `${result === 'problem' ? 'PROBLEM' : 'Warning'}: ${printable(name)}`,
     ...detail.split('\n').map(line => `  ${printable(line)}`),
     ...(remedy === undefined ? [] : [`  To mend it: ${printable(remedy)}`]),
+    `  More: ${helpOf(name)}`,
   ])
   return `${lines.join('\n')}\n`
 }

@@ -9,12 +9,14 @@ import { duplicateChecks } from './duplicates.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './facts.ts'
 import { firewallChecks } from './firewall.ts'
 import { interfaceChecks } from './interfaces.ts'
-import { type Check, ok, problem, skipped, warning } from './verdicts.ts'
+import { machineCheck } from './machine.ts'
+import { type Check, type CheckName, ok, problem, skipped, warning } from './verdicts.ts'
 
 export function checksOf(facts: DoctorFacts): Check[] {
   const { network, networkProblem = '', cni, cniProblem = '' } = facts
   return [
     rights(facts),
+    machineCheck(facts.machine, network?.lacksIPv4 ?? false),
     configuration(facts),
     kubeconfig(facts),
     apiServer(facts),
@@ -240,7 +242,7 @@ function cniServer({ cniServed }: DoctorFacts): Check {
   return skipped(name, `${alone}; to start it: systemctl enable --now terway-edge-cni`)
 }
 
-function executable(name: string, { file, state }: CniFacts['plugin'], remedy: string): Check {
+function executable(name: CheckName, { file, state }: CniFacts['plugin'], remedy: string): Check {
   return state === 'executable' ? ok(name, file) : problem(name, `${file} is ${state}`, remedy)
 }
 
@@ -269,7 +271,7 @@ function cniConfiguration(
 
 function peer(facts: PeerFacts): Check {
   const { bgpPeer, peerIP, port, onLink, multihop, tcp } = facts
-  const name = `BGPPeer ${bgpPeer}`
+  const name = `BGPPeer ${bgpPeer}` as const
   const who = `${peerIP} port ${port}`
   if (facts.sessionState === 'Established') {
     const detail = `the session with ${peerIP} is Established`

@@ -7,6 +7,7 @@ export interface DoctorFacts {
   /** This node's name. */
   readonly node: string
   readonly lackingCapabilities: readonly string[]
+  readonly machine: MachineFacts
   /** Why the kernel cannot sign with TCP MD5. */
   readonly md5Problem?: string
   /** `present`: there is such a file; if not, the defaults stand. */
@@ -42,6 +43,14 @@ export interface DoctorFacts {
   /** Absent where pods have addresses of podCIDRs. */
   readonly interfaces?: InterfaceFacts
   readonly interfacesProblem?: string
+}
+
+export interface MachineFacts {
+  /** As uname says it: 6.1.0-28-amd64. */
+  readonly kernel: string
+  /** Of the C library that runs the executable; undefined: not told. */
+  readonly libc: string | undefined
+  readonly memoryMebibytes: number
 }
 
 /** Of elastic network interfaces. */

@@ -3,7 +3,9 @@
  * kernel, the peers. Each look that fails becomes a fact; only the checks (`checks.ts`) judge.
  */
 import { accessSync, constants, existsSync, lstatSync, readlinkSync } from 'node:fs'
+import { release, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { z } from 'zod'
 import { cniConfigFile } from '../agent/cni-config.ts'
 import { createTransport, md5Problem } from '../bgp/tcp/transport.ts'
 import { isConnection } from '../bgp/tcp/transport-types.ts'
@@ -75,6 +77,7 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
     facts: {
       node: config.node,
       lackingCapabilities: lackingCapabilities(RIGHTS),
+      machine: { kernel: release(), libc: libcVersion(), memoryMebibytes: Math.floor(totalmem() / 2 ** 20) },
       ...(md5 !== undefined && { md5Problem: md5.detail }),
       config: { file, present: existsSync(file), ...(configProblem !== undefined && { problem: configProblem }) },
       ...access,
@@ -95,6 +98,12 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
       () => undefined,
     ),
   }
+}
+
+const REPORT = z.object({ header: z.object({ glibcVersionRuntime: z.string() }) })
+
+function libcVersion(): string | undefined {
+  return REPORT.safeParse(process.report.getReport()).data?.header.glibcVersionRuntime
 }
 
 function folderProblem(folder: string): { problem?: string } {

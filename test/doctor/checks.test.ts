@@ -6,6 +6,7 @@ import { describe, expect, test } from 'bun:test'
 import { formatDoctor } from '../../src/commands/doctor.ts'
 import { checksOf, isHealthy } from '../../src/doctor/checks.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from '../../src/doctor/facts.ts'
+import { helpOf } from '../../src/doctor/verdicts.ts'
 
 const NETWORK: NetworkFacts = {
   known: true,
@@ -41,6 +42,7 @@ const CNI: CniFacts = {
 const WELL: DoctorFacts = {
   node: 'node-1',
   lackingCapabilities: [],
+  machine: { kernel: '6.1.0-28-amd64', libc: '2.36', memoryMebibytes: 2048 },
   config: { file: '/etc/terway-edge/config.yaml', present: true },
   kubeconfig: { origin: '/etc/terway-edge/kubeconfig' },
   api: { server: 'https://api:6443' },
@@ -85,7 +87,8 @@ describe('the host', () => {
     expect(finding({ state: { folder: '/s', clusterProblem: 'not JSON' } })).toContain('remove /s/cluster.json')
   })
   test('a configuration file that is not there is not said to be fine', () => {
-    const said = (present: boolean) => checksOf({ ...WELL, config: { file: '/f', present } })[1]
+    const said = (present: boolean) =>
+      checksOf({ ...WELL, config: { file: '/f', present } }).find(({ name }) => name === 'configuration')
     expect(said(true)).toEqual({ name: 'configuration', result: 'ok', detail: '/f' })
     expect(said(false)).toEqual({ name: 'configuration', result: 'ok', detail: 'the defaults: there is no /f' })
   })
@@ -103,6 +106,23 @@ describe('the host', () => {
     expect(finding({ md5Problem: 'none' })).toStartWith('TCP MD5: warning')
     expect(finding({ md5Problem: 'none', peers: [{ ...PEER, password: true }] })).toStartWith('TCP MD5: problem')
   })
+})
+
+test('the machine: a kernel that is too old, and little memory', () => {
+  const machine = (kernel: string, memoryMebibytes = 2048, lacksIPv4 = false) =>
+    finding({ machine: { kernel, libc: '2.36', memoryMebibytes }, network: { ...NETWORK, lacksIPv4 } })
+  expect(machine('4.19.0-25-amd64')).toStartWith('machine: problem: Linux 4.19.0-25-amd64, glibc 2.36')
+  expect(machine('4.20.1')).toBe('')
+  expect(machine('5.10.0')).toBe('')
+  expect(machine('5.1.21', 2048, true)).toContain('Linux 5.2 is needed for IPv4 routes with an IPv6 next hop')
+  expect(machine('5.2.0', 2048, true)).not.toContain('machine:')
+  expect(machine('6.1.0', 200)).toStartWith('machine: warning')
+})
+
+test('a problem names where the documents say more', () => {
+  const text = formatDoctor(checksOf({ ...WELL, api: { server: 's', problem: 'no', status: 0 } }), [])
+  expect(text).toContain('\n  More: docs/troubleshooting.md#api-server\n')
+  expect(helpOf('BGPPeer shop')).toBe('docs/troubleshooting.md#bgppeer')
 })
 
 test('each refusal of the API server has its own remedy', () => {
