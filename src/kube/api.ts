@@ -63,7 +63,8 @@ export interface KubeApi {
   /** A list that is kept current by a watch, for ever: reconnects with back-off, relists on 410. */
   cache<T extends KubeObject>(type: ResourceType, options?: CacheOptions<T>): Cache<T>
   /**
-   * Resolves when the server answers at all, whatever it says; throws `ApiError` when it is silent.
+   * Resolves when the server answers at all, whatever it says, or its host that there is none;
+   * throws `ApiError` when there is silence.
    */
   reach(timeoutMilliseconds: number): Promise<void>
   close(): void

@@ -6,6 +6,7 @@
  * do.
  */
 import type { Clock } from '../lib/clock.ts'
+import { errorCode } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { ApiError, type ApplyOptions, type Cache, type CacheOptions, type KubeApi, type ListOptions } from './api.ts'
 import { type CacheTimes, WatchCache } from './cache.ts'
@@ -116,7 +117,10 @@ class Client implements KubeApi {
     try {
       await this.#transport.request({ method: 'GET', path: '/version', timeoutMilliseconds })
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status === 0) throw error
+      if (!(error instanceof ApiError)) throw error
+      // who refuses a connection was reached
+      const refused = ['ECONNREFUSED', 'ConnectionRefused'].includes(errorCode(error.cause) ?? '')
+      if (error.status === 0 && !refused) throw error
     }
   }
 

@@ -4,15 +4,16 @@
  * falls silent meanwhile, what was before comes back. Does the server answer again, the changes
  * are held; does it not, it was an outage like any other and they are put in force again. Pure.
  *
+ * On trial are podCIDRs and the nodes that they lead to: a packet on the way to the server, or its
+ * answer, is led astray by these alone. BGPPeers are not: an outage may cost no session.
+ *
  * A held change stays held for as long as the cluster says just that; another one is tried again.
  */
-import type { BGPPeer } from './bgp-peer.ts'
 import type { RouteEntry } from './route-slice.ts'
 
-/** What routes are made from. */
+/** What routes are made from, as far as it can be on trial. */
 export interface RoutingObjects {
   readonly entries: readonly RouteEntry[]
-  readonly peers: readonly BGPPeer[]
 }
 
 /**
@@ -27,58 +28,67 @@ export interface Held<T> {
 export interface HeldChanges {
   /** By node. */
   readonly entries: ReadonlyMap<string, Held<RouteEntry>>
-  /** By name. */
-  readonly peers: ReadonlyMap<string, Held<BGPPeer>>
 }
 
-export const NOTHING_HELD: HeldChanges = { entries: new Map(), peers: new Map() }
+export const NOTHING_HELD: HeldChanges = { entries: new Map() }
 const GONE = 'gone'
 
-export function isHolding({ entries, peers }: HeldChanges): boolean {
-  return entries.size + peers.size > 0
+export function isHolding({ entries }: HeldChanges): boolean {
+  return entries.size > 0
 }
 
 /** The objects with what is held replaced. */
 export function withoutHeld<T extends RoutingObjects>(objects: T, held: HeldChanges): T {
   if (!isHolding(held)) return objects
-  return {
-    ...objects,
-    entries: replaced(objects.entries, held.entries, nodeOf).toSorted(byText(nodeOf)),
-    peers: replaced(objects.peers, held.peers, nameOf).toSorted(byText(nameOf)),
-  }
+  const present = new Set(objects.entries.map(({ node }) => node))
+  const kept = objects.entries.flatMap(entry => {
+    const one = held.entries.get(entry.node)
+    if (one === undefined || one.refused !== waysText(entry)) return [entry]
+    return one.former === undefined ? [] : [withWaysOf(entry, one.former)]
+  })
+  const removed = [...held.entries].flatMap(([node, { refused, former }]) =>
+    refused === GONE && former !== undefined && !present.has(node) ? [former] : [],
+  )
+  return { ...objects, entries: [...kept, ...removed].toSorted((a, b) => (a.node < b.node ? -1 : 1)) }
 }
 
 /** What of `held` still is what the cluster says. */
-export function stillHeld(objects: RoutingObjects, held: HeldChanges): HeldChanges {
+export function stillHeld({ entries }: RoutingObjects, held: HeldChanges): HeldChanges {
   if (!isHolding(held)) return held
-  return {
-    entries: lasting(objects.entries, held.entries, nodeOf),
-    peers: lasting(objects.peers, held.peers, nameOf),
-  }
+  const texts = new Map(entries.map(entry => [entry.node, waysText(entry)]))
+  return { entries: new Map([...held.entries].filter(([node, { refused }]) => (texts.get(node) ?? GONE) === refused)) }
 }
 
 /** Holds every difference between the objects before and after, beside what is held already. */
 export function holdChanges(before: RoutingObjects, after: RoutingObjects, held: HeldChanges): HeldChanges {
-  return {
-    entries: new Map([...held.entries, ...differences(before.entries, after.entries, nodeOf)]),
-    peers: new Map([...held.peers, ...differences(before.peers, after.peers, nameOf)]),
-  }
+  return { entries: new Map([...held.entries, ...differences(before, after)]) }
 }
 
 /** A line for each change that is held. */
-export function heldTexts(held: HeldChanges): string[] {
-  const text = (what: string, { refused }: Held<unknown>) =>
-    `the change of ${what} is held: with it the API server was out of reach from here` +
-    (refused === GONE ? ' (it had been removed)' : '')
-  return [
-    ...[...held.entries].map(([node, one]) => text(`node ${node}${cidrsOf(one.refused)}`, one)),
-    ...[...held.peers].map(([name, one]) => text(`BGPPeer ${name}`, one)),
-  ]
+export function heldTexts({ entries }: HeldChanges): string[] {
+  return [...entries].map(([node, { refused }]) => {
+    const gone = refused === GONE ? ' (it had been removed)' : ''
+    return `the change of node ${node}${cidrsOf(refused)} is held: with it the API server was out of reach from here${gone}`
+  })
 }
 
-/** Whether routes could differ. */
+/** Whether packets would go other ways. */
 export function sameRouting(a: RoutingObjects, b: RoutingObjects): boolean {
-  return differences(a.entries, b.entries, nodeOf).length + differences(a.peers, b.peers, nameOf).length === 0
+  return differences(a, b).length === 0
+}
+
+/** The objects with the ways of `former`, while that is tried. */
+export function withWays<T extends RoutingObjects>(objects: T, former: RoutingObjects): T {
+  return withoutHeld(objects, holdChanges(former, objects, NOTHING_HELD))
+}
+
+/** What of an entry says where packets go. */
+function waysText({ podCIDRs, addresses }: RouteEntry): string {
+  return JSON.stringify({ podCIDRs, addresses })
+}
+
+function withWaysOf(entry: RouteEntry, { podCIDRs, addresses }: RouteEntry): RouteEntry {
+  return { ...entry, podCIDRs, addresses }
 }
 
 function cidrsOf(refused: string): string {
@@ -91,48 +101,14 @@ function cidrsOf(refused: string): string {
   }
 }
 
-const nodeOf = ({ node }: RouteEntry) => node
-const nameOf = ({ name }: BGPPeer) => name
-
-function byText<T>(keyOf: (object: T) => string): (a: T, b: T) => number {
-  return (a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)
-}
-
-function replaced<T>(objects: readonly T[], held: ReadonlyMap<string, Held<T>>, keyOf: (object: T) => string): T[] {
-  const present = new Set(objects.map(keyOf))
-  const kept = objects.flatMap(object => {
-    const one = held.get(keyOf(object))
-    if (one === undefined || one.refused !== JSON.stringify(object)) return [object]
-    return one.former === undefined ? [] : [one.former]
-  })
-  const removed = [...held].flatMap(([key, { refused, former }]) =>
-    refused === GONE && former !== undefined && !present.has(key) ? [former] : [],
-  )
-  return [...kept, ...removed]
-}
-
-function lasting<T>(
-  objects: readonly T[],
-  held: ReadonlyMap<string, Held<T>>,
-  keyOf: (object: T) => string,
-): ReadonlyMap<string, Held<T>> {
-  const texts = new Map(objects.map(object => [keyOf(object), JSON.stringify(object)]))
-  return new Map([...held].filter(([key, { refused }]) => (texts.get(key) ?? GONE) === refused))
-}
-
-function differences<T>(
-  before: readonly T[],
-  after: readonly T[],
-  keyOf: (object: T) => string,
-): (readonly [string, Held<T>])[] {
-  const former = new Map(before.map(object => [keyOf(object), object]))
-  const now = new Map(after.map(object => [keyOf(object), object]))
-  const keys = [...new Set([...former.keys(), ...now.keys()])]
-  return keys.flatMap(key => {
-    const [was, is] = [former.get(key), now.get(key)]
-    const refused = is === undefined ? GONE : JSON.stringify(is)
-    if (was !== undefined && JSON.stringify(was) === refused) return []
-    return [[key, { refused, ...(was !== undefined && { former: was }) }] as const]
+function differences(before: RoutingObjects, after: RoutingObjects): (readonly [string, Held<RouteEntry>])[] {
+  const former = new Map(before.entries.map(entry => [entry.node, entry]))
+  const now = new Map(after.entries.map(entry => [entry.node, entry]))
+  return [...new Set([...former.keys(), ...now.keys()])].flatMap(node => {
+    const [was, is] = [former.get(node), now.get(node)]
+    const refused = is === undefined ? GONE : waysText(is)
+    if (was !== undefined && waysText(was) === refused) return []
+    return [[node, { refused, ...(was !== undefined && { former: was }) }] as const]
   })
 }
 

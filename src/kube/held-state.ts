@@ -7,13 +7,11 @@
 import { join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
-import type { BGPPeer } from './bgp-peer.ts'
-import { decodeBGPPeer } from './decode-bgp-peer.ts'
 import { type Held, type HeldChanges, isHolding, NOTHING_HELD } from './held-changes.ts'
 import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
 import { isFields } from './spec-reader.ts'
 
-const VERSION = 1
+const VERSION = 2
 
 function heldPath(stateDir: string): string {
   return join(stateDir, 'held.json')
@@ -28,8 +26,7 @@ export function storeHeld(stateDir: string, held: HeldChanges, disk: Disk = syst
     if (readFileIfPresent(heldPath(stateDir), disk) !== undefined) removeFile(heldPath(stateDir), disk)
     return
   }
-  const { entries, peers } = held
-  const document = { version: VERSION, entries: Object.fromEntries(entries), peers: Object.fromEntries(peers) }
+  const document = { version: VERSION, entries: Object.fromEntries(held.entries) }
   writeFileWhole(heldPath(stateDir), `${JSON.stringify(document)}\n`, { disk })
 }
 
@@ -39,26 +36,20 @@ export function loadHeld(stateDir: string, disk: Disk = systemDisk): HeldChanges
   if (text === undefined) return NOTHING_HELD
   const document: unknown = JSON.parse(text)
   if (!isFields(document) || document.version !== VERSION) throw new Error(`it is not of version ${VERSION}`)
-  return { entries: heldOf(document.entries, entryOf), peers: heldOf(document.peers, peerOf) }
+  return { entries: heldOf(document.entries) }
 }
 
-function heldOf<T>(value: unknown, decode: (key: string, former: unknown) => T | undefined): Map<string, Held<T>> {
-  const held = new Map<string, Held<T>>()
+function heldOf(value: unknown): Map<string, Held<RouteEntry>> {
+  const held = new Map<string, Held<RouteEntry>>()
   for (const [key, one] of Object.entries(isFields(value) ? value : {})) {
     if (!isFields(one) || typeof one.refused !== 'string') continue
-    const former = one.former === undefined ? undefined : decode(key, one.former)
+    const former = one.former === undefined ? undefined : entryOf(one.former)
     if (one.former !== undefined && former === undefined) continue
     held.set(key, { refused: one.refused, ...(former !== undefined && { former }) })
   }
   return held
 }
 
-function entryOf(_node: string, former: unknown): RouteEntry | undefined {
+function entryOf(former: unknown): RouteEntry | undefined {
   return decodeRouteSlice({ entries: [former] }).entries[0]
-}
-
-function peerOf(name: string, former: unknown): BGPPeer | undefined {
-  const { uid, generation, createdAt, spec } = isFields(former) ? former : {}
-  const decoded = decodeBGPPeer({ metadata: { name, uid, generation, creationTimestamp: createdAt }, spec })
-  return 'peer' in decoded ? decoded.peer : undefined
 }

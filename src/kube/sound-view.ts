@@ -19,13 +19,13 @@ import {
   isOnTrial,
   NO_TRIAL,
   NOTHING_HELD,
-  type RoutingObjects,
   sameRouting,
   stillHeld,
   type Trial,
   trialOfChange,
   trialStep,
   withoutHeld,
+  withWays,
 } from './held-changes.ts'
 import { loadHeld, storeHeld } from './held-state.ts'
 import { type Lifeline, type Refusal, refusalText, soundEntries } from './sound-entries.ts'
@@ -134,7 +134,7 @@ class View implements SoundView {
     this.#believed = next
     if (next === undefined) return
     const held = stillHeld(next, this.#held)
-    if (held.entries.size + held.peers.size !== this.#held.entries.size + this.#held.peers.size) this.#hold(held)
+    if (held.entries.size !== this.#held.entries.size) this.#hold(held)
     // what comes from the API server says that it answers
     if (next.source === 'api') this.#trial = { ...this.#trial, answeredAt: clock.monotonic() }
     const known = before?.entries.some(({ node }) => node === self) === true
@@ -153,7 +153,7 @@ class View implements SoundView {
     const { self, lifelines, log } = this.#options
     const wanted = this.#inForce(believed)
     const { entries, refused } = soundEntries({ self, ...wanted, lifelines: lifelines.current() })
-    const next: ClusterView = { ...believed, peers: wanted.peers, entries, refused }
+    const next: ClusterView = { ...believed, entries, refused }
     const news = refused.filter(one => !this.#refused.some(other => refusalText(other) === refusalText(one)))
     for (const one of news) log.error({ detail: refusalText(one) }, 'a podCIDR is refused')
     this.#refused = refused
@@ -162,9 +162,9 @@ class View implements SoundView {
     this.#tell()
   }
 
-  #inForce(believed: ClusterView): RoutingObjects {
+  #inForce(believed: ClusterView): ClusterView {
     const former = this.#trial.takenBackAt === undefined ? undefined : beforeTrial(this.#trial)
-    return former ?? withoutHeld({ entries: believed.entries, peers: believed.peers }, this.#held)
+    return former === undefined ? withoutHeld(believed, this.#held) : withWays(believed, former)
   }
 
   #askLater(): void {
@@ -226,7 +226,8 @@ function sameView(a: ClusterView, b: ClusterView): boolean {
     a.source === b.source &&
     a.passwords === b.passwords &&
     a.passwordProblems === b.passwordProblems &&
-    sameRouting(a, b) &&
+    JSON.stringify(a.entries) === JSON.stringify(b.entries) &&
+    JSON.stringify(a.peers) === JSON.stringify(b.peers) &&
     JSON.stringify(a.refused ?? []) === JSON.stringify(b.refused ?? [])
   )
 }

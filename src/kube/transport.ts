@@ -136,7 +136,10 @@ export class Transport implements ApiTransport {
   #unreachable(error: unknown): ApiError {
     if (error instanceof ApiError) return error
     if (error instanceof UserError) return new ApiError(error.message, { status: 0, cause: error })
-    return new ApiError(`the API server ${this.server} does not answer: ${reachText(error)}`, { status: 0 })
+    return new ApiError(`the API server ${this.server} does not answer: ${reachText(error)}`, {
+      status: 0,
+      cause: error,
+    })
   }
 }
 

@@ -354,3 +354,13 @@ test('refresh waits for a list that succeeds, or for close', async () => {
   await never
   await cache.refresh()
 })
+
+test('who refuses a connection was reached; who says nothing was not', async () => {
+  const closed = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
+  const address = `http://127.0.0.1:${closed.port}`
+  await closed.stop(true)
+  await connect(address).reach(1000)
+  const silent = Bun.listen({ port: 0, hostname: '127.0.0.1', socket: { data() {} } })
+  closers.push(() => silent.stop(true))
+  await expect(connect(`http://127.0.0.1:${silent.port}`).reach(100)).rejects.toThrow('timed out')
+})

@@ -9,19 +9,20 @@ import {
   holdChanges,
   NO_TRIAL,
   NOTHING_HELD,
+  sameRouting,
   stillHeld,
   type Trial,
   trialOfChange,
   trialStep,
   withoutHeld,
+  withWays,
 } from '../../src/kube/held-changes.ts'
-import { bgpPeer, entry } from '../support/cluster.ts'
+import { entry } from '../support/cluster.ts'
 
 const SELF = entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])
 const OTHER = entry('edge-2', ['172.16.0.12'], ['10.0.2.0/25'], ['lan'])
 const BAD = entry('edge-3', ['172.16.0.13'], ['198.51.100.0/28'], ['lan'])
-const PEER = bgpPeer('lan', { peerIP: '172.16.0.1' })
-const BEFORE = { entries: [SELF, OTHER], peers: [PEER] }
+const BEFORE = { entries: [SELF, OTHER] }
 
 /**
  * Walks through what the server does: `+` answers, `-` is silent, `c` the objects change, `w` a
@@ -60,7 +61,7 @@ test.each([
 })
 
 describe('what is held', () => {
-  const after = { entries: [SELF, BAD], peers: [bgpPeer('lan', { peerIP: '172.16.0.1', gateway: '172.16.0.9' })] }
+  const after = { entries: [SELF, BAD] }
   const held = holdChanges(BEFORE, after, NOTHING_HELD)
 
   test('what was before stands in its place: added, removed and changed objects', () => {
@@ -71,8 +72,16 @@ describe('what is held', () => {
   test('it lasts for as long as the cluster says just that', () => {
     expect(stillHeld(after, held)).toEqual(held)
     const mended = { ...BAD, podCIDRs: ['10.0.3.0/25'] }
-    const next = { entries: [SELF, OTHER, mended], peers: after.peers }
-    expect(withoutHeld(next, stillHeld(next, held))).toEqual({ entries: [SELF, OTHER, mended], peers: [PEER] })
+    const next = { entries: [SELF, OTHER, mended] }
+    expect(withoutHeld(next, stillHeld(next, held))).toEqual({ entries: [SELF, OTHER, mended] })
     expect(stillHeld(BEFORE, held)).toEqual(NOTHING_HELD)
+  })
+
+  test('who selects a node is never on trial: an outage costs no session', () => {
+    const before = { entries: [{ ...SELF, peers: [] }, OTHER] }
+    expect(sameRouting(before, BEFORE)).toBe(true)
+    const moved = { ...OTHER, addresses: ['172.16.0.22'], peers: ['lan', 'other'] }
+    const tried = withWays({ entries: [SELF, moved] }, before)
+    expect(tried).toEqual({ entries: [SELF, { ...OTHER, peers: ['lan', 'other'] }] })
   })
 })
