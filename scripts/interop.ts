@@ -1,10 +1,11 @@
 /**
- * Runs the columns of the interop matrix (test/interop), two at a time, and writes docs/interop.md
- * from what the cells left behind.
+ * Runs the columns of the interop matrix (test/interop), two at a time, and writes what the cells
+ * left behind: docs/interop.md, and the recordings that test/bgp/replay runs again.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import type { Cell } from '../test/interop/column.ts'
 import type { RouterKind } from '../test/interop/routers.ts'
 import { ROWS, type RowName } from '../test/interop/rows.ts'
@@ -24,8 +25,10 @@ const COLUMNS: readonly Column[] = [
   { kind: 'exabgp', name: 'ExaBGP', package: 'exabgp', checked: 'what it prints (it has no routing table)' },
 ]
 const AT_ONCE = 2
+const CORPUS = 'test/bgp/replay/corpus'
 
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-interop-'))
+mkdirSync(join(folder, 'recordings'))
 try {
   const started = performance.now()
   const failed = await runAll()
@@ -36,7 +39,12 @@ try {
   } else {
     mkdirSync('docs', { recursive: true })
     writeFileSync('docs/interop.md', page(seconds))
-    process.stdout.write(`docs/interop.md written; ${seconds} s\n`)
+    for (const { kind } of COLUMNS)
+      writeFileSync(
+        join(CORPUS, `${kind}.jsonl.gz`),
+        gzipSync(readFileSync(join(folder, 'recordings', `${kind}.jsonl`))),
+      )
+    process.stdout.write(`docs/interop.md and ${CORPUS} written; ${seconds} s\n`)
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })
@@ -49,7 +57,12 @@ async function runAll(): Promise<string[]> {
   const worker = async () => {
     for (let column = queue.shift(); column !== undefined; column = queue.shift()) {
       const child = Bun.spawn([process.execPath, 'test', '--timeout=120000', `./test/interop/${column.kind}.test.ts`], {
-        env: { ...process.env, CI: 'true', TERWAY_EDGE_INTEROP_RESULTS: folder },
+        env: {
+          ...process.env,
+          CI: 'true',
+          TERWAY_EDGE_INTEROP_RESULTS: folder,
+          TERWAY_EDGE_INTEROP_RECORDINGS: join(folder, 'recordings'),
+        },
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',

@@ -25,15 +25,16 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
     'test/bfd/packet.test.ts',
     'test/bfd/filter.test.ts',
   ],
-  'src/bgp/codec': ['test/bgp/codec', 'test/bgp/report', 'test/bgp/machine/negotiation.test.ts'],
+  'src/bgp/codec': ['test/bgp/codec', 'test/bgp/report', 'test/bgp/machine/negotiation.test.ts', 'test/bgp/replay'],
   'src/bgp/machine': [
     'test/bgp/machine',
     'test/bgp/peer.test.ts',
     'test/bgp/peer-restart.test.ts',
     'test/bgp/bfd-down.test.ts',
     'test/bgp/letter.test.ts',
+    'test/bgp/replay',
   ],
-  'src/bgp/rib': ['test/bgp/rib', 'test/bgp/peer.test.ts'],
+  'src/bgp/rib': ['test/bgp/rib', 'test/bgp/peer.test.ts', 'test/bgp/replay'],
 }
 
 /**

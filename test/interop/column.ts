@@ -32,6 +32,7 @@ export function column(kind: RouterKind, cannot: Partial<Readonly<Record<RowName
       `${kind}: ${title}`,
       async () => {
         const lan = new Lan(kind, options)
+        lan.row = row
         try {
           const note = await run(lan)
           record(kind, { row, outcome: 'passed', ...(typeof note === 'string' && { note }) })

@@ -3,13 +3,16 @@
  * them, or a router. The speaker runs in the test's process; only its sockets are opened inside the
  * node's namespace.
  */
-import { createSpeaker } from '../../src/bgp/speaker.ts'
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Announcement, PeerConfig, SessionEvent, Speaker } from '../../src/bgp/speaker-types.ts'
 import { createTransport } from '../../src/bgp/tcp/transport.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { type Log, type LogFields, silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { recordedSpeaker } from '../bgp/replay/recorder.ts'
+import { type Recording, recordingText } from '../bgp/replay/recording.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
 import type { Neighbour, Router, RouterConfig } from './router-types.ts'
 import { createRouter, type RouterKind } from './routers.ts'
@@ -46,9 +49,14 @@ export class Lan {
   readonly routerConfig: RouterConfig
   /** What the speakers have logged as a warning or an error. */
   readonly logLines: (LogFields & { readonly msg: string })[] = []
+  /** Names the row in recordings. */
+  row = ''
   readonly #speakers: RunningSpeaker[] = []
+  readonly #recordings: (() => Recording)[] = []
+  readonly #kind: RouterKind
 
   constructor(kind: RouterKind, options: LanOptions = {}) {
+    this.#kind = kind
     this.node = this.network.namespace('node')
     this.switch = this.network.namespace('switch')
     for (const namespace of [this.node, this.switch]) {
@@ -170,7 +178,7 @@ export class Lan {
 
   /** A speaker on the node that announces and has its peer; it is closed with the LAN. */
   speaker(announcements: readonly Announcement[], options: { restarting?: boolean } = {}): RunningSpeaker {
-    const speaker = createSpeaker({
+    const speakerOptions = {
       clock: systemClock,
       log: this.#log(),
       listen: { port: 179 },
@@ -179,7 +187,9 @@ export class Lan {
         clock: systemClock,
         within: action => inNetworkNamespace(this.network.path(this.node), action),
       }),
-    })
+    }
+    const { speaker, recording } = recordedSpeaker(speakerOptions, { router: this.#kind, row: this.row })
+    this.#recordings.push(recording)
     const running = new RunningSpeaker(speaker)
     this.#speakers.push(running)
     speaker.setAnnouncements(KEY, announcements)
@@ -314,8 +324,17 @@ export class Lan {
     }
   }
 
+  /** With TERWAY_EDGE_INTEROP_RECORDINGS, a folder, all that speakers saw and did goes there. */
+  #keepRecordings(): void {
+    const folder = process.env.TERWAY_EDGE_INTEROP_RECORDINGS
+    if (folder === undefined) return
+    for (const recording of this.#recordings)
+      appendFileSync(join(folder, `${this.#kind}.jsonl`), recordingText(recording()))
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#speakers.map(({ speaker }) => speaker.close({ mode: 'restart' })))
+    this.#keepRecordings()
     try {
       this.router.close()
     } finally {
