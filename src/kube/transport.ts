@@ -21,7 +21,9 @@ export interface Request {
   readonly signal?: AbortSignal
 }
 
-/** What the door stands on: requests, and answers that go on. Tests may be the server themselves. */
+/**
+ * What the door stands on: requests, and answers that go on. Tests may be the server themselves.
+ */
 export interface ApiTransport {
   /** The server's URL, for messages. */
   readonly server: string

@@ -1,7 +1,7 @@
 /**
  * The disk as the files of this program use it: the steps of which a careful write is made, one
- * method each, so that a test can lose power between any two of them. `files.ts` puts them together;
- * programs use `systemDisk`.
+ * method each, so that a test can lose power between any two of them. `files.ts` puts them
+ * together; programs use `systemDisk`.
  *
  * Errors are those of node:fs, with their `code`.
  */

@@ -1,6 +1,6 @@
 /**
- * The server of the plugin, started by the tests in the namespace of a node. Ends with SIGTERM; says on
- * stderr what became of each request.
+ * The server of the plugin, started by the tests in the namespace of a node. Ends with SIGTERM;
+ * says on stderr what became of each request.
  */
 import { startCniServer } from '../../src/cni/server.ts'
 import { createLog } from '../../src/lib/log.ts'

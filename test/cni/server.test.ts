@@ -146,7 +146,8 @@ describe('served', () => {
       const replies = await Promise.all(
         pods.map(({ id, path }, index) => {
           const call = { command: 'ADD', containerId: id, netns: path }
-          // with all its rights: a machine that is too busy for the server may leave it to the plugin
+          // with all its rights: a machine that is too busy for the server may leave it to the
+          // plugin
           return node.call(index % 2 === 0 ? call : { ...call, script: 'run-alone.ts' })
         }),
       )

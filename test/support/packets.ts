@@ -24,7 +24,8 @@ export async function countingPackets(
 ): Promise<Counted> {
   const folder = mkdtempSync(join(tmpdir(), 'te-packets-'))
   try {
-    // into a file: a pipe is full while the test waits for another program, and then nothing is sent
+    // into a file: a pipe is full while the test waits for another program, and then nothing is
+    // sent
     const printed = join(folder, 'printed')
     const command = `exec ${first()} ping -n -i 0.001 ${from.to} >${printed}`
     const child = network.spawn(from.namespace, ['sh', '-c', command])
