@@ -22,6 +22,7 @@ import { askOnLink } from '../netlink/on-link.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 import { AnsweringGateways } from './answering-gateways.ts'
+import { askWays } from './ask-ways.ts'
 import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
 import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
 import {
@@ -37,6 +38,7 @@ import { type ObservedKernel, observe, outwardLinks, ownAddresses, uplinkOf } fr
 import { type Change, changeRequest, type Plan, plan } from './plan.ts'
 import { type Applied, routeProblems, routeRows } from './rows.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
+import { type Astray, astrayProblems } from './ways.ts'
 
 export interface AgentOptions {
   readonly clock: Clock
@@ -119,6 +121,8 @@ export class Agent {
   #routing: Routing | undefined
   #memo: { view: ClusterView; network: string; routing: Routing | undefined } | undefined
   #contest = { changes: '', passes: 0 }
+  /** Packets that went astray in the last pass, and how many passes asked. */
+  #ways = { astray: [] as readonly Astray[], turn: 0 }
   #cancelPause: Cancel | undefined
   #lastMtu: number | undefined
   #lastUplink: string | undefined
@@ -218,10 +222,11 @@ export class Agent {
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
+      ...astrayProblems(this.#askWays(netlink, observed, routing, applied)),
       ...this.#firewallProblems(routing, current, outwardOf(observed, uplink)),
     ]
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
-    const rows = routeRows(routing, applied, names)
+    const rows = routeRows(routing, applied, names, this.#ways.astray)
     const guarded = rows.every(({ reason, state }) => reason !== OWN_REASON || state !== 'failed')
     const served = routing.podCIDRs.length > 0 && unusable.length === 0 && guarded
     if (served) this.#offerPods(routing, uplink)
@@ -232,7 +237,7 @@ export class Agent {
   async #open(): Promise<Rtnetlink> {
     this.#watch ??= await this.#door.watch({
       clock: this.#options.clock,
-      kinds: ['link', 'address', 'route', 'netconf'],
+      kinds: ['link', 'address', 'route', 'rule', 'netconf'],
       onChange: () => this.#wakeByNetlink(),
       onLost: () => this.#wakeByNetlink(),
     })
@@ -311,6 +316,21 @@ export class Agent {
   #contestProblems(todo: Plan): string[] {
     if (this.#contest.passes < CONTEST_PASSES || todo.changes.length === 0) return []
     return ['another program keeps undoing changes of routes: see which one writes to this table (ip monitor route)']
+  }
+
+  /** Where packets would go now, of the routes that are as they should be. */
+  #askWays(netlink: Rtnetlink, observed: ObservedKernel, routing: Routing, { plan, failures }: Applied) {
+    const troubled = new Set([...failures.keys(), ...plan.conflicts.map(({ destination }) => destination)])
+    const { astray, turn } = this.#ways
+    const found = askWays(netlink, {
+      observed,
+      routes: routing.routes.filter(({ destination }) => !troubled.has(destination)),
+      mark: this.#options.config,
+      turn,
+      suspects: astray.map(({ address }) => address),
+    })
+    this.#ways = { astray: found, turn: turn + 1 }
+    return found
   }
 
   /** Settings of the kernel. Returns problems. */

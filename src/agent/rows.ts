@@ -7,6 +7,7 @@ import type { RouteRow } from '../model/snapshot.ts'
 import type { NextHop } from '../netlink/types.ts'
 import type { DesiredRoute, Routing } from './desired-routes.ts'
 import type { Plan } from './plan.ts'
+import type { Astray } from './ways.ts'
 
 /** What became of a plan: why changes failed, by destination. */
 export interface Applied {
@@ -15,15 +16,22 @@ export interface Applied {
 }
 
 /** A row for each route wanted. */
-export function routeRows(routing: Routing, applied: Applied, interfaceNames: ReadonlyMap<number, string>): RouteRow[] {
+export function routeRows(
+  routing: Routing,
+  applied: Applied,
+  interfaceNames: ReadonlyMap<number, string>,
+  astray: readonly Astray[] = [],
+): RouteRow[] {
   const { plan, failures } = applied
+  const elsewhere = new Map(astray.map(({ destination, text }) => [destination, `packets ${text}`]))
   const conflicts = new Map(plan.conflicts.map(({ destination, problem }) => [destination, problem]))
   const absent = new Set(plan.absent)
   return routing.routes.map(route => {
     const failure = failures.get(route.destination)
     const conflict = conflicts.get(route.destination)
     const state = failure !== undefined ? 'failed' : absent.has(route.destination) ? 'missing' : 'present'
-    return present<RouteRow>({ ...wayOf(route, interfaceNames), state, problem: failure ?? conflict })
+    const problem = failure ?? conflict ?? elsewhere.get(route.destination)
+    return present<RouteRow>({ ...wayOf(route, interfaceNames), state, problem })
   })
 }
 

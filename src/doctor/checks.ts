@@ -168,7 +168,7 @@ function hostAddress({ lacksIPv4 }: NetworkFacts): Check[] {
   return [warning('host address', detail, 'give it one, where the LAN has none on lo: ip addr add 192.0.0.8/32 dev lo')]
 }
 
-function routes({ known, routes: { wanted, changes, conflicts, problems } }: NetworkFacts): Check {
+function routes({ known, routes: { wanted, changes, conflicts, problems, astray } }: NetworkFacts): Check {
   const name = 'routes'
   if (!known) return skipped(name, 'what they should be is not known')
   if (conflicts.length > 0)
@@ -180,7 +180,8 @@ function routes({ known, routes: { wanted, changes, conflicts, problems } }: Net
       `not as they should be: ${some(changes)}`,
       'start the service; if it runs, see terway-edge routes for what the kernel refuses',
     )
-  return ok(name, `all ${wanted} are there`)
+  if (astray.length > 0) return problem(name, astray.join('\n'), 'what each line says; then run doctor again')
+  return ok(name, `all ${wanted} are there, and packets take them`)
 }
 
 function settings({ known, settings: wrong }: NetworkFacts): Check {

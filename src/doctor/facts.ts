@@ -86,6 +86,8 @@ export interface NetworkFacts {
     readonly changes: readonly string[]
     readonly conflicts: readonly string[]
     readonly problems: readonly string[]
+    /** Packets that would not go where they should, though the routes are there. */
+    readonly astray: readonly string[]
   }
   /** Kernel settings that are not as they should be. */
   readonly settings: readonly { readonly name: string; readonly now: string; readonly value: string }[]

@@ -4,10 +4,12 @@
  * nothing: `checks.ts` does.
  */
 
+import { askWays } from '../agent/ask-ways.ts'
 import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'
-import { observe, outwardLinks, ownAddresses, uplinkOf } from '../agent/observe.ts'
-import { plan, type RouteMark } from '../agent/plan.ts'
+import { type ObservedKernel, observe, outwardLinks, ownAddresses, uplinkOf } from '../agent/observe.ts'
+import { type Plan, plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
+import { astrayProblems } from '../agent/ways.ts'
 import { MARKS_TABLE } from '../eni/connection-marks.ts'
 import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewall/forward.ts'
 import { legacyCommands, readLegacyForward } from '../firewall/legacy.ts'
@@ -67,6 +69,7 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
         changes: todo.changes.map(change => `${change.do} ${change.route.destination}`),
         conflicts: todo.conflicts.map(({ destination, problem }) => `${destination}: ${problem}`),
         problems: routing.problems,
+        astray: waysAstray(netlink, { observed, routes: routing.routes, todo, mark }),
       },
       settings: wrongSettings(sysctlNeeds(routing, observed.links, uplink), {}),
       ...(uplink !== undefined && { uplink: { name: uplink.name, mtu: uplink.mtu, carrier: uplink.carrier } }),
@@ -90,6 +93,20 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
   } finally {
     netlink.close()
   }
+}
+
+/** Where packets would go now, of all routes that are as they should be. */
+function waysAstray(
+  netlink: Rtnetlink,
+  input: { observed: ObservedKernel; routes: Routing['routes']; todo: Plan; mark: RouteMark },
+): string[] {
+  const { observed, mark, todo } = input
+  const troubled = new Set([
+    ...todo.changes.map(({ route }) => route.destination),
+    ...todo.conflicts.map(({ destination }) => destination),
+  ])
+  const routes = input.routes.filter(({ destination }) => !troubled.has(destination))
+  return astrayProblems(askWays(netlink, { observed, routes, mark, turn: 0, suspects: [], most: routes.length }))
 }
 
 function isIPv4(text: string): boolean {

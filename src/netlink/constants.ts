@@ -76,6 +76,8 @@ export const RTNLGRP = {
 
 export const RTA = {
   DST: 1,
+  SRC: 2,
+  IIF: 3,
   OIF: 4,
   GATEWAY: 5,
   PRIORITY: 6,

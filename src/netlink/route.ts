@@ -113,20 +113,34 @@ export function dumpRoutesRequest(family: Family, filter: RouteFilter): Request 
 
 /** Asks how a packet to `address` would go now. */
 export function lookupRequest(address: string): Request {
-  // IPv6 refuses RTM_F_LOOKUP_TABLE and names the table anyway
-  return routeTo(address, familyOf(address) === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0)
+  return routeTo(address, 0)
 }
 
-/** Asks for the route that a packet to `address` would take now, as it stands in its table. */
-export function matchRequest(address: string): Request {
-  return routeTo(address, RTM_F.FIB_MATCH)
+/** Where a packet comes from that is to be forwarded. */
+export interface ForwardedFrom {
+  readonly source: string
+  /** Index of the interface that it comes in by. */
+  readonly interface: number
 }
 
-function routeTo(address: string, flags: number): Request {
+/**
+ * Asks for the route that a packet to `address` would take now, as it stands in its table; one of
+ * this machine's own, or one that it forwards.
+ */
+export function matchRequest(address: string, from?: ForwardedFrom): Request {
+  return routeTo(address, RTM_F.FIB_MATCH, from)
+}
+
+function routeTo(address: string, flags: number, from?: ForwardedFrom): Request {
   const family = familyOf(address)
+  const bits = addressBits(family)
   return request({ text: `look up route to ${address}`, type: RTM.GETROUTE, flags: 0 }, encoder => {
-    encoder.u8(afOf(family), addressBits(family), 0, 0, 0, 0, 0, 0).u32(flags)
+    // IPv6 refuses RTM_F_LOOKUP_TABLE and names the table anyway
+    const naming = family === 'ipv4' ? RTM_F.LOOKUP_TABLE : 0
+    encoder.u8(afOf(family), bits, from === undefined ? 0 : bits, 0, 0, 0, 0, 0).u32(flags | naming)
     encoder.bytesAttribute(RTA.DST, addressBytes(address))
+    if (from === undefined) return
+    encoder.bytesAttribute(RTA.SRC, addressBytes(from.source)).u32Attribute(RTA.IIF, from.interface)
   })
 }
 

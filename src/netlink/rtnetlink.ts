@@ -13,7 +13,15 @@ import { NLM_F, NLMSG } from './constants.ts'
 import { decodeLink, dumpLinksRequest, getLinkRequest, type LinkReference } from './link.ts'
 import { decodeError, decodeMessages, encodeMessage, type Message, NetlinkError, type Request } from './message.ts'
 import { decodeNeighbour, dumpNeighboursRequest } from './neighbour.ts'
-import { decodeRoute, dumpRoutesRequest, lookupOf, lookupRequest, matchRequest, type RouteFilter } from './route.ts'
+import {
+  decodeRoute,
+  dumpRoutesRequest,
+  type ForwardedFrom,
+  lookupOf,
+  lookupRequest,
+  matchRequest,
+  type RouteFilter,
+} from './route.ts'
 import { decodeRule, dumpRulesRequest } from './rule.ts'
 import { type Kernel, type OpenOptions, RequestSocket } from './socket.ts'
 import type { InterfaceAddress, Link, Neighbour, Route, RouteLookup, RouteType, Rule } from './types.ts'
@@ -135,8 +143,16 @@ export class Rtnetlink {
    * there is no way.
    */
   match(address: string): Route | undefined {
-    const answer = this.#routeTo(matchRequest(address))
+    const answer = this.way(address)
     return typeof answer === 'string' ? undefined : answer
+  }
+
+  /**
+   * `match`, also of a packet that is forwarded, or what becomes of the packet where there is no
+   * way. Throws `NetlinkError` where `from` names no interface.
+   */
+  way(address: string, from?: ForwardedFrom): Route | RouteType {
+    return this.#routeTo(matchRequest(address, from))
   }
 
   /** The route that the kernel answers with, or why there is none. */

@@ -150,7 +150,7 @@ export class TwoLans {
     const { pods } = NODES[name]
     const pod = network.namespace(`pod-${name}`)
     const wire = {
-      hostInterface: 'veth5',
+      hostInterface: 'te00000000005',
       hostMac: '02:00:5e:10:05:01',
       podMac: '02:00:5e:10:05:02',
       alias: 'test',

@@ -12,7 +12,7 @@ const NETWORK: NetworkFacts = {
   known: true,
   podCIDRs: ['10.0.1.0/25'],
   lacksIPv4: false,
-  routes: { wanted: 3, changes: [], conflicts: [], problems: [] },
+  routes: { wanted: 3, changes: [], conflicts: [], problems: [], astray: [] },
   settings: [],
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
   largerLinks: [],
@@ -135,7 +135,7 @@ test('each refusal of the API server has its own remedy', () => {
 
 describe('the network', () => {
   test('pod CIDRs and routes', () => {
-    const none = { wanted: 0, changes: [], conflicts: [], problems: [] }
+    const none = { wanted: 0, changes: [], conflicts: [], problems: [], astray: [] }
     expect(network({ known: false, podCIDRs: [], routes: none })).toContain('no RouteSlice names node node-1')
     expect(network({ podCIDRs: [] })).toContain('node node-1 has none yet')
     expect(network({ lacksIPv4: true })).toStartWith('host address: warning: this machine has no IPv4 address')
