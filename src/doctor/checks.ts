@@ -10,7 +10,7 @@ import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './facts.ts'
 import { firewallChecks } from './firewall.ts'
 import { interfaceChecks } from './interfaces.ts'
 import { machineCheck } from './machine.ts'
-import { type Check, type CheckName, ok, problem, skipped, warning } from './verdicts.ts'
+import { type Check, type CheckName, ok, problem, skipped, some, warning } from './verdicts.ts'
 
 export function checksOf(facts: DoctorFacts): Check[] {
   const { network, networkProblem = '', cni, cniProblem = '' } = facts
@@ -309,10 +309,4 @@ function peerRemedy(kind: string, { password }: PeerFacts): string {
     default:
       return 'see terway-edge peers -o wide'
   }
-}
-
-/** The first few of a list. */
-function some(list: readonly string[]): string {
-  const shown = list.slice(0, 3).join('; ')
-  return list.length > 3 ? `${shown}; and ${list.length - 3} more` : shown
 }

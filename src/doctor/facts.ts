@@ -123,6 +123,9 @@ export interface FirewallFacts {
    * the same.
    */
   readonly dropping: readonly { readonly table: string; readonly accepted: boolean; readonly advice: string }[]
+  /** What the ruleset does to a sample packet between pods: rules that drop it, and that might. */
+  readonly drops: readonly string[]
+  readonly doubts: readonly string[]
   /** What must be run for legacy iptables. */
   readonly legacyCommands: readonly string[]
   /** Families to be masqueraded whose table is missing; undefined: it is off. */

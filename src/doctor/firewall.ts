@@ -3,13 +3,14 @@
  * is in place where it was asked for. Pure.
  */
 import type { FirewallFacts } from './facts.ts'
-import { type Check, ok, problem, warning } from './verdicts.ts'
+import { type Check, ok, problem, some, warning } from './verdicts.ts'
 
 export function firewallChecks(facts: FirewallFacts): Check[] {
   return [forward(facts), ...masquerade(facts)]
 }
 
-function forward({ nft, problem: reason, accept, dropping, legacyCommands }: FirewallFacts): Check {
+function forward(facts: FirewallFacts): Check {
+  const { nft, problem: reason, accept, dropping, drops, doubts, legacyCommands } = facts
   const name = 'FORWARD'
   if (reason !== undefined) return problem(name, `the firewall cannot be read: ${reason}`, 'run it as root')
   if (legacyCommands.length > 0) {
@@ -30,8 +31,11 @@ function forward({ nft, problem: reason, accept, dropping, legacyCommands }: Fir
     const detail = `${tables} drops what nothing accepts, and firewall.acceptPodTraffic is off`
     return warning(name, detail, 'accept the podCIDRs there, or turn it on')
   }
+  if (drops.length > 0) return problem(name, drops.join('\n'), 'what each line says; then run doctor again')
   const none = dropping.length === 0
-  return ok(name, none ? 'nothing drops what is forwarded' : `${tables} drops, and pods are let through`)
+  const detail = none ? 'nothing drops what is forwarded' : `${tables} drops, and pods are let through`
+  if (doubts.length === 0) return ok(name, detail)
+  return ok(name, `${detail}, as far as can be told: whether these do depends on the packet: ${some(doubts)}`)
 }
 
 function masquerade({ nft, masqueradeMissing: missing }: FirewallFacts): Check[] {

@@ -11,6 +11,7 @@ import { type Plan, plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
 import { astrayProblems } from '../agent/ways.ts'
 import { MARKS_TABLE } from '../eni/connection-marks.ts'
+import { askRuleset } from '../firewall/ask-ruleset.ts'
 import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewall/forward.ts'
 import { legacyCommands, readLegacyForward } from '../firewall/legacy.ts'
 import { masqueradedFamilies, NFT_FAMILY } from '../firewall/masquerade.ts'
@@ -116,7 +117,14 @@ function isIPv4(text: string): boolean {
 async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Promise<FirewallFacts> {
   const nft = Nft.find()
   const { podCIDRs } = known
-  const facts = { nft: nft !== undefined, accept: config.acceptPodTraffic, dropping: [], legacyCommands: [] }
+  const facts = {
+    nft: nft !== undefined,
+    accept: config.acceptPodTraffic,
+    dropping: [],
+    drops: [],
+    doubts: [],
+    legacyCommands: [],
+  }
   try {
     const commands = readLegacyForward().flatMap(forward => legacyCommands(forward, podCIDRs))
     if (nft === undefined) return { ...facts, legacyCommands: commands }
@@ -126,6 +134,7 @@ async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Pro
     const present = (family: 'ip' | 'ip6') => chains.some(chain => chain.family === family && chain.table === OWN_TABLE)
     return {
       ...facts,
+      ...(await askRuleset(nft, chains, known)),
       legacyCommands: commands,
       dropping: tables.filter(dropsForwarded).map(table => ({
         table: `${table.family} ${table.table}`,

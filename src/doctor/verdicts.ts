@@ -66,3 +66,9 @@ export function warning(name: CheckName, detail: string, remedy: string): Check 
 export function problem(name: CheckName, detail: string, remedy: string): Check {
   return { name, result: 'problem', detail, remedy }
 }
+
+/** The first few of a list. */
+export function some(list: readonly string[]): string {
+  const shown = list.slice(0, 3).join('; ')
+  return list.length > 3 ? `${shown}; and ${list.length - 3} more` : shown
+}

@@ -7,6 +7,7 @@
  * that drops everything.
  */
 import { hostPrefix } from '../lib/ip.ts'
+import { type Statement, statementsOf } from './statements.ts'
 
 /** The families whose chains see IP packets that are forwarded, and ARP. */
 export type NftFamily = 'ip' | 'ip6' | 'inet' | 'arp'
@@ -19,6 +20,7 @@ export interface NftChain {
   /** Of base chains. */
   readonly hook?: string
   readonly policy?: string
+  readonly type?: string
 }
 
 export type Verdict =
@@ -42,6 +44,8 @@ export interface NftRule {
    * depending on what they are.
    */
   readonly diverts: boolean
+  /** In their order, for who asks what becomes of one packet. */
+  readonly statements: readonly Statement[]
 }
 
 export interface Listing {
@@ -66,13 +70,14 @@ export function decodeListing(text: string): Listing {
 function chainOf(value: unknown): NftChain | undefined {
   if (!isFields(value) || typeof value.table !== 'string' || typeof value.name !== 'string') return undefined
   if (!isFamily(value.family)) return undefined
-  const { family, table, name, hook, policy } = value
+  const { family, table, name, hook, policy, type } = value
   return {
     family,
     table,
     name,
     ...(typeof hook === 'string' && { hook }),
     ...(typeof policy === 'string' && { policy }),
+    ...(typeof type === 'string' && { type }),
   }
 }
 
@@ -87,6 +92,7 @@ function ruleOf(value: unknown): NftRule | undefined {
     chain: value.chain,
     handle: value.handle,
     unconditional: conditions.length === 0,
+    statements: statementsOf(value.expr),
     diverts: conditions.length > 0 && statements.some(isDiversion),
     ...(verdict !== undefined && { verdict }),
     ...(matches.length > 0 && matches.length === conditions.length && { matches }),

@@ -44,6 +44,16 @@ export class Nft {
     return decodeListing(await this.#run(['-j', 'list', 'chain', family, table, name]))
   }
 
+  /** A rule as nft writes it; undefined when it is gone. Throws when its chain is. */
+  async ruleText(
+    { family, table, name }: Pick<NftChain, 'family' | 'table' | 'name'>,
+    handle: number,
+  ): Promise<string | undefined> {
+    const lines = (await this.#run(['-s', '-a', 'list', 'chain', family, table, name])).split('\n')
+    const line = lines.find(text => text.endsWith(` # handle ${handle}`))
+    return line?.slice(0, line.lastIndexOf(' # handle')).trim()
+  }
+
   /**
    * The text of a table without counters: only good to be compared with another. Throws when there
    * is none.

@@ -16,6 +16,7 @@ import { Loop } from '../lib/loop.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
 import { POD_INTERFACE_PREFIX } from '../model/pod-interfaces.ts'
 import { RulesetWatch } from '../netlink/ruleset-watch.ts'
+import { askRuleset } from './ask-ruleset.ts'
 import { chainsToRead, FORWARD_CHAIN, type ForwardTable, forwardScript, forwardTables, OWN_TABLE } from './forward.ts'
 import { legacyCommands, readLegacyForward } from './legacy.ts'
 import { masqueradedFamilies, masqueradeScript, NFT_FAMILY, removal, removeTableScript } from './masquerade.ts'
@@ -74,6 +75,8 @@ const SETTLE_MILLISECONDS = 500
  * again.
  */
 const CONTEST_PASSES = 5
+/** Passes after which a ruleset that nobody changed is judged again. */
+const JUDGE_EVERY_PASSES = 20
 /** iptables goes through the rules of a chain one by one. */
 const MOST_PREFIXES = 100
 
@@ -91,6 +94,9 @@ class Firewall implements NodeFirewall {
   readonly #written = new Map<Family, { readonly script: string; readonly listed: string }>()
   readonly #sourcesWritten = new Map<NftFamily, { readonly script: string; readonly listed: string }>()
   #contest = 0
+  /** What the whole ruleset does to pods' packets, and how many passes ago that was asked. */
+  #drops: readonly string[] = []
+  #judged = JUDGE_EVERY_PASSES
   #problems: readonly string[] = []
 
   constructor(options: FirewallOptions) {
@@ -107,6 +113,7 @@ class Firewall implements NodeFirewall {
       clock,
       ...(netns !== undefined && { netns }),
       onChange: () => {
+        this.#judged = JUDGE_EVERY_PASSES
         if (this.#network !== undefined && this.#contest < CONTEST_PASSES) this.#loop.wake()
       },
     })
@@ -115,6 +122,7 @@ class Firewall implements NodeFirewall {
   want(network: KnownNetwork): void {
     if (JSON.stringify(network) === JSON.stringify(this.#network)) return
     this.#network = network
+    this.#judged = JUDGE_EVERY_PASSES
     this.#loop.wake()
   }
 
@@ -154,9 +162,19 @@ class Firewall implements NodeFirewall {
       ...(await this.#sources(nft, chains, network)),
       ...(await this.#masquerade(nft, chains, network)),
     ]
-    this.#contest = attempts.some(({ written }) => written) ? this.#contest + 1 : 0
+    const wrote = attempts.some(({ written }) => written)
+    this.#contest = wrote ? this.#contest + 1 : 0
     if (this.#contest >= CONTEST_PASSES) problems.push('another program keeps removing the firewall rules for pods')
+    if (!wrote) await this.#judge(nft, chains, network) // else that pass comes at once
+    problems.push(...this.#drops)
     this.#publish([...problems, ...attempts.flatMap(({ problem }) => problem ?? [])])
+  }
+
+  /** Asked when somebody changed a rule, for it takes a process for each chain. */
+  async #judge(nft: Nft, chains: readonly NftChain[], network: KnownNetwork): Promise<void> {
+    if (this.#judged++ < JUDGE_EVERY_PASSES) return
+    this.#judged = 1
+    this.#drops = (await askRuleset(nft, chains, network)).drops
   }
 
   async #forward(nft: Nft, chains: readonly NftChain[], { matches, prefixes }: Accepted): Promise<Attempt[]> {

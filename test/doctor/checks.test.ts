@@ -16,7 +16,7 @@ const NETWORK: NetworkFacts = {
   settings: [],
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
   largerLinks: [],
-  firewall: { nft: true, accept: true, dropping: [], legacyCommands: [] },
+  firewall: { nft: true, accept: true, dropping: [], drops: [], doubts: [], legacyCommands: [] },
   duplicates: { answers: [], ownHardwareAddresses: [], failed: [] },
 }
 
