@@ -16,6 +16,7 @@ const RANKS: Readonly<Record<string, number>> = {
   bfd: 1,
   bgp: 1,
   cloud: 1,
+  'config-schema.ts': 0.5,
   'config.ts': 1,
   kube: 1,
   netlink: 1,

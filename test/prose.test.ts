@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 
 const COLUMNS = 100
 /** Written by scripts, line by line; what writes them has its own tests. */
-const GENERATED = /^docs\/(switches\/|(interop|benchmarks|rfc|mutation)\.md$)/
+const GENERATED = /^docs\/(switches\/|reference\/|(interop|benchmarks|rfc|mutation)\.md$)/
 
 function longLines(files: readonly string[], isProse: (line: string, inBlock: boolean) => boolean): string[] {
   return files.flatMap(file => {

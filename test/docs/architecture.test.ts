@@ -21,7 +21,7 @@ function quoted(text: string): string[] {
 
 test('every room stands in the code map, and every room of the code map is there', () => {
   const map = ARCHITECTURE.split(/^## /m).find(section => section.startsWith('3. Code map')) ?? ''
-  const named = [...map.matchAll(/^\| [0-5] \| `([\w.]+)\/?` \|/gm)].map(([, name = '']) => name)
+  const named = [...map.matchAll(/^\| [0-5] \| `([\w.-]+)\/?` \|/gm)].map(([, name = '']) => name)
   const rooms = new Set(FILES.filter(file => /^src\//.test(file)).map(file => file.split('/')[1] ?? ''))
   expect(named.sort()).toEqual([...rooms].sort())
 })
