@@ -8,7 +8,7 @@ import { startCniServer } from '../cni/server.ts'
 import { type ConfigFlags, loadConfig } from '../config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
-import { untilSignal } from '../host/signals.ts'
+import { endSoon, untilSignal } from '../host/signals.ts'
 import { feedWatchdog } from '../host/watchdog.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
@@ -35,6 +35,7 @@ export function cniServerCommand(args: string[]): Promise<number> {
     log.info({ reason: signal }, 'stopping; the plugin goes on by itself')
     stopFeeding()
     server.close()
+    endSoon(log)
     return 0
   })
 }

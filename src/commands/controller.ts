@@ -7,7 +7,7 @@ import { hostname } from 'node:os'
 import { type ConfigFlags, controllerProblems, DEFAULT_CONFIG_FILE, loadConfig } from '../config.ts'
 import { createController } from '../controller/reconcile.ts'
 import { notifyService } from '../host/notify.ts'
-import { untilSignal } from '../host/signals.ts'
+import { endSoon, untilSignal } from '../host/signals.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
@@ -17,6 +17,7 @@ import { problemsError } from '../lib/errors.ts'
 import { present } from '../lib/fields.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
+import { Parting } from '../lib/parting.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
@@ -27,6 +28,9 @@ import { CloudPart, cloudView, withCloudNodes } from './controller-cloud.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
 import { versionInfo } from './version.ts'
+
+/** How long the last words to the API server and to the cloud may take. */
+const LONG_MILLISECONDS = 3000
 
 export function controllerCommand(args: string[]): Promise<number> {
   const program = addConfigOptions(
@@ -52,16 +56,17 @@ export function controllerCommand(args: string[]): Promise<number> {
     // in containers of one host both the host's name and the number of the process may be the same
     const identity = `${hostname()}_${process.pid}_${randomUUID().slice(0, 8)}`
 
-    await using parting = new AsyncDisposableStack()
+    await using parting = new Parting({ clock, log })
+    parting.defer('the process', () => endSoon(log))
     const api = createKubeApi({ kubeconfig, clock, log: log.child({ room: 'kube' }) })
-    parting.defer(() => api.close())
+    parting.defer('the API client', () => api.close())
     const renewal = keepTokenFresh({ kubeconfig, stateDir: config.state, clock, log: log.child({ room: 'kube' }) })
-    parting.defer(() => renewal.close())
+    parting.defer('token renewal', () => renewal.close())
     const events = new EventLog(
       clock,
       createEventRecorder({ api, component: 'terway-edge-controller', host: hostname(), clock, log }),
     )
-    parting.defer(() => events.close())
+    parting.defer('Events', () => events.close())
     const controller = createController({
       api,
       events,
@@ -76,7 +81,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         leaseNamespace: 'kube-system',
       },
     })
-    parting.defer(() => controller.close())
+    parting.defer('the controller', () => controller.close(), LONG_MILLISECONDS)
     const listeners = new Set<() => void>()
     const cloud = new CloudPart({
       api,
@@ -89,7 +94,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         for (const listener of listeners) listener()
       },
     })
-    parting.defer(() => cloud.close())
+    parting.defer('the part of the cloud', () => cloud.close(), LONG_MILLISECONDS)
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
@@ -131,7 +136,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         }
       },
     })
-    parting.defer(() => status.close())
+    parting.defer('the status interface', () => status.close())
     log.info({ address: status.url, command: 'controller', name: identity, version }, 'terway-edge started')
     notifyService('READY=1', log)
     const signal = await untilSignal()

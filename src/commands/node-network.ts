@@ -28,6 +28,7 @@ import { systemClock } from '../lib/clock.ts'
 import { fileStamp } from '../lib/files.ts'
 import { hostPrefix } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
+import { Parting } from '../lib/parting.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 import type { Prober } from '../paths/prober.ts'
 import { type Cluster, type Drain, startAgent, startPaths } from './node-parts.ts'
@@ -35,6 +36,9 @@ import { type NodeServices, thisNode } from './node-services.ts'
 import type { NodeNetwork } from './node-status.ts'
 
 const clock = systemClock
+
+/** Its parts have times of their own. */
+const KEEPER_MILLISECONDS = 4000
 
 /** What runs for a mode. */
 interface Part {
@@ -52,7 +56,7 @@ export function startNetwork(services: NodeServices, cluster: Cluster, drain: Dr
   const { api, view, events } = cluster
   const kubeLog = log.child({ room: 'kube' })
   const source = createENINodeSource({ api, node: config.node, stateDir: config.state, clock, log: kubeLog })
-  parting.defer(() => source.close())
+  parting.defer('the ENINode', () => source.close())
   const keeper: ModeKeeper<Part> = new ModeKeeper<Part>({
     clock,
     log: log.child({ room: 'agent' }),
@@ -65,7 +69,7 @@ export function startNetwork(services: NodeServices, cluster: Cluster, drain: Dr
   })
   source.onChange(() => keeper.wake())
   view.onChange(() => keeper.wake())
-  parting.defer(() => keeper.close())
+  parting.defer("the network of this node's pods", () => keeper.close(), KEEPER_MILLISECONDS)
   return {
     get mode() {
       return keeper.mode
@@ -144,9 +148,9 @@ interface Around {
 }
 
 async function startPart(mode: NodeMode, services: NodeServices, around: Around): Promise<Part> {
-  const parting = new AsyncDisposableStack()
+  const parting = new Parting({ clock, log: services.log })
   const own = { ...services, parting }
-  const close = () => parting.disposeAsync()
+  const close = () => parting.end()
   if (mode !== 'route') return { interfaces: await startInterfaces(own, around), close }
   around.source.forget()
   const agent = await startAgent(own, around.cluster)
@@ -179,12 +183,12 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
     log: log.child({ room: 'firewall' }),
     config: { ...firewallConfig(config), masquerade: false }, // the addresses are the VPC's own
   })
-  parting.defer(() => firewall.close())
+  parting.defer('the firewall', () => firewall.close())
   const cni = { clock, log: log.child({ room: 'cni' }) }
   const freeing = keepFreeingAddresses(state, cni)
-  parting.defer(() => freeing.close())
+  parting.defer('freeing of addresses', () => freeing.close())
   const telling = keepTellingReadiness(state, { node: interfaces, ...cni })
-  parting.defer(() => telling.close())
+  parting.defer('readiness for the CNI plugin', () => telling.close())
   const tellFirewall = () => {
     const addresses = (source.current?.status.interfaces ?? []).flatMap(one => one.addresses).map(hostPrefix)
     const { vpcCIDRs } = config.network
@@ -193,9 +197,9 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
     firewall.want({ podCIDRs, clusterPodCIDRs: [], nodeAddresses: [], uplinks: outwardLinksNow(config.route) })
   }
   tellFirewall()
-  parting.defer(source.onChange(tellFirewall))
+  parting.defer('the firewall', source.onChange(tellFirewall))
   interfaces.onChange(changes.tell)
-  parting.defer(() => interfaces.close())
+  parting.defer('elastic network interfaces', () => interfaces.close())
   return interfaces
 }
 

@@ -54,11 +54,14 @@ export interface Drain {
 
 const clock = systemClock
 
+/** How long BGP, BFD and the last status may take when this process ends. */
+const SPEAKER_MILLISECONDS = 6000
+
 /** Tells of a state folder that cannot be written, and of a file of it that was damaged. */
 export function startStateWatch({ config, log, parting, changes, problems }: NodeServices): void {
   const watch = watchStateFolder(config.state, { clock, log: log.child({ room: 'host' }), onChange: changes.tell })
   problems.follow(() => [...watch.problems, ...damageProblems(config.state)])
-  parting.defer(() => watch.close())
+  parting.defer('the watch of the state folder', () => watch.close())
 }
 
 export async function startCluster(services: NodeServices): Promise<Cluster> {
@@ -66,9 +69,9 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   const self = config.node
   const kubeLog = log.child({ room: 'kube' })
   const api = createKubeApi({ kubeconfig, clock, log: kubeLog })
-  parting.defer(() => api.close())
+  parting.defer('the API client', () => api.close())
   const renewal = keepTokenFresh({ kubeconfig, stateDir: config.state, clock, log: kubeLog })
-  parting.defer(() => renewal.close())
+  parting.defer('token renewal', () => renewal.close())
   const identity = await clusterIdentity(kubeconfig, clock)
   const source = createClusterViewSource({
     api,
@@ -85,7 +88,7 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   })
   const recorder = createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log })
   const events = new EventLog(clock, recorder)
-  parting.defer(() => events.close())
+  parting.defer('Events', () => events.close())
   const lifelines = startLifelines(services)
   const view = createSoundView({
     source,
@@ -100,10 +103,10 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
         events.record({ regarding: thisNode(self), type: 'Warning', reason: 'ChangeHeld', message })
     },
   })
-  parting.defer(() => view.close())
+  parting.defer('the view of the cluster', () => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
-  parting.defer(claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
+  parting.defer('podCIDRs told', claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
   return { api, view, source, events }
 }
 
@@ -123,7 +126,7 @@ function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lif
     clock,
     log: log.child({ room: 'agent' }),
   })
-  parting.defer(() => lifelines.close())
+  parting.defer('lifelines', () => lifelines.close())
   return lifelines
 }
 
@@ -134,7 +137,7 @@ export async function startAgent(services: NodeServices, cluster: Cluster): Prom
   const firewall = await problems.optional('the firewall is not looked after', () =>
     createFirewall({ clock, log: log.child({ room: 'firewall' }), config: firewallConfig(config) }),
   )
-  parting.defer(() => firewall?.close())
+  parting.defer('the firewall', () => firewall?.close())
   const agent = createAgent({
     clock,
     log: log.child({ room: 'agent' }),
@@ -147,13 +150,13 @@ export async function startAgent(services: NodeServices, cluster: Cluster): Prom
   startStrayPods(services, cluster)
   const cni = { clock, log: log.child({ room: 'cni' }) }
   const freeing = keepFreeingAddresses(config.state, cni)
-  parting.defer(() => freeing.close())
+  parting.defer('freeing of addresses', () => freeing.close())
   const wiring = keepWiring(config.state, { ...cni, onChange: changes.tell })
   problems.follow(() => wiring.problems)
-  parting.defer(() => wiring.close())
+  parting.defer("pods' wiring", () => wiring.close())
   const telling = keepTellingReadiness(config.state, { node: agent, ...cni })
-  parting.defer(() => telling.close())
-  parting.defer(() => agent.close())
+  parting.defer('readiness for the CNI plugin', () => telling.close())
+  parting.defer('the agent', () => agent.close())
   return agent
 }
 
@@ -169,8 +172,11 @@ function startStrayPods({ config, parting, changes, problems }: NodeServices, { 
     },
   })
   problems.follow(() => stray.problems)
-  parting.defer(view.onChange(() => stray.wake()))
-  parting.defer(() => stray.close())
+  parting.defer(
+    'stray pods',
+    view.onChange(() => stray.wake()),
+  )
+  parting.defer('stray pods', () => stray.close())
 }
 
 export async function startSpeaker(
@@ -204,15 +210,18 @@ export async function startSpeaker(
     log: log.child({ room: 'speaker' }),
   })
   speaker.onChange(changes.tell)
-  parting.defer(onProof(changes, paths, () => speaker.wake()))
-  parting.defer(() => speaker.close({ mode: 'restart' })) // after a drain: waits until that is done
+  parting.defer(
+    'proof of routes',
+    onProof(changes, paths, () => speaker.wake()),
+  )
+  parting.defer('the speaker', () => speaker.close({ mode: 'restart' }), SPEAKER_MILLISECONDS) // hurries a drain
   const onChange = () => {
     speaker.wake()
     changes.tell() // a pod may have come or gone
   }
   const watch = () => watchLocalAddresses({ clock, log, onChange })
   const stop = await problems.optional('changed addresses are seen later', watch)
-  if (stop !== undefined) parting.defer(stop)
+  if (stop !== undefined) parting.defer('the watch of addresses', stop)
   return speaker
 }
 
@@ -250,7 +259,7 @@ export function startPaths(services: NodeServices, { view }: Cluster, agent: Age
   prober.onChange(changes.tell)
   view.onChange(() => prober.wake())
   agent.onChange(() => prober.wake())
-  parting.defer(() => prober.close())
+  parting.defer('paths', () => prober.close())
   return prober
 }
 

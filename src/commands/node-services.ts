@@ -7,6 +7,7 @@ import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
+import type { Parting } from '../lib/parting.ts'
 
 /** What every part is given. */
 export interface NodeServices {
@@ -14,7 +15,7 @@ export interface NodeServices {
   readonly kubeconfig: Kubeconfig
   readonly log: Log
   readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
-  readonly parting: AsyncDisposableStack
+  readonly parting: Parting
   /** Tells the status interface that what it shows has changed. */
   readonly changes: Changes
   /** What an operator should know of the process itself. */

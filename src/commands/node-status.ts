@@ -58,7 +58,7 @@ export async function startStatus(services: NodeServices, shown: Shown): Promise
     },
     address => log.info({ address }, 'the status interface listens'),
   )
-  parting.defer(() => server.close())
+  parting.defer('the status interface', () => server.close())
 }
 
 function snapshotOf(

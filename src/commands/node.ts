@@ -8,12 +8,13 @@ import type { ConfigFlags } from '../config.ts'
 import { bootConfig, keepConfig } from '../host/boot-config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
-import { untilSignal } from '../host/signals.ts'
+import { endSoon, untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
 import { feedWatchdog } from '../host/watchdog.ts'
 import { nodeKubeconfig } from '../kube/patient-kubeconfig.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
+import { Parting } from '../lib/parting.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
 import { startNetwork } from './node-network.ts'
 import { prepareDrain, startCluster, startSpeaker, startStateWatch } from './node-parts.ts'
@@ -64,15 +65,16 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
     const log = createLog(config.logLevel)
     const release = claimStateFolder(config.state, { clock: systemClock, log })
     // ended in the reverse order, also when a later part cannot be started
-    const parting = new AsyncDisposableStack()
+    const parting = new Parting({ clock: systemClock, log })
     const problems = new Problems(log)
     if (problem === undefined) keepConfig(flags, config, log)
     else problems.add(problem)
     try {
       await serve({ config, kubeconfig, log, parts, parting, changes: new Changes(), problems })
     } finally {
-      await parting.disposeAsync()
+      await parting.end()
       release()
+      endSoon(log)
     }
     return 0
   })
@@ -86,13 +88,17 @@ async function serve(services: NodeServices): Promise<void> {
   const drain = prepareDrain(services, () => speaker)
   const stopped = untilSignal(drain.begin)
   const stopFeeding = feedWatchdog({ clock: systemClock, log })
-  services.parting.defer(stopFeeding)
-  startStateWatch(services)
-  const cluster = await startCluster(services)
-  const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
-  speaker = parts.speaker ? await startSpeaker(services, cluster, () => network?.paths) : undefined
-  await startStatus(services, { cluster, network, speaker, drain })
-  notifyService('READY=1', log)
+  services.parting.defer('the watchdog', stopFeeding)
+  const start = async () => {
+    startStateWatch(services)
+    const cluster = await startCluster(services)
+    const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
+    speaker = parts.speaker ? await startSpeaker(services, cluster, () => network?.paths) : undefined
+    await startStatus(services, { cluster, network, speaker, drain })
+    notifyService('READY=1', log)
+  }
+  // a signal that comes while it starts is not kept waiting
+  await Promise.race([start(), stopped])
   const signal = await stopped
   log.info({ reason: signal }, 'stopping; routes stay')
   notifyService('STOPPING=1', log)

@@ -1,4 +1,6 @@
-/** Waits for the signals that end a service, or drain it. Starts and ends no part by itself. */
+/** Waits for the signals that end a service, or drain it, and sees that it ends. */
+import type { Log } from '../lib/log.ts'
+
 type Stop = 'SIGTERM' | 'SIGINT'
 
 /**
@@ -17,4 +19,18 @@ export function untilSignal(onDrain?: () => void): Promise<Stop> {
       })
     }
   })
+}
+
+/** How long what is left open may take to end by itself. */
+const LEFT_MILLISECONDS = 500
+
+/**
+ * Ends the process, all of whose parts are ended, also where something is left that keeps it
+ * (a program that it runs, a connection). Its exit status is the one that it has set.
+ */
+export function endSoon(log: Log): void {
+  setTimeout(() => {
+    log.warn({}, 'something was left running when the process ended')
+    process.exit()
+  }, LEFT_MILLISECONDS).unref()
 }

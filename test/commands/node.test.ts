@@ -227,3 +227,38 @@ rooted(
   },
   90_000,
 )
+
+rooted(
+  'it ends at SIGTERM while it starts, and while an API server that is silent and readers of its page hold it up',
+  async () => {
+    const namespace = network.namespace('stop')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    const silent = network.spawn(namespace, [
+      process.execPath,
+      '-e',
+      "Bun.listen({ hostname: '127.0.0.1', port: 1, socket: { data() {} } })",
+    ])
+    const stateDir = join(folder, 'stop')
+    mkdirSync(stateDir)
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    writeFileSync(
+      join(stateDir, 'cluster.json'),
+      encodeClusterState({ slices, peers: new Map(), passwords: new Map() }),
+    )
+    for (const moment of ['start', 'page']) {
+      const { child, lines } = nodeIn(namespace, stateDir)
+      const listens = () => network.exec(namespace, ['ss', '-Hltn', 'sport = :9179']).stdout !== ''
+      if (moment === 'start') await eventually('it starts', () => lines.join('').includes('terway-edge started'))
+      else {
+        await eventually('the page is there', listens)
+        const reader = network.spawn(namespace, ['curl', '-sN', 'http://127.0.0.1:9179/api/v1/events'])
+        await reader.stdout.getReader().read()
+      }
+      child.kill('SIGTERM')
+      expect([moment, await child.exited]).toEqual([moment, 0])
+      expect(lines.join('\n')).not.toContain('cut short')
+    }
+    silent.kill()
+  },
+  60_000,
+)
