@@ -214,7 +214,8 @@ export async function startSpeaker(
     'proof of routes',
     onProof(changes, paths, () => speaker.wake()),
   )
-  parting.defer('the speaker', () => speaker.close({ mode: 'restart' }), SPEAKER_MILLISECONDS) // hurries a drain
+  // a drain that is under way is hurried
+  parting.defer('the speaker', () => speaker.close({ mode: 'restart' }), SPEAKER_MILLISECONDS)
   const onChange = () => {
     speaker.wake()
     changes.tell() // a pod may have come or gone
