@@ -1,5 +1,5 @@
 /**
- * scripts/bench SECTION... [--write] [--rounds N]: measures, prints Markdown, and with --write puts
+ * scripts/bench SECTION... [--write] [--rounds N] …: measures, prints Markdown, and with --write puts
  * it into docs/benchmarks.md. Every number stands beside that of another program, measured in the
  * same run: compare these, not runs.
  */
@@ -9,10 +9,11 @@ import { bgp } from './bgp.ts'
 import { cni } from './cni.ts'
 import { eni } from './eni.ts'
 import { machineText } from './machine.ts'
+import { scale } from './scale.ts'
 import type { Section } from './section.ts'
 import { start } from './start.ts'
 
-const SECTIONS: Readonly<Record<string, Section>> = { start, cni, bgp, eni }
+const SECTIONS: Readonly<Record<string, Section>> = { start, cni, bgp, eni, scale }
 const DOCUMENT = join(import.meta.dir, '../../docs/benchmarks.md')
 const INTRODUCTION = `# Benchmarks
 
@@ -22,24 +23,41 @@ run: their ratios hold for other machines too, the milliseconds do not.
 
 const args = process.argv.slice(2)
 const names = args.filter(word => Object.hasOwn(SECTIONS, word))
-const roundsAt = args.indexOf('--rounds')
-const rounds = roundsAt < 0 ? 25 : Number(args[roundsAt + 1])
+const NUMBERS = ['--rounds', '--nodes', '--seconds']
 const known = args.every(
-  (word, index) => names.includes(word) || word === '--write' || word === '--rounds' || index === roundsAt + 1,
+  (word, at) =>
+    names.includes(word) || word === '--write' || NUMBERS.includes(word) || NUMBERS.includes(args[at - 1] ?? ''),
 )
-if (names.length === 0 || !known || !Number.isInteger(rounds) || rounds < 1) {
-  console.error(`usage: scripts/bench SECTION... [--write] [--rounds N]\nsections: ${Object.keys(SECTIONS).join(', ')}`)
+const [rounds = [25], nodes, seconds] = NUMBERS.map(numbersOf)
+if (names.length === 0 || !known || ![...rounds, ...(nodes ?? []), ...(seconds ?? [])].every(isCount)) {
+  console.error(
+    `usage: scripts/bench SECTION... [--write] [--rounds N] [--nodes N,...] [--seconds N]\nsections: ${Object.keys(SECTIONS).join(', ')}`,
+  )
   process.exit(2)
 }
 for (const name of names) {
   const section = SECTIONS[name]
   if (section === undefined) continue
   const machine = machineText()
-  const body = await section.run({ rounds })
+  const body = await section.run({
+    rounds: rounds[0] ?? 25,
+    ...(nodes !== undefined && { nodes }),
+    ...(seconds?.[0] !== undefined && { seconds: seconds[0] }),
+  })
   const facts = `Machine: ${machine}. Versions: ${section.versions().join(', ')}. Command: \`scripts/bench ${name}\`.`
   const text = `## ${section.title}\n\n${body}\n\n${facts}\n`
   console.log(text)
   if (args.includes('--write')) writeSection(name, text)
+}
+
+/** The numbers behind an option, with commas between; undefined where it is not there. */
+function numbersOf(option: string): readonly number[] | undefined {
+  const at = args.indexOf(option)
+  return at < 0 ? undefined : (args[at + 1] ?? '').split(',').map(Number)
+}
+
+function isCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 1
 }
 
 /** Replaces the section, or appends it. */

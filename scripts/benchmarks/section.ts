@@ -6,6 +6,10 @@
 export interface SectionOptions {
   /** How often each single thing is done. */
   readonly rounds: number
+  /** Sizes of clusters. */
+  readonly nodes?: readonly number[]
+  /** How long a steady state is watched. */
+  readonly seconds?: number
 }
 
 export interface Section {
