@@ -35,6 +35,8 @@ export class CloudPart {
   #closed = false
   /** The term in which was looked for ENINodes that are left over. */
   #lookedIn: number | undefined
+  /** Whether Nodes have changed since they were looked at. */
+  #isNew = true
 
   constructor(options: CloudPartOptions) {
     this.#options = options
@@ -44,7 +46,15 @@ export class CloudPart {
       onError: error =>
         options.log.warn({ reason: errorText(error) }, 'cannot take care of nodes of the cloud yet; trying again'),
     })
-    this.#stop = options.controller.onChange(() => this.#loop.wake())
+    const stops = [
+      options.controller.onChange(() => this.#loop.wake()),
+      options.controller.nodes.onChange(() => {
+        this.#isNew = true
+      }),
+    ]
+    this.#stop = () => {
+      for (const stop of stops) stop()
+    }
   }
 
   async #pass(): Promise<void> {
@@ -70,11 +80,13 @@ export class CloudPart {
 
   async #isNeeded(): Promise<boolean> {
     const { api, controller } = this.#options
+    const { term } = controller.leadership()
+    if (!this.#isNew && this.#lookedIn === term) return false
     const ofCloud = [...controller.nodes.objects.values()].some(
       ({ metadata, spec }) =>
         modeOfNode({ labels: metadata.labels ?? {}, providerID: spec?.providerID ?? '' }).mode !== 'route',
     )
-    const { term } = controller.leadership()
+    this.#isNew = ofCloud // until it runs
     if (ofCloud || this.#lookedIn === term) return ofCloud
     const left = await api.list(ENI_NODES)
     this.#lookedIn = term

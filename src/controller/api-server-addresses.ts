@@ -7,7 +7,7 @@
 import { lookup } from 'node:dns/promises'
 import type { KubeApi } from '../kube/api.ts'
 import { ENDPOINTS, type Endpoints } from '../kube/resources.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { Cancel, Clock } from '../lib/clock.ts'
 import { canonicalAddress } from '../lib/ip.ts'
 
 const AGAIN_MILLISECONDS = 60_000
@@ -16,8 +16,8 @@ export class ApiServerAddresses {
   readonly #options: { readonly api: KubeApi; readonly clock: Clock; readonly onChange: () => void }
   #resolved: readonly string[] = []
   #endpoints: readonly string[] = []
-  #askedAt: number | undefined
   #closed = false
+  #cancel: Cancel | undefined
 
   constructor(options: { api: KubeApi; clock: Clock; onChange: () => void }) {
     this.#options = options
@@ -29,16 +29,19 @@ export class ApiServerAddresses {
     return [...new Set([...this.#resolved, ...this.#endpoints])].sort()
   }
 
-  /** Asks anew where that is due, in the background. */
-  refresh(): void {
-    const now = this.#options.clock.monotonic()
-    if (this.#askedAt !== undefined && now - this.#askedAt < AGAIN_MILLISECONDS) return
-    this.#askedAt = now
+  /** Asks in the background, and again each minute, from the first call on. */
+  follow(): void {
+    if (this.#closed || this.#cancel !== undefined) return
+    this.#cancel = this.#options.clock.after(AGAIN_MILLISECONDS, () => {
+      this.#cancel = undefined
+      this.follow()
+    })
     void this.#ask()
   }
 
   close(): void {
     this.#closed = true
+    this.#cancel?.()
   }
 
   async #ask(): Promise<void> {

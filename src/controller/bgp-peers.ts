@@ -8,6 +8,7 @@ import { decodePassword } from '../kube/bgp-password.ts'
 import { type BGPPeer, type BGPPeerObject, compareByAge } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
+import { memoByObject, memoByText } from '../lib/memo.ts'
 import { parseNodeSelector, selects } from '../lib/node-selector.ts'
 import type { Finding } from './finding.ts'
 import { type SessionFindings, sessionFindings } from './sessions.ts'
@@ -78,14 +79,38 @@ export function evaluatePeers(inputs: PeerInputs): readonly EvaluatedPeer[] {
   })
 }
 
+type NodeLabels = PeerInputs['nodes']
+
 /** The names of the nodes that a BGPPeer selects, sorted. */
-export function selectedNodes(
-  peer: BGPPeer,
-  nodes: ReadonlyMap<string, Readonly<Record<string, string>>>,
-): readonly string[] {
-  const parsed = parseNodeSelector(peer.spec.nodeSelector)
-  if ('problem' in parsed) return []
-  return [...nodes].flatMap(([name, labels]) => (selects(parsed.selector, labels) ? [name] : [])).sort()
+export function selectedNodes(peer: BGPPeer, nodes: NodeLabels): readonly string[] {
+  return selectionsIn(nodes)(peer.spec.nodeSelector)
+}
+
+/** What each selector selects among `nodes`; a pass asks for each more than once. */
+const selectionsIn = memoByObject((nodes: NodeLabels) => {
+  const byLabel = memoByText(Number.POSITIVE_INFINITY, key => namesByValue(nodes, key))
+  return memoByText(Number.POSITIVE_INFINITY, (text): readonly string[] => {
+    const parsed = parseNodeSelector(text)
+    if ('problem' in parsed) return []
+    const { selector } = parsed
+    // of thousands of nodes most are ruled out by one label
+    const equal = selector.kind === 'all' ? undefined : selector.requirements.find(({ operator }) => operator === 'In')
+    const candidates =
+      equal === undefined ? [...nodes.keys()] : equal.values.flatMap(value => byLabel(equal.key).get(value) ?? [])
+    return [...new Set(candidates)].filter(name => selects(selector, nodes.get(name) ?? {})).sort()
+  })
+})
+
+function namesByValue(nodes: NodeLabels, key: string): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>()
+  for (const [name, labels] of nodes) {
+    const value = Object.hasOwn(labels, key) ? labels[key] : undefined
+    if (value === undefined) continue
+    const others = names.get(value)
+    if (others === undefined) names.set(value, [name])
+    else others.push(name)
+  }
+  return names
 }
 
 /**

@@ -2,8 +2,10 @@
  * Nodes as the controller needs them: a Node object is 8 to 20 KB and changes with every heartbeat,
  * so a cache keeps only these fields and a heartbeat changes nothing. Pure.
  */
+import type { UnreadFields } from '../kube/lean-json.ts'
 import type { Node } from '../kube/resources.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
+import { memoByObject } from '../lib/memo.ts'
 
 /** A Node decoded: addresses and podCIDRs canonical. */
 export interface NodeFacts {
@@ -25,6 +27,21 @@ export interface NodeFacts {
    * kube-controller-manager sets it. A node that is not Ready, or has no such condition, is heard.
    */
   readonly unheardSince?: string
+}
+
+/** What makes a Node large: not even parsed. `reduceNode` reads none of it. */
+export const UNREAD_OF_NODE: UnreadFields = {
+  metadata: { annotations: true, managedFields: true },
+  status: {
+    capacity: true,
+    config: true,
+    daemonEndpoints: true,
+    images: true,
+    nodeInfo: true,
+    runtimeHandlers: true,
+    volumesAttached: true,
+    volumesInUse: true,
+  },
 }
 
 /** The fields in use of a Node, for the cache. */
@@ -58,7 +75,8 @@ export function reduceNode(node: Node): Node {
   }
 }
 
-export function nodeFacts(node: Node): NodeFacts {
+/** What a Node of the cache comes to. */
+export const nodeFacts = memoByObject((node: Node): NodeFacts => {
   const { name, uid, labels, creationTimestamp } = node.metadata
   const written = node.spec?.podCIDRs ?? (node.spec?.podCIDR ? [node.spec.podCIDR] : [])
   const podCIDRs = written.map(networkOf)
@@ -79,4 +97,4 @@ export function nodeFacts(node: Node): NodeFacts {
     ready: readiness.some(({ status }) => status === 'True'),
     ...(unheard === undefined ? {} : { unheardSince: unheard.lastTransitionTime ?? '' }),
   }
-}
+})

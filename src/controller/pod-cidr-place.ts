@@ -8,7 +8,7 @@
  * object whose address lies in a podCIDR that works takes nothing away; it is refused itself. Pure.
  */
 import { type AddressRange, blockLengthFor } from '../lib/address-range.ts'
-import { addressBytes, addressNumber, type Family, familyOf, prefixRange } from '../lib/ip.ts'
+import { type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 
 export interface PlaceConfig {
   /** Pools, IPv4 and IPv6, that do not overlap. Used in this order. */
@@ -84,7 +84,8 @@ export function judgePodCIDRs(
   given: { readonly allocating: boolean; readonly lifelines: readonly Lifeline[] },
 ): Placement {
   const verdict = new Verdict()
-  const placed = ownedInOrder(nodes).filter(owned => isWellPlaced(config, owned, given.allocating, verdict))
+  const places = placesOf(config)
+  const placed = ownedInOrder(nodes).filter(owned => isWellPlaced(places, owned, given.allocating, verdict))
   const apart = withoutOverlaps(placed, verdict)
   withoutTwins(nodes, verdict)
   coverings(apart, nodes, given.lifelines, verdict)
@@ -127,11 +128,11 @@ function ownedInOrder(nodes: readonly PodCIDRNode[]): readonly Owned[] {
  * Whether it lies where podCIDRs belong: in a pool, in no range of something else, no larger than a
  * block.
  */
-function isWellPlaced(config: PlaceConfig, owned: Owned, allocating: boolean, verdict: Verdict): boolean {
+function isWellPlaced(places: Places, owned: Owned, allocating: boolean, verdict: Verdict): boolean {
   const { podCIDR, node } = owned
-  const found = misplacement(config, owned, allocating)
+  const found = misplacement(places, owned, allocating)
   if (found === undefined) return true
-  if (!config.foreignPodCIDRs) {
+  if (!places.config.foreignPodCIDRs) {
     const remedy = `${AGAIN}, or set network.foreignPodCIDRs: true where it is meant so`
     verdict.withhold(owned, found.reason, `its pod CIDR ${podCIDR} ${found.what} and is not routed; ${remedy}`)
     return false
@@ -141,16 +142,27 @@ function isWellPlaced(config: PlaceConfig, owned: Owned, allocating: boolean, ve
   return true
 }
 
+/** The ranges of a configuration. */
+interface Places {
+  readonly config: PlaceConfig
+  readonly reserved: readonly Named[]
+  readonly pools: readonly Named[]
+}
+
+function placesOf(config: PlaceConfig): Places {
+  return { config, reserved: reservedOf(config), pools: named(config.podCIDRs, 'the pool') }
+}
+
 function misplacement(
-  config: PlaceConfig,
+  { config, reserved, pools }: Places,
   { podCIDR, family, range }: Owned,
   allocating: boolean,
 ): { readonly reason: NodeProblem['reason']; readonly what: string } | undefined {
-  const hit = reservedOf(config).find(other => other.family === family && meet(other.range, range))
+  const hit = reserved.find(other => other.family === family && meet(other.range, range))
   if (hit !== undefined) return { reason: 'PodCIDROverlap', what: `overlaps ${hit.what}` }
   if (config.podCIDRs.length === 0) return undefined
-  const pools = named(config.podCIDRs, 'the pool').filter(pool => pool.family === family)
-  if (!pools.some(pool => pool.range.first <= range.first && range.last <= pool.range.last)) {
+  const holds = (pool: Named) => pool.range.first <= range.first && range.last <= pool.range.last
+  if (!pools.some(pool => pool.family === family && holds(pool))) {
     const what = `lies in none of network.podCIDRs (${config.podCIDRs.join(', ')})`
     return { reason: 'PodCIDROutsidePools', what }
   }
@@ -293,7 +305,7 @@ function within(sorted: readonly Claim[], { first, last }: AddressRange): readon
 }
 
 function numberOf(address: string): bigint {
-  return addressNumber(addressBytes(address))
+  return prefixRange(hostPrefix(address)).first
 }
 
 /** Of one second the names decide. */

@@ -136,9 +136,9 @@ function givenBack(
   { taken, memory }: { readonly taken: readonly Placed[]; readonly memory: Memory },
 ): ReadonlyMap<string, readonly string[]> {
   const families = FAMILIES.filter(family => config.podCIDRs.some(pool => familyOf(pool) === family))
-  const busy = byFamily(taken)
   const back = new Map<string, readonly string[]>()
-  if (families.length === 0) return back
+  if (families.length === 0 || nodes.length === 0) return back
+  const busy = byFamily(taken)
   const given = new Set<string>()
   const recordedOf = new Map(
     [...memory.record].flatMap(([node, { podCIDRs }]) => podCIDRs.map(podCIDR => [podCIDR, node])),

@@ -8,31 +8,28 @@
  * the one before wrote may not have come in by the watch. One write that fails stops no other; the
  * pass is tried again with back-off.
  */
-import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
+import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import type { RemovalLimits } from '../kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
-import { speakerFieldManager, speakerPatch } from '../kube/speaker-entry.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { ApiServerAddresses } from './api-server-addresses.ts'
+import { ControllerWrites } from './carry-out.ts'
 import { ensureCrds } from './crds.ts'
-import { type Decision, decide } from './decide.ts'
-import { Announcements, nodeEvent } from './events.ts'
-import { FIELD_MANAGER } from './field-manager.ts'
+import { decide } from './decide.ts'
 import { Election } from './lease.ts'
-import { type NodeFacts, nodeFacts, reduceNode } from './nodes.ts'
-import { statusPatch, statusToApply } from './peer-status.ts'
+import { nodeFacts, reduceNode, UNREAD_OF_NODE } from './nodes.ts'
 import type { PodCIDRConfig } from './pod-cidr.ts'
 import { PodCIDRMemory } from './pod-cidr-memory.ts'
-import { type HeldRemovals, Removals } from './removals.ts'
+import { Removals } from './removals.ts'
 import { PasswordSecrets } from './secrets.ts'
 import { type ClusterRows, clusterRows, NO_ROWS } from './view.ts'
-import { inParallel, until, within } from './writes.ts'
+import { within } from './writes.ts'
 
 export interface ControllerConfig extends PodCIDRConfig {
   readonly allocatePodCIDRs: boolean
@@ -79,9 +76,14 @@ export interface Controller {
 
 /** Changes that come together (a BGPPeer and its Secret in one file) are one pass. */
 const SETTLE_MILLISECONDS = 200
-const FULL_PASS_MILLISECONDS = 60_000
-/** How long to wait until our own writes have come back by the watch. */
-const ECHO_MILLISECONDS = 5_000
+/**
+ * A Node or a RouteSlice stands for itself, and somebody waits for its route: the first passes
+ * within a second follow at once. Many nodes that come together are worth waiting for, as each
+ * write of a slice travels to every node.
+ */
+const AT_ONCE = { milliseconds: 5, passes: 5, withinMilliseconds: 1000 }
+/** All that a decision depends on wakes: this is for what nobody thought of. */
+const FULL_PASS_MILLISECONDS = 600_000
 /** How long a stop waits for a pass under way. */
 const CLOSE_MILLISECONDS = 3_000
 
@@ -100,8 +102,9 @@ class Reconciler implements Controller {
   readonly #election: Election
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
-  readonly #announcements = new Announcements()
-  #rows: ClusterRows = NO_ROWS
+  readonly #writes: ControllerWrites
+  /** Made when somebody asks. */
+  #rows: () => ClusterRows = () => NO_ROWS
   readonly #removals: Removals
   #decided = false
   #closing = false
@@ -117,6 +120,8 @@ class Reconciler implements Controller {
    */
   #caughtUp: number | undefined
   #problem: string | undefined
+  /** When the last passes decided, in Clock.monotonic() milliseconds. */
+  #passes: number[] = []
 
   constructor(options: ControllerOptions) {
     const { api, clock, log, identity, config } = options
@@ -129,10 +134,11 @@ class Reconciler implements Controller {
       settleMilliseconds: SETTLE_MILLISECONDS,
     })
     const wake = () => this.#loop.wake()
-    this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode })
+    this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode, unread: UNREAD_OF_NODE })
     this.#peers = api.cache<BGPPeerObject>(BGP_PEERS)
     this.#slices = api.cache<RouteSlice>(ROUTE_SLICES)
-    for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.onChange(wake)
+    this.#peers.onChange(wake)
+    for (const cache of [this.#nodes, this.#slices]) cache.onChange(() => this.#loop.wake(this.#settleMilliseconds()))
     this.#secrets = new PasswordSecrets(api, wake)
     this.#memory = new PodCIDRMemory({ api, clock, log, rememberSeconds: config.rememberSeconds, onChange: wake })
     this.#apiServers = new ApiServerAddresses({ api, clock, onChange: wake })
@@ -141,6 +147,19 @@ class Reconciler implements Controller {
       limits: config.removal,
       caches: [this.#nodes, this.#peers, this.#slices],
       wake,
+    })
+    this.#writes = new ControllerWrites({
+      ...options,
+      nodes: this.#nodes,
+      peers: this.#peers,
+      slices: this.#slices,
+      mayWrite: () => {
+        if (!this.#election.isLeader) this.#undone = true
+        return !this.#undone && !this.#closing
+      },
+      onUnknownOutcome: () => {
+        this.#caughtUp = undefined
+      },
     })
     let wasLeader = false
     this.#election = new Election({
@@ -173,9 +192,10 @@ class Reconciler implements Controller {
     const own = [...new Set([problem, this.#election.problem, this.#problem, this.#memory.problem])].filter(
       text => text !== undefined,
     )
+    const rows = this.#rows()
     return {
-      ...this.#rows,
-      problems: [...own, ...this.#rows.problems],
+      ...rows,
+      problems: [...own, ...rows.problems],
       ready: this.#decided,
       leader: this.#election.leader,
       isLeader: this.#election.isLeader,
@@ -203,6 +223,12 @@ class Reconciler implements Controller {
     for (const cache of [this.#nodes, this.#peers, this.#slices]) cache.close()
   }
 
+  #settleMilliseconds(): number {
+    const now = this.#options.clock.monotonic()
+    this.#passes = this.#passes.filter(at => now - at < AT_ONCE.withinMilliseconds)
+    return this.#passes.length < AT_ONCE.passes ? AT_ONCE.milliseconds : SETTLE_MILLISECONDS
+  }
+
   async #pass(): Promise<void> {
     // also when somebody deleted them: the network stays as it is, and there is a place for
     // BGPPeers again
@@ -213,7 +239,7 @@ class Reconciler implements Controller {
     const peers = [...this.#peers.objects.values()]
     if (!this.#secrets.watch(peers)) return // wakes when the new ones have answered
     if (!this.#memory.hasAnswered) return
-    this.#apiServers.refresh()
+    this.#apiServers.follow()
     const { config } = this.#options
     const nodes = [...this.#nodes.objects.values()].map(nodeFacts)
     const decision = decide(config, config.allocatePodCIDRs, {
@@ -228,7 +254,8 @@ class Reconciler implements Controller {
     })
     const peersOf = new Map(decision.entries.map(({ node, peers }) => [node, peers]))
     const held = this.#removals.take(decision.removals, node => peersOf.get(node) ?? [])
-    this.#rows = clusterRows(nodes, decision, held)
+    this.#rows = once(() => clusterRows(nodes, decision, held))
+    this.#passes.push(this.#options.clock.monotonic())
     this.#decided = true
     this.#tell()
     this.#undone = !this.#election.isLeader
@@ -238,7 +265,7 @@ class Reconciler implements Controller {
         () => undefined,
         (error: unknown) => error,
       )
-      await this.#carryOut(nodes, decision, held)
+      await this.#writes.carryOut(nodes, decision, held)
       if (remembered !== undefined) throw remembered
     }
     this.#problem = undefined
@@ -264,155 +291,6 @@ class Reconciler implements Controller {
     this.#options.log.info({ state: how }, 'the CustomResourceDefinitions are there')
   }
 
-  /** Everything is tried; the first failure is thrown at the end, so that the pass runs again. */
-  async #carryOut(nodes: readonly NodeFacts[], decision: Decision, held: HeldRemovals): Promise<void> {
-    const { events } = this.#options
-    for (const event of this.#announcements.peerEvents(decision.peers)) events.record(event)
-    for (const event of this.#announcements.unheardEvents(decision.peers)) events.record(event)
-    for (const event of this.#announcements.routesEvents(decision.peers)) events.record(event)
-    for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
-    const slices = [...this.#slices.objects.values()]
-    for (const event of this.#announcements.removalEvents(held, decision.peers, slices)) events.record(event)
-    const writes = [
-      ...this.#sliceWrites(decision),
-      ...this.#statusWrites(decision, held),
-      ...this.#leftWrites(decision),
-      ...this.#nodeWrites(nodes, decision),
-    ]
-    const failures = await inParallel(writes, () => this.#mayWrite())
-    const [first] = failures
-    if (first !== undefined) throw first
-  }
-
-  #mayWrite(): boolean {
-    if (!this.#election.isLeader) this.#undone = true
-    return !this.#undone && !this.#closing
-  }
-
-  /**
-   * Each returns when the write has come back by the watch: the next pass must not decide on what
-   * was before it.
-   */
-  #sliceWrites({ slices }: Decision): (() => Promise<void>)[] {
-    const { api, log } = this.#options
-    const echo = (written: RouteSlice) =>
-      this.#echo(this.#slices, () => {
-        const seen = this.#slices.objects.get(written.metadata.name)
-        return seen?.metadata.resourceVersion === written.metadata.resourceVersion
-      })
-    return [
-      ...slices.create.map(slice => async () => {
-        const written = await api.create<RouteSlice>(ROUTE_SLICES, slice)
-        log.info({ name: slice.metadata.name, count: slice.entries.length }, 'created a RouteSlice')
-        await echo(written)
-      }),
-      ...slices.replace.map(slice => async () => echo(await api.replace<RouteSlice>(ROUTE_SLICES, slice))),
-      ...slices.remove.map(slice => async () => {
-        const { name } = slice.metadata
-        await api.deleteUnchanged(ROUTE_SLICES, slice)
-        log.info({ name }, 'deleted an empty RouteSlice')
-        await this.#echo(this.#slices, () => !this.#slices.objects.has(name))
-      }),
-    ]
-  }
-
-  #statusWrites({ peers }: Decision, held: HeldRemovals): (() => Promise<void>)[] {
-    const { api, clock, log } = this.#options
-    return peers.flatMap(evaluated => {
-      const status = statusToApply(evaluated, timestamp(clock.now()), held.of(evaluated.name))
-      if (status === undefined) return []
-      return [
-        async () => {
-          const patch = statusPatch(evaluated, status)
-          const { status: state, reason, message } = evaluated.accepted
-          const fields = { bgpPeer: evaluated.name, state: evaluated.sessions, reason, detail: message }
-          try {
-            await api.apply(BGP_PEERS, patch, { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' })
-          } catch (error) {
-            // stored before the schema refused it: no status can be written either, the Event tells
-            if (!(error instanceof ApiError && error.status === 422)) throw error
-            log.warn(fields, 'BGPPeer that the schema refuses today: its status cannot be written')
-            return
-          }
-          if (state === 'True') log.info(fields, 'BGPPeer status')
-          else log.warn(fields, 'BGPPeer cannot work as it is')
-          await this.#echo(this.#peers, () => {
-            const seen = this.#peers.objects.get(evaluated.name)
-            return (
-              seen === undefined ||
-              statusToApply({ ...evaluated, object: seen }, '', held.of(evaluated.name)) === undefined
-            )
-          })
-        },
-      ]
-    })
-  }
-
-  /**
-   * Takes entries away that nobody else will: by resourceVersion, for a node that is a speaker
-   * again writes its own. What another field manager wrote (a node about others, kubectl edit) is
-   * taken away as well: nobody reports for who is no speaker.
-   */
-  #leftWrites({ peers }: Decision): (() => Promise<void>)[] {
-    const { api, log } = this.#options
-    const left = peers.flatMap(({ object, left: nodes }) => nodes.map(node => ({ object, node })))
-    return left.map(({ object, node }) => async () => {
-      const { name, uid, resourceVersion } = object.metadata
-      const seen = {
-        ...(uid === undefined ? {} : { uid }),
-        ...(resourceVersion === undefined ? {} : { resourceVersion }),
-      }
-      const options = { fieldManager: speakerFieldManager(node), force: true, subresource: 'status' } as const
-      try {
-        const after: BGPPeerObject = await api.apply(BGP_PEERS, speakerPatch({ name, ...seen }, undefined), options)
-        const speakers = after.status?.speakers ?? []
-        if (!speakers.some(entry => entry.node === node)) {
-          log.info({ bgpPeer: name, node }, 'took away the entry of a speaker that left')
-          return
-        }
-        const metadata = { ...seen, resourceVersion: after.metadata.resourceVersion }
-        const status = { speakers: speakers.filter(entry => entry.node !== node) }
-        await api.mergePatch(BGP_PEERS, name, { metadata, status }, { subresource: 'status' })
-        log.warn({ bgpPeer: name, node }, 'took away an entry that somebody else wrote for who is no speaker')
-      } catch (error) {
-        if (!(error instanceof ApiError && error.status === 409)) throw error // what changed wakes the next pass
-      }
-    })
-  }
-
-  #nodeWrites(nodes: readonly NodeFacts[], { allocation }: Decision): (() => Promise<void>)[] {
-    const { api, events, log } = this.#options
-    const uids = new Map(nodes.map(({ name, uid }) => [name, uid]))
-    return [...allocation.allocated].map(([name, podCIDRs]) => async () => {
-      const uid = uids.get(name) ?? ''
-      // with the uid: a Node that was made anew meanwhile answers 409 and is looked at again
-      const patch = { metadata: { uid }, spec: { podCIDR: podCIDRs[0], podCIDRs } }
-      await api.mergePatch<Node>(NODES, name, patch).catch((error: unknown) => {
-        if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) this.#caughtUp = undefined
-        throw error
-      })
-      const podCIDR = podCIDRs.join(', ')
-      log.info({ node: name, podCIDR }, 'allocated pod CIDRs')
-      events.record(
-        nodeEvent(name, uid, { type: 'Normal', reason: 'PodCIDRsAllocated', message: `pod CIDR ${podCIDR}` }),
-      )
-      const hasCome = () => {
-        const seen = this.#nodes.objects.get(name)
-        return seen === undefined || seen.metadata.uid !== uid || seen.spec?.podCIDR !== undefined
-      }
-      await this.#echo(this.#nodes, hasCome)
-      if (!hasCome()) this.#caughtUp = undefined
-    })
-  }
-
-  #echo(cache: Pick<Cache<Node>, 'onChange'>, seen: () => boolean): Promise<void> {
-    return until(this.#options.clock, {
-      condition: seen,
-      milliseconds: ECHO_MILLISECONDS,
-      subscribe: listener => cache.onChange(listener),
-    })
-  }
-
   #failed(error: unknown, retryMilliseconds: number): void {
     const problem = errorText(error)
     if (problem !== this.#problem) {
@@ -427,5 +305,14 @@ class Reconciler implements Controller {
 
   #tell(): void {
     for (const listener of [...this.#listeners]) listener()
+  }
+}
+
+/** `compute` at the first call, its answer at all calls. */
+function once<T>(compute: () => T): () => T {
+  let known: { readonly answer: T } | undefined
+  return () => {
+    known ??= { answer: compute() }
+    return known.answer
   }
 }

@@ -4,6 +4,7 @@
  * @kubernetes/client-node with a transport that works on Bun; tests and the lab may implement it
  * otherwise. Only types and the one error: no HTTP, no retries. Pure.
  */
+import type { UnreadFields } from './lean-json.ts'
 import type { KubeObject, ObjectReference, ResourceType } from './resources.ts'
 
 /**
@@ -73,6 +74,11 @@ export interface KubeApi {
 export interface CacheOptions<T extends KubeObject> extends ListOptions {
   /** Keeps only the fields in use, to save memory. */
   readonly reduce?: (object: T) => T
+  /**
+   * Fields that nobody reads: they are not even parsed, and `reduce` finds null there. Those of
+   * every kind (`metadata.managedFields`) need not be named.
+   */
+  readonly unread?: UnreadFields
 }
 
 /** Objects by key: `name`, or `namespace/name` for namespaced kinds. */

@@ -14,6 +14,7 @@ import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { ApiError, type Cache, type CacheOptions } from './api.ts'
+import type { UnreadFields } from './lean-json.ts'
 import { readPages, selectorQuery } from './pages.ts'
 import { apiVersionOf, resourcePath } from './paths.ts'
 import type { KubeObject, ResourceType } from './resources.ts'
@@ -64,6 +65,7 @@ type WatchEnd = 'again' | 'relist'
 export class WatchCache<T extends KubeObject> implements Cache<T> {
   readonly #options: WatchCacheOptions<T>
   readonly #times: CacheTimes
+  readonly #unread: UnreadFields
   readonly #closed = new AbortController()
   readonly #listeners = new Set<() => void>()
   #objects = new Map<string, T>()
@@ -83,6 +85,8 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   constructor(options: WatchCacheOptions<T>) {
     this.#options = options
     this.#times = { ...USUAL_TIMES, ...options.times }
+    const { unread } = options.options
+    this.#unread = { ...unread, metadata: { ...below(unread?.metadata), managedFields: true } }
     void this.#run().finally(() => this.#answerWaiting(this.#waiting.splice(0)))
   }
   get synced(): boolean {
@@ -182,6 +186,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     this.#watchedBriefly = false
     const { items, resourceVersion } = await readPages<T, readonly [string, T]>(transport, type, options, {
       keep: object => [keyOf(object), this.#keep(object)], // the key first: reducing may drop the namespace
+      unread: this.#unread,
       signal: this.#closed.signal,
       onPage: () => this.#contact(),
     })
@@ -267,9 +272,9 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
 
   /** A line that cannot be read may have been a change: only a new list tells. */
-  #decode(line: string): WatchEvent {
+  #decode(line: Uint8Array): WatchEvent {
     try {
-      return decodeWatchLine(line)
+      return decodeWatchLine(line, this.#unread)
     } catch (error) {
       this.#resourceVersion = undefined
       throw error
@@ -333,6 +338,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
 function keyOf(object: KubeObject): string {
   const { name, namespace } = object.metadata
   return namespace === undefined ? name : `${namespace}/${name}`
+}
+
+function below(fields: UnreadFields[string] | undefined): UnreadFields {
+  return fields === true ? {} : (fields ?? {})
 }
 
 function sameObjects(a: ReadonlyMap<string, KubeObject>, b: ReadonlyMap<string, KubeObject>): boolean {

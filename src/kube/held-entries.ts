@@ -4,6 +4,7 @@
  * which compares with what it published, and by the nodes, which compare with what they believed.
  * Pure.
  */
+import { memoByObject } from '../lib/memo.ts'
 import type { Standing } from './mass-removal.ts'
 import type { RouteEntry } from './route-slice.ts'
 
@@ -22,16 +23,23 @@ export function entryRemovals(
 ): EntryRemovals {
   const standing = new Map<string, readonly string[]>()
   const gone = new Set<string>()
-  for (const [node, { peers }] of before) {
-    standing.set(ENTRY + node, ['entries', ...peers.map(peer => `entries of ${peer}`)])
+  for (const [node, entry] of before) {
     const next = after.get(node)
+    const { whole, member } = groupsOf(entry)
+    standing.set(ENTRY + node, whole)
     if (next === undefined) gone.add(ENTRY + node)
-    if (peers.length === 0) continue
-    standing.set(MEMBER + node, ['members', ...peers.map(peer => `members of ${peer}`)])
+    if (member === undefined) continue
+    standing.set(MEMBER + node, member)
     if (next !== undefined && next.peers.length === 0) gone.add(MEMBER + node)
   }
   return { standing, gone }
 }
+
+/** What an entry is counted in, and its membership of LANs where it has one. */
+const groupsOf = memoByObject(({ peers }: RouteEntry) => ({
+  whole: ['entries', ...peers.map(peer => `entries of ${peer}`)],
+  member: peers.length === 0 ? undefined : ['members', ...peers.map(peer => `members of ${peer}`)],
+}))
 
 /** `after`, with what is kept of `before`. */
 export function withKept(

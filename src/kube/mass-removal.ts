@@ -136,6 +136,7 @@ function trippedGroups(
   limits: RemovalLimits,
 ): Map<string, number> {
   const { standing, held, recent } = from
+  if (open.length === 0) return new Map()
   const totals = new Map<string, number>()
   const removed = new Map<string, number>()
   const count = (counts: Map<string, number>, groups: readonly string[]) => {

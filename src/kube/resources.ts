@@ -127,3 +127,10 @@ export interface ObjectReference {
   readonly uid?: string
   readonly resourceVersion?: string
 }
+
+/** Whether something that came from the API server is an object with a name. */
+export function hasName(value: unknown): value is KubeObject {
+  if (typeof value !== 'object' || value === null || !('metadata' in value)) return false
+  const { metadata } = value
+  return typeof metadata === 'object' && metadata !== null && 'name' in metadata && typeof metadata.name === 'string'
+}

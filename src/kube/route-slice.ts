@@ -5,6 +5,7 @@
  */
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
+import { memoByObject } from '../lib/memo.ts'
 import type { KubeObject } from './resources.ts'
 import { isFields } from './spec-reader.ts'
 
@@ -80,6 +81,11 @@ export function entriesByNode(
  * spoil the others.
  */
 export function decodeRouteSlice(object: unknown): DecodedRouteSlice {
+  return typeof object === 'object' && object !== null ? decodeOnce(object) : { entries: [], problems: [] }
+}
+
+/** Of a cluster of many slices one changes at a time. */
+const decodeOnce = memoByObject((object: object): DecodedRouteSlice => {
   const list = isFields(object) ? object.entries : undefined
   if (list === undefined || list === null) return { entries: [], problems: [] }
   if (!Array.isArray(list)) return { entries: [], problems: [{ path: 'entries', message: 'is not a list' }] }
@@ -92,7 +98,7 @@ export function decodeRouteSlice(object: unknown): DecodedRouteSlice {
     else problems.push({ path: `entries[${index}]`, message: entry, ...(node === undefined ? {} : { node }) })
   }
   return { entries, problems }
-}
+})
 
 function decodeEntry(node: string, item: Readonly<Record<string, unknown>>): RouteEntry | string {
   const addresses = mapTexts(item.addresses, canonicalAddress)

@@ -29,6 +29,8 @@ export interface ApiTransport {
   readonly server: string
   /** The parsed answer of a request that succeeded. Throws `ApiError`. */
   request(request: Request): Promise<unknown>
+  /** The same answer as it arrives, chunk by chunk, within the time of a request. */
+  body(request: Request): Promise<AsyncIterable<Uint8Array>>
   /**
    * The body of a GET, chunk by chunk, for as long as the server and `signal` let it go on. Throws
    * `ApiError`: with the server's status when it does not begin, with status 0 when it breaks off.
@@ -53,8 +55,7 @@ export class Transport implements ApiTransport {
   }
 
   async request(request: Request): Promise<unknown> {
-    const timeout = AbortSignal.timeout(request.timeoutMilliseconds ?? REQUEST_TIMEOUT_MILLISECONDS)
-    const signal = AbortSignal.any([timeout, this.#closed.signal, ...(request.signal ? [request.signal] : [])])
+    const signal = AbortSignal.any([inTime(request), this.#closed.signal])
     const response = await this.#send(request, signal)
     try {
       return JSON.parse(await response.text())
@@ -65,6 +66,10 @@ export class Transport implements ApiTransport {
         cause: error,
       })
     }
+  }
+
+  body(request: Request): Promise<AsyncIterable<Uint8Array>> {
+    return this.stream(request, inTime(request))
   }
 
   async stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
@@ -143,6 +148,12 @@ export class Transport implements ApiTransport {
       cause: error,
     })
   }
+}
+
+/** Aborts when a request takes too long, or is not wanted any more. */
+function inTime({ signal, timeoutMilliseconds = REQUEST_TIMEOUT_MILLISECONDS }: Request): AbortSignal {
+  const timeout = AbortSignal.timeout(timeoutMilliseconds)
+  return signal === undefined ? timeout : AbortSignal.any([timeout, signal])
 }
 
 /** The error for an answer that is not 2xx: its metav1.Status where it has one. */

@@ -1,10 +1,10 @@
 /**
  * The stream of a watch: one JSON object a line (`{"type": "ADDED", "object": {…}}`), decoded as
  * bytes arrive. Whatever is not such a line throws: a watch that has lost an event may not go on as
- * if nothing had happened.
+ * if nothing had happened. Pure.
  */
-import { hasName } from './pages.ts'
-import type { KubeObject } from './resources.ts'
+import { Pieces, type UnreadFields, withoutUnread } from './lean-json.ts'
+import { hasName, type KubeObject } from './resources.ts'
 
 export type WatchEvent =
   | { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: KubeObject }
@@ -12,28 +12,33 @@ export type WatchEvent =
   /** `code` is that of the metav1.Status; 410 means that the resource version is too old. */
   | { readonly type: 'ERROR'; readonly code: number; readonly message: string }
 
-/** Longer lines than any object of etcd can be (1.5 MB) mean that this is no watch. */
-const MAXIMUM_LINE = 8 * 1024 * 1024
+const LINE_END = 0x0a
 
 /** Splits chunks into lines; keeps the last, unfinished one. */
 export class LineSplitter {
-  readonly #decoder = new TextDecoder()
-  #rest = ''
+  readonly #rest = new Pieces()
 
-  /** The whole lines that `chunk` completes. */
-  push(chunk: Uint8Array): string[] {
-    const lines = (this.#rest + this.#decoder.decode(chunk, { stream: true })).split('\n')
-    this.#rest = lines.pop() ?? ''
-    if (this.#rest.length > MAXIMUM_LINE) throw new Error('a watch sent a line that is too long')
-    return lines.filter(line => line.trim() !== '')
+  /** The whole lines that `chunk` completes. Each is valid until the next call. */
+  push(chunk: Uint8Array): Uint8Array[] {
+    const lines: Uint8Array[] = []
+    let from = 0
+    for (let end = chunk.indexOf(LINE_END); end >= 0; end = chunk.indexOf(LINE_END, from)) {
+      const line = this.#rest.take(chunk.subarray(from, end))
+      if (line.length > 1) lines.push(line) // an empty one, also with a carriage return, says nothing
+      from = end + 1
+    }
+    this.#rest.add(chunk.subarray(from))
+    return lines
   }
 }
 
-/** Throws when `line` is not a watch event. */
-export function decodeWatchLine(line: string): WatchEvent {
+const decoder = new TextDecoder()
+
+/** Throws when `line` is not a watch event. Of its object the fields of `unread` are null. */
+export function decodeWatchLine(line: Uint8Array, unread: UnreadFields = {}): WatchEvent {
   let value: unknown
   try {
-    value = JSON.parse(line)
+    value = JSON.parse(decoder.decode(withoutUnread(line, { object: unread })))
   } catch (error) {
     throw new Error('a watch sent a line that is not JSON', { cause: error })
   }

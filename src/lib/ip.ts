@@ -6,6 +6,8 @@
  * Zones (`fe80::1%eth0`) are not addresses here: an interface is named beside the address. Pure.
  */
 
+import { memoByText } from './memo.ts'
+
 export type Family = 'ipv4' | 'ipv6'
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
 
@@ -58,7 +60,7 @@ export function formatAddress(bytes: Uint8Array): string {
 export function parsePrefix(text: string): Prefix | undefined {
   const prefix = parseAddressWithLength(text)
   if (prefix === undefined) return undefined
-  return formatAddress(prefix.bytes) === formatAddress(prefix.address) ? prefix : undefined
+  return prefix.bytes.every((byte, index) => byte === prefix.address[index]) ? prefix : undefined
 }
 
 /**
@@ -101,6 +103,9 @@ export function hostPrefix(address: string): string {
   return `${address}/${addressBits(familyOf(address))}`
 }
 
+/** Each pass over a cluster asks for the same ranges again: of 10,000 nodes, address and podCIDR. */
+const MOST_RANGES = 20_000
+
 /** The addresses of a prefix, first and last, as numbers. */
 export interface PrefixRange {
   readonly family: Family
@@ -110,11 +115,11 @@ export interface PrefixRange {
 }
 
 /** The range of a prefix that was checked before. Throws when it is not one. */
-export function prefixRange(prefix: string): PrefixRange {
+export const prefixRange = memoByText<PrefixRange>(MOST_RANGES, prefix => {
   const { family, bytes, length } = prefixOf(prefix)
   const first = addressNumber(bytes)
   return { family, length, first, last: first + (1n << BigInt(addressBits(family) - length)) - 1n }
-}
+})
 
 /** The bytes of an address as one number. */
 export function addressNumber(bytes: Uint8Array): bigint {
@@ -170,14 +175,20 @@ function sortKey(text: string): string {
 }
 
 function parseIPv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.')
-  if (parts.length !== 4) return undefined
   const bytes = new Uint8Array(4)
-  for (const [index, part] of parts.entries()) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part)) return undefined
-    const value = Number(part)
-    if (value > 255) return undefined
-    bytes[index] = value
+  let [index, value, digits] = [0, 0, 0]
+  for (let at = 0; at <= text.length; at++) {
+    const digit = text.charCodeAt(at) - 0x30 // NaN behind the end
+    if (digit >= 0 && digit <= 9) {
+      if (digits > 0 && value === 0) return undefined // a leading zero
+      value = value * 10 + digit
+      if (++digits > 3 || value > 255) return undefined
+      continue
+    }
+    const ends = at === text.length
+    if (digits === 0 || index > 3 || ends !== (index === 3) || (!ends && text[at] !== '.')) return undefined
+    bytes[index++] = value
+    value = digits = 0
   }
   return bytes
 }

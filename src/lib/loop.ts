@@ -25,7 +25,8 @@ const DEFAULT_BACKOFF: Backoff = { initialMilliseconds: 200, maximumMilliseconds
 export class Loop {
   readonly #options: LoopOptions
   #running: Promise<void> | undefined
-  #again = false
+  /** The settle time of the run that was asked for while one is under way. */
+  #again: number | undefined
   #closed = false
   #failures = 0
   #cancel: Cancel | undefined
@@ -35,11 +36,11 @@ export class Loop {
     this.#options = options
   }
 
-  /** Asks for a pass soon. */
-  wake(): void {
+  /** Asks for a pass soon: within `settleMilliseconds`, by default those of the options. */
+  wake(settleMilliseconds = this.#options.settleMilliseconds ?? 0): void {
     if (this.#closed) return
-    if (this.#running !== undefined) this.#again = true
-    else this.#schedule(this.#options.settleMilliseconds ?? 0)
+    if (this.#running === undefined) this.#schedule(settleMilliseconds)
+    else this.#again = Math.min(this.#again ?? settleMilliseconds, settleMilliseconds)
   }
 
   /** Stops; resolves when a pass under way has ended. */
@@ -64,7 +65,7 @@ export class Loop {
 
   async #pass(): Promise<void> {
     this.#dueAt = Number.POSITIVE_INFINITY
-    this.#again = false
+    this.#again = undefined
     try {
       await this.#options.run()
       this.#failures = 0
@@ -79,7 +80,7 @@ export class Loop {
 
   #next(): void {
     if (this.#closed) return
-    if (this.#again) this.#schedule(this.#options.settleMilliseconds ?? 0)
+    if (this.#again !== undefined) this.#schedule(this.#again)
     else if (this.#options.everyMilliseconds !== undefined) this.#schedule(this.#options.everyMilliseconds)
   }
 }

@@ -3,9 +3,11 @@
  * worth a write.
  */
 import { expect, test } from 'bun:test'
-import { evaluatePeers, type PeerInputs } from '../../src/controller/bgp-peers.ts'
+import { evaluatePeers, type PeerInputs, selectedNodes } from '../../src/controller/bgp-peers.ts'
 import { MAXIMUM_SELECTED_NODES, statusPatch, statusToApply } from '../../src/controller/peer-status.ts'
 import type { BGPPeerObject, BGPPeerStatus, SpeakerStatus } from '../../src/kube/bgp-peer.ts'
+import { parseNodeSelector, selects } from '../../src/lib/node-selector.ts'
+import { bgpPeer } from '../support/cluster.ts'
 
 const SPEC = {
   localSpeakers: ['node-1', 'node-2'],
@@ -308,4 +310,39 @@ test('of thousands of selected nodes a status names the first', () => {
   const result = evaluate(peer('p'), { nodes })
   expect(result.nodes).toHaveLength(5000)
   expect(statusToApply(result, 'now')?.selectedNodes).toHaveLength(MAXIMUM_SELECTED_NODES)
+})
+
+test('what a selector selects among many nodes is what it selects of each', () => {
+  let state = 7
+  const random = (below: number) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff
+    return (state >> 8) % below
+  }
+  const selectors = [
+    'a=1',
+    'a in (1,2,2)',
+    'a!=1',
+    'a=1,b=2',
+    'b=2,!a',
+    '!a',
+    'a',
+    'a notin (1),b in (1,3)',
+    'all()',
+    'toString=1',
+  ]
+  for (let round = 0; round < 200; round++) {
+    const nodes = new Map(
+      Array.from({ length: random(20) }, (_, index): [string, Record<string, string>] => [
+        `node-${index}`,
+        Object.fromEntries(['a', 'b'].flatMap(key => (random(3) === 0 ? [] : [[key, String(random(4))]]))),
+      ]),
+    )
+    for (const nodeSelector of selectors) {
+      const parsed = parseNodeSelector(nodeSelector)
+      if (!('selector' in parsed)) throw new Error(nodeSelector)
+      const { selector } = parsed
+      const one = [...nodes].flatMap(([name, labels]) => (selects(selector, labels) ? [name] : [])).sort()
+      expect(selectedNodes(bgpPeer('lan', { peerIP: '192.0.2.1', nodeSelector }), nodes)).toEqual(one)
+    }
+  }
 })

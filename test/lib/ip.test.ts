@@ -79,3 +79,45 @@ test('sorting goes by value, IPv4 first', () => {
   const sorted = ['fd00::2', '10.0.10.0/24', '10.0.9.0/24', 'fd00::10', '10.0.9.0/25'].sort(compareAddresses)
   expect(sorted).toEqual(['10.0.9.0/24', '10.0.9.0/25', '10.0.10.0/24', 'fd00::2', 'fd00::10'])
 })
+
+test('an IPv4 address is read as a plain pattern would read it, whatever the text', () => {
+  const plain = /^(?:(?:0|[1-9]\d?|1\d\d|2[0-4]\d|25[0-5])(?:\.(?!$)|$)){4}$/
+  const pieces = [
+    '0',
+    '1',
+    '9',
+    '10',
+    '25',
+    '255',
+    '256',
+    '00',
+    '01',
+    '999',
+    '1000',
+    '.',
+    '.',
+    '.',
+    '.',
+    '-',
+    ' ',
+    'x',
+    '٣',
+  ]
+  let state = 1
+  const random = (below: number) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff
+    return (state >> 8) % below
+  }
+  let good = 0
+  for (let round = 0; round < 50_000; round++) {
+    const parts = Array.from({ length: random(4) === 0 ? random(10) : 7 }, (_, at) =>
+      at % 2 === 1 && random(20) > 0 ? '.' : (pieces[random(pieces.length)] ?? ''),
+    )
+    const text = parts.join('')
+    const bytes = parseAddress(text)
+    const expected = plain.test(text) ? text.split('.').map(Number) : undefined
+    if (expected !== undefined) good++
+    expect({ text, bytes: bytes && [...bytes] }).toEqual({ text, bytes: expected })
+  }
+  expect(good).toBeGreaterThan(300)
+})
