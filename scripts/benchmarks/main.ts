@@ -1,7 +1,7 @@
 /**
- * scripts/bench SECTION... [--write] [--rounds N] …: measures, prints Markdown, and with --write puts
- * it into docs/benchmarks.md. Every number stands beside that of another program, measured in the
- * same run: compare these, not runs.
+ * scripts/bench SECTION... [--write] [--rounds N] …: measures, prints Markdown, and with --write
+ * puts it into docs/benchmarks.md. Every number stands beside that of another program, measured in
+ * the same run: compare these, not runs.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

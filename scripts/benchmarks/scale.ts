@@ -1,6 +1,6 @@
 /**
- * A cluster of a thousand nodes and of five: what the controller and one node's process cost and how
- * fast they are, beside a program that only watches Nodes. On the lab's API server, or with
+ * A cluster of a thousand nodes and of five: what the controller and one node's process cost and
+ * how fast they are, beside a program that only watches Nodes. On the lab's API server, or with
  * KUBEBUILDER_ASSETS on a real one.
  *
  * Sets up namespaces; `scale/measure.ts` measures inside.

@@ -1,8 +1,8 @@
 /**
- * Carries a decision of the controller out: Events, RouteSlices, the status of BGPPeers, podCIDRs of
- * Nodes. Everything is tried, a few writes at a time, while the Lease is ours; each waits until it
- * has come back by the watch, so that the next pass does not decide on what was before it. Decides
- * nothing.
+ * Carries a decision of the controller out: Events, RouteSlices, the status of BGPPeers, podCIDRs
+ * of Nodes. Everything is tried, a few writes at a time, while the Lease is ours; each waits until
+ * it has come back by the watch, so that the next pass does not decide on what was before it.
+ * Decides nothing.
  */
 import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'

@@ -103,7 +103,7 @@ export function hostPrefix(address: string): string {
   return `${address}/${addressBits(familyOf(address))}`
 }
 
-/** Each pass over a cluster asks for the same ranges again: of 10,000 nodes, address and podCIDR. */
+/** Each pass over a cluster asks for the same ranges again: of 10,000 nodes, two of each. */
 const MOST_RANGES = 20_000
 
 /** The addresses of a prefix, first and last, as numbers. */

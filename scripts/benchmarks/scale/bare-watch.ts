@@ -1,7 +1,7 @@
 /**
  * What a program pays that watches all Nodes and does nothing with them, as an informer does (and
- * flannel and kube-proxy on every node of a cluster): lists, keeps every object, watches from there.
- * `bun bare-watch.ts URL [TOKEN]`; prints a line when it has the list.
+ * flannel and kube-proxy on every node of a cluster): lists, keeps every object, watches from
+ * there. `bun bare-watch.ts URL [TOKEN]`; prints a line when it has the list.
  */
 const [url = '', token] = process.argv.slice(2)
 const headers = { accept: 'application/json', ...(token && { authorization: `Bearer ${token}` }) }

@@ -94,7 +94,10 @@ export class KernelRoutes {
     return this.#netlink.dumpRoutes({ family: 'ipv4', protocol: PROTOCOL, table: 254 })
   }
 
-  /** Looks at each event of the kernel, so that nothing is added by polling. Resolves with when it was. */
+  /**
+   * Looks at each event of the kernel, so that nothing is added by polling. Resolves with when it
+   * was.
+   */
   #until(condition: () => boolean, what = 'routes'): Promise<number> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -1,6 +1,6 @@
 /**
- * The lab's API server as a process of its own, for measurements: `bun lab-server.ts PORT`. Prints a
- * line when it serves.
+ * The lab's API server as a process of its own, for measurements: `bun lab-server.ts PORT`. Prints
+ * a line when it serves.
  */
 import { serveApi } from '../../../src/apiserver/serve.ts'
 import { systemClock } from '../../../src/lib/clock.ts'

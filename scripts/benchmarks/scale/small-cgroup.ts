@@ -1,6 +1,6 @@
 /**
- * A memory cgroup of 96 MB, as a small edge node may give: of version 2 or 1, whichever this machine
- * has; undefined where none can be made.
+ * A memory cgroup of 96 MB, as a small edge node may give: of version 2 or 1, whichever this
+ * machine has; undefined where none can be made.
  */
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
