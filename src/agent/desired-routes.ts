@@ -8,6 +8,7 @@
  * `plan.ts`.
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
+import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
@@ -36,6 +37,13 @@ export interface RoutingView {
   readonly peers: readonly BGPPeer[]
   /** podCIDRs whose packets are to end here. */
   readonly unreachable?: readonly string[]
+}
+
+/** What of a view decides about routes. */
+export function routingView({ entries, peers, refused = [] }: ClusterView): RoutingView {
+  const taken = new Set(entries.flatMap(({ podCIDRs }) => podCIDRs))
+  const unreachable = refused.filter(one => one.unreachable && !taken.has(one.podCIDR)).map(({ podCIDR }) => podCIDR)
+  return { entries, peers, unreachable: [...new Set(unreachable)] }
 }
 
 export interface RoutingInput {

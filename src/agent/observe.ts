@@ -63,6 +63,11 @@ export function outwardLinks({ links, routes }: Pick<ObservedKernel, 'links' | '
     .map(({ name }) => name)
 }
 
+/** `outwardLinks` with the uplink, sorted. */
+export function outwardOf(observed: ObservedKernel, uplink: Link | undefined): string[] {
+  return [...new Set([...outwardLinks(observed), ...(uplink === undefined ? [] : [uplink.name])])].sort()
+}
+
 /** `outwardLinks` as they are now, in this network namespace. Throws `NetlinkError`. */
 export function outwardLinksNow(mark: RouteMark): string[] {
   const netlink = Rtnetlink.open()

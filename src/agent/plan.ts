@@ -70,6 +70,26 @@ export function plan(desired: readonly DesiredRoute[], observed: ObservedRoutes,
   return { changes, conflicts, absent }
 }
 
+/**
+ * Whether a route of the kernel is ours, and as it is wanted: when such a one goes, somebody else
+ * took it, and when it comes, it is our own doing.
+ */
+export function isAsWanted(wanted: DesiredRoute | undefined, route: Route, mark: RouteMark): boolean {
+  if (wanted === undefined || route.protocol !== mark.protocol || route.table !== mark.table) return false
+  return route.priority === specOf(wanted, mark).priority && sameWay(wanted, route)
+}
+
+/** Brings a route back that went. Refused by the kernel where there is one again. */
+export function restoration(wanted: DesiredRoute, mark: RouteMark): Change {
+  return { do: 'add', route: specOf(wanted, mark) }
+}
+
+/** For the log: `2 added, 0 replaced, 1 deleted`. */
+export function countText(changes: readonly Change[]): string {
+  const count = (kind: Change['do']) => changes.filter(change => change.do === kind).length
+  return `${count('add')} added, ${count('replace')} replaced, ${count('delete')} deleted`
+}
+
 /** Deletions of everything that bears our mark. */
 export function planRemoval(own: readonly Route[]): Change[] {
   return own.map(route => ({ do: 'delete', route: deletionOf(route) }))

@@ -1,7 +1,8 @@
 /**
  * The route agent of a node: keeps the kernel's routes, the settings and the CNI configuration as
  * the view of the cluster wants them. Woken by the view, by netlink (a route deleted by hand, a
- * link that flaps, an address that moves) and every half minute; each pass compares everything.
+ * link that flaps, an address that moves) and every half minute; each pass compares everything. A
+ * route that goes by itself is back before that (`restore-routes.ts`).
  *
  * Not ready is not empty: without a view, or while no entry names this node, nothing is deleted and
  * the last good routes are kept up. The only writer of routes between nodes; routes to pods are the
@@ -15,16 +16,14 @@ import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
-import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
 import type { RouteRow } from '../model/snapshot.ts'
 import { type NetworkDoor, networkDoor } from '../netlink/door.ts'
 import { askOnLink } from '../netlink/on-link.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { Link, NextHop } from '../netlink/types.ts'
+import type { Link, NextHop, Route } from '../netlink/types.ts'
 import { AnsweringGateways } from './answering-gateways.ts'
 import { askWays } from './ask-ways.ts'
-import { podCIDRProblems, writeCniConfig } from './cni-config.ts'
-import { CHAINED_FOR, chainedPlugins, missingPlugins } from './cni-plugins.ts'
+import { podCIDRProblems } from './cni-config.ts'
 import {
   addressesToAsk,
   desiredRoutes,
@@ -32,10 +31,12 @@ import {
   type ObservedNetwork,
   OWN_REASON,
   type Routing,
-  type RoutingView,
+  routingView,
 } from './desired-routes.ts'
-import { type ObservedKernel, observe, outwardLinks, ownAddresses, uplinkOf } from './observe.ts'
-import { type Change, changeRequest, type Plan, plan } from './plan.ts'
+import { type ObservedKernel, observe, outwardOf, ownAddresses, uplinkOf } from './observe.ts'
+import { changeRequest, countText, type Plan, plan } from './plan.ts'
+import { mtuProblems, PodOffer } from './pod-offer.ts'
+import { RouteRestorer } from './restore-routes.ts'
 import { type Applied, routeProblems, routeRows } from './rows.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
 import { type Astray, astrayProblems } from './ways.ts'
@@ -93,6 +94,8 @@ export interface NetworkFollower {
 const FULL_COMPARE_MILLISECONDS = 30_000
 /** One change of the network comes as several messages. */
 const SETTLE_MILLISECONDS = 10
+/** After routes were changed or brought back, when everything is compared once more. */
+const COMPARE_MILLISECONDS = 1000
 /**
  * When the same changes are needed so often in a row, somebody undoes them: from then on they are
  * made once a second.
@@ -124,8 +127,8 @@ export class Agent {
   /** Packets that went astray in the last pass, and how many passes asked. */
   #ways = { astray: [] as readonly Astray[], turn: 0 }
   #cancelPause: Cancel | undefined
-  #lastMtu: number | undefined
-  #lastUplink: string | undefined
+  readonly #offer: PodOffer
+  readonly #restorer: RouteRestorer
   readonly #lastGateways = new Map<Family, readonly NextHop[]>()
   #published = { ready: false, problems: [NO_VIEW] as readonly string[], rows: [] as readonly RouteRow[] }
 
@@ -133,6 +136,8 @@ export class Agent {
     this.#options = options
     const { clock, log, netns } = options
     this.#door = options.door ?? networkDoor(netns)
+    this.#offer = new PodOffer({ log, disk: options.disk, ...options.config })
+    this.#restorer = new RouteRestorer(clock, options.config)
     const onChange = () => this.#loop.wake()
     this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange })
     this.#loop = new Loop({
@@ -147,9 +152,10 @@ export class Agent {
       everyMilliseconds: FULL_COMPARE_MILLISECONDS,
       settleMilliseconds: SETTLE_MILLISECONDS,
     })
-    this.#stopListening = [options.view, ...(options.firewall === undefined ? [] : [options.firewall])].map(source =>
-      source.onChange(() => this.#loop.wake()),
-    )
+    this.#stopListening = [
+      options.view.onChange(() => this.#loop.wake(0)), // whole, and somebody waits for a route
+      ...(options.firewall === undefined ? [] : [options.firewall.onChange(() => this.#loop.wake())]),
+    ]
     this.#loop.wake()
   }
 
@@ -178,7 +184,7 @@ export class Agent {
 
   /** The MTU that pods are given; undefined while no uplink was seen. */
   get podMtu(): number | undefined {
-    return this.#lastMtu
+    return this.#offer.mtu
   }
 
   /**
@@ -229,7 +235,7 @@ export class Agent {
     const rows = routeRows(routing, applied, names, this.#ways.astray)
     const guarded = rows.every(({ reason, state }) => reason !== OWN_REASON || state !== 'failed')
     const served = routing.podCIDRs.length > 0 && unusable.length === 0 && guarded
-    if (served) this.#offerPods(routing, uplink)
+    if (served) this.#offer.make(routing.podCIDRs, uplink)
     this.#publish({ ready: this.#published.ready || served, problems, rows })
     if (applied.failures.size > 0) throw new Incomplete()
   }
@@ -239,10 +245,22 @@ export class Agent {
       clock: this.#options.clock,
       kinds: ['link', 'address', 'route', 'rule', 'netconf'],
       onChange: () => this.#wakeByNetlink(),
+      onRoute: (route, isGone) => this.#isTended(route, isGone),
       onLost: () => this.#wakeByNetlink(),
     })
     this.#netlink ??= this.#door.open()
     return this.#netlink
+  }
+
+  /** Whether nothing needs to be done soon about a route that came or went. */
+  #isTended(route: Route, isGone: boolean): boolean {
+    if (this.#routing === undefined || this.#netlink === undefined) return false
+    const what = this.#restorer.seen(route, isGone, { routing: this.#routing, netlink: this.#netlink })
+    if (what === 'restored') {
+      this.#options.log.info({ destination: route.destination }, 'a route that somebody deleted is back')
+      this.#loop.wake(COMPARE_MILLISECONDS)
+    }
+    return what !== 'other'
   }
 
   #wakeByNetlink(): void {
@@ -309,7 +327,10 @@ export class Agent {
       changes: text,
       passes: text !== '' && text === this.#contest.changes ? this.#contest.passes + 1 : 0,
     }
-    if (made.length > 0) log.info({ count: made.length, detail: countText(made) }, 'routes changed')
+    if (made.length > 0) {
+      log.info({ count: made.length, detail: countText(made) }, 'routes changed')
+      this.#loop.wake(COMPARE_MILLISECONDS) // the echo of our own changes wakes nobody
+    }
     return { plan: todo, failures }
   }
 
@@ -361,27 +382,6 @@ export class Agent {
     return firewall?.problems ?? []
   }
 
-  /**
-   * Tells the container runtime that pods can be wired. With no uplink to be seen, the MTU that was
-   * written before stays.
-   */
-  #offerPods(routing: Routing, uplink: Link | undefined): void {
-    const { stateDir, cni } = this.#options.config
-    const mtu = cni.mtu === 'auto' ? (uplink?.mtu ?? this.#lastMtu) : cni.mtu
-    this.#lastMtu = mtu
-    this.#lastUplink = uplink?.name ?? this.#lastUplink
-    const chained = chainedPlugins(cni.binDir)
-    const { allowSourceAddresses } = cni
-    const own = { podCIDRs: routing.podCIDRs, stateDir, allowSourceAddresses, uplink: uplink?.name ?? this.#lastUplink }
-    const config = { ...own, chained, ...(mtu !== undefined && { mtu }) }
-    if (!writeCniConfig(cni.confDir, config, this.#options.disk)) return
-    const { log } = this.#options
-    log.info({ file: cni.confDir }, 'CNI configuration written')
-    for (const name of missingPlugins(chained)) {
-      log.info({ name, file: cni.binDir, detail: CHAINED_FOR[name] }, 'CNI plugin not chained: it is not installed')
-    }
-  }
-
   #unknownSelf(): string {
     return `no RouteSlice names node ${this.#options.self} yet: is it registered under this name, and does the controller run?`
   }
@@ -397,41 +397,4 @@ export class Agent {
     if (JSON.stringify(before) === JSON.stringify(next)) return
     for (const listener of this.#listeners) listener()
   }
-}
-
-/** Links told one by one. */
-const LINKS_TOLD = 5
-
-/** Pods whose packets the uplink does not take, and a configuration that makes such. */
-function mtuProblems(links: readonly Link[], uplink: Link | undefined, configured: number | 'auto'): string[] {
-  if (uplink === undefined) return []
-  const { name, mtu } = uplink
-  const larger = links.filter(link => POD_INTERFACE_PATTERN.test(link.name) && link.mtu > mtu)
-  const told = larger.slice(0, LINKS_TOLD).map(link => `${link.name} (${link.alias ?? 'unknown'}, ${link.mtu})`)
-  const more = larger.length > told.length ? ` and ${larger.length - told.length} more` : ''
-  return [
-    ...(configured !== 'auto' && configured > mtu
-      ? [`cni.mtu ${configured} is larger than ${mtu}, that of ${name}: pods get ${mtu}`]
-      : []),
-    ...(larger.length > 0
-      ? [
-          `pods made before the MTU of ${name} was ${mtu} send packets that are too large: ${told.join(', ')}${more}; recreate them`,
-        ]
-      : []),
-  ]
-}
-
-function outwardOf(observed: ObservedKernel, uplink: Link | undefined): string[] {
-  return [...new Set([...outwardLinks(observed), ...(uplink === undefined ? [] : [uplink.name])])].sort()
-}
-
-function routingView({ entries, peers, refused = [] }: ClusterView): RoutingView {
-  const taken = new Set(entries.flatMap(({ podCIDRs }) => podCIDRs))
-  const unreachable = refused.filter(one => one.unreachable && !taken.has(one.podCIDR)).map(({ podCIDR }) => podCIDR)
-  return { entries, peers, unreachable: [...new Set(unreachable)] }
-}
-
-function countText(changes: readonly Change[]): string {
-  const count = (kind: Change['do']) => changes.filter(change => change.do === kind).length
-  return `${count('add')} added, ${count('replace')} replaced, ${count('delete')} deleted`
 }

@@ -25,6 +25,20 @@ export interface ClusterState {
   readonly passwords: ReadonlyMap<string, string>
 }
 
+/** Whether two states say the same. Of thousands of entries most are the very same objects. */
+export function sameState(a: ClusterState, b: ClusterState): boolean {
+  return sameMap(a.slices, b.slices) && sameMap(a.peers, b.peers) && sameMap(a.passwords, b.passwords)
+}
+
+function sameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
+  if (a.size !== b.size) return false
+  for (const [name, value] of a) {
+    const other = b.get(name)
+    if (value !== other && !Bun.deepEquals(value, other, true)) return false
+  }
+  return true
+}
+
 /** Older readers take no other number, and none needs to: new keys are all that was added. */
 const VERSION = 1
 

@@ -17,10 +17,12 @@ import { PASSWORD_NAMESPACE } from './bgp-password.ts'
 import type { BGPPeerObject, SpeakerStatus } from './bgp-peer.ts'
 import {
   type ClusterIdentity,
+  type ClusterState,
   encodeClusterState,
   loadClusterState,
   type StateFacts,
   type StateOwner,
+  sameState,
   storeClusterState,
 } from './cluster-state.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
@@ -74,6 +76,8 @@ export function createClusterViewSource(options: ClusterViewOptions): ClusterSou
   return new Source(options)
 }
 
+/** Changes within this time are one write. */
+const STORE_MILLISECONDS = 100
 /** How long after a state could not be stored it is tried again, if nothing changes meanwhile. */
 const STORE_AGAIN_MILLISECONDS = 30_000
 
@@ -89,9 +93,10 @@ class Source implements ClusterSource {
   readonly #listeners = new Set<() => void>()
   #state = EMPTY_STATE
   #view: ClusterView | undefined
-  /** The text of the last state and what else makes a view, to tell a change from none. */
-  #stored = ''
-  #identity = ''
+  /** What the state folder has; undefined where that is nothing, or not as it should be. */
+  #stored: ClusterState | undefined
+  /** What the view was made of, once the API server has answered. */
+  #shown: { readonly state: ClusterState; readonly passwordProblems: ReadonlyMap<string, string> } | undefined
   #problems: readonly string[] = []
   /** Of the file that this process began with. */
   #stateProblems: readonly string[] = []
@@ -100,7 +105,7 @@ class Source implements ClusterSource {
   #heldText: string | undefined
   #cancelLooking: Cancel = () => {}
   #storing: 'well' | 'failing' = 'well'
-  #cancelStoring: Cancel = () => {}
+  #cancelStoring: Cancel | undefined
 
   constructor(options: ClusterViewOptions) {
     this.#options = options
@@ -149,7 +154,8 @@ class Source implements ClusterSource {
   }
   close(): void {
     this.#listeners.clear()
-    this.#cancelStoring()
+    if (this.#cancelStoring !== undefined && this.#storing === 'well') this.#store()
+    this.#cancelStoring?.()
     this.#cancelLooking()
     for (const cache of [this.#slices, this.#peers, ...this.#secrets.values()]) cache?.close()
   }
@@ -165,7 +171,7 @@ class Source implements ClusterSource {
     if (loaded.state === undefined) return
     this.#state = loaded.state
     // what was mended is written whole again
-    if (loaded.problems.length === 0) this.#stored = encodeClusterState(loaded.state)
+    if (loaded.problems.length === 0) this.#stored = loaded.state
     this.#view = viewOf(loaded.state, new Map(), 'state')
     log.info({ file: stateDir, count: this.#view.entries.length }, 'starting from the stored cluster state')
   }
@@ -191,11 +197,13 @@ class Source implements ClusterSource {
     this.#state = merged.state
     if (merged.removals !== undefined) this.#hold(merged.removals)
     this.#tell(merged.problems)
-    const text = encodeClusterState(merged.state)
-    this.#store(text)
-    const identity = JSON.stringify([text, [...merged.passwordProblems]])
-    if (identity === this.#identity) return
-    this.#identity = identity
+    this.#storeSoon()
+    const { state, passwordProblems } = merged
+    const before = this.#shown
+    this.#shown = { state, passwordProblems }
+    if (before !== undefined && sameState(before.state, state)) {
+      if (Bun.deepEquals(before.passwordProblems, passwordProblems, true)) return
+    }
     this.#view = viewOf(merged.state, merged.passwordProblems, 'api')
     for (const listener of [...this.#listeners]) listener()
   }
@@ -289,20 +297,31 @@ class Source implements ClusterSource {
   }
 
   /**
-   * Only changes are written: the disk of an edge node is a small flash chip. What could not be is
-   * tried until it can.
+   * Only changes are written, and after those who act on them were told: the disk of an edge node is
+   * a small flash chip, and slow. What could not be written is tried until it can.
    */
-  #store(text: string): void {
+  #storeSoon(): void {
+    if (this.#stored !== undefined && sameState(this.#stored, this.#state)) {
+      this.#cancelStoring?.()
+      this.#cancelStoring = undefined
+      return
+    }
+    if (this.#storing === 'well')
+      this.#cancelStoring ??= this.#options.clock.after(STORE_MILLISECONDS, () => this.#store())
+    else this.#store()
+  }
+
+  #store(): void {
     const { stateDir, clock, log } = this.#options
-    this.#cancelStoring()
-    if (text === this.#stored) return
+    this.#cancelStoring?.()
+    this.#cancelStoring = undefined
     try {
       storeClusterState(stateDir, encodeClusterState(this.#state, this.#facts), this.#options.disk)
-      this.#stored = text
+      this.#stored = this.#state
       if (this.#storing === 'failing') log.info({ file: stateDir }, 'the cluster state is stored again')
       this.#storing = 'well'
     } catch (error) {
-      this.#cancelStoring = clock.after(STORE_AGAIN_MILLISECONDS, () => this.#store(text))
+      this.#cancelStoring = clock.after(STORE_AGAIN_MILLISECONDS, () => this.#store())
       if (this.#storing === 'well') {
         log.error(
           { file: stateDir, reason: errorText(error) },

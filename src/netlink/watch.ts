@@ -1,15 +1,17 @@
 /**
  * Watches rtnetlink's multicast groups: says which kinds of things changed, at once, and never
  * misses that something did. What changed is for the listener to dump: a link that goes down takes
- * its IPv4 routes along without a word about each.
+ * its IPv4 routes along without a word about each. Routes that are named can be had as well.
  *
  * When the kernel had more to say than the socket could hold (ENOBUFS), or the socket is lost
  * otherwise, it is opened anew and `onLost` is called: everything may have changed.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { RTM, RTNLGRP } from './constants.ts'
-import { decodeMessages } from './message.ts'
+import { decodeMessages, type Message } from './message.ts'
+import { decodeRoute } from './route.ts'
 import { type OpenOptions, openMulticast } from './socket.ts'
+import type { Route } from './types.ts'
 
 /** `netconf`: settings of interfaces, forwarding among them. */
 export type ChangeKind = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'netconf'
@@ -42,6 +44,11 @@ export interface WatchOptions extends OpenOptions {
   /** Default: link, address and route. */
   readonly kinds?: readonly ChangeKind[]
   readonly onChange: (kinds: ReadonlySet<ChangeKind>) => void
+  /**
+   * Is shown each route that came or went, before `onChange`. Returns whether that says all there
+   * is to it: then `onChange` is not called for it.
+   */
+  readonly onRoute?: (route: Route, isGone: boolean) => boolean
   /** Messages were lost: everything may have changed. The watch goes on. */
   readonly onLost: () => void
   /** Bytes of the socket's receive buffer (8 MiB). */
@@ -107,9 +114,15 @@ export class Watch {
     const kinds = new Set<ChangeKind>()
     for (const message of decodeMessages(datagram)) {
       const kind = KINDS[message.type]
-      if (kind !== undefined) kinds.add(kind)
+      if (kind !== undefined && !(kind === 'route' && this.#isSaid(message))) kinds.add(kind)
     }
     if (kinds.size > 0) this.#options.onChange(kinds)
+  }
+
+  #isSaid({ type, body }: Message): boolean {
+    const { onRoute } = this.#options
+    const route = onRoute === undefined ? undefined : decodeRoute(body)
+    return route !== undefined && onRoute?.(route, type === RTM.DELROUTE) === true
   }
 
   #lost(socket: Bun.Socket<undefined>): void {
