@@ -30,8 +30,8 @@ export class RouteRestorer {
   }
 
   /**
-   * What came of a route that came or went: `ours` is the echo of a change of our own, `restored` is
-   * there again; anything else has to be looked at.
+   * What came of a route that came or went: `ours` is the echo of a change of our own, `restored`
+   * is there again; anything else has to be looked at.
    */
   seen(route: Route, isGone: boolean, at: { routing: Routing; netlink: Rtnetlink }): 'ours' | 'restored' | 'other' {
     const wanted = byDestination(at.routing).get(route.destination)

@@ -297,8 +297,8 @@ class Source implements ClusterSource {
   }
 
   /**
-   * Only changes are written, and after those who act on them were told: the disk of an edge node is
-   * a small flash chip, and slow. What could not be written is tried until it can.
+   * Only changes are written, and after those who act on them were told: the disk of an edge node
+   * is a small flash chip, and slow. What could not be written is tried until it can.
    */
   #storeSoon(): void {
     if (this.#stored !== undefined && sameState(this.#stored, this.#state)) {
