@@ -119,10 +119,9 @@ function attempt(decode: () => unknown): string[] {
 
 test('every block of YAML is what its reader understands', () => {
   const wrong = [...DOCUMENTS].flatMap(([file, markdown]) =>
-    [...markdown.matchAll(/^( *)```ya?ml\n([\s\S]*?)^ *```$/gm)].flatMap(([, indent = '', text = '']) => {
-      const problems = problemsOf(text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''), file)
-      return problems.map(problem => `${file}: ${JSON.stringify(problem)}\n${text}`)
-    }),
+    codeBlocks(markdown)
+      .filter(({ language }) => /^ya?ml$/.test(language))
+      .flatMap(({ text }) => problemsOf(text, file).map(problem => `${file}: ${JSON.stringify(problem)}\n${text}`)),
   )
   expect(wrong).toEqual([])
 })

@@ -3,7 +3,7 @@
  * with what it should say. Readers (`read-ios.ts`, `read-bird.ts`) make the facts; what they do not
  * understand is not there, so that it shows as missing and never as right. Pure.
  */
-import { covers, type Family } from '../../lib/ip.ts'
+import { covers, type Family, hostPrefix, overlaps } from '../../lib/ip.ts'
 import { isInternal, type SwitchIntent, type SwitchPool } from './intent.ts'
 
 export interface SwitchFacts {
@@ -13,10 +13,17 @@ export interface SwitchFacts {
   /** For how long at most; absent: as the neighbour says. */
   readonly stalePathSeconds?: number
   readonly neighbours: ReadonlyMap<string, NeighbourFacts>
+  /** Whence neighbours are taken that are not named. */
+  readonly ranges: readonly { readonly cidr: string; readonly neighbour: NeighbourFacts }[]
 }
 
 export interface NeighbourFacts {
-  readonly remoteAs?: number
+  /** Its AS, or whichever is not the switch's own, or is. */
+  readonly remoteAs?: number | 'external' | 'internal'
+  /** The routing table that it is in; absent: the usual one. */
+  readonly vrf?: string
+  /** False: not for this one, whatever the switch does else. */
+  readonly gracefulRestart?: false
   readonly password: boolean
   /** Configured, and switched off. */
   readonly shutdown: boolean
@@ -35,10 +42,15 @@ export interface FamilyFacts {
 }
 
 /** Prefixes inside `cidr` with a length from `from` to `to`. */
-export interface Acceptance {
+export interface PrefixRange {
   readonly cidr: string
   readonly from: number
   readonly to: number
+}
+
+export interface Acceptance extends PrefixRange {
+  /** What is refused before. */
+  readonly unless: readonly PrefixRange[]
 }
 
 export interface Difference {
@@ -55,12 +67,20 @@ export function compareSwitch(intent: SwitchIntent, facts: SwitchFacts): readonl
     ...switchDifferences(intent, facts),
     ...intent.speakers.flatMap(({ node, address }) => {
       const where = `neighbour ${address} (${node})`
-      const neighbour = facts.neighbours.get(address)
+      const neighbour = neighbourAt(facts, address)
       if (neighbour === undefined) return [missing(where, 'the neighbour is not there: it cannot open a session')]
       return neighbourDifferences(intent, neighbour, where)
     }),
     ...strangers(intent, facts),
   ]
+}
+
+/** By its address, else from a range; one of another routing table last. */
+function neighbourAt({ neighbours, ranges }: SwitchFacts, address: string): NeighbourFacts | undefined {
+  const named = neighbours.get(address)
+  const taken = ranges.filter(({ cidr }) => covers(cidr, hostPrefix(address))).map(({ neighbour }) => neighbour)
+  const found = [...(named === undefined ? [] : [named]), ...taken]
+  return found.find(({ vrf }) => vrf === undefined) ?? found[0]
 }
 
 function missing(where: string, what: string): Difference {
@@ -93,8 +113,14 @@ function neighbourDifferences(intent: SwitchIntent, facts: NeighbourFacts, where
   const found: Difference[] = []
   if (facts.shutdown) found.push(missing(where, 'it is shut down'))
   if (facts.remoteAs === undefined) found.push(missing(where, 'it has no remote AS'))
-  else if (facts.remoteAs !== intent.nodesAs)
+  else if (facts.remoteAs === (isInternal(intent) ? 'internal' : 'external')) {
+    if (!isInternal(intent)) found.push(differs(where, `any AS but its own is taken, planned is ${intent.nodesAs}`))
+  } else if (facts.remoteAs !== intent.nodesAs)
     found.push(missing(where, `its AS is ${facts.remoteAs}, and the BGPPeer says ${intent.nodesAs}`))
+  if (facts.vrf !== undefined)
+    found.push(differs(where, `it stands in the VRF ${facts.vrf}: routes and speakers have to be in the same`))
+  if (facts.gracefulRestart === false && intent.restartTimeSeconds !== undefined)
+    found.push(missing(where, 'graceful restart is off for it: every restart of the speaker takes its routes along'))
   if (intent.password !== undefined && !facts.password)
     found.push(missing(where, 'it has no password, and the BGPPeer has one: no connection comes up'))
   if (intent.password === undefined && facts.password)
@@ -138,8 +164,16 @@ function familyDifferences(
   if (facts.accepts === undefined) found.push(missing(where, `${family}: no filter, every prefix gets in`))
   else {
     const accepts = facts.accepts
-    for (const pool of pools.filter(({ cidr, blockLength }) => !accepts.some(one => takes(one, cidr, blockLength))))
-      found.push(missing(where, `${family}: blocks of /${pool.blockLength} of ${pool.cidr} do not get in`))
+    for (const pool of pools) {
+      const taking = accepts.filter(one => takes(one, pool))
+      const refused = taking.flatMap(one => one.unless.filter(range => meets(range, pool)))
+      const words = `${family}: blocks of /${pool.blockLength} of ${pool.cidr} do not get in`
+      if (taking.length === 0) found.push(missing(where, words))
+      else if (taking.every(one => one.unless.some(range => meets(range, pool))))
+        found.push(
+          missing(where, `${words}: ${[...new Set(refused.map(({ cidr }) => cidr))].join(', ')} is refused before`),
+        )
+    }
     for (const one of accepts.filter(accepted => !isWithin(accepted, pools)))
       found.push(
         differs(where, `${family}: more gets in than blocks of nodes: ${one.cidr} from /${one.from} to /${one.to}`),
@@ -157,8 +191,13 @@ function familyDifferences(
   return found
 }
 
-function takes({ cidr, from, to }: Acceptance, pool: string, blockLength: number): boolean {
+function takes({ cidr, from, to }: Acceptance, { cidr: pool, blockLength }: SwitchPool): boolean {
   return covers(cidr, pool) && from <= blockLength && blockLength <= to
+}
+
+/** Whether some block of the pool is in it. */
+function meets({ cidr, from, to }: PrefixRange, { cidr: pool, blockLength }: SwitchPool): boolean {
+  return overlaps(cidr, pool) && from <= blockLength && blockLength <= to
 }
 
 function isWithin({ cidr, from, to }: Acceptance, pools: readonly SwitchPool[]): boolean {

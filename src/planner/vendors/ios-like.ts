@@ -4,8 +4,9 @@
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'
+import type { IosDefaults } from './ios-facts.ts'
 import { prefixLists, routeMaps, undoLists } from './ios-words.ts'
-import { type IosDefaults, readIos } from './read-ios.ts'
+import { readIos } from './read-ios.ts'
 import { type Vendor, WHY } from './vendor.ts'
 
 /** Where the two differ. */

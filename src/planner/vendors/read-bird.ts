@@ -2,8 +2,8 @@
  * Reads a bird.conf of BIRD 2 or 3, or what `include` puts there: protocols and templates of BGP,
  * their channels, and the prefix sets of filters. Pure.
  */
-import { canonicalAddress, type Family, networkOf, prefixOf } from '../../lib/ip.ts'
-import type { Acceptance, FamilyFacts, NeighbourFacts, SwitchFacts } from './facts.ts'
+import { canonicalAddress, type Family, networkOf, overlaps, prefixOf } from '../../lib/ip.ts'
+import type { Acceptance, FamilyFacts, NeighbourFacts, PrefixRange, SwitchFacts } from './facts.ts'
 
 /** A statement: what stands before `;` or before a block, and the statements of the block. */
 interface Statement {
@@ -13,35 +13,84 @@ interface Statement {
   readonly text?: string
 }
 
+/** What protocols refer to by name. */
+interface Named {
+  readonly templates: ReadonlyMap<string, Statement>
+  readonly filters: ReadonlyMap<string, string>
+  /** `define NAME = VALUE;` */
+  readonly defines: ReadonlyMap<string, string>
+}
+
+/** A template may come from another, and so on: so many at most. */
+const DEEPEST = 8
+
 export function readBird(text: string): SwitchFacts {
   const statements = parse(withoutComments(text))
-  const templates = new Map(
-    statements.filter(({ words }) => words[0] === 'template').map(({ words, block }) => [words[2] ?? '', block ?? []]),
-  )
-  const filters = new Map(
-    statements
-      .filter(({ words }) => words[0] === 'filter')
-      .map(({ words, text: body }) => [words[1] ?? '', body ?? '']),
-  )
-  const neighbours = new Map<string, NeighbourFacts>()
-  let as: number | undefined
-  let gracefulRestart = false
-  for (const { words, block } of statements) {
-    if (words[0] !== 'protocol' || words[1] !== 'bgp') continue
-    const from = words.indexOf('from')
-    const all = [...(from < 0 ? [] : (templates.get(words[from + 1] ?? '') ?? [])), ...(block ?? [])]
-    const neighbour = last(all, 'neighbor')
-    const address = canonicalAddress(neighbour?.[1] ?? '')
-    if (neighbour === undefined || address === undefined) continue
-    as ??= numberAfter(last(all, 'local'), 'as')
-    gracefulRestart ||= !all.some(({ words: [a, b, c] }) => a === 'graceful' && b === 'restart' && c === 'off')
-    neighbours.set(address, neighbourFacts(all, filters, numberAfter(neighbour, 'as')))
+  const named: Named = {
+    templates: byName(statements, 'template', 2),
+    filters: new Map(
+      [...byName(statements, 'filter', 1), ...byName(statements, 'function', 1)].map(([name, one]) => [
+        name.replace(/\(.*/, ''),
+        one.text ?? '',
+      ]),
+    ),
+    defines: new Map(
+      statements
+        .filter(({ words }) => words[0] === 'define')
+        .map(({ words }) => [words[1] ?? '', words.slice(words[2] === '=' ? 3 : 2).join(' ')]),
+    ),
   }
-  return { gracefulRestart, neighbours, ...(as !== undefined && { as }) }
+  const neighbours = new Map<string, NeighbourFacts>()
+  const ranges: { cidr: string; neighbour: NeighbourFacts }[] = []
+  let as: number | undefined
+  for (const statement of statements) {
+    if (statement.words[0] !== 'protocol' || statement.words[1] !== 'bgp') continue
+    const all = wholeOf(statement, named)
+    const neighbour = last(all, 'neighbor')
+    const isRange = neighbour?.[1] === 'range'
+    const where = meaningOf(neighbour?.[isRange ? 2 : 1] ?? '', named)
+    as ??= asOf(last(all, 'local'), named)
+    const facts = neighbourFacts(all, named, remoteAsOf(neighbour, named))
+    const cidr = isRange ? networkOf(where) : undefined
+    const address = canonicalAddress(where)
+    if (cidr !== undefined) ranges.push({ cidr, neighbour: facts })
+    else if (address !== undefined) neighbours.set(address, facts)
+  }
+  // BIRD helps neighbours that restart unless it is told otherwise, each by itself
+  return { gracefulRestart: true, neighbours, ranges, ...(as !== undefined && { as }) }
+}
+
+function byName(statements: readonly Statement[], word: string, at: number): ReadonlyMap<string, Statement> {
+  return new Map(statements.filter(({ words }) => words[0] === word).map(one => [one.words[at] ?? '', one]))
+}
+
+/** Its own statements behind those of the templates that it comes from. */
+function wholeOf({ words, block = [] }: Statement, named: Named, depth = 0): readonly Statement[] {
+  const from = words.indexOf('from')
+  const template = from < 0 || depth > DEEPEST ? undefined : named.templates.get(words[from + 1] ?? '')
+  return template === undefined ? block : [...wholeOf(template, named, depth + 1), ...block]
+}
+
+/** The value of a name that `define` gave, or the word itself. */
+function meaningOf(word: string, { defines }: Named): string {
+  return defines.get(word) ?? word
+}
+
+function asOf(words: readonly string[] | undefined, named: Named): number | undefined {
+  const at = words?.indexOf('as') ?? -1
+  if (words === undefined || at < 0) return undefined
+  const number = Number(meaningOf(words[at + 1] ?? '', named))
+  return Number.isNaN(number) ? undefined : number
+}
+
+function remoteAsOf(words: readonly string[] | undefined, named: Named): NeighbourFacts['remoteAs'] {
+  const as = asOf(words, named)
+  if (as !== undefined) return as
+  return words?.includes('external') ? 'external' : words?.includes('internal') ? 'internal' : undefined
 }
 
 function withoutComments(text: string): string {
-  return text.replace(/\/\*[\s\S]*?\*\//g, ' ').replace(/#.*$/gm, '')
+  return text.replace(/"[^"\n]*"|\/\*[\s\S]*?\*\/|#.*$/gm, found => (found.startsWith('"') ? found : ' '))
 }
 
 function parse(text: string): readonly Statement[] {
@@ -83,74 +132,103 @@ function last(statements: readonly Statement[], word: string): readonly string[]
   return statements.filter(({ words }) => words[0] === word).at(-1)?.words
 }
 
-function numberAfter(words: readonly string[] | undefined, word: string): number | undefined {
-  const at = words?.indexOf(word) ?? -1
-  return words === undefined || at < 0 ? undefined : Number(words[at + 1])
-}
-
-function neighbourFacts(
-  all: readonly Statement[],
-  filters: ReadonlyMap<string, string>,
-  remoteAs: number | undefined,
-): NeighbourFacts {
-  const bfd = last(all, 'bfd')
+function neighbourFacts(all: readonly Statement[], named: Named, remoteAs: NeighbourFacts['remoteAs']): NeighbourFacts {
+  const bfd = all.filter(({ words: [word] }) => word === 'bfd').at(-1)
   const multihop = last(all, 'multihop')
   const security = last(all, 'ttl')
-  const channels = all.filter(({ words: [name] }) => name === 'ipv4' || name === 'ipv6')
+  const vrf = last(all, 'vrf')?.[1]?.replaceAll('"', '')
+  // a channel of a template goes on in the protocol
+  const channels = (['ipv4', 'ipv6'] as const).flatMap(family => {
+    const parts = all.filter(({ words: [name] }) => name === family)
+    return parts.length === 0 ? [] : [[family, parts.flatMap(({ block = [] }) => block)] as const]
+  })
   const families = new Map(
-    channels.map(({ words, block }): [Family, FamilyFacts] => [
-      words[0] === 'ipv6' ? 'ipv6' : 'ipv4',
-      familyFacts(block ?? [], filters),
-    ]),
+    channels.map(([family, block]): [Family, FamilyFacts] => [family, familyFacts(block, named)]),
   )
-  const on = security?.[2] === 'on'
+  const restart = last(all, 'graceful')
   return {
     password: last(all, 'password') !== undefined,
-    shutdown: all.some(({ words }) => words[0] === 'disabled' && words[1] !== 'off'),
-    bfd: bfd === undefined || bfd[1] === 'off' ? 'off' : bfd[1] === 'graceful' ? 'lenient' : 'strict',
-    extendedNextHop: channels.some(({ block = [] }) =>
-      block.some(({ words }) => words.join(' ').startsWith('extended next hop') && words[3] !== 'off'),
+    shutdown: isOn(last(all, 'disabled')?.slice(1), false),
+    bfd: !isOn(bfd?.words.slice(1), false) ? 'off' : bfd?.words[1] === 'graceful' ? 'lenient' : 'strict',
+    extendedNextHop: channels.some(([, block]) =>
+      block.some(({ words }) => words.join(' ').startsWith('extended next hop') && isOn(words.slice(3), false)),
     ),
     families,
+    ...(restart !== undefined && !isOn(restart.slice(2), true) && { gracefulRestart: false }),
+    ...(vrf !== undefined && vrf !== 'default' && { vrf }),
     ...(remoteAs !== undefined && { remoteAs }),
-    ...(on && { ttlSecurity: Number(multihop?.[1] ?? 1) }),
+    ...(isOn(security?.slice(2), false) && { ttlSecurity: Number(multihop?.[1] ?? 1) }),
     ...(multihop !== undefined && { multihop: Number(multihop[1] ?? 64) }),
   }
 }
 
-function familyFacts(channel: readonly Statement[], filters: ReadonlyMap<string, string>): FamilyFacts {
+/** Of `option;`, `option yes;`, `option off;`. `absent`: where the option is not there. */
+function isOn(words: readonly string[] | undefined, absent: boolean): boolean {
+  if (words === undefined) return absent
+  return !/^(off|no|false|0)$/.test(words[0] ?? 'on')
+}
+
+function familyFacts(channel: readonly Statement[], named: Named): FamilyFacts {
   const limit = channel.filter(({ words }) => words[1] === 'limit' && words[0] !== 'export').at(-1)
-  const accepts = acceptances(channel, filters)
+  const accepts = acceptances(channel, named)
   return {
     ...(accepts !== undefined && { accepts }),
-    ...(limit !== undefined && { maximumPrefixes: Number(limit.words[2]) }),
+    ...(limit !== undefined &&
+      limit.words[2] !== 'off' && { maximumPrefixes: Number(meaningOf(limit.words[2] ?? '', named)) }),
   }
 }
 
 /**
- * The prefix sets of the import filter; undefined where everything gets in. `import` alone means
- * that in BIRD for eBGP: nothing.
+ * The prefix sets of the import filter; undefined where everything gets in. Without `import` BIRD
+ * takes nothing from an eBGP neighbour.
  */
-function acceptances(
-  channel: readonly Statement[],
-  filters: ReadonlyMap<string, string>,
-): readonly Acceptance[] | undefined {
+function acceptances(channel: readonly Statement[], named: Named): readonly Acceptance[] | undefined {
   const found = channel
-    .filter(({ words }) => words[0] === 'import' && words[1] !== 'limit' && words[1] !== 'keep')
+    .filter(({ words }) => words[0] === 'import' && words[1] !== 'limit' && words[1] !== 'keep' && words[1] !== 'table')
     .at(-1)
   if (found === undefined || found.words[1] === 'none') return []
   if (found.words[1] === 'all') return undefined
-  const named = found.words[1] === 'filter' ? filters.get(found.words[2] ?? '') : undefined
-  const body = named ?? found.text ?? found.words.join(' ')
-  const sets = [...body.matchAll(/\[([^\]]*)\]/g)].flatMap(
-    ([, inside = '']) => inside.match(/[0-9a-fA-F.:]+\/\d+(?:\s*\{[^}]*\}|[+-])?/g) ?? [],
-  )
-  if (sets.length === 0) return undefined // a filter that no reader of this kind understands takes anything
-  return sets.flatMap(readSet)
+  const filter = found.words[1] === 'filter' ? named.filters.get(found.words[2] ?? '') : undefined
+  const body = withNames(filter ?? found.text ?? found.words.join(' '), named)
+  return found.words[1] === 'where' ? accepted(`if ${body.replace(/^import where/, '')} then accept`) : accepted(body)
+}
+
+/** Names of sets and of functions that a filter calls, by what they stand for. */
+function withNames(body: string, { defines, filters }: Named, depth = 0): string {
+  const replaced = body.replace(/\b([A-Za-z_]\w*)(\s*\([^)]*\))?/g, (word, name: string, call?: string) => {
+    if (call !== undefined) return filters.get(name) ?? word
+    return defines.get(name) ?? word
+  })
+  return replaced === body || depth > DEEPEST
+    ? replaced
+    : withNames(replaced, { defines, filters, templates: new Map() }, depth + 1)
+}
+
+/**
+ * In order: sets whose prefixes are accepted, without what was rejected before; `!~ SET then
+ * reject` with an accept behind it takes the set. A filter without sets takes anything.
+ */
+function accepted(body: string): readonly Acceptance[] | undefined {
+  const rules = [
+    ...body.matchAll(/(!?~)\s*\[([^\]]*)\](?:[^;{}]*?then\s*\{?\s*(?:[^;{}]*;\s*)*?(accept|reject|return\s+\w+))?/g),
+  ]
+  if (rules.length === 0) return /\baccept\b/.test(body) ? undefined : []
+  const refused: PrefixRange[] = []
+  const found: Acceptance[] = []
+  for (const [, sign, inside = '', verdict = 'accept'] of rules) {
+    const sets = (inside.match(/[0-9a-fA-F.:]+\/\d+(?:\s*\{[^}]*\}|[+-])?/g) ?? []).flatMap(readSet)
+    const takes = /accept|true/.test(verdict) === (sign === '~')
+    if (!takes && sign === '~') refused.push(...sets)
+    else if (takes)
+      found.push(...sets.map(one => ({ ...one, unless: refused.filter(({ cidr }) => overlaps(cidr, one.cidr)) })))
+  }
+  const rest = body.slice((rules.at(-1)?.index ?? 0) + (rules.at(-1)?.[0].length ?? 0))
+  // every rule refuses, and the rest is accepted
+  return found.length === 0 && /\baccept\b/.test(rest) ? undefined : found
 }
 
 /** `10.0.0.0/8{25,25}`, `10.0.0.0/8+`, `10.0.0.0/8`. */
-function readSet(text: string): readonly Acceptance[] {
+function readSet(text: string): readonly PrefixRange[] {
   const [, prefix = '', range] = /^([^{+-]+)\s*(\{[^}]*\}|[+-])?$/.exec(text.trim()) ?? []
   const cidr = networkOf(prefix.trim())
   if (cidr === undefined) return []

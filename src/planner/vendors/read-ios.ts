@@ -1,220 +1,334 @@
 /**
- * Reads `show running-config` of FRR, Cisco IOS-XE, Arista EOS and Ruijie: `router bgp`, its
- * neighbours and peer groups, address families, route maps and prefix lists. Pure.
+ * Reads `show running-config` of FRR, Cisco IOS-XE, Arista EOS and Ruijie: `router bgp` with its
+ * neighbours, groups, templates, ranges and VRFs, route maps and prefix lists, in any order, also
+ * abbreviated as people type. What it means is put together in `ios-facts.ts`. Pure.
  */
-import { canonicalAddress, type Family, familyOf, networkOf, prefixOf } from '../../lib/ip.ts'
-import type { Acceptance, FamilyFacts, NeighbourFacts, SwitchFacts } from './facts.ts'
+import { canonicalAddress, type Family, networkOf, prefixOf } from '../../lib/ip.ts'
+import type { SwitchFacts } from './facts.ts'
+import { type AnyFamily, type Draft, type FamilyDraft, factsOf, type IosDefaults, type Reading } from './ios-facts.ts'
 
-/** What `neighbor X` says, of a neighbour or of a group. */
-interface Draft {
-  remoteAs?: number
-  group?: string
-  password?: boolean
-  shutdown?: boolean
-  bfd?: boolean
-  /** The words that let a restart keep the routes. */
-  bfdLenient?: boolean
-  ttlSecurity?: number
-  multihop?: number
-  extendedNextHop?: boolean
-  /** Of all families together. */
-  maximumRoutes?: number
-  readonly families: Map<Family, FamilyDraft>
+/** Where in the text a line is. */
+interface Place {
+  section: 'bgp' | 'route-map' | 'other'
+  vrf: string
+  /** How far the line stood that began the VRF, of EOS; undefined: it ends otherwise. */
+  vrfIndent?: number
+  family?: Family
+  /** The template whose body this is. */
+  template?: string
+  /** `ip prefix-list NAME`, whose rules may follow below. */
+  prefixList: readonly string[]
+  clause?: { readonly lists: string[]; other: boolean }
 }
 
-interface FamilyDraft {
-  active?: boolean
-  routeMap?: string
-  prefixList?: string
-  maximumPrefixes?: number
-}
-
-interface Reading {
-  as?: number
-  gracefulRestart: boolean
-  stalePathSeconds: number
-  /** Whether neighbours have IPv4 without being activated. */
-  ipv4ByDefault: boolean
-  readonly drafts: Map<string, Draft>
-  readonly prefixLists: Map<string, Acceptance[]>
-  /** The prefix lists that a route map takes by. */
-  readonly routeMaps: Map<string, string[]>
-}
-
-/** What a vendor does where the configuration does not say. */
-export interface IosDefaults {
-  /** Whether it helps neighbours that restart. */
-  readonly gracefulRestart: boolean
-  readonly stalePathSeconds: number
-}
+/** Words at the beginning of a line of `router bgp`, and behind `neighbor X`. */
+const VERBS = [
+  'address-family',
+  'aggregate-address',
+  'bgp',
+  'exit',
+  'exit-address-family',
+  'exit-peer-policy',
+  'exit-peer-session',
+  'graceful-restart',
+  'graceful-restart-helper',
+  'neighbor',
+  'network',
+  'no',
+  'redistribute',
+  'template',
+  'vrf',
+]
+const OPTIONS = [
+  'activate',
+  'bfd',
+  'capability',
+  'description',
+  'ebgp-multihop',
+  'fall-over',
+  'graceful-restart-disable',
+  'ha-mode',
+  'inherit',
+  'maximum-prefix',
+  'maximum-prefix-out',
+  'maximum-routes',
+  'next-hop',
+  'next-hop-self',
+  'next-hop-unchanged',
+  'password',
+  'peer',
+  'peer-group',
+  'prefix-list',
+  'remote-as',
+  'route-map',
+  'route-reflector-client',
+  'shutdown',
+  'timers',
+  'transport',
+  'ttl',
+  'ttl-security',
+  'update-source',
+]
 
 /** Reads the text; lines that are not understood are passed over. */
 export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
   const reading: Reading = {
     ...defaults,
     ipv4ByDefault: true,
-    drafts: new Map(),
+    vrfs: new Map(),
+    ranges: [],
     prefixLists: new Map(),
     routeMaps: new Map(),
   }
-  let section: 'bgp' | 'route-map' | 'other' = 'other'
-  let family: Family | undefined
-  let routeMap = ''
-  let prefixList: readonly string[] = []
+  const place: Place = { section: 'other', vrf: '', prefixList: [] }
   for (const line of text.split('\n')) {
-    const words = line.trim().split(/\s+/)
-    if (line.trim() === '' || line.trim().startsWith('!')) continue
-    if (words[0] === 'router') {
-      section = words[1] === 'bgp' ? 'bgp' : 'other'
-      family = undefined
-      if (section === 'bgp') reading.as = Number(words[2])
-    } else if (words[0] === 'route-map' && words[2] === 'permit') {
-      section = 'route-map'
-      routeMap = words[1] ?? ''
-      if (!reading.routeMaps.has(routeMap)) reading.routeMaps.set(routeMap, [])
-    } else if (words[0] === 'ip' || words[0] === 'ipv6') {
-      section = 'other'
-      if (words[1] === 'prefix-list') {
-        prefixList = words.slice(0, 3)
-        readPrefixList(reading, words)
-      }
-    } else if (section === 'other' && words[0] === 'seq') {
-      readPrefixList(reading, [...prefixList, ...words]) // EOS writes the rules below the name
-    } else if (section === 'bgp') {
-      if (words[0] === 'address-family') family = familyNamed(words[1])
-      else if (words[0] === 'exit-address-family') family = undefined
-      else readBgp(reading, words, family)
-    } else if (section === 'route-map' && words[0] === 'match' && words[2] === 'address') {
-      reading.routeMaps.get(routeMap)?.push(...words.slice(words[3] === 'prefix-list' ? 4 : 3))
-    } else if (!line.startsWith(' ')) {
-      section = 'other'
-    }
+    const trimmed = line.trim()
+    if (trimmed === '' || trimmed.startsWith('!') || trimmed.startsWith('#')) continue
+    readLine(reading, place, { words: trimmed.split(/\s+/), indent: line.length - line.trimStart().length })
   }
   return factsOf(reading)
 }
 
-function familyNamed(word: string | undefined): Family | undefined {
-  return word === 'ipv4' || word === 'ipv6' ? word : undefined
+function readLine(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
+  const { words, indent } = line
+  const [first = '', second = '', third = ''] = words
+  if (first === 'router') enterRouter(reading, place, words)
+  else if (first === 'route-map' && place.template === undefined) enterRouteMap(reading, place, words)
+  else if ((first === 'ip' || first === 'ipv6') && second === 'prefix-list') {
+    leave(place)
+    place.prefixList = words.slice(0, 3)
+    readPrefixRule(reading, words)
+  } else if (place.section === 'route-map' && first === 'match') readMatch(place, words)
+  else if (place.section === 'other' && /^(seq|\d+)$/.test(first)) {
+    // EOS writes the rules below the name
+    readPrefixRule(reading, [...place.prefixList, ...(first === 'seq' ? words : ['seq', ...words])])
+  } else if (place.section === 'bgp' && !(indent === 0 && /^(exit|end|interface|ip|ipv6|line)$/.test(first))) {
+    if (place.vrfIndent !== undefined && indent <= place.vrfIndent) endVrf(place)
+    readBgp(reading, place, { words, indent })
+  } else if (place.section === 'route-map' && /^(set|continue|description|on-match|call|sub-route-map)$/.test(first)) {
+    if (first === 'call' && place.clause !== undefined) place.clause.other = true
+  } else if (indent === 0 || third === 'end') leave(place)
 }
 
-/** `ip prefix-list NAME [seq N] permit PREFIX [ge N] [le N]`. */
-function readPrefixList({ prefixLists }: Reading, words: readonly string[]): void {
+function leave(place: Place): void {
+  place.section = 'other'
+  endVrf(place)
+  delete place.family
+  delete place.template
+  delete place.clause
+}
+
+function endVrf(place: Place): void {
+  place.vrf = ''
+  delete place.vrfIndent
+  delete place.family
+}
+
+/** `router bgp AS [vrf NAME | view NAME]`; the AS of a VRF's own instance is not the switch's. */
+function enterRouter(reading: Reading, place: Place, words: readonly string[]): void {
+  leave(place)
+  if (words[1] !== 'bgp') return
+  place.section = 'bgp'
+  const named = words[3] === 'vrf' || words[3] === 'view' ? (words[4] ?? '') : ''
+  place.vrf = named === 'default' ? '' : named
+  const as = asNumber(words[2])
+  if (as !== undefined && (place.vrf === '' || reading.as === undefined)) reading.as = as
+}
+
+function enterRouteMap(
+  reading: Reading,
+  place: Place,
+  [, name = '', verb = 'permit', number]: readonly string[],
+): void {
+  leave(place)
+  place.section = 'route-map'
+  const clause = { permit: verb !== 'deny', number: Number(number ?? 10), lists: [], other: false }
+  place.clause = clause
+  reading.routeMaps.set(name, [...(reading.routeMaps.get(name) ?? []), clause])
+}
+
+/** Conditions other than prefix lists are not understood: such a clause takes what nobody knows. */
+function readMatch({ clause }: Place, words: readonly string[]): void {
+  if (clause === undefined) return
+  if (words[2] === 'address' && words[3] === 'prefix-list') clause.lists.push(...words.slice(4))
+  else if (words[2] === 'address') clause.lists.push(...words.slice(3))
+  else clause.other = true
+}
+
+/** `ip prefix-list NAME [seq N] permit|deny PREFIX|any [ge N] [le N]`. */
+function readPrefixRule({ prefixLists }: Reading, words: readonly string[]): void {
   const name = words[2] ?? ''
-  const permit = words.indexOf('permit')
-  const cidr = networkOf(words[permit + 1] ?? '')
-  if (permit < 0 || cidr === undefined) return
+  const at = words[3] === 'seq' ? 5 : 3
+  const verb = words[at]
+  if (verb !== 'permit' && verb !== 'deny') return
+  const rules = prefixLists.get(name) ?? []
+  const number = words[3] === 'seq' ? Number(words[4]) : (rules.at(-1)?.number ?? 0) + 5
+  const everything = words[0] === 'ipv6' ? '::/0' : '0.0.0.0/0'
+  const any = words[at + 1] === 'any'
+  const cidr = any ? everything : networkOf(words[at + 1] ?? '')
+  if (cidr === undefined) return
   const after = (word: string) => {
-    const at = words.indexOf(word)
-    return at < 0 ? undefined : Number(words[at + 1])
+    const index = words.indexOf(word, at)
+    return index < 0 ? undefined : Number(words[index + 1])
   }
   const { length, family } = prefixOf(cidr)
-  const [ge, le] = [after('ge'), after('le')]
-  const from = ge ?? length
-  const to = le ?? (ge === undefined ? length : family === 'ipv4' ? 32 : 128)
-  prefixLists.set(name, [...(prefixLists.get(name) ?? []), { cidr, from, to }])
+  const longest = family === 'ipv4' ? 32 : 128
+  const exact = after('eq')
+  const from = exact ?? after('ge') ?? length
+  const to = exact ?? after('le') ?? (after('ge') === undefined && !any ? length : longest)
+  prefixLists.set(name, [...rules, { permit: verb === 'permit', number, cidr, from, to }])
 }
 
-function readBgp(reading: Reading, words: readonly string[], family: Family | undefined): void {
-  const text = words.join(' ')
-  if (words[0] === 'neighbor') readNeighbour(reading, words, family)
-  if (/^no bgp default ipv4-unicast/.test(text)) reading.ipv4ByDefault = false
-  if (
-    /^(no bgp graceful-restart$|no graceful-restart$|no graceful-restart-helper|bgp graceful-restart-disable)/.test(
-      text,
-    )
-  )
-    reading.gracefulRestart = false
+function readBgp(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
+  const negated = line.words[0] === 'no'
+  const words = negated ? line.words.slice(1) : line.words
+  const verb = whole(words[0] ?? '', VERBS)
+  const text = [verb, ...words.slice(1)].join(' ')
+  if (verb === 'exit-peer-policy' || verb === 'exit-peer-session') delete place.template
+  else if (place.template !== undefined) {
+    const policy = place.template.startsWith('peer-policy ')
+    readNeighbour(reading, place, { words: ['neighbor', place.template, ...words], negated, policy })
+  } else if (verb === 'template') place.template = `${words[1] ?? ''} ${words[2] ?? ''}`
+  else if (verb === 'address-family') enterFamily(place, words)
+  else if (verb === 'exit-address-family') {
+    delete place.family
+    if (place.vrfIndent === -1) endVrf(place)
+  } else if (verb === 'vrf') {
+    place.vrf = words[1] ?? ''
+    place.vrfIndent = line.indent
+  } else if (verb === 'neighbor') readNeighbour(reading, place, { words, negated, policy: false })
+  else if (text.startsWith('bgp listen range')) readRange(reading, place, words)
+  else if (text === 'bgp default ipv4-unicast') reading.ipv4ByDefault = !negated
+  else if (place.vrf === '') readRestart(reading, text, negated)
+}
+
+/** `address-family ipv4 [unicast] [vrf NAME]` of IOS: the VRF ends with the family. */
+function enterFamily(place: Place, words: readonly string[]): void {
+  const family = words[1]
+  if (family === 'ipv4' || family === 'ipv6') place.family = family
+  else delete place.family
+  const at = words.indexOf('vrf')
+  if (at < 0) return
+  place.vrf = words[at + 1] ?? ''
+  place.vrfIndent = -1
+}
+
+function readRestart(reading: Reading, text: string, negated: boolean): void {
+  const off = /^(bgp graceful-restart|graceful-restart|graceful-restart-helper)$/.test(text) && negated
+  if (off || (text.startsWith('bgp graceful-restart-disable') && !negated)) reading.gracefulRestart = false
   const restart = /^(?:bgp )?graceful-restart(?:-helper)?(?: (\S+) (\d+))?/.exec(text)
-  if (restart === null) return
+  if (restart === null || negated || text.startsWith('bgp graceful-restart-disable')) return
   reading.gracefulRestart = true
   if (restart[1] === 'stalepath-time') reading.stalePathSeconds = Number(restart[2])
 }
 
-function readNeighbour({ drafts }: Reading, words: readonly string[], family: Family | undefined): void {
+/** `bgp listen range CIDR peer-group NAME [remote-as N]`. */
+function readRange(reading: Reading, { vrf }: Place, words: readonly string[]): void {
+  const cidr = networkOf(words[3] ?? '')
+  const at = words.indexOf('peer-group')
+  const remote = words.indexOf('remote-as')
+  if (cidr === undefined || at < 0) return
+  const as = remote < 0 ? undefined : asNumber(words[remote + 1])
+  reading.ranges.push({ cidr, vrf, group: words[at + 1] ?? '', ...(as !== undefined && { remoteAs: as }) })
+}
+
+/** The word that `word` begins, if there is one only; itself otherwise. */
+function whole(word: string, vocabulary: readonly string[]): string {
+  if (word.length < 3 || vocabulary.includes(word)) return word
+  const [found, ...others] = vocabulary.filter(candidate => candidate.startsWith(word))
+  return found !== undefined && others.length === 0 ? found : word
+}
+
+/** `65010`, and `1.10` of four octets (RFC 5396). */
+function asNumber(text = ''): number | undefined {
+  const dotted = /^(\d+)\.(\d+)$/.exec(text)
+  if (dotted !== null) return Number(dotted[1]) * 65_536 + Number(dotted[2])
+  return /^\d+$/.test(text) ? Number(text) : undefined
+}
+
+interface NeighbourLine {
+  readonly words: readonly string[]
+  readonly negated: boolean
+  /** In a template of what belongs to a family: whichever inherits it. */
+  readonly policy: boolean
+}
+
+function readNeighbour(reading: Reading, place: Place, { words, negated, policy }: NeighbourLine): void {
   const name = canonicalAddress(words[1] ?? '') ?? words[1] ?? ''
+  const drafts = reading.vrfs.get(place.vrf) ?? new Map<string, Draft>()
+  reading.vrfs.set(place.vrf, drafts)
   const draft: Draft = drafts.get(name) ?? { families: new Map() }
   drafts.set(name, draft)
-  const [verb = '', value = '', third = ''] = words.slice(2)
-  if (family !== undefined) readFamily(draft, family, [verb, value, third])
-  if (verb === 'remote-as') draft.remoteAs = Number(value)
-  if (verb === 'peer' && value === 'group' && third !== '') draft.group = third
-  if (verb === 'peer-group' && value !== '') draft.group = value
-  if (verb === 'inherit' && value === 'peer-session') draft.group = third
-  if (verb === 'password') draft.password = true
-  if (verb === 'shutdown') draft.shutdown = true
+  const verb = whole(words[2] ?? '', OPTIONS)
+  const rest = words.slice(3)
+  const family: AnyFamily | undefined = policy ? 'any' : place.family
+  if (family !== undefined) readFamily(draft, family, { verb, rest, negated })
+  readSession(draft, { verb, rest, negated })
+}
+
+interface Option {
+  readonly verb: string
+  readonly rest: readonly string[]
+  readonly negated: boolean
+}
+
+function readSession(draft: Draft, { verb, rest, negated }: Option): void {
+  const [value = '', second = ''] = rest
+  switch (verb) {
+    case 'remote-as':
+      draft.remoteAs = value === 'external' || value === 'internal' ? value : asNumber(value)
+      break
+    case 'peer':
+      if (value === 'group' && second !== '') draft.group = second
+      break
+    case 'peer-group':
+      if (value !== '') draft.group = value
+      break
+    case 'inherit':
+      if (value === 'peer-session') draft.group = `peer-session ${second}`
+      break
+    case 'password':
+      draft.password = !negated
+      break
+    case 'shutdown':
+      draft.shutdown = !negated
+      break
+    case 'ebgp-multihop':
+      draft.multihop = value === '' ? 255 : Number(value)
+      break
+    case 'maximum-routes':
+      draft.maximumRoutes = Number(value)
+      break
+    case 'graceful-restart-disable':
+      draft.noRestart = !negated
+      break
+    case 'ha-mode':
+      if (value === 'graceful-restart' && second === 'disable') draft.noRestart = !negated
+      break
+    default:
+      readSecurity(draft, { verb, rest, negated })
+  }
+}
+
+function readSecurity(draft: Draft, { verb, rest, negated }: Option): void {
+  const [value, second] = rest
   if (verb === 'bfd' || (verb === 'fall-over' && value === 'bfd')) {
-    draft.bfd = true
-    if (words.includes('check-control-plane-failure') || words.includes('c-bit')) draft.bfdLenient = true
+    draft.bfd = !negated
+    if (rest.includes('check-control-plane-failure') || rest.includes('c-bit')) draft.bfdLenient = true
   }
-  if (verb === 'ttl' && value === 'maximum-hops') draft.ttlSecurity = Number(third)
-  if (verb === 'ttl-security') draft.ttlSecurity = Number(third)
-  if (verb === 'ebgp-multihop') draft.multihop = value === '' ? 255 : Number(value)
-  if (verb === 'capability' && value === 'extended-nexthop') draft.extendedNextHop = true
+  if (verb === 'ttl' && value === 'maximum-hops') draft.ttlSecurity = Number(second)
+  if (verb === 'ttl-security') draft.ttlSecurity = Number(second)
+  if (verb === 'capability' && value === 'extended-nexthop') draft.extendedNextHop = !negated
   if (verb === 'next-hop' && value === 'address-family') draft.extendedNextHop = true
-  if (verb === 'maximum-routes') draft.maximumRoutes = Number(value)
 }
 
-function readFamily(draft: Draft, family: Family, [verb, value, third]: readonly [string, string, string]): void {
-  const one = draft.families.get(family) ?? {}
+function readFamily(draft: Draft, family: AnyFamily, { verb, rest, negated }: Option): void {
+  const one: FamilyDraft = draft.families.get(family) ?? {}
   draft.families.set(family, one)
-  if (verb === 'activate') one.active = true
-  if (verb === 'route-map' && third === 'in') one.routeMap = value
-  if (verb === 'prefix-list' && third === 'in') one.prefixList = value
+  const [value = '', second = ''] = rest
+  if (verb === 'activate') one.active = !negated
+  if (verb === 'route-map' && second === 'in') one.routeMap = value
+  if (verb === 'prefix-list' && second === 'in') one.prefixList = value
   if (verb === 'maximum-prefix') one.maximumPrefixes = Number(value)
-}
-
-function factsOf(reading: Reading): SwitchFacts {
-  const neighbours = new Map<string, NeighbourFacts>()
-  for (const [name, own] of reading.drafts) {
-    if (canonicalAddress(name) === undefined) continue // a group
-    const group = own.group === undefined ? undefined : reading.drafts.get(own.group)
-    neighbours.set(name, neighbourFacts(reading, own, { name, group }))
-  }
-  return {
-    gracefulRestart: reading.gracefulRestart,
-    stalePathSeconds: reading.stalePathSeconds,
-    neighbours,
-    ...(reading.as !== undefined && { as: reading.as }),
-  }
-}
-
-function neighbourFacts(
-  reading: Reading,
-  own: Draft,
-  { name, group }: { name: string; group: Draft | undefined },
-): NeighbourFacts {
-  const all = { ...group, ...own }
-  const families = new Map<Family, FamilyFacts>()
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    const one = { ...group?.families.get(family), ...own.families.get(family) }
-    const active = one.active ?? (family === 'ipv4' && reading.ipv4ByDefault && familyOf(name) === 'ipv4')
-    const maximumPrefixes = one.maximumPrefixes ?? all.maximumRoutes
-    const whole = maximumPrefixes === undefined ? one : { ...one, maximumPrefixes }
-    if (active) families.set(family, familyFacts(reading, family, whole))
-  }
-  return {
-    password: all.password ?? false,
-    shutdown: all.shutdown ?? false,
-    bfd: all.bfd !== true ? 'off' : all.bfdLenient === true ? 'lenient' : 'strict',
-    extendedNextHop: all.extendedNextHop ?? false,
-    families,
-    ...(all.remoteAs !== undefined && { remoteAs: all.remoteAs }),
-    ...(all.ttlSecurity !== undefined && { ttlSecurity: all.ttlSecurity }),
-    ...(all.multihop !== undefined && { multihop: all.multihop }),
-  }
-}
-
-function familyFacts({ prefixLists, routeMaps }: Reading, family: Family, draft: FamilyDraft): FamilyFacts {
-  const lists = [
-    ...(draft.prefixList === undefined ? [] : [draft.prefixList]),
-    ...(draft.routeMap === undefined ? [] : (routeMaps.get(draft.routeMap) ?? [])),
-  ]
-  const filtered = draft.prefixList !== undefined || draft.routeMap !== undefined
-  const accepts = lists.flatMap(list => prefixLists.get(list) ?? []).filter(({ cidr }) => familyOf(cidr) === family)
-  // a route map that permits without a prefix list takes everything
-  const open = draft.routeMap !== undefined && routeMaps.get(draft.routeMap)?.length === 0
-  return {
-    ...(filtered && !open && { accepts }),
-    ...(draft.maximumPrefixes !== undefined && { maximumPrefixes: draft.maximumPrefixes }),
-  }
+  if (verb === 'inherit' && value === 'peer-policy') one.policy = second
 }

@@ -40,7 +40,7 @@ export const DAEMON_NEEDS: Readonly<Record<DaemonName, readonly string[]>> = {
 
 export const PEER_KEY = 'peer'
 
-const readNothing: SwitchFacts = { gracefulRestart: false, neighbours: new Map() }
+const readNothing: SwitchFacts = { gracefulRestart: false, neighbours: new Map(), ranges: [] }
 
 export class SwitchLan {
   readonly network = new TestNetwork()

@@ -1,0 +1,203 @@
+/**
+ * What the lines that `read-ios.ts` read mean together: groups and templates are followed, route
+ * maps and prefix lists become what gets in, rules that refuse included. Pure.
+ */
+import { canonicalAddress, covers, type Family, familyOf, overlaps } from '../../lib/ip.ts'
+import type { Acceptance, FamilyFacts, NeighbourFacts, PrefixRange, SwitchFacts } from './facts.ts'
+
+/** What `neighbor X` says, of a neighbour, a group or a template. */
+export interface Draft {
+  remoteAs?: number | 'external' | 'internal' | undefined
+  group?: string
+  password?: boolean
+  shutdown?: boolean
+  bfd?: boolean
+  /** The words that let a restart keep the routes. */
+  bfdLenient?: boolean
+  ttlSecurity?: number
+  multihop?: number
+  extendedNextHop?: boolean
+  /** Its routes are not kept while it restarts. */
+  noRestart?: boolean
+  /** Of all families together. */
+  maximumRoutes?: number
+  readonly families: Map<AnyFamily, FamilyDraft>
+}
+
+/** `any`: of a template that says it for whichever family inherits it. */
+export type AnyFamily = Family | 'any'
+
+export interface FamilyDraft {
+  active?: boolean
+  routeMap?: string
+  prefixList?: string
+  maximumPrefixes?: number
+  /** The `peer-policy` that it inherits. */
+  policy?: string
+}
+
+export interface PrefixRule extends PrefixRange {
+  readonly permit: boolean
+  readonly number: number
+}
+
+/** Of a route map. `other`: it has a condition that is no prefix list. */
+export interface Clause {
+  readonly permit: boolean
+  readonly number: number
+  readonly lists: readonly string[]
+  readonly other: boolean
+}
+
+export interface Reading {
+  as?: number
+  gracefulRestart: boolean
+  stalePathSeconds: number
+  /** Whether neighbours have IPv4 without being activated. */
+  ipv4ByDefault: boolean
+  /** By VRF, '' for none. */
+  readonly vrfs: Map<string, Map<string, Draft>>
+  /** Where neighbours come from that are not named. */
+  readonly ranges: { readonly cidr: string; readonly vrf: string; readonly group: string; readonly remoteAs?: number }[]
+  readonly prefixLists: Map<string, readonly PrefixRule[]>
+  readonly routeMaps: Map<string, readonly Clause[]>
+}
+
+/** What a vendor does where the configuration does not say. */
+export interface IosDefaults {
+  /** Whether it helps neighbours that restart. */
+  readonly gracefulRestart: boolean
+  readonly stalePathSeconds: number
+}
+
+/** A template may inherit another, and so on: so many at most. */
+const DEEPEST = 8
+
+export function factsOf(reading: Reading): SwitchFacts {
+  const neighbours = new Map<string, NeighbourFacts>()
+  const vrfs = [...reading.vrfs].sort(([a], [b]) => (a === '' ? -1 : b === '' ? 1 : 0))
+  for (const [vrf, drafts] of vrfs) {
+    for (const [name, own] of drafts) {
+      if (canonicalAddress(name) === undefined || neighbours.has(name)) continue // a group, or known elsewhere
+      neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf }))
+    }
+  }
+  return {
+    gracefulRestart: reading.gracefulRestart,
+    stalePathSeconds: reading.stalePathSeconds,
+    neighbours,
+    ranges: reading.ranges.map(({ cidr, vrf, group, remoteAs }) => {
+      const own: Draft = { families: new Map(), group, ...(remoteAs !== undefined && { remoteAs }) }
+      return { cidr, neighbour: neighbourFacts(reading, own, { family: familyOf(cidr.split('/')[0] ?? ''), vrf }) }
+    }),
+    ...(reading.as !== undefined && { as: reading.as }),
+  }
+}
+
+/** Itself and what it inherits, nearest first. */
+function lineage({ vrfs }: Reading, own: Draft, vrf: string): readonly Draft[] {
+  const found = [own]
+  for (let { group } = own; group !== undefined && found.length <= DEEPEST; ) {
+    const next = vrfs.get(vrf)?.get(group) ?? vrfs.get('')?.get(group)
+    if (next === undefined) break
+    found.push(next)
+    group = next.group
+  }
+  return found
+}
+
+interface Whose {
+  readonly family: Family | undefined
+  readonly vrf: string
+}
+
+function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf }: Whose): NeighbourFacts {
+  const drafts = lineage(reading, own, vrf)
+  const all: Partial<Draft> = Object.assign({}, ...drafts.toReversed())
+  const families = new Map<Family, FamilyFacts>()
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    const parts = drafts.toReversed().map(draft => withPolicy(reading, draft.families.get(family), vrf))
+    const one: FamilyDraft = Object.assign({}, ...parts)
+    const active = one.active ?? (family === 'ipv4' && reading.ipv4ByDefault && address === 'ipv4')
+    const maximumPrefixes = one.maximumPrefixes ?? all.maximumRoutes
+    const whole = maximumPrefixes === undefined ? one : { ...one, maximumPrefixes }
+    if (active) families.set(family, familyFacts(reading, family, whole))
+  }
+  return {
+    password: all.password ?? false,
+    shutdown: all.shutdown ?? false,
+    bfd: all.bfd !== true ? 'off' : all.bfdLenient === true ? 'lenient' : 'strict',
+    extendedNextHop: all.extendedNextHop ?? false,
+    families,
+    ...(vrf !== '' && { vrf }),
+    ...(all.noRestart === true && { gracefulRestart: false }),
+    ...(all.remoteAs !== undefined && { remoteAs: all.remoteAs }),
+    ...(all.ttlSecurity !== undefined && { ttlSecurity: all.ttlSecurity }),
+    ...(all.multihop !== undefined && { multihop: all.multihop }),
+  }
+}
+
+function withPolicy(reading: Reading, own: FamilyDraft | undefined, vrf: string): FamilyDraft {
+  if (own?.policy === undefined) return own ?? {}
+  const name = `peer-policy ${own.policy}`
+  const template = reading.vrfs.get(vrf)?.get(name) ?? reading.vrfs.get('')?.get(name)
+  return { ...template?.families.get('any'), ...own }
+}
+
+function familyFacts(reading: Reading, family: Family, draft: FamilyDraft): FamilyFacts {
+  const { prefixList, routeMap, maximumPrefixes } = draft
+  const byList = prefixList === undefined ? 'everything' : acceptedBy(reading.prefixLists.get(prefixList) ?? [], family)
+  const byMap = routeMap === undefined ? 'everything' : acceptedByMap(reading, routeMap, family)
+  const accepts = byList === 'everything' ? byMap : byMap === 'everything' ? byList : common(byList, byMap)
+  return {
+    ...(accepts !== 'everything' && { accepts }),
+    ...(maximumPrefixes !== undefined && { maximumPrefixes }),
+  }
+}
+
+/** What passes both. */
+function common(some: readonly Acceptance[], others: readonly Acceptance[]): readonly Acceptance[] {
+  return some.flatMap(a =>
+    others
+      .filter(b => overlaps(a.cidr, b.cidr) && Math.max(a.from, b.from) <= Math.min(a.to, b.to))
+      .map(b => ({
+        cidr: covers(a.cidr, b.cidr) ? b.cidr : a.cidr,
+        from: Math.max(a.from, b.from),
+        to: Math.min(a.to, b.to),
+        unless: [...a.unless, ...b.unless],
+      })),
+  )
+}
+
+/** What a list permits, each with what is refused before it. */
+function acceptedBy(rules: readonly PrefixRule[], family: Family): readonly Acceptance[] {
+  const refused: PrefixRange[] = []
+  return rules
+    .filter(({ cidr }) => familyOf(cidr.split('/')[0] ?? '') === family)
+    .toSorted((a, b) => a.number - b.number)
+    .flatMap(({ permit, cidr, from, to }) => {
+      if (permit) return [{ cidr, from, to, unless: refused.filter(one => overlaps(one.cidr, cidr)) }]
+      refused.push({ cidr, from, to })
+      return []
+    })
+}
+
+function acceptedByMap(reading: Reading, name: string, family: Family): readonly Acceptance[] | 'everything' {
+  const refused: PrefixRange[] = []
+  const accepted: Acceptance[] = []
+  const of = (lists: readonly string[]) =>
+    lists.flatMap(list => acceptedBy(reading.prefixLists.get(list) ?? [], family))
+  for (const { permit, lists, other } of (reading.routeMaps.get(name) ?? []).toSorted((a, b) => a.number - b.number)) {
+    if (other) continue
+    if (!permit && lists.length === 0) break
+    if (!permit) refused.push(...of(lists))
+    else if (lists.length > 0) accepted.push(...of(lists).map(one => ({ ...one, unless: [...one.unless, ...refused] })))
+    else {
+      if (refused.length === 0) return 'everything'
+      const everything = family === 'ipv4' ? { cidr: '0.0.0.0/0', from: 0, to: 32 } : { cidr: '::/0', from: 0, to: 128 }
+      accepted.push({ ...everything, unless: [...refused] })
+      break
+    }
+  }
+  return accepted
+}
