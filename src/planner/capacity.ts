@@ -5,6 +5,7 @@
  */
 import { blockLengthFor, blockSize, mergeRanges } from '../lib/address-range.ts'
 import { addressBits, FAMILIES, type Family, familyOf, overlaps, prefixRange } from '../lib/ip.ts'
+import { type CloudCapacity, cloudCapacityFindings, cloudCapacityOf, VSWITCH_RESERVED } from './cloud-capacity.ts'
 import type { Finding } from './finding.ts'
 import { HORIZON_YEARS, monthAfter, nodesAfter, yearsUntil } from './growth.ts'
 import { lansOf, type Network } from './network.ts'
@@ -47,10 +48,9 @@ export interface Capacity {
   readonly nodesExpected: number
   /** Pods that the pod vSwitches have addresses for; absent where there are none. */
   readonly cloudPods?: number
+  /** Nodes of the cloud and of Edge Node Service, by where their pods' addresses come from. */
+  readonly cloud: readonly CloudCapacity[]
 }
-
-/** The first address and the last three of a vSwitch are the cloud's. */
-const VSWITCH_RESERVED = 4
 
 /** Years that the limits of prefixes and tables look ahead. */
 const PLANNED_YEARS = 5
@@ -70,6 +70,7 @@ export function capacityOf(network: Network, now: number): Capacity {
       prefixesInFiveYears: nodesAfter(lan, PLANNED_YEARS) * families.length,
     })),
     nodesExpected: lans.reduce((sum, { nodes }) => sum + nodes, 0),
+    cloud: cloudCapacityOf(network, now),
     ...(cloudPods !== undefined && { cloudPods }),
   }
 }
@@ -205,7 +206,12 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
       })
     }
   }
-  return [...found, ...tableFindings(network), ...cloudFindings(network, capacity)]
+  return [
+    ...found,
+    ...tableFindings(network),
+    ...cloudFindings(network, capacity),
+    ...cloudCapacityFindings(network, capacity.cloud),
+  ]
 }
 
 /**

@@ -80,21 +80,12 @@ function switchRoutes(site: Site, dataCenter: DataCenter, lan: Lan): readonly De
   return lan.switches.flatMap((one, index) => {
     const device = lan.switches.length === 1 ? `switch ${lan.name}` : `switch ${lan.name} (${index + 1})`
     const of = row(device)
-    const others = dataCenter.lans.filter(other => other !== lan)
     return [
       ...network.vpc.cidrs.map(destination =>
         of('inbound', destination, towardsVpc(first), 'static', 'control plane, ECS instances and pods in the VPC'),
       ),
-      ...others.flatMap(other =>
-        other.hostCIDRs.map(destination =>
-          of(
-            'inbound',
-            destination,
-            towardsVpc(first),
-            'static',
-            `hosts of LAN ${other.name}; a default route or an IGP does as well`,
-          ),
-        ),
+      ...otherLans(dataCenter, lan).map(({ destination, what }) =>
+        of('inbound', destination, towardsVpc(first), 'static', `${what}; a default route or an IGP does as well`),
       ),
       ...network.edge.podCIDRs.flatMap(pool => [
         of(
@@ -116,6 +107,20 @@ function switchRoutes(site: Site, dataCenter: DataCenter, lan: Lan): readonly De
       ]),
     ]
   })
+}
+
+/** So many other LANs are named one by one; of more it is the blocks of the data center. */
+const NAMED_LANS = 8
+
+function otherLans({ name, cidrs, lans }: DataCenter, own: Lan): { destination: string; what: string }[] {
+  const others = lans.length - 1
+  if (others > NAMED_LANS) {
+    const what = `hosts of the ${others} other LANs of ${name}; the own LAN is connected, and comes first`
+    return cidrs.map(destination => ({ destination, what }))
+  }
+  return lans
+    .filter(lan => lan !== own)
+    .flatMap(lan => lan.hostCIDRs.map(destination => ({ destination, what: `hosts of LAN ${lan.name}` })))
 }
 
 /**

@@ -18,6 +18,34 @@ const name = z.string().min(1).max(63)
 
 const vSwitch = z.strictObject({ name, zone: name, cidr })
 
+const GROWTH = 'a number of nodes, such as 20, or a share of those that are there, such as 15%'
+
+const growth = z.union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/, GROWTH)], GROWTH).default(0)
+
+/** Nodes of the cloud (ECS); their pods have addresses of the pod vSwitches of their zone. */
+const nodePool = z.strictObject({
+  name,
+  zone: name,
+  nodes: z.int().min(1),
+  growthPerYear: growth,
+  /** Interfaces of the instance type, the primary one included (EniQuantity). */
+  interfaces: z.int().min(1).max(64),
+  /** Private addresses of an interface (EniPrivateIpAddressQuantity). */
+  addressesPerInterface: z.int().min(1).max(256),
+  /** Pods that are expected on a node; absent: all that it can have. */
+  podsPerNode: z.int().min(1).optional(),
+})
+
+/** Nodes of Edge Node Service in one vSwitch, which their pods share with them. */
+const ensNodes = z.strictObject({
+  name,
+  cidr,
+  nodes: z.int().min(1),
+  growthPerYear: growth,
+  /** Interfaces of an instance, the primary one included. */
+  interfaces: z.int().min(1).max(64),
+})
+
 const vpc = z.strictObject({
   cidrs: cidrs.min(1, 'name at least one block'),
   /** Nodes of the cluster in the cloud get their addresses here. */
@@ -26,6 +54,7 @@ const vpc = z.strictObject({
   podVSwitches: z.array(vSwitch).default([]),
   /** How many pods are expected in the cloud; absent: not judged. */
   pods: z.int().min(0).optional(),
+  nodePools: z.array(nodePool).default([]),
 })
 
 const edge = z.strictObject({
@@ -58,10 +87,6 @@ const lanSwitch = z.strictObject({
   maximumRoutes: z.int().min(1).optional(),
 })
 
-const GROWTH = 'a number of nodes, such as 20, or a share of those that are there, such as 15%'
-
-const growth = z.union([z.int().min(0), z.string().regex(/^\d+(\.\d+)?%$/, GROWTH)], GROWTH).default(0)
-
 const lan = z.strictObject({
   name,
   hostCIDRs: cidrs.min(1, 'name the block of the hosts'),
@@ -88,6 +113,7 @@ const schema = z.strictObject({
   serviceCIDRs: cidrs.min(1, 'name the Service CIDR of the cluster'),
   edge,
   dataCenters: z.array(dataCenter).min(1, 'name at least one data center'),
+  ens: z.array(ensNodes).default([]),
   /** What else the devices route or hosts reach: other clusters, branches, VPNs. */
   otherNetworks: z.array(z.strictObject({ name, cidrs: cidrs.min(1, 'name at least one block') })).default([]),
   /** Addresses that nodes cannot do without. */

@@ -4,7 +4,7 @@
  * document (Service CIDR against nodes and pods; pod vSwitches may overlap node vSwitches) and the
  * cloud's page on planning the network of a cluster. Pure.
  */
-import { overlaps } from '../lib/ip.ts'
+import { overlaps, prefixRange } from '../lib/ip.ts'
 import type { Finding, Severity } from './finding.ts'
 import type { Network } from './network.ts'
 import { type NamedRange, type RangeKind, rangesOf } from './ranges.ts'
@@ -26,7 +26,7 @@ const SITE: readonly RangeKind[] = ['data-center', 'lan']
 const RULES: readonly Rule[] = [
   {
     rule: 'service-overlaps-nodes',
-    between: [['service'], ['vpc', 'node-vswitch', ...SITE]],
+    between: [['service'], ['vpc', 'node-vswitch', 'ens', ...SITE]],
     why: 'nodes translate packets to Service addresses, so hosts with such an address cannot be reached from the cluster',
     wayOut: 'choose another Service CIDR (it cannot be changed later): terway-edge plan suggest service',
   },
@@ -41,6 +41,18 @@ const RULES: readonly Rule[] = [
     between: [['edge-pods'], CLOUD],
     why: 'packets of the VPC to such pods never leave the VPC: its own route is the longest or comes first',
     wayOut: 'choose another pool: terway-edge plan suggest pods',
+  },
+  {
+    rule: 'pods-overlap-ens',
+    between: [['edge-pods'], ['ens']],
+    why: 'packets for those nodes and their pods would be sent to edge nodes, or the other way round',
+    wayOut: 'choose another pool: terway-edge plan suggest pods',
+  },
+  {
+    rule: 'ens-overlaps',
+    between: [['ens'], [...CLOUD, ...SITE, 'ens']],
+    why: 'what joins the VPC, Edge Node Service and the data centers has one route for an address',
+    wayOut: 'renumber one of them; the vSwitch of Edge Node Service is the easier one before nodes are bought',
   },
   {
     rule: 'pods-overlap-data-center',
@@ -121,7 +133,7 @@ const RULES: readonly Rule[] = [
   },
   {
     rule: 'other-network-overlaps-sites',
-    between: [['other'], [...CLOUD, ...SITE]],
+    between: [['other'], [...CLOUD, ...SITE, 'ens']],
     severity: 'warning',
     why: 'a device has one route for an address: the longer prefix wins, and the other network loses those hosts',
     wayOut: 'make sure that this is meant, or renumber one of them',
@@ -131,15 +143,54 @@ const RULES: readonly Rule[] = [
 /** Every pair of ranges that must not overlap and does, in the order of the document. */
 export function overlapFindings(network: Network): readonly Finding[] {
   const ranges = rangesOf(network)
-  const found: Finding[] = []
-  for (const [index, a] of ranges.entries()) {
-    for (const b of ranges.slice(index + 1)) {
-      const rule = RULES.find(candidate => fits(candidate, a, b))
-      if (rule !== undefined && overlaps(a.cidr, b.cidr) && !isSaidAlready(a, b, ranges))
-        found.push(finding(rule, a, b))
-    }
-  }
+  const overlapping = overlappingOf(ranges)
+  const found = ranges.flatMap((a, index) =>
+    (overlapping.get(a) ?? [])
+      .filter(({ at }) => at > index)
+      .flatMap(({ range: b }) => {
+        const rule = RULES.find(candidate => fits(candidate, a, b))
+        return rule === undefined || isSaidAlready(a, b, overlapping) ? [] : [finding(rule, a, b)]
+      }),
+  )
   return [...found, ...ranges.flatMap(forbidden)]
+}
+
+/** A range, and its place in the document. */
+interface Placed {
+  readonly range: NamedRange
+  readonly at: number
+}
+
+type Overlapping = ReadonlyMap<NamedRange, readonly Placed[]>
+
+/**
+ * What overlaps what, in the order of the document. Blocks nest or lie apart, so in the order of
+ * addresses, larger ones first, what overlaps a block and comes before it is what still contains
+ * it: thousands of LANs are no trouble.
+ */
+function overlappingOf(ranges: readonly NamedRange[]): Overlapping {
+  const found = new Map<NamedRange, Placed[]>(ranges.map(range => [range, []]))
+  const sorted = ranges
+    .map((range, at) => ({ range, at, ...prefixRange(range.cidr) }))
+    .sort((a, b) => compare(a.family, b.family) || compare(a.first, b.first) || compare(a.length, b.length))
+  const open: typeof sorted = []
+  for (const inner of sorted) {
+    for (let outer = open.at(-1); outer !== undefined; outer = open.at(-1)) {
+      if (outer.family === inner.family && outer.last >= inner.first) break
+      open.pop()
+    }
+    for (const outer of open) {
+      found.get(outer.range)?.push(inner)
+      found.get(inner.range)?.push(outer)
+    }
+    open.push(inner)
+  }
+  for (const list of found.values()) list.sort((a, b) => a.at - b.at)
+  return found
+}
+
+function compare<T extends string | number | bigint>(a: T, b: T): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function fits({ between: [left, right], when }: Rule, a: NamedRange, b: NamedRange): boolean {
@@ -161,17 +212,16 @@ const OUTER: Readonly<Partial<Record<RangeKind, readonly RangeKind[]>>> = {
  * the outer range overlaps, the inner one says nothing new. It does where it lies outside, which is
  * a finding of its own.
  */
-function isSaidAlready(a: NamedRange, b: NamedRange, ranges: readonly NamedRange[]): boolean {
+function isSaidAlready(a: NamedRange, b: NamedRange, overlapping: Overlapping): boolean {
   const outers = (range: NamedRange) =>
-    ranges.filter(
-      other =>
-        OUTER[range.kind]?.includes(other.kind) === true &&
-        (range.owner === undefined || other.owner === range.owner) &&
-        overlaps(other.cidr, range.cidr),
+    (overlapping.get(range) ?? []).filter(
+      ({ range: other }) =>
+        OUTER[range.kind]?.includes(other.kind) === true && (range.owner === undefined || other.owner === range.owner),
     )
   const heard = (inner: NamedRange, other: NamedRange) =>
     outers(inner).some(
-      outer => outer !== other && overlaps(outer.cidr, other.cidr) && RULES.some(rule => fits(rule, outer, other)),
+      ({ range: outer }) =>
+        outer !== other && overlaps(outer.cidr, other.cidr) && RULES.some(rule => fits(rule, outer, other)),
     )
   return heard(a, b) || heard(b, a)
 }

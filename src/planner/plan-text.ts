@@ -32,6 +32,7 @@ export function planText(plan: Plan): string {
     'Capacity',
     formatTable(poolGrid(plan).columns, poolGrid(plan).rows).trimEnd(),
     formatTable(lanGrid(plan).columns, lanGrid(plan).rows).trimEnd(),
+    ...(plan.capacity.cloud.length === 0 ? [] : [formatTable(cloudGrid(plan).columns, cloudGrid(plan).rows).trimEnd()]),
     'Routes',
     formatTable(routeGrid(plan.routes).columns, routeGrid(plan.routes).rows).trimEnd(),
     'What firewalls must let through',
@@ -55,6 +56,7 @@ export function planMarkdown(plan: Plan): string {
     '## Capacity',
     gridMarkdown(poolGrid(plan)),
     gridMarkdown(lanGrid(plan)),
+    ...(plan.capacity.cloud.length === 0 ? [] : [gridMarkdown(cloudGrid(plan))]),
     '## Routes',
     ...[...Map.groupBy(plan.routes, ({ device }) => device)].flatMap(([device, routes]) => [
       `### ${escaped(device)}`,
@@ -74,6 +76,19 @@ function findingMarkdown({ severity, message, places, wayOut }: Finding): string
         .join(': ')}`,
   )
   return [`- **${LABELS[severity]}**: ${escaped(message)}`, ...at, `  - Way out: ${escaped(wayOut)}`].join('\n')
+}
+
+function cloudGrid({ capacity }: Plan): Grid {
+  return {
+    columns: titles('IN THE CLOUD', 'NODES', 'PODS', 'ADDRESSES', 'FULL'),
+    rows: capacity.cloud.map(({ where, nodes, pods, addresses, ...rest }) => [
+      where,
+      String(nodes),
+      String(pods),
+      String(addresses),
+      forecastText(rest),
+    ]),
+  }
 }
 
 function poolGrid({ capacity }: Plan): Grid {

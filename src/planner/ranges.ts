@@ -10,6 +10,7 @@ export type RangeKind =
   | 'vpc'
   | 'node-vswitch'
   | 'pod-vswitch'
+  | 'ens'
   | 'data-center'
   | 'lan'
   | 'other'
@@ -40,6 +41,7 @@ export function rangesOf(network: Network): readonly NamedRange[] {
     ...vpc.podVSwitches.map(({ name, cidr }, index) =>
       range('pod-vswitch', `pod vSwitch ${name}`, cidr, `vpc.podVSwitches[${index}].cidr`),
     ),
+    ...network.ens.map(({ name, cidr }, index) => range('ens', `ENS ${name}`, cidr, `ens[${index}].cidr`)),
     ...network.dataCenters.flatMap((dataCenter, index) =>
       dataCenter.cidrs.map((cidr, inner) => ({
         ...range('data-center', `data center ${dataCenter.name}`, cidr, `dataCenters[${index}].cidrs[${inner}]`),
