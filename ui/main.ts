@@ -3,6 +3,7 @@
  * nothing, and asks no one but its own server.
  */
 import type { Snapshot } from '../src/model/snapshot.ts'
+import { cloudSitesOf } from './cloud-model.ts'
 import { Connection, type LinkState } from './connection.ts'
 import { byId, inputById, setServerTime, tick } from './dom.ts'
 import { filterWords, lansOf } from './model.ts'
@@ -32,7 +33,7 @@ function show(snapshot: Snapshot): void {
 function showFiltered(): void {
   if (latest === undefined) return
   const words = filterWords(filter.value)
-  drawNetwork(lansOf(latest), words)
+  drawNetwork(lansOf(latest), cloudSitesOf(latest), words)
   const rows = tables.update(latest, words)
   byId('filter-text').textContent = words.length === 0 ? '' : `${rows} ${rows === 1 ? 'row' : 'rows'} below`
 }

@@ -44,7 +44,7 @@ export function matches(words: readonly string[], texts: readonly string[]): boo
 
 /**
  * Nodes that share a BGPPeer, with their switches; without switches: the nodes that no BGPPeer
- * selects.
+ * selects. Those of the cloud are not in it.
  */
 export interface Lan {
   readonly peers: readonly LanView[]
@@ -58,7 +58,7 @@ export function lansOf({ lans, nodes, sessions }: Pick<Snapshot, 'lans' | 'nodes
   const byName = new Map(nodes.map(node => [node.name, node]))
   const groups = joined(lans)
   const inLan = new Set(lans.flatMap(lan => [...lan.nodes, ...lan.speakers]))
-  const rest = nodes.filter(node => !inLan.has(node.name))
+  const rest = nodes.filter(node => !inLan.has(node.name) && node.cloud === undefined)
   const found = groups.map(peers => {
     const names = new Set(peers.flatMap(peer => [...peer.speakers, ...peer.nodes]))
     const peerNames = new Set(peers.map(peer => peer.bgpPeer))

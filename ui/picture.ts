@@ -5,15 +5,15 @@
  */
 import type { BgpSession } from '../src/model/session.ts'
 import type { LanView, NodeView } from '../src/model/snapshot.ts'
+import { type CloudSite, isInTrouble } from './cloud-model.ts'
 import { byId, element, svgElement } from './dom.ts'
 import { compareNames, type Lan, matches, shorten } from './model.ts'
+import { cloudFigure } from './picture-cloud.ts'
+import { centred, GAP, grid, MARGIN, type Place, WIDTH } from './picture-parts.ts'
 
 const LANS_SHOWN = 12
 const NODES_SHOWN = 12
 
-const WIDTH = 320
-const MARGIN = 12
-const GAP = 5
 const SWITCH = { width: 144, height: 46, perRow: 2 }
 const NODE = { width: 98, height: 40, perRow: 3 }
 /** Between the switches and the nodes: where the sessions are seen. */
@@ -21,20 +21,22 @@ const SPACE = 46
 
 let before = ''
 
-/** Draws the LANs that match `words`. */
-export function drawNetwork(lans: readonly Lan[], words: readonly string[]): void {
+/** Draws the LANs and places of the cloud that match `words`. */
+export function drawNetwork(lans: readonly Lan[], sites: readonly CloudSite[], words: readonly string[]): void {
   const found = lans
     .filter(lan => matches(words, textsOf(lan)))
     .sort((a, b) => Number(needsLook(b)) - Number(needsLook(a)))
   const shown = found.slice(0, LANS_SHOWN)
-  const signature = JSON.stringify([shown, found.length, lans.length])
+  const shownSites = sites.filter(site => matches(words, siteTexts(site)))
+  const signature = JSON.stringify([shown, found.length, lans.length, shownSites])
   if (signature === before) return
   before = signature
-  byId('network').hidden = lans.length === 0
-  byId('picture').replaceChildren(...shown.map(figureOf))
+  byId('network').hidden = lans.length + sites.length === 0
+  byId('cloud-legend').hidden = sites.length === 0
+  byId('picture').replaceChildren(...shown.map(figureOf), ...shownSites.map(cloudFigure))
   const more = found.length - shown.length
   byId('picture-more').textContent =
-    found.length === 0
+    found.length + shownSites.length === 0
       ? 'Nothing here matches the filter.'
       : more > 0
         ? `… and ${more} more ${more === 1 ? 'LAN: filter to see it.' : 'LANs: filter to see them.'}`
@@ -60,6 +62,20 @@ function textsOf({ peers, nodes }: Lan): string[] {
   ]
 }
 
+function siteTexts({ title, vSwitchIDs, nodes }: CloudSite): string[] {
+  return [
+    title,
+    ...vSwitchIDs,
+    ...nodes.flatMap(node => [
+      node.name,
+      ...node.addresses,
+      node.mode,
+      ...node.interfaces.map(({ id }) => id),
+      isInTrouble(node) ? (node.problem ?? 'waiting') : '',
+    ]),
+  ]
+}
+
 function figureOf(lan: Lan): HTMLElement {
   const { peers, nodes, sessions } = lan
   const established = sessions.filter(isEstablished).length
@@ -77,11 +93,6 @@ function figureOf(lan: Lan): HTMLElement {
     element('figcaption', {}, element('strong', {}, title), element('span', {}, facts)),
     drawingOf(lan, `${title}: ${switches === '' ? '' : `${switches}; `}${facts}`),
   )
-}
-
-interface Place {
-  readonly x: number
-  readonly y: number
 }
 
 function drawingOf({ peers, nodes, sessions }: Lan, label: string): SVGElement {
@@ -108,19 +119,6 @@ function drawingOf({ peers, nodes, sessions }: Lan, label: string): SVGElement {
       ? [centred('more', `+ ${more} nodes`, last, NODE.width, NODE.height / 2 + 4)]
       : []),
   )
-}
-
-/** Upper left corners of `count` boxes, row by row, each row centred. */
-function grid(count: number, box: { width: number; height: number; perRow: number }, top: number): Place[] {
-  return Array.from({ length: count }, (_, index) => {
-    const row = Math.floor(index / box.perRow)
-    const inRow = Math.min(box.perRow, count - row * box.perRow)
-    const rowWidth = inRow * (box.width + GAP) - GAP
-    return {
-      x: (WIDTH - rowWidth) / 2 + (index % box.perRow) * (box.width + GAP),
-      y: top + row * (box.height + GAP),
-    }
-  })
 }
 
 function sessionLine(session: BgpSession, from: Place | undefined, to: Place | undefined): SVGElement | undefined {
@@ -168,10 +166,6 @@ function nodeBox(node: NodeView, place: Place | undefined, speaker: boolean): SV
     centred(speaker ? 'name on-speaker' : 'name', shorten(node.name, 12), place, NODE.width, 17),
     centred(speaker ? 'detail on-speaker' : 'detail', shorten(detail, 15), place, NODE.width, 32),
   ]
-}
-
-function centred(kind: string, text: string, place: Place, width: number, down: number): SVGElement {
-  return svgElement('text', { class: kind, x: place.x + width / 2, y: place.y + down, 'text-anchor': 'middle' }, text)
 }
 
 function speakersFirst(nodes: readonly NodeView[], peers: readonly LanView[]): NodeView[] {

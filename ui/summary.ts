@@ -3,6 +3,7 @@
  * at a glance.
  */
 import type { PoolView, Snapshot } from '../src/model/snapshot.ts'
+import { type CloudInterface, interfacesOf } from './cloud-model.ts'
 import { lines } from './data-table.ts'
 import { ago, badge, byId, type Child, element, localTime } from './dom.ts'
 import { formatBlocks } from './model.ts'
@@ -28,6 +29,7 @@ function fact(title: string, parts: readonly Child[]): HTMLElement {
 
 function factsOf(snapshot: Snapshot): readonly Fact[] {
   const { ready, startedAt, nodes, sessions, lans } = snapshot
+  const interfaces = interfacesOf(snapshot)
   const established = sessions.filter(session => session.state === 'Established').length
   const allUp = established === sessions.length
   return [
@@ -45,6 +47,21 @@ function factsOf(snapshot: Snapshot): readonly Fact[] {
       sessions.length === 0 ? '' : allUp ? badge('good', 'all') : badge('bad', `${sessions.length - established} not`),
     ],
     ['Nodes', String(nodes.length), `${lans.length} ${lans.length === 1 ? 'BGPPeer' : 'BGPPeers'}`],
+    ...(interfaces.length === 0 ? [] : [cloudFact(snapshot, interfaces)]),
+  ]
+}
+
+/** Addresses of elastic network interfaces. */
+function cloudFact({ nodes, node }: Snapshot, interfaces: readonly CloudInterface[]): Fact {
+  const there = interfaces.reduce((sum, { addresses }) => sum + addresses, 0)
+  const ownUse = node?.interfaces?.reduce((sum, { inUse }) => sum + inUse, 0)
+  const inUse = ownUse ?? nodes.reduce((sum, { cloud }) => sum + (cloud?.inUse ?? 0), 0)
+  const count = `${interfaces.length} elastic network ${interfaces.length === 1 ? 'interface' : 'interfaces'}`
+  return [
+    'Addresses of interfaces in use',
+    ratio(inUse, there),
+    count,
+    node?.mode === undefined ? '' : `mode ${node.mode}`,
   ]
 }
 
@@ -60,6 +77,7 @@ const VIEWS = { api: 'view from the API server', state: 'view from the state fol
 function nodeFacts({ node, routes }: Snapshot): readonly Fact[] {
   if (node === undefined) return []
   const present = routes.filter(route => route.state === 'present').length
+  if (node.interfaces !== undefined) return [['Pods', String(node.pods ?? 0), VIEWS[node.viewSource]]]
   return [
     [
       'Pod CIDRs',

@@ -1,6 +1,7 @@
 /** The tables of the page: which columns of which rows, and what needs a look first. */
 import type { BgpSession } from '../src/model/session.ts'
 import type { EventRow, LanView, NodeView, PoolView, RouteRow, Snapshot } from '../src/model/snapshot.ts'
+import { type CloudInterface, interfacesOf } from './cloud-model.ts'
 import { DataTable, lines, problemBadge } from './data-table.ts'
 import { ago, badge, element } from './dom.ts'
 import { formatBlocks, sorted } from './model.ts'
@@ -13,6 +14,7 @@ export interface Tables {
 export function createTables(): Tables {
   const sessions = sessionTable()
   const nodes = nodeTable()
+  const interfaces = interfaceTable()
   const lans = lanTable()
   const routes = routeTable()
   const pools = poolTable()
@@ -29,6 +31,14 @@ export function createTables(): Tables {
             snapshot.nodes,
             row => row.problem !== undefined || row.ready === false,
             row => row.name,
+          ),
+          words,
+        ),
+        interfaces.update(
+          sorted(
+            interfacesOf(snapshot),
+            row => row.state !== 'InUse',
+            row => `${row.node} ${row.id}`,
           ),
           words,
         ),
@@ -118,6 +128,12 @@ function nodeTable(): DataTable<NodeView> {
       },
       { title: 'Addresses', text: row => row.addresses.join(' '), show: row => lines(row.addresses), class: 'mono' },
       { title: 'Pod CIDRs', text: row => row.podCIDRs.join(' '), show: row => lines(row.podCIDRs), class: 'mono' },
+      { title: 'Mode', text: row => row.cloud?.mode ?? (row.podCIDRs.length === 0 ? '' : 'route') },
+      {
+        title: 'Addresses in use',
+        text: row => (row.cloud === undefined ? '' : `${row.cloud.inUse} of ${row.cloud.capacity}`),
+        class: 'number',
+      },
       { title: 'LAN', text: row => row.peers.join(' '), show: row => lines(row.peers) },
       {
         title: 'Speaker of',
@@ -125,6 +141,28 @@ function nodeTable(): DataTable<NodeView> {
         show: row => element('span', { class: 'speaker' }, row.speakerOf.join(', ')),
       },
       { title: 'Problem', text: row => row.problem ?? '', show: row => problemBadge(row.problem ?? ''), class: 'wide' },
+    ],
+  })
+}
+
+function interfaceTable(): DataTable<CloudInterface> {
+  return new DataTable<CloudInterface>({
+    id: 'interfaces',
+    caption: 'Elastic network interfaces for pods',
+    key: row => JSON.stringify([row.node, row.id]),
+    columns: [
+      { title: 'Interface', text: row => row.id, class: 'mono' },
+      { title: 'Node', text: row => row.node },
+      { title: 'vSwitch', text: row => row.vSwitchID, class: 'mono' },
+      {
+        title: 'State',
+        text: row => row.state,
+        show: row => badge(row.state === 'InUse' ? 'good' : 'wait', row.state),
+      },
+      { title: 'Link', text: row => row.link ?? '', class: 'mono' },
+      { title: 'Addresses', text: row => String(row.addresses), class: 'number' },
+      { title: 'In use', text: row => (row.inUse === undefined ? '' : String(row.inUse)), class: 'number' },
+      { title: 'Leaving', text: row => (row.releasing === 0 ? '' : String(row.releasing)), class: 'number' },
     ],
   })
 }

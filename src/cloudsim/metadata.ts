@@ -30,7 +30,8 @@ export class MetadataService {
     const { world, instanceID, clock } = this.#options
     world.settle()
     const instance = world.instances.get(instanceID)
-    if (instance === undefined) return new Response('', { status: 404 })
+    const silent = instance?.product === 'ens' && world.options.questions?.ensMetadata === 'absent'
+    if (instance === undefined || silent) return new Response('', { status: 404 })
     if (instance.product === 'ecs') {
       if (request.method === 'PUT' && pathname === '/latest/api/token') return this.#token(request)
       const until = this.#tokens.get(request.headers.get('x-aliyun-ecs-metadata-token') ?? '') ?? 0
@@ -99,9 +100,14 @@ export class MetadataService {
     }
     if (Object.hasOwn(simple, path)) return simple[path]
     const item = this.#interface(path)
-    return item === undefined
-      ? undefined
-      : { 'eni-id': item.id, 'primary-ip-address': item.primaryAddress }[field(path)]
+    if (item === undefined) return undefined
+    const cidr = world.vSwitches.get(item.vSwitchID)?.cidr
+    return {
+      'eni-id': item.id,
+      'primary-ip-address': item.primaryAddress,
+      netmask: netmask(cidr),
+      gateway: world.options.questions?.ensMetadata === 'with-gateway' ? this.#gateway(cidr) : undefined,
+    }[field(path)]
   }
 
   #interface(path: string): SimInterface | undefined {
@@ -133,6 +139,12 @@ export class MetadataService {
     for (let index = bytes.length - 1; index >= 0; index--, value >>= 8n) bytes[index] = Number(value & 255n)
     return formatAddress(bytes)
   }
+}
+
+function netmask(cidr: string | undefined): string | undefined {
+  const length = parsePrefix(cidr ?? '')?.length
+  if (length === undefined) return undefined
+  return [0, 8, 16, 24].map(from => 256 - 2 ** (8 - Math.max(0, Math.min(8, length - from)))).join('.')
 }
 
 function field(path: string): string {

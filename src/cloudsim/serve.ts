@@ -1,8 +1,9 @@
 /**
  * The simulated cloud as HTTP servers on real sockets: the OpenAPI, where "took effect, did not
- * answer" cuts the connection, and the metadata service of an instance.
+ * answer" cuts the connection, and the metadata service, which knows an instance by the address
+ * that asks.
  */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { MetadataService } from './metadata.ts'
 import type { CloudSimulator } from './simulator.ts'
@@ -31,20 +32,33 @@ export async function serveCloud(
   })
   await new Promise<void>(resolve => server.listen(listen.port, listen.hostname, resolve))
   const { port } = server.address() as AddressInfo
-  return {
-    hostname: listen.hostname,
-    port,
-    close: () =>
-      new Promise(resolve => {
-        server.closeAllConnections()
-        server.close(() => resolve())
-      }),
-  }
+  return { hostname: listen.hostname, port, close: () => closed(server) }
 }
 
-export function serveMetadata(service: MetadataService, listen: { hostname: string; port: number }): Serving {
-  const server = Bun.serve({ ...listen, fetch: request => service.fetch(request) })
-  return { hostname: listen.hostname, port: server.port ?? 0, close: async () => await server.stop(true) }
+/**
+ * Serves in the network namespace that the calling thread is in (call it in that which owns
+ * 100.100.100.200). `serviceFor` gives the service of the instance with that address; undefined: it
+ * is no instance.
+ */
+export function serveMetadata(
+  serviceFor: (address: string) => Pick<MetadataService, 'fetch'> | undefined,
+  listen: { hostname: string; port: number },
+): Serving {
+  const server = Bun.serve({
+    ...listen,
+    fetch: (request, serving) => {
+      const address = serving.requestIP(request)?.address.replace(/^::ffff:/, '') ?? ''
+      return serviceFor(address)?.fetch(request) ?? new Response('', { status: 404 })
+    },
+  })
+  return { hostname: listen.hostname, port: server.port ?? 0, close: () => server.stop(true) }
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise(resolve => {
+    server.closeAllConnections()
+    server.close(() => resolve())
+  })
 }
 
 async function asRequest(incoming: IncomingMessage): Promise<Request> {

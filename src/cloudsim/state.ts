@@ -22,11 +22,21 @@ export class SimWorld {
     for (const vSwitch of options.vSwitches) this.vSwitches.set(vSwitch.id, { ...vSwitch })
   }
 
-  /** Adds an instance with its primary interface. */
-  addInstance(instance: Omit<SimInstance, 'state'>, vSwitchID: string): SimInstance {
+  /** Adds an instance with its primary interface, which has the `chosen` addresses. */
+  addInstance(
+    instance: Omit<SimInstance, 'state'>,
+    vSwitchID: string,
+    chosen?: { readonly ipv4: string; readonly ipv6: string | undefined },
+  ): SimInstance {
     const added: SimInstance = { ...instance, state: 'Running' }
     this.instances.set(instance.id, added)
-    const made = this.makeInterface({ product: instance.product, type: 'Primary', vSwitchID })
+    const { product } = instance
+    const made = this.makeInterface({
+      product,
+      type: 'Primary',
+      vSwitchID,
+      ...(chosen === undefined ? {} : { chosen }),
+    })
     Object.assign(made, { state: 'InUse', instanceID: instance.id })
     return added
   }
@@ -48,12 +58,18 @@ export class SimWorld {
     vSwitchID: string
     secondary?: number
     ipv6?: number
+    /** In place of free ones. */
+    chosen?: { readonly ipv4: string; readonly ipv6: string | undefined }
   }): SimInterface {
     const vSwitch = this.vSwitches.get(from.vSwitchID)
     if (vSwitch === undefined) throw new Error(`no vSwitch ${from.vSwitchID}`)
     const serial = ++this.#serial
     const id = `eni-${from.product}${serial.toString().padStart(4, '0')}`
-    const ipv4 = this.take(vSwitch, 'ipv4', (from.secondary ?? 0) + 1, id)
+    const { chosen } = from
+    const ipv4 =
+      chosen === undefined ? this.take(vSwitch, 'ipv4', (from.secondary ?? 0) + 1, id) : this.#claim([chosen.ipv4], id)
+    const ipv6 =
+      chosen?.ipv6 === undefined ? this.take(vSwitch, 'ipv6', from.ipv6 ?? 0, id) : this.#claim([chosen.ipv6], id)
     const made: SimInterface = {
       id,
       product: from.product,
@@ -64,7 +80,7 @@ export class SimWorld {
       type: from.type,
       primaryAddress: ipv4[0] ?? '',
       ipv4,
-      ipv6: this.take(vSwitch, 'ipv6', from.ipv6 ?? 0, id),
+      ipv6,
       tags: {},
       securityGroups: [],
       sourceDestCheck: true,
@@ -105,6 +121,14 @@ export class SimWorld {
     }
     this.#cursors.set(key, cursor)
     return taken
+  }
+
+  #claim(addresses: string[], owner: string): string[] {
+    for (const address of addresses) {
+      if (this.#owners.has(address)) throw new Error(`${address} has an owner`)
+      this.#owners.set(address, owner)
+    }
+    return addresses
   }
 
   /** Takes addresses off an interface. */

@@ -107,6 +107,8 @@ export interface OpenQuestions {
    * before the last).
    */
   readonly gatewayBeforeLast: number
+  /** Whether ENS has a metadata service, and whether that says a gateway beside address and mask. */
+  readonly ensMetadata: 'absent' | 'without-gateway' | 'with-gateway'
   /** Whether an unattached interface, and one that is being attached, takes assignments. */
   readonly assignWhileAttaching: boolean
   /** For how long a listing may still show what was before a change. */

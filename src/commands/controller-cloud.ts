@@ -13,6 +13,7 @@ import { ENI_NODES } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { present } from '../lib/fields.ts'
+import { familyOf } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { CloudNodeView, CloudView, NodeView } from '../model/snapshot.ts'
@@ -124,7 +125,7 @@ export function withCloudNodes(nodes: readonly NodeView[], view: EniControllerVi
         id,
         vSwitchID,
         state,
-        addresses: addresses.length,
+        addresses: addresses.filter(address => familyOf(address) === 'ipv4').length,
         releasing: releasing.length,
       })),
       capacity,

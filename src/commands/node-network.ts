@@ -3,6 +3,7 @@
  * network interfaces (eni/, loaded only where there is one). Puts together what each stands on;
  * which it is, is decided in eni/mode.ts.
  */
+import { join } from 'node:path'
 import { writeCniConfig } from '../agent/cni-config.ts'
 import { chainedPlugins } from '../agent/cni-plugins.ts'
 import { outwardLinksNow } from '../agent/observe.ts'
@@ -161,7 +162,9 @@ async function startPart(mode: NodeMode, services: NodeServices, around: Around)
 async function startInterfaces(services: NodeServices, { cluster, source, drain }: Around): Promise<InterfaceNode> {
   const { config, log, parting, changes } = services
   const { InterfaceNode } = await import('../eni/interface-node.ts')
+  const { InstanceMetadata } = await import('../eni/metadata.ts')
   const { state } = config
+  let instance: InstanceType<typeof InstanceMetadata> | undefined
   const interfaces = new InterfaceNode({
     clock,
     log: log.child({ room: 'agent' }),
@@ -176,6 +179,13 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
       return applySettings({ uplinks: primaries, ipv6 }, { stateDir: state }).problems
     },
     nftables: () => Nft.find(),
+    metadata: {
+      file: join(state, 'eni-gateways.json'),
+      ask: (platform, mac) => {
+        instance ??= new InstanceMetadata(platform)
+        return instance.gateways(mac)
+      },
+    },
     left: () => drain.drained,
   })
   const firewall = createFirewall({

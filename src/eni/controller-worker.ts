@@ -187,7 +187,7 @@ export class NodeWorker {
       operations: this.#recorded.operations,
       report: this.#node?.status.node,
       idle: this.#plan?.idle ?? 0,
-      capacity: capacityOf(spec),
+      capacity: this.#capacity(),
       conditions: this.#conditions,
       lastError: this.#lastError,
     }
@@ -386,6 +386,11 @@ export class NodeWorker {
     })
     this.#plan = plan
     return plan
+  }
+
+  #capacity(): number {
+    const spec = this.#node?.spec
+    return spec === undefined ? 0 : capacityOf(this.#effectiveSpec(spec))
   }
 
   /** On ENS there are as many interfaces as were bought. */
@@ -633,7 +638,7 @@ export class NodeWorker {
   #findings() {
     return findings({
       plan: this.#plan,
-      capacity: capacityOf(this.#node?.spec),
+      capacity: this.#capacity(),
       waiting: this.#node?.status.node?.waiting ?? 0,
       misconfigured: this.#wish.misconfigured,
       access: this.#access,

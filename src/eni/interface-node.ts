@@ -5,7 +5,7 @@
  * the kernel's settings) it is given by whoever puts the node together.
  */
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
-import type { ENIInterface, ENINode } from '../kube/eni-node.ts'
+import type { ENIInterface, ENINode, Platform } from '../kube/eni-node.ts'
 import type { ENINodeSource } from '../kube/eni-node-source.ts'
 import { ENI_NODES, type ObjectReference } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -14,10 +14,18 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { InterfacePool, PolicyNumbers } from '../model/interface-pool.ts'
 import type { InterfaceView } from '../model/snapshot.ts'
-import { familiesServed, type PodAddress } from './datapath.ts'
+import { type Datapath, familiesServed, type PodAddress } from './datapath.ts'
+import { GatewaySource } from './gateway-source.ts'
+import {
+  type GatewaysByMac,
+  gatewayDifferences,
+  type PrimaryNetwork,
+  primaryNetworks,
+  withGateways,
+} from './gateways.ts'
 import { DatapathKeeper, type DatapathPass, namesOf, type SettingsNeeds } from './keep-datapath.ts'
 import { ConnectionMarks, type Nftables } from './keep-marks.ts'
-import { type Attached, poolOf, reportOf } from './report.ts'
+import { type Attached, poolOf, reportOf, withoutGateway } from './report.ts'
 import { ReportWriter } from './report-writer.ts'
 
 /** What the plugin has recorded, and how it is told. */
@@ -44,6 +52,11 @@ export interface InterfaceNodeOptions {
   readonly routeTable: number
   readonly settings: (interfaces: SettingsNeeds) => readonly string[]
   readonly nftables: () => Nftables | undefined
+  /** What the metadata service says of gateways: where it is kept, and how it is asked. */
+  readonly metadata?: {
+    readonly file: string
+    readonly ask: (platform: Platform, mac: string) => Promise<readonly string[]>
+  }
   /** The node was drained for good. */
   readonly left: () => boolean
   /** Path of the network namespace to work in; absent: this one. */
@@ -52,6 +65,9 @@ export interface InterfaceNodeOptions {
 
 /** How often the plugin's records are looked at. */
 const LOOK_MILLISECONDS = 500
+/** From InUse in the cloud to a link in the machine. */
+const PLUG_MILLISECONDS = 20_000
+const NOTHING_SAID: GatewaysByMac = new Map()
 const NO_NODE =
   'nothing is known of the interfaces of this node yet: neither the API server nor the state folder has its ENINode'
 
@@ -61,20 +77,38 @@ export class InterfaceNode {
   readonly #keeper: DatapathKeeper
   readonly #marks: ConnectionMarks
   readonly #writer: ReportWriter
+  readonly #gateways: GatewaySource | undefined
   readonly #stop: () => void
   readonly #listeners = new Set<() => void>()
   #stamp = ''
   #seen: ENINode | undefined
+  #primaries: readonly PrimaryNetwork[] = []
+  /** The ENINode with its gateways, and what that was made from. */
+  #served: { readonly from: readonly unknown[]; readonly node: ENINode } | undefined
+  #told: readonly string[] = []
   #poolWritten = false
   #waiting = 0
   #pass: DatapathPass = { datapath: undefined, problems: [] }
   #gone: ReadonlySet<string> = new Set()
+  /** Links that were not there yet when the cloud said that they are: since when (monotonic). */
+  readonly #expected = new Map<string, number>()
+  readonly #everSeen = new Set<string>()
   #published = { ready: false, problems: [NO_NODE] as readonly string[], rows: [] as readonly InterfaceView[] }
 
   constructor(options: InterfaceNodeOptions) {
     this.#options = options
     const { clock, log, numbers, routeTable, settings, source, plugin, netns, nftables } = options
     const where = netns === undefined ? {} : { netns }
+    const { metadata } = options
+    this.#gateways =
+      metadata &&
+      new GatewaySource({
+        clock,
+        log,
+        file: metadata.file,
+        ask: mac => metadata.ask(this.#seen?.spec.platform ?? 'ecs', mac),
+        onChange: () => this.#loop.wake(),
+      })
     this.#writer = new ReportWriter({ api: options.api, clock, log })
     this.#marks = new ConnectionMarks({
       clock,
@@ -129,14 +163,16 @@ export class InterfaceNode {
   /** Stops; all stays as it is, so that pods go on over an upgrade. */
   async close(): Promise<void> {
     this.#stop()
+    this.#gateways?.close()
     await this.#loop.close()
     await Promise.all([this.#keeper.close(), this.#marks.close(), this.#writer.close()])
   }
 
   #look(): void {
     const { source, plugin, left } = this.#options
-    const node = source.current
-    if (node === undefined) return
+    const { current } = source
+    if (current === undefined) return
+    const node = this.#withGateways(current)
     const stamp = `${plugin.stamp()} ${left()} ${this.#marks.problems.join()}`
     if (node !== this.#seen || !this.#poolWritten) this.#handOn(node)
     else if (stamp === this.#stamp) {
@@ -146,6 +182,26 @@ export class InterfaceNode {
     this.#stamp = stamp
     this.#report(node)
     this.#show(node)
+  }
+
+  /** The same object for as long as it says the same. */
+  #withGateways(node: ENINode): ENINode {
+    const said = this.#gateways?.said ?? NOTHING_SAID
+    const from = [node, said, this.#primaries]
+    if (from.every((part, index) => part === this.#served?.from[index])) return this.#served?.node ?? node
+    this.#tellOfGateways(node, said)
+    const served = withGateways(node, said, this.#primaries)
+    this.#served = { from, node: served }
+    return served
+  }
+
+  /** Each difference once. */
+  #tellOfGateways(node: ENINode, said: GatewaysByMac): void {
+    const messages = gatewayDifferences(node, said)
+    const regarding = referenceTo(node)
+    for (const message of messages.filter(text => !this.#told.includes(text)))
+      this.#options.events.record({ regarding, type: 'Warning', reason: 'GatewayDiffers', message })
+    this.#told = messages
   }
 
   /** The plugin first: what leaves must be given to nobody before it is called released. */
@@ -160,6 +216,7 @@ export class InterfaceNode {
     this.#poolWritten = false
     plugin.writePool(pool)
     this.#poolWritten = true
+    this.#gateways?.want(node)
   }
 
   #report(node: ENINode): void {
@@ -174,11 +231,32 @@ export class InterfaceNode {
     const { datapath } = pass
     if (datapath !== undefined) {
       this.#marks.want(namesOf(datapath))
-      this.#tellOfInterfaces(new Set(datapath.missing.map(({ id }) => id)))
+      this.#notePrimaries(primaryNetworks(datapath.primaries))
+      this.#tellOfInterfaces(this.#believedGone(datapath))
       if (this.#poolWritten) this.#options.plugin.offer(datapath.primaries[0]?.link.mtu)
     }
     const node = this.#seen
     if (node !== undefined) this.#show(node)
+  }
+
+  #notePrimaries(primaries: readonly PrimaryNetwork[]): void {
+    if (Bun.deepEquals(primaries, this.#primaries)) return
+    this.#primaries = primaries
+    this.#loop.wake()
+  }
+
+  /** A machine sees a new interface some seconds after the cloud has attached it. */
+  #believedGone({ present, missing }: Datapath): ReadonlySet<string> {
+    const now = this.#options.clock.monotonic()
+    for (const mac of present.keys()) this.#everSeen.add(mac)
+    for (const mac of this.#expected.keys()) if (present.has(mac)) this.#expected.delete(mac)
+    const gone = missing.filter(({ mac }) => {
+      if (this.#everSeen.has(mac)) return true
+      const since = this.#expected.get(mac) ?? now
+      this.#expected.set(mac, since)
+      return now - since >= PLUG_MILLISECONDS
+    })
+    return new Set(gone.map(({ id }) => id))
   }
 
   /** Each once, when it went and when it came back. */
@@ -214,7 +292,8 @@ export class InterfaceNode {
       }
     })
     const ready = this.#published.ready || (this.#poolWritten && datapath !== undefined)
-    this.#publish({ ready, problems: [...this.#pass.problems, ...this.#marks.problems], rows })
+    const closed = withoutGateway(node.status.interfaces)
+    this.#publish({ ready, problems: [...this.#pass.problems, ...this.#marks.problems, ...closed], rows })
   }
 
   #publish(next: { ready: boolean; problems: readonly string[]; rows: readonly InterfaceView[] }): void {

@@ -2,7 +2,7 @@
  * What a node says of its addresses (`status.node` of its ENINode), and when: starts and stops of
  * pods within the bounds of the pool are nobody's business and are not written. Pure.
  */
-import type { ENINode, ENINodeReport } from '../kube/eni-node.ts'
+import type { ENIInterface, ENINode, ENINodeReport } from '../kube/eni-node.ts'
 import { familyOf } from '../lib/ip.ts'
 import { type InterfacePool, longestIdleFirst, type PolicyNumbers } from '../model/interface-pool.ts'
 
@@ -19,19 +19,35 @@ export interface Attached {
 }
 
 /**
- * What the plugin may give out. Interfaces that are on the way, and addresses that are to leave,
- * are not in it.
+ * What the plugin may give out. Interfaces that are on the way or whose gateway nobody knows, and
+ * addresses that are to leave, are not in it.
  */
 export function poolOf({ spec, status }: ENINode, numbers: PolicyNumbers): InterfacePool {
   const unmet = status.conditions.find(({ status: value }) => value === 'False')
+  const [closed] = withoutGateway(status.interfaces)
+  const reason = unmet === undefined ? closed : `${unmet.reason}: ${unmet.message}`
   return {
     numbers,
     dualStack: spec.ipFamilies.includes('IPv6'),
     interfaces: status.interfaces
-      .filter(({ state }) => state === 'InUse')
+      .filter(({ state, gateways }) => state === 'InUse' && hasGateway(gateways))
       .map(({ id, mac, gateways, addresses }) => ({ id, mac, gateways, addresses })),
-    ...(unmet !== undefined && { shortage: `${unmet.reason}: ${unmet.message}` }),
+    ...(reason !== undefined && { shortage: reason }),
   }
+}
+
+function hasGateway(gateways: readonly string[]): boolean {
+  return gateways.some(gateway => familyOf(gateway) === 'ipv4')
+}
+
+/** What keeps pods off interfaces that are attached. */
+export function withoutGateway(interfaces: readonly ENIInterface[]): readonly string[] {
+  return interfaces
+    .filter(({ state, gateways }) => state === 'InUse' && !hasGateway(gateways))
+    .map(
+      ({ id }) =>
+        `the gateway of interface ${id} is not known: neither the metadata service nor the controller says it, and its addresses are not in the network of the primary interface`,
+    )
 }
 
 /** `left`: the node was drained for good. */

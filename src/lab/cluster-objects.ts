@@ -5,7 +5,25 @@
  * Does not say pod CIDRs: allocating them is the controller's job, and part of what the lab shows.
  */
 import type { KubeObject } from '../kube/resources.ts'
-import { LAB_LABEL, type LabPlan, type LanPlan, NODE_POOL_LABEL, type NodePlan } from './plan.ts'
+import {
+  CLOUD_KEY,
+  CLOUD_SECRET,
+  type CloudNodePlan,
+  MAX_IDLE,
+  MIN_IDLE,
+  REGION,
+  SECURITY_GROUP,
+  ZONE,
+} from './cloud-plan.ts'
+import {
+  EDGE_WORKER_LABEL,
+  LAB_LABEL,
+  type LabPlan,
+  type LanPlan,
+  type MachinePlan,
+  NODE_POOL_LABEL,
+  type NodePlan,
+} from './plan.ts'
 
 const SECRET_NAME = 'bgp-secret'
 const SECRET_NAMESPACE = 'kube-system'
@@ -22,14 +40,66 @@ export function nodeObject(plan: LabPlan, lan: LanPlan, node: NodePlan): KubeObj
         'kubernetes.io/hostname': node.name,
         'kubernetes.io/os': 'linux',
         [NODE_POOL_LABEL]: lan.nodePool,
+        [EDGE_WORKER_LABEL]: 'true',
         [LAB_LABEL]: plan.prefix,
       },
     },
   }
 }
 
+/** A Node of the cloud as its kubelet and the cloud's own controllers would leave it. */
+export function cloudNodeObject(plan: LabPlan, node: CloudNodePlan): KubeObject {
+  const isEns = node.product === 'ens'
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: node.name,
+      labels: {
+        'kubernetes.io/hostname': node.name,
+        'kubernetes.io/os': 'linux',
+        'node.kubernetes.io/instance-type': node.instanceType,
+        'topology.kubernetes.io/zone': node.zoneID,
+        'topology.kubernetes.io/region': isEns ? node.zoneID : REGION,
+        ...(isEns ? { 'alibabacloud.com/ens-instance-id': node.instanceID } : {}),
+        [LAB_LABEL]: plan.prefix,
+      },
+    },
+    ...(isEns ? {} : { spec: { providerID: `${REGION}.${node.instanceID}` } }),
+  }
+}
+
+/** What the controller needs for nodes of the cloud: its key, and the ConfigMap eni-config. */
+export function cloudObjects(plan: LabPlan): readonly KubeObject[] {
+  const { cloud } = plan
+  if (cloud === undefined) return []
+  const metadata = (name: string) => ({ name, namespace: 'kube-system', labels: { [LAB_LABEL]: plan.prefix } })
+  const conf = {
+    version: '1',
+    vswitches: { [ZONE]: [cloud.podVSwitchID] },
+    security_group: SECURITY_GROUP,
+    min_pool_size: MIN_IDLE,
+    max_pool_size: MAX_IDLE,
+    ip_stack: plan.vpc.address6 === undefined ? 'ipv4' : 'dual',
+  }
+  const secret = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: metadata(CLOUD_SECRET),
+    type: 'Opaque',
+    data: { accessKeyId: btoa(CLOUD_KEY.id), accessKeySecret: btoa(CLOUD_KEY.secret) },
+  }
+  const config = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadata('eni-config'),
+    data: { eni_conf: JSON.stringify(conf, undefined, 2) },
+  }
+  return [secret, config]
+}
+
 /** Its status: written apart, because a real API server may drop it at creation. */
-export function nodeStatus(node: NodePlan, time: string): object {
+export function nodeStatus(node: MachinePlan & { readonly capacity?: number }, time: string): object {
   const ready = { type: 'Ready', status: 'True', reason: 'LabNode', message: 'a node of the terway-edge lab' }
   return {
     status: {
@@ -38,6 +108,7 @@ export function nodeStatus(node: NodePlan, time: string): object {
         ...(node.address6 === undefined ? [] : [{ type: 'InternalIP', address: node.address6 }]),
         { type: 'Hostname', address: node.name },
       ],
+      ...(node.capacity === undefined ? {} : { allocatable: { pods: String(node.capacity) } }),
       conditions: [{ ...ready, lastHeartbeatTime: time, lastTransitionTime: time }],
       nodeInfo: NODE_INFO,
     },

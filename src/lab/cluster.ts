@@ -6,10 +6,14 @@
 import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'
+import { decodeENINode } from '../kube/decode-eni-node.ts'
+import type { ENINode, ENINodeObject } from '../kube/eni-node.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import {
   BGP_PEERS,
+  CONFIG_MAPS,
   CUSTOM_RESOURCE_DEFINITIONS,
+  ENI_NODES,
   type KubeObject,
   LEASES,
   NODES,
@@ -21,12 +25,19 @@ import type { Clock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { bgpPeerObject, nodeObject, nodeStatus, secretObject } from './cluster-objects.ts'
+import {
+  bgpPeerObject,
+  cloudNodeObject,
+  cloudObjects,
+  nodeObject,
+  nodeStatus,
+  secretObject,
+} from './cluster-objects.ts'
 import { type Patience, retry } from './patience.ts'
-import { LAB_LABEL, type LabPlan, nodesOf } from './plan.ts'
+import { LAB_LABEL, type LabPlan, machinesOf } from './plan.ts'
 import type { LabBook, ObjectRecord } from './record.ts'
 
-const TYPES: readonly ResourceType[] = [NODES, SECRETS, BGP_PEERS, CUSTOM_RESOURCE_DEFINITIONS, LEASES]
+const TYPES: readonly ResourceType[] = [NODES, SECRETS, CONFIG_MAPS, BGP_PEERS, CUSTOM_RESOURCE_DEFINITIONS, LEASES]
 
 /** What a controller makes by itself: removed with the lab where it was not there before. */
 const CONTROLLERS_OWN: readonly ObjectRecord[] = [
@@ -58,7 +69,8 @@ export async function untilServing(api: KubeApi, patience: Patience): Promise<vo
 export async function claimCluster(api: KubeApi, plan: LabPlan, book: LabBook): Promise<void> {
   const secret = secretObject(plan)
   const wanted: ObjectRecord[] = [
-    ...nodesOf(plan).map(({ name }) => ({ kind: 'Node', name })),
+    ...machinesOf(plan).map(({ name }) => ({ kind: 'Node', name })),
+    ...cloudObjects(plan).map(reference),
     ...(secret === undefined ? [] : [reference(secret)]),
     ...plan.lans.map(({ bgpPeer }) => ({ kind: 'BGPPeer', name: bgpPeer })),
   ]
@@ -92,15 +104,15 @@ export async function makeObjects(api: KubeApi, plan: LabPlan, book: LabBook, gi
     const options = { fieldManager: 'terway-edge-lab', force: true }
     await retry(patience, () => api.apply(typeOf(object.kind), object, options))
   }
-  await untilDefined(api, patience)
-  for (const lan of plan.lans) {
-    for (const node of lan.nodes) {
-      await make(nodeObject(plan, lan, node))
-      await api.mergePatch(NODES, node.name, nodeStatus(node, timestamp(patience.clock.now())), {
-        subresource: 'status',
-      })
-    }
+  const makeNode = async (object: KubeObject, node: Parameters<typeof nodeStatus>[0]) => {
+    await make(object)
+    const status = nodeStatus(node, timestamp(patience.clock.now()))
+    await api.mergePatch(NODES, node.name, status, { subresource: 'status' })
   }
+  await untilDefined(api, patience)
+  for (const lan of plan.lans) for (const node of lan.nodes) await makeNode(nodeObject(plan, lan, node), node)
+  for (const object of cloudObjects(plan)) await make(object)
+  for (const node of plan.cloud?.nodes ?? []) await makeNode(cloudNodeObject(plan, node), node)
   const secret = secretObject(plan)
   if (secret !== undefined) await make(secret)
   for (const lan of plan.lans) await make(bgpPeerObject(plan, lan))
@@ -133,7 +145,7 @@ async function untilDefined(api: KubeApi, patience: Patience): Promise<void> {
  * was the controller's own.
  */
 export async function removeObjects(api: KubeApi, objects: readonly ObjectRecord[]): Promise<void> {
-  const order = ['BGPPeer', 'Secret', 'Node', 'Lease', 'CustomResourceDefinition']
+  const order = ['BGPPeer', 'Secret', 'ConfigMap', 'Node', 'Lease', 'CustomResourceDefinition']
   for (const { kind, name, namespace } of objects.toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind))) {
     const type = typeOf(kind)
     const found = await api.get(type, name, namespace)
@@ -160,6 +172,7 @@ async function definesWhatOthersMade(api: KubeApi, kind: string): Promise<boolea
 export interface ClusterState {
   readonly podCIDRs: ReadonlyMap<string, readonly string[]>
   readonly peers: readonly BGPPeerObject[]
+  readonly eniNodes: readonly ENINode[]
 }
 
 /** What the controller and the speakers have written of the lab's nodes and peers. */
@@ -167,5 +180,10 @@ export async function readCluster(api: KubeApi, plan: LabPlan): Promise<ClusterS
   const selector = { labelSelector: `${LAB_LABEL}=${plan.prefix}` }
   const nodes = await api.list<Node>(NODES, selector)
   const peers = await api.list<BGPPeerObject>(BGP_PEERS, selector)
-  return { podCIDRs: new Map(nodes.map(node => [node.metadata.name, node.spec?.podCIDRs ?? []])), peers }
+  const eniNodes = plan.cloud === undefined ? [] : await api.list<ENINodeObject>(ENI_NODES)
+  return {
+    eniNodes: eniNodes.flatMap(object => decodeENINode(object).node ?? []),
+    peers,
+    podCIDRs: new Map(nodes.map(node => [node.metadata.name, node.spec?.podCIDRs ?? []])),
+  }
 }

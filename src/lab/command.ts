@@ -25,6 +25,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   kubectl: { summary: "run kubectl against the lab's API server", run: kubectlCommand },
   down: { summary: 'remove everything that the lab made', run: downCommand },
   api: { summary: "the lab's API server alone, for tests; never for production", run: apiCommand },
+  cloud: { summary: 'the simulated cloud of a lab (used by the lab itself)', run: cloudCommand },
   relay: { summary: 'pass TCP connections between namespaces (used by the lab itself)', run: relayCommand },
 }
 
@@ -47,7 +48,8 @@ function help(): string {
   return `Usage: terway-edge lab <command> [options]
 
 Two LANs with real switches (BIRD or FRR), a border router and a VPC host in network namespaces of this machine; the controller, the
-nodes and their pods as separate processes. Nothing of the host's network is changed. Needs root.
+nodes and their pods as separate processes. With --cloud also a simulated cloud: two nodes of ECS and one of ENS, whose pods sit on
+elastic network interfaces. Nothing of the host's network is changed. Needs root.
 
 Commands:
 ${lines.join('\n')}
@@ -55,6 +57,7 @@ ${lines.join('\n')}
 Examples:
   terway-edge lab up                          # build it and leave it running
   terway-edge lab up --check                  # build it, check every path, take it down; exit status 0 if all holds
+  terway-edge lab up --cloud                  # nodes of the cloud beside those of the LANs
   terway-edge lab up --switch bird,frr        # LAN a with BIRD, LAN b with FRR
   terway-edge lab exec node-1 -- ip route
   terway-edge lab exec switch-a -- tcpdump -ni lan port 179
@@ -83,6 +86,7 @@ interface UpFlags extends Directory {
   readonly switch: string
   readonly nodes: string
   readonly ipv6?: true
+  readonly cloud?: true
   readonly kubeconfig?: string
   readonly executable?: string
   readonly port: string
@@ -98,6 +102,7 @@ function upCommand(args: readonly string[]): Promise<number> {
       'Builds the lab, waits until it works, shows it, and leaves it running in the background.',
       [
         'terway-edge lab up',
+        'terway-edge lab up --cloud',
         'terway-edge lab up --switch frr --check',
         'terway-edge lab up --kubeconfig ~/.kube/config',
       ],
@@ -106,6 +111,7 @@ function upCommand(args: readonly string[]): Promise<number> {
     .option('--switch <router>', 'bird or frr, or one for each LAN: bird,frr', 'bird')
     .option('--nodes <names>', 'names of the nodes, the first half in LAN a', 'node-1,node-2,node-3,node-4')
     .option('--ipv6', 'dual stack: IPv6 beside IPv4 everywhere')
+    .option('--cloud', 'a simulated cloud too: two nodes of ECS and one of ENS, pods on elastic network interfaces')
     .option(
       '--kubeconfig <file>',
       "use this cluster's API server instead of the lab's own; what the lab makes there is removed by lab down",
@@ -286,6 +292,28 @@ function apiCommand(args: readonly string[]): Promise<number> {
     process.stderr.write(`lab api: listening on ${listen.slice(0, colon)}:${server.port}\n`)
     await untilAsked()
     await server.close()
+    return 0
+  })
+}
+
+interface CloudFlags extends Directory {
+  readonly ready: string
+}
+
+function cloudCommand(args: readonly string[]): Promise<number> {
+  const program = withDirectory(
+    createProgram('lab cloud', 'The simulated cloud of a lab: OpenAPI, metadata, and the cables of its interfaces.'),
+  ).requiredOption('--ready <file>', 'written once it serves')
+  return runProgram<CloudFlags>(program, args, async ({ dir, ready }) => {
+    const { planOf } = await import('./look.ts')
+    const { startCloud } = await import('./cloud-process.ts')
+    const { writeFileWhole } = await import('../lib/files.ts')
+    const { cloud, vpc } = planOf(dir)
+    if (cloud === undefined) throw new UserError(`the lab in ${dir} has no cloud`)
+    const running = await startCloud({ plan: cloud, address: vpc.address, clock: systemClock, say })
+    writeFileWhole(ready, '')
+    await untilAsked()
+    await running.close()
     return 0
   })
 }

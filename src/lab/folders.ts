@@ -26,6 +26,7 @@ const ENTRIES = [
   'routers',
   'api',
   'controller',
+  'cloud',
   'relay',
   'kubeconfig',
   'kubeconfig.host',

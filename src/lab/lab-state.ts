@@ -6,11 +6,11 @@
  * must say Established.
  */
 import { reportedSession } from '../kube/speaker-entry.ts'
-import { FAMILIES, familyOf } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { type Column, formatTable } from '../lib/table.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { ClusterState } from './cluster.ts'
-import { addressesOf, type LabPlan, nodesOf } from './plan.ts'
+import { addressesOf, type LabPlan } from './plan.ts'
 import type { Probe } from './probe.ts'
 import type { LabRecord, PageRecord } from './record.ts'
 import type { KernelRoute, RouterSession } from './router-state.ts'
@@ -20,6 +20,17 @@ export interface NodeRow {
   readonly addresses: readonly string[]
   readonly lan: string
   readonly podCIDRs: readonly string[]
+  readonly pod: readonly string[]
+}
+
+/** A node of the cloud, as its ENINode says. */
+export interface CloudNodeRow {
+  readonly node: string
+  readonly addresses: readonly string[]
+  readonly mode: 'eni-ecs' | 'eni-ens'
+  /** Of elastic network interfaces, with how many pods they have addresses for. */
+  readonly interfaces: readonly { readonly id: string; readonly state: string; readonly addresses: number }[]
+  readonly inUse: number
   readonly pod: readonly string[]
 }
 
@@ -50,6 +61,7 @@ export interface RouteRow {
 
 export interface LabState {
   readonly nodes: readonly NodeRow[]
+  readonly cloudNodes: readonly CloudNodeRow[]
   readonly sessions: readonly LabSession[]
   readonly routes: readonly RouteRow[]
   readonly matrix: readonly Probe[]
@@ -64,6 +76,8 @@ export interface ObservedLab {
   readonly routes: ReadonlyMap<string, readonly KernelRoute[]>
   readonly matrix: readonly Probe[]
   readonly deadProcesses: readonly string[]
+  /** What the cloud's networks dropped, as its sender did not own the source. */
+  readonly foreignPackets: number
 }
 
 export function labState(plan: LabPlan, record: LabRecord, observed: ObservedLab): LabState {
@@ -81,12 +95,35 @@ export function labState(plan: LabPlan, record: LabRecord, observed: ObservedLab
   )
   const state = {
     nodes,
+    cloudNodes: cloudNodeRows(plan, observed, pods),
     sessions: sessionRows(plan, observed),
     routes: routeRows(plan, observed, nodes),
     matrix: observed.matrix,
     pages: record.pages,
   }
-  return { ...state, problems: problemsOf(plan, state, observed.deadProcesses) }
+  return { ...state, problems: problemsOf(plan, state, observed) }
+}
+
+function cloudNodeRows(
+  plan: LabPlan,
+  { cluster }: ObservedLab,
+  pods: ReadonlyMap<string, readonly string[]>,
+): readonly CloudNodeRow[] {
+  return (plan.cloud?.nodes ?? []).map(node => {
+    const status = cluster.eniNodes.find(({ name }) => name === node.name)?.status
+    return {
+      node: node.name,
+      addresses: addressesOf(node),
+      mode: node.product === 'ecs' ? 'eni-ecs' : 'eni-ens',
+      interfaces: (status?.interfaces ?? []).map(({ id, state, addresses }) => ({
+        id,
+        state,
+        addresses: addresses.filter(address => familyOf(address) === 'ipv4').length,
+      })),
+      inUse: status?.node?.inUse ?? 0,
+      pod: pods.get(node.name) ?? [],
+    }
+  })
 }
 
 function sessionRows(plan: LabPlan, { cluster, sessions }: ObservedLab): readonly LabSession[] {
@@ -129,14 +166,24 @@ function routeRows(plan: LabPlan, { routes }: ObservedLab, nodes: readonly NodeR
   )
 }
 
-function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: readonly string[]): readonly string[] {
-  const { nodes, sessions, routes, matrix } = state
-  const hosts = nodesOf(plan).length + 1
-  const paths = hosts * (hosts - 1) * (plan.vpc.address6 === undefined ? 1 : 2)
+function problemsOf(
+  plan: LabPlan,
+  state: Omit<LabState, 'problems'>,
+  observed: Pick<ObservedLab, 'deadProcesses' | 'foreignPackets'>,
+): readonly string[] {
+  const { nodes, cloudNodes, sessions, routes, matrix } = state
+  const paths = FAMILIES.reduce((sum, family) => sum + pathsOf(plan, family), 0)
+  const { deadProcesses, foreignPackets } = observed
   return [
-    ...dead.map(name => `the process ${name} has ended`),
+    ...deadProcesses.map(name => `the process ${name} has ended`),
     ...nodes.filter(row => row.podCIDRs.length === 0).map(row => `${row.node} has no pod CIDR`),
-    ...nodes.filter(row => row.pod.length === 0).map(row => `${row.node} has no pod`),
+    ...[...nodes, ...cloudNodes].filter(row => row.pod.length === 0).map(row => `${row.node} has no pod`),
+    ...cloudNodes
+      .filter(row => !row.interfaces.some(({ state }) => state === 'InUse'))
+      .map(row => `${row.node} has no elastic network interface for pods`),
+    ...(foreignPackets === 0
+      ? []
+      : [`the cloud dropped ${foreignPackets} packets that came from an interface which does not own their source`]),
     ...sessions
       .filter(row => row.session.state !== 'Established' || row.switchState !== 'Established')
       .map(row => sessionProblem(row)),
@@ -146,6 +193,14 @@ function problemsOf(plan: LabPlan, state: Omit<LabState, 'problems'>, dead: read
     ...matrix.filter(cell => !cell.ok).map(cell => `${cell.from} to ${cell.to}: ${cell.problem}`),
     ...(matrix.length === paths ? [] : [`${matrix.length} of ${paths} paths were tried`]),
   ]
+}
+
+/** Every pod and the VPC host to every other, as far as they have the family: ENS has IPv4 alone. */
+function pathsOf(plan: LabPlan, family: Family): number {
+  if (family === 'ipv6' && plan.vpc.address6 === undefined) return 0
+  const cloudNodes = (plan.cloud?.nodes ?? []).filter(node => family === 'ipv4' || node.address6 !== undefined)
+  const hosts = plan.lans.flatMap(lan => lan.nodes).length + cloudNodes.length + 1
+  return hosts * (hosts - 1)
 }
 
 function sessionProblem({ session, ...row }: LabSession): string {
@@ -159,7 +214,7 @@ function viaText(via: readonly string[]): string {
 
 /** The state as tables for people. */
 export function formatState(state: LabState): string {
-  const { nodes, sessions, routes, matrix, pages } = state
+  const { nodes, cloudNodes, sessions, routes, matrix, pages } = state
   const table = (titles: readonly string[], rows: readonly (readonly string[])[]) =>
     formatTable(
       titles.map((title): Column => ({ title })),
@@ -176,6 +231,22 @@ export function formatState(state: LabState): string {
         row.pod.join(',') || '-',
       ]),
     ),
+    ...(cloudNodes.length === 0
+      ? []
+      : [
+          table(
+            ['CLOUD NODE', 'ADDRESS', 'MODE', 'INTERFACES', 'ADDRESSES', 'IN USE', 'POD'],
+            cloudNodes.map(row => [
+              row.node,
+              row.addresses.join(','),
+              row.mode,
+              row.interfaces.map(({ id }) => id).join(',') || '-',
+              String(row.interfaces.reduce((sum, { addresses }) => sum + addresses, 0)),
+              String(row.inUse),
+              row.pod.join(',') || '-',
+            ]),
+          ),
+        ]),
     table(
       ['BGPPEER', 'SPEAKER', 'SAYS', 'ADVERTISED', 'SWITCH', 'SAYS', 'RECEIVED'],
       sessions.map(row => [

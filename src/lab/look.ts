@@ -9,7 +9,7 @@ import { UserError } from '../lib/errors.ts'
 import { openCluster } from './cluster.ts'
 import type { LabState } from './lab-state.ts'
 import { observeLab } from './observe.ts'
-import { namespacesOf, planLab } from './plan.ts'
+import { type LabPlan, namespacesOf, planLab } from './plan.ts'
 import { insideKubeconfig } from './programs.ts'
 import { type LabRecord, readRecord } from './record.ts'
 import { routerShellFolder } from './routers.ts'
@@ -23,6 +23,11 @@ function requireLab(directory: string): LabRecord {
     throw new UserError(`there is no lab in ${directory}: build one with "${labCommandLine('up', directory)}"`)
   }
   return record
+}
+
+/** What the lab in `directory` consists of. */
+export function planOf(directory: string): LabPlan {
+  return planLab(requireLab(directory).options)
 }
 
 /** The state of a lab that is up. */

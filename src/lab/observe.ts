@@ -8,9 +8,10 @@
 import type { KubeApi } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
 import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { foreignPackets } from './cloud-fabric.ts'
 import { readCluster } from './cluster.ts'
 import { type LabState, labState } from './lab-state.ts'
-import { addressesOf, type LabPlan, nodesOf } from './plan.ts'
+import { addressesOf, type LabPlan, machinesOf } from './plan.ts'
 import { type Host, probeAll } from './probe.ts'
 import { isAlive } from './processes.ts'
 import type { LabRecord } from './record.ts'
@@ -32,11 +33,15 @@ export async function observeLab({ plan, record, api, clock }: ObserveOptions): 
     answers(device => switchSessions(plan.directory, device)),
     answers(switchRoutes),
   ])
+  const { cloud } = plan
+  const matrix = await Promise.all(FAMILIES.map(family => probeAll(hostsOf(plan, record, family), clock)))
+  const foreign = cloud === undefined ? [] : await Promise.all([cloud.vpc, cloud.ens].map(foreignPackets))
   return labState(plan, record, {
     cluster,
     sessions: new Map(sessions),
     routes: new Map(routes),
-    matrix: (await Promise.all(FAMILIES.map(family => probeAll(hostsOf(plan, record, family), clock)))).flat(),
+    matrix: matrix.flat(),
+    foreignPackets: foreign.reduce((sum, count) => sum + count, 0),
     deadProcesses: record.processes.filter(started => !isAlive(started)).map(({ name }) => name),
   })
 }
@@ -45,7 +50,7 @@ export async function observeLab({ plan, record, api, clock }: ObserveOptions): 
 function hostsOf(plan: LabPlan, record: LabRecord, family: Family): readonly Host[] {
   const host = (name: string, namespace: string, addresses: readonly string[]): readonly Host[] =>
     addresses.filter(address => familyOf(address) === family).map(address => ({ name, namespace, address }))
-  const pods = nodesOf(plan).flatMap(node => {
+  const pods = machinesOf(plan).flatMap(node => {
     const addresses = record.pods.find(pod => pod.node === node.name)?.addresses ?? []
     return host(`pod-${node.name}`, node.podNamespace, addresses)
   })

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { type Problem, problemsError } from '../lib/errors.ts'
+import { CLOUD_NAMES, type CloudPlan, planCloud } from './cloud-plan.ts'
 
 export const DEFAULT_DIRECTORY = '/run/terway-edge-lab'
 export const DATA_CENTER_CIDR = '172.16.0.0/16'
@@ -22,6 +23,9 @@ export const PODS_PER_NODE = 128
 export const API_PORT = 6443
 export const STATUS_PORT = 9179
 export const NODE_POOL_LABEL = 'alibabacloud.com/nodepool-id'
+/** What Nodes of the edge LANs say of themselves, as ACK Edge labels them. */
+export const EDGE_WORKER_LABEL = 'alibabacloud.com/is-edge-worker'
+export const EDGE_NODES = `${EDGE_WORKER_LABEL}=true`
 /** On every object that the lab makes in a cluster. */
 export const LAB_LABEL = 'terway-edge.lab'
 
@@ -35,15 +39,19 @@ export interface LabOptions {
   readonly nodes: readonly string[]
   /** Dual stack. */
   readonly ipv6: boolean
+  /** A simulated cloud with nodes of ECS and of ENS. */
+  readonly cloud: boolean
 }
 
-export interface NodePlan {
+/** A node and the namespace of its pod, wherever it stands. */
+export interface MachinePlan extends LinkEnd {
   readonly name: string
   readonly namespace: string
-  readonly address: string
-  /** With --ipv6, like every `…6` below. */
-  readonly address6?: string
   readonly podNamespace: string
+}
+
+/** A node of an edge LAN. */
+export interface NodePlan extends MachinePlan {
   /** The port of the switch that it hangs on. */
   readonly port: string
 }
@@ -77,6 +85,7 @@ export interface SwitchPlan {
 /** One end of a link between routers. */
 export interface LinkEnd {
   readonly address: string
+  /** With --ipv6, like every `…6`. */
   readonly address6?: string
 }
 
@@ -94,6 +103,7 @@ export interface LabPlan {
     readonly vpc: LinkEnd
   }
   readonly vpc: { readonly name: string; readonly namespace: string } & LinkEnd
+  readonly cloud?: CloudPlan
 }
 
 const LANS = [
@@ -140,18 +150,21 @@ export function planLab(options: LabOptions): LabPlan {
       },
     }
   }
+  const border = { name: 'border', namespace: `${prefix}-border`, vpc: end('192.168.0.1', 'fd00:192:168::1') }
+  const vpc = { name: 'vpc', namespace: `${prefix}-vpc`, ...end('192.168.0.10', 'fd00:192:168::10') }
+  const cidrs = options.ipv6 ? [VPC_CIDR, VPC_CIDR6] : [VPC_CIDR]
+  const surroundings = { prefix, ipv6: options.ipv6, border: { ...border, ...border.vpc }, host: vpc, cidrs }
   return {
     directory: options.directory,
     prefix,
     lans: [lan(0), lan(1)],
     border: {
-      name: 'border',
-      namespace: `${prefix}-border`,
+      ...border,
       asNumber: 65000,
       links: [end(BORDER[0].border, 'fd00:172:16:f0::2'), end(BORDER[1].border, 'fd00:172:16:f1::2')],
-      vpc: end('192.168.0.1', 'fd00:192:168::1'),
     },
-    vpc: { name: 'vpc', namespace: `${prefix}-vpc`, ...end('192.168.0.10', 'fd00:192:168::10') },
+    vpc,
+    ...(options.cloud ? { cloud: planCloud(surroundings) } : {}),
   }
 }
 
@@ -196,11 +209,22 @@ export function namespacesOf(plan: LabPlan): ReadonlyMap<string, string> {
     for (const node of lan.nodes) places.push([node.name, node.namespace], [`pod-${node.name}`, node.podNamespace])
   }
   places.push([plan.border.name, plan.border.namespace], [plan.vpc.name, plan.vpc.namespace])
+  const { cloud } = plan
+  if (cloud !== undefined) {
+    for (const { name, namespace } of [cloud.vpc, cloud.ens]) places.push([name, namespace])
+    for (const node of cloud.nodes) places.push([node.name, node.namespace], [`pod-${node.name}`, node.podNamespace])
+  }
   return new Map(places)
 }
 
+/** The nodes of the edge LANs. */
 export function nodesOf(plan: LabPlan): readonly NodePlan[] {
   return plan.lans.flatMap(lan => lan.nodes)
+}
+
+/** All nodes, of LANs and of the cloud. */
+export function machinesOf(plan: LabPlan): readonly MachinePlan[] {
+  return [...nodesOf(plan), ...(plan.cloud?.nodes ?? [])]
 }
 
 /** The addresses of a link's end, one of each family that there is. */
@@ -209,7 +233,13 @@ export function addressesOf({ address, address6 }: LinkEnd): readonly string[] {
 }
 
 /** Decodes what was given on the command line; throws a usage error that lists every problem. */
-export function decodeOptions(given: { dir: string; switch: string; nodes: string; ipv6?: true }): LabOptions {
+export function decodeOptions(given: {
+  dir: string
+  switch: string
+  nodes: string
+  ipv6?: true
+  cloud?: true
+}): LabOptions {
   const problems: Problem[] = []
   const words = given.switch.split(',').map(word => word.trim())
   const [first, second = first] = words.map(word => (word === 'bird' || word === 'frr' ? word : undefined))
@@ -226,7 +256,8 @@ export function decodeOptions(given: { dir: string; switch: string; nodes: strin
       message: 'name an even number of nodes, from 2 to 40: the first half is in LAN a',
     })
   }
-  const taken = new Set(['vpc', 'border', 'switch-a', 'switch-b'])
+  const cloud = given.cloud === true
+  const taken = new Set<string>(['vpc', 'border', 'switch-a', 'switch-b', ...(cloud ? CLOUD_NAMES : [])])
   for (const name of nodes) {
     if (!/^[a-z0-9]([-a-z0-9]{0,60}[a-z0-9])?$/.test(name)) {
       problems.push({
@@ -238,5 +269,5 @@ export function decodeOptions(given: { dir: string; switch: string; nodes: strin
     taken.add(name)
   }
   if (problems.length > 0 || first === undefined || second === undefined) throw problemsError('the lab', problems)
-  return { directory: resolve(given.dir), switches: [first, second], nodes, ipv6: given.ipv6 === true }
+  return { directory: resolve(given.dir), switches: [first, second], nodes, ipv6: given.ipv6 === true, cloud }
 }

@@ -9,15 +9,14 @@ import { join } from 'node:path'
 import { UserError } from '../lib/errors.ts'
 import { readFileIfPresent } from '../lib/files.ts'
 import { inFolder } from './folders.ts'
-import type { NodePlan } from './plan.ts'
-import { attempt, inside, PROGRAM_PATH } from './run.ts'
-import { namespacePath } from './topology.ts'
+import type { MachinePlan } from './plan.ts'
+import { attempt, inside, namespacePath, PROGRAM_PATH } from './run.ts'
 
-export function confFolder(directory: string, node: NodePlan): string {
+export function confFolder(directory: string, node: MachinePlan): string {
   return inFolder(directory, 'nodes', node.name, 'net.d')
 }
 
-export function binFolder(directory: string, node: NodePlan): string {
+export function binFolder(directory: string, node: MachinePlan): string {
   return inFolder(directory, 'nodes', node.name, 'bin')
 }
 
@@ -25,7 +24,7 @@ export function binFolder(directory: string, node: NodePlan): string {
  * The configuration list that a runtime would use: the first of the folder in order of names;
  * undefined until there is one.
  */
-export function networkConfig(directory: string, node: NodePlan): string | undefined {
+export function networkConfig(directory: string, node: MachinePlan): string | undefined {
   const folder = confFolder(directory, node)
   const [first] = readdirSync(folder)
     .filter(name => name.endsWith('.conflist'))
@@ -55,8 +54,15 @@ export function pluginCalls(conflist: string): readonly PluginCall[] {
   })
 }
 
-/** Adds the node's pod to its network; returns the pod's addresses. */
-export async function addPod(directory: string, node: NodePlan): Promise<readonly string[]> {
+/** "Try again later" (CNI 1.1.0, error code 11): a runtime does. */
+export class PodWaits extends UserError {}
+const TRY_AGAIN_LATER = 11
+
+/**
+ * Adds the node's pod to its network; returns the pod's addresses. Throws `PodWaits` while there is
+ * no address for it.
+ */
+export async function addPod(directory: string, node: MachinePlan): Promise<readonly string[]> {
   const conflist = networkConfig(directory, node)
   if (conflist === undefined) throw new UserError(`${node.name} has no CNI configuration yet: it is not ready`)
   let result = ''
@@ -73,13 +79,23 @@ export async function addPod(directory: string, node: NodePlan): Promise<readonl
     const plugin = join(binFolder(directory, node), type)
     const call = await attempt(inside(node.namespace, ['env', ...environment, plugin]), { stdin })
     if (call.status !== 0) {
-      throw new UserError(`CNI ADD on ${node.name} failed: ${(call.stdout || call.stderr).trim()}`)
+      const message = `CNI ADD on ${node.name} failed: ${(call.stdout || call.stderr).trim()}`
+      throw errorCodeOf(call.stdout) === TRY_AGAIN_LATER ? new PodWaits(message) : new UserError(message)
     }
     result = call.stdout
   }
   const addresses = resultAddresses(result)
   if (addresses.length === 0) throw new UserError(`CNI ADD on ${node.name} gave no address: ${result.trim()}`)
   return addresses
+}
+
+function errorCodeOf(stdout: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(stdout)
+    return typeof value === 'object' && value !== null && 'code' in value ? Number(value.code) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The addresses in a CNI result, without their prefix lengths. Pure. */

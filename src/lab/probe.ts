@@ -8,8 +8,7 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { close } from '../lib/libc.ts'
 import { connectIn, listenIn, localEndpoint } from './namespace-socket.ts'
-import { attempt, inside } from './run.ts'
-import { namespacePath } from './topology.ts'
+import { attempt, inside, namespacePath } from './run.ts'
 
 export interface Host {
   readonly name: string

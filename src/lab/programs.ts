@@ -8,14 +8,16 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeFileWhole } from '../lib/files.ts'
+import { CLOUD_SECRET, ENS_CIDR, OPEN_API_PORT } from './cloud-plan.ts'
 import { inFolder } from './folders.ts'
 import {
   API_PORT,
   DATA_CENTER_CIDR,
   DATA_CENTER_CIDR6,
+  EDGE_NODES,
   type LabPlan,
-  type NodePlan,
-  nodesOf,
+  type MachinePlan,
+  machinesOf,
   POD_POOL,
   POD_POOL6,
   PODS_PER_NODE,
@@ -27,7 +29,7 @@ import { binFolder, confFolder } from './pods.ts'
 import { startProcess } from './processes.ts'
 import type { LabBook, ProcessRecord } from './record.ts'
 import type { RelayRoute } from './relay.ts'
-import { namespacePath } from './topology.ts'
+import { namespacePath } from './run.ts'
 
 /** The command that runs this program: the compiled executable, or Bun with the source. */
 export function ownCommand(executable: string | undefined): readonly string[] {
@@ -65,19 +67,42 @@ export function startController({ plan, book, command }: ProgramOptions): Proces
     state: inFolder(plan.directory, 'controller', 'state'),
     status: { listen: `127.0.0.1:${STATUS_PORT}` },
     network: {
-      edgeNodes: 'all()',
+      edgeNodes: plan.cloud === undefined ? 'all()' : EDGE_NODES,
       rememberSeconds: 0, // each lab is a new cluster
       podCIDRs: [POD_POOL, ...only6(POD_POOL6)],
       podsPerNode: PODS_PER_NODE,
-      vpcCIDRs: [VPC_CIDR, ...only6(VPC_CIDR6)],
+      vpcCIDRs: [VPC_CIDR, ...only6(VPC_CIDR6), ...(plan.cloud === undefined ? [] : [ENS_CIDR])],
       dataCenterCIDRs: [DATA_CENTER_CIDR, ...only6(DATA_CENTER_CIDR6)],
     },
+    ...(plan.cloud === undefined ? {} : { cloud: cloudConfig(plan) }),
   })
   const args = ['controller', '--config', file]
   return startProcess(book, { name: 'controller', namespace: plan.vpc.namespace, command: [...command, ...args] })
 }
 
-export function startNode({ plan, book, command }: ProgramOptions, node: NodePlan): ProcessRecord {
+/** Where the controller finds the simulated cloud, and its key. */
+function cloudConfig(plan: LabPlan): object {
+  const endpoint = `http://${plan.vpc.address}:${OPEN_API_PORT}`
+  return {
+    credentials: { from: 'secret', name: CLOUD_SECRET },
+    endpoints: { ecs: endpoint, vpc: endpoint, ens: endpoint },
+    clusterID: plan.prefix,
+  }
+}
+
+/** Starts the simulated cloud, which writes `readyFile` once its instances have their interfaces. */
+export function startCloudProcess({ plan, book, command }: ProgramOptions): {
+  readonly process: ProcessRecord
+  readonly readyFile: string
+} {
+  const readyFile = inFolder(plan.directory, 'cloud', 'ready')
+  mkdirSync(inFolder(plan.directory, 'cloud'), { recursive: true, mode: 0o700 })
+  const args = ['lab', 'cloud', '--dir', plan.directory, '--ready', readyFile]
+  const started = startProcess(book, { name: 'openapi', namespace: plan.vpc.namespace, command: [...command, ...args] })
+  return { process: started, readyFile }
+}
+
+export function startNode({ plan, book, command }: ProgramOptions, node: MachinePlan): ProcessRecord {
   const file = inFolder(plan.directory, 'nodes', node.name, 'config.yaml')
   const confDir = confFolder(plan.directory, node)
   const binDir = binFolder(plan.directory, node)
@@ -130,7 +155,7 @@ export function inwardRoutes(plan: LabPlan, options: { port: number; embeddedApi
   }
   return [
     page('controller', plan.vpc.namespace, options.port),
-    ...nodesOf(plan).map(node => page(node.name, node.namespace, 0)),
+    ...machinesOf(plan).map(node => page(node.name, node.namespace, 0)),
     ...(options.embeddedApi ? [api] : []),
   ]
 }

@@ -63,6 +63,11 @@ export function labCommandLine(subcommand: 'up' | 'status' | 'down', directory: 
   return `${program} lab ${subcommand}${directory === DEFAULT_DIRECTORY ? '' : ` --dir ${directory}`}`
 }
 
+/** Where iproute2 keeps a network namespace. */
+export function namespacePath(namespace: string): string {
+  return `/run/netns/${namespace}`
+}
+
 /** `command` inside a network namespace. */
 export function inside(namespace: string, command: readonly string[]): readonly string[] {
   return ['ip', 'netns', 'exec', namespace, ...command]
@@ -76,6 +81,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bgpd: 'frr',
   vtysh: 'frr',
   ping: 'iputils-ping',
+  nft: 'nftables',
 }
 
 /** Throws one line that says what to install when a program is missing. */

@@ -8,17 +8,15 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { UserError } from '../lib/errors.ts'
 import { inNetworkNamespace, isRoot } from '../lib/libc.ts'
+import { makeFabric } from './cloud-fabric.ts'
+import { ENS_CIDR } from './cloud-plan.ts'
 import type { LabPlan, LanPlan, LinkEnd } from './plan.ts'
-import { namespacesOf, VPC_CIDR, VPC_CIDR6 } from './plan.ts'
+import { machinesOf, namespacesOf, VPC_CIDR, VPC_CIDR6 } from './plan.ts'
 import type { LabBook, NamespaceRecord } from './record.ts'
-import { attempt, run } from './run.ts'
+import { attempt, namespacePath, run } from './run.ts'
 
 export function requireRoot(): void {
   if (!isRoot()) throw new UserError('the lab works with network namespaces, which needs root: run it with sudo')
-}
-
-export function namespacePath(namespace: string): string {
-  return `/run/netns/${namespace}`
 }
 
 /**
@@ -79,9 +77,13 @@ export async function makeLinks(plan: LabPlan): Promise<void> {
     await inNamespace(lan.switch.namespace, endpoint('border', lan.switch.border, 30))
     await inNamespace(border.namespace, endpoint(lan.switch.name, border.links[index === 0 ? 0 : 1], 30))
   }
-  await inNamespace(border.namespace, [...endpoint('vpc', border.vpc, 24), 'link set lo up'])
-  await inNamespace(vpc.namespace, [...endpoint('eth0', vpc, 24), 'link set lo up', ...defaultRoutes(border.vpc)])
-  for (const lan of plan.lans) for (const node of lan.nodes) await inNamespace(node.podNamespace, ['link set lo up'])
+  for (const namespace of [border.namespace, vpc.namespace]) await inNamespace(namespace, ['link set lo up'])
+  if (plan.cloud === undefined) {
+    await inNamespace(border.namespace, endpoint('vpc', border.vpc, 24))
+    await inNamespace(vpc.namespace, [...endpoint('eth0', vpc, 24), ...defaultRoutes(border.vpc)])
+  } else for (const fabric of [plan.cloud.vpc, plan.cloud.ens]) await makeFabric(fabric)
+  for (const { podNamespace } of machinesOf(plan)) await inNamespace(podNamespace, ['link set lo up'])
+  for (const { namespace } of plan.cloud?.nodes ?? []) await inNamespace(namespace, ['link set lo up'])
   for (const { namespace } of [a.switch, b.switch, border]) makeRouter(namespace)
   await makeStaticRoutes(plan)
 }
@@ -94,7 +96,7 @@ function veths(plan: LabPlan): readonly string[] {
   const { border, vpc } = plan
   return [
     veth([a.switch.namespace, 'core'], [b.switch.namespace, 'core']),
-    veth([border.namespace, 'vpc'], [vpc.namespace, 'eth0']),
+    ...(plan.cloud === undefined ? [veth([border.namespace, 'vpc'], [vpc.namespace, 'eth0'])] : []),
     ...plan.lans.flatMap(lan => [
       veth([lan.switch.namespace, 'border'], [border.namespace, lan.switch.name]),
       ...lan.nodes.map(node => veth([node.namespace, 'eth0'], [lan.switch.namespace, node.port])),
@@ -139,9 +141,10 @@ async function inNamespace(namespace: string, commands: readonly string[]): Prom
  * The documented inbound and outbound routes between data center and VPC; those to pods come by
  * BGP.
  */
-async function makeStaticRoutes({ lans: [a, b], border }: LabPlan): Promise<void> {
-  await inNamespace(a.switch.namespace, [...routesTo(VPC, border.links[0]), ...routesTo(b, b.switch.core)])
-  await inNamespace(b.switch.namespace, [...routesTo(VPC, border.links[1]), ...routesTo(a, a.switch.core)])
+async function makeStaticRoutes({ lans: [a, b], border, cloud }: LabPlan): Promise<void> {
+  const beyond = (by: LinkEnd) => [VPC, ...(cloud === undefined ? [] : [ENS])].flatMap(range => routesTo(range, by))
+  await inNamespace(a.switch.namespace, [...beyond(border.links[0]), ...routesTo(b, b.switch.core)])
+  await inNamespace(b.switch.namespace, [...beyond(border.links[1]), ...routesTo(a, a.switch.core)])
   await inNamespace(
     border.namespace,
     [a, b].flatMap(lan => routesTo(lan, lan.switch.border)),
@@ -154,6 +157,7 @@ interface Cidrs {
 }
 
 const VPC: Cidrs = { cidr: VPC_CIDR, cidr6: VPC_CIDR6 }
+const ENS: Cidrs = { cidr: ENS_CIDR }
 
 function routesTo({ cidr, cidr6 }: Cidrs, { address, address6 }: LinkEnd): readonly string[] {
   const routes = [`route add ${cidr} via ${address}`]

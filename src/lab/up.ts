@@ -17,14 +17,15 @@ import type { LabState } from './lab-state.ts'
 import { logTails } from './log-tails.ts'
 import { observeLab } from './observe.ts'
 import { retry } from './patience.ts'
-import { API_PORT, type LabOptions, type LabPlan, nodesOf, planLab } from './plan.ts'
-import { addPod, networkConfig } from './pods.ts'
+import { API_PORT, type LabOptions, type LabPlan, machinesOf, nodesOf, planLab } from './plan.ts'
+import { addPod, networkConfig, PodWaits } from './pods.ts'
 import {
   insideKubeconfig,
   inwardRoutes,
   outwardRoute,
   type ProgramOptions,
   startApi,
+  startCloudProcess,
   startController,
   startNode,
   startRelayProcess,
@@ -57,7 +58,7 @@ const READY_SECONDS = 90
 export async function up(options: UpOptions): Promise<LabState> {
   const { lab, clock, say } = options
   requireRoot()
-  requirePrograms(['ip', 'ping', ...routerPrograms(lab.switches)])
+  requirePrograms(['ip', 'ping', ...(lab.cloud ? ['nft'] : []), ...routerPrograms(lab.switches)])
   const earlier = readRecord(lab.directory)
   if (earlier?.phase === 'up') {
     throw new UserError(
@@ -103,7 +104,7 @@ async function build(given: Build): Promise<LabState> {
   const { plan, book, command, say, clock, signal } = given
   const programs: ProgramOptions = { plan, book, command }
   say(
-    `building two LANs with ${nodesOf(plan).length} nodes, two switches, a border router and a VPC host (namespaces ${plan.prefix}-…)`,
+    `building two LANs with ${nodesOf(plan).length} nodes, two switches, a border router and a VPC host${plan.cloud === undefined ? '' : ', two nodes of ECS and one of ENS'} (namespaces ${plan.prefix}-…)`,
   )
   await makeNamespaces(plan, book)
   await makeLinks(plan)
@@ -111,6 +112,7 @@ async function build(given: Build): Promise<LabState> {
     `starting the switches: ${plan.lans.map(({ switch: device }) => `${device.name} runs ${device.router}`).join(', ')}`,
   )
   await startRouters(plan, book, clock)
+  if (plan.cloud !== undefined) await startCloud(given, programs)
   await startCluster(given, programs)
   const api = openCluster(book.record.kubeconfig, clock)
   try {
@@ -127,6 +129,15 @@ async function build(given: Build): Promise<LabState> {
   } finally {
     api.close()
   }
+}
+
+/** The simulated cloud: from then on its instances have their interfaces. */
+async function startCloud({ say, clock, signal }: Build, programs: ProgramOptions): Promise<void> {
+  say('starting the simulated cloud')
+  const { process, readyFile } = startCloudProcess(programs)
+  await retry({ clock, signal, seconds: 15, needs: process }, () => {
+    if (readFileIfPresent(readyFile) === undefined) throw new UserError('openapi, the simulated cloud, did not start')
+  })
 }
 
 /** The API server, or the way to a real one, and the ways in from the host. */
@@ -148,7 +159,7 @@ async function startCluster(
   const relay = startRelayProcess(programs, routes)
   const ports = await retry({ clock, signal, seconds: 15, needs: relay.process }, () => readPorts(relay.readyFile))
   book.update(() => ({
-    pages: ['controller', ...nodesOf(plan).map(({ name }) => name)].map(name => ({
+    pages: ['controller', ...machinesOf(plan).map(({ name }) => name)].map(name => ({
       name,
       url: `http://127.0.0.1:${ports[name]}/`,
     })),
@@ -164,7 +175,7 @@ function readPorts(file: string): Readonly<Record<string, number>> {
 }
 
 async function startNodes({ plan, say, clock, signal }: Build, programs: ProgramOptions): Promise<void> {
-  const nodes = nodesOf(plan)
+  const nodes = machinesOf(plan)
   say(`starting terway-edge on ${nodes.map(({ name }) => name).join(', ')}`)
   const started = nodes.map(node => [node, startNode(programs, node)] as const)
   for (const [node, needs] of started) {
@@ -175,10 +186,16 @@ async function startNodes({ plan, say, clock, signal }: Build, programs: Program
   }
 }
 
-async function startPods({ plan, book, say }: Build): Promise<void> {
+async function startPods({ plan, book, say, clock, signal }: Build): Promise<void> {
   say('starting a pod on each node, by CNI ADD')
-  for (const node of nodesOf(plan)) {
-    const addresses = await addPod(plan.directory, node)
+  for (const node of machinesOf(plan)) {
+    const patience = {
+      clock,
+      signal,
+      seconds: READY_SECONDS,
+      hopeless: (error: unknown) => !(error instanceof PodWaits),
+    }
+    const addresses = await retry(patience, () => addPod(plan.directory, node))
     book.update(({ pods }) => ({ pods: [...pods, { node: node.name, addresses }] }))
   }
 }

@@ -183,6 +183,7 @@ export interface CloudNodeView {
     readonly id: string
     readonly vSwitchID: string
     readonly state: string
+    /** Pods that it has addresses for. */
     readonly addresses: number
     readonly releasing: number
   }[]

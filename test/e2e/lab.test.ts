@@ -104,6 +104,42 @@ describe('lab up --check', () => {
   )
 })
 
+describe('lab up --cloud --check', () => {
+  testNeeding(...NEEDS, 'nft')(
+    'joins two LANs with nodes of ECS and ENS whose pods sit on elastic network interfaces, in both families',
+    async () => {
+      const { stdout } = await labEnding(0, 'up', '--check', '--cloud', '--ipv6', '-o', 'json')
+      const state: {
+        matrix: { ok: boolean; from: string; to: string; expectedSource: string }[]
+        cloudNodes: { node: string; mode: string; inUse: number; interfaces: { state: string; addresses: number }[] }[]
+        pages: { name: string }[]
+      } = JSON.parse(stdout)
+      const hosts = ['node-1', 'node-2', 'node-3', 'node-4', 'cloud-1', 'cloud-2', 'ens-1'].map(name => `pod-${name}`)
+      const paths = (names: readonly string[]) =>
+        names.flatMap(from => names.filter(to => to !== from).map(to => `${from} > ${to}`))
+      const reached = (family: 'ipv4' | 'ipv6') =>
+        state.matrix
+          .filter(({ ok, expectedSource }) => ok && expectedSource.includes(':') === (family === 'ipv6'))
+          .map(({ from, to }) => `${from} > ${to}`)
+          .sort()
+      expect(reached('ipv4')).toEqual(paths([...hosts, 'vpc']).sort())
+      expect(reached('ipv6')).toEqual(paths([...hosts.filter(name => name !== 'pod-ens-1'), 'vpc']).sort())
+      expect(state.cloudNodes.map(({ node, mode, interfaces }) => [node, mode, interfaces.length])).toEqual([
+        ['cloud-1', 'eni-ecs', 2],
+        ['cloud-2', 'eni-ecs', 2],
+        ['ens-1', 'eni-ens', 3],
+      ])
+      for (const { interfaces } of state.cloudNodes) {
+        expect(interfaces.every(({ state: one }) => one === 'InUse')).toBe(true)
+        expect(interfaces.reduce((sum, { addresses }) => sum + addresses, 0)).toBeGreaterThanOrEqual(9)
+      }
+      expect(state.pages).toHaveLength(8)
+      expect(traces()).toEqual([])
+    },
+    4 * MINUTES,
+  )
+})
+
 describe('lab up --ipv6 --check', () => {
   testNeeding(...NEEDS, 'bgpd')(
     'passes in both families, over one session each, with either router',

@@ -247,6 +247,7 @@ describe('what counts as working', () => {
           })),
         },
       })),
+      eniNodes: [],
     },
     sessions: new Map(
       plan.lans.map(lan => [
@@ -267,6 +268,7 @@ describe('what counts as working', () => {
     ),
     matrix,
     deadProcesses: [],
+    foreignPackets: 0,
   }
   const problems = (change: Partial<ObservedLab>, changedRecord = record) =>
     labState(plan, changedRecord, { ...good, ...change }).problems

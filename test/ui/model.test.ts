@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import type { LanView, NodeView } from '../../src/model/snapshot.ts'
+import { cloudSitesOf, interfacesOf, useOf } from '../../ui/cloud-model.ts'
 import { EventStream } from '../../ui/event-stream.ts'
 import { filterWords, formatAge, formatBlocks, lansOf, matches, shorten, sorted } from '../../ui/model.ts'
 
@@ -90,4 +91,45 @@ test('the stream is read the same however it is cut', () => {
 
 test('numbers of blocks as people read them', () => {
   expect([0, 131072, 2 ** 57, 3 * 2 ** 40].map(formatBlocks)).toEqual(['0', '131072', '2^57', 'about 2^42'])
+})
+
+const CLOUD: NodeView = {
+  ...node('cloud-1'),
+  cloud: {
+    mode: 'eni-ecs',
+    instanceID: 'i-1',
+    instanceType: 'ecs.g7.large',
+    vSwitchIDs: ['vsw-1'],
+    interfaces: [
+      { id: 'eni-1', vSwitchID: 'vsw-1', state: 'InUse', addresses: 6, releasing: 0 },
+      { id: 'eni-2', vSwitchID: 'vsw-2', state: 'Attaching', addresses: 3, releasing: 1 },
+    ],
+    capacity: 12,
+    inUse: 4,
+    idle: 2,
+    waiting: 1,
+    operations: [],
+  },
+}
+
+test('nodes of the cloud stand by their place, with vSwitches and interfaces, and in no LAN', () => {
+  const nodes = [node('edge-1'), CLOUD]
+  expect(lansOf({ lans: [], nodes, sessions: [] }).map(lan => lan.nodes.map(({ name }) => name))).toEqual([['edge-1']])
+  const sites = cloudSitesOf({ nodes })
+  expect(sites.map(({ title, vSwitchIDs }) => [title, vSwitchIDs])).toEqual([['Cloud (ECS)', ['vsw-1', 'vsw-2']]])
+  expect(sites[0]?.nodes.map(useOf)).toEqual(['4 of 9 in use, 1 waiting'])
+  expect(interfacesOf({ nodes }).map(({ id, state }) => [id, state])).toEqual([
+    ['eni-1', 'InUse'],
+    ['eni-2', 'Attaching'],
+  ])
+})
+
+test('a node itself shows the links and what is in use on each', () => {
+  const interfaces = [
+    { id: 'eni-1', mac: '', vSwitchID: 'vsw-1', state: 'InUse', link: 'eth1', addresses: 6, inUse: 2, releasing: 0 },
+  ]
+  const own = { name: 'ens-1', addresses: [], podCIDRs: [], viewSource: 'api', mode: 'eni-ens', interfaces } as const
+  const [site] = cloudSitesOf({ nodes: [node('edge-1')], node: own })
+  expect(site?.title).toBe('Edge Node Service (ENS)')
+  expect(site?.nodes[0]?.interfaces[0]).toMatchObject({ node: 'ens-1', link: 'eth1', inUse: 2 })
 })

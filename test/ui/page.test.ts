@@ -89,6 +89,36 @@ testInBrowser('a controller shows nodes, CIDRs, LANs, sessions, pools and events
   expect([complaints, strangers]).toEqual([[], []])
 })
 
+testInBrowser(
+  'nodes of the cloud show their mode, interfaces and addresses in use, in picture and tables',
+  async () => {
+    const snapshot = controllerSnapshot()
+    const interfaces = [
+      { id: 'eni-1', vSwitchID: 'vsw-1', state: 'InUse', addresses: 6, releasing: 0 },
+      { id: 'eni-2', vSwitchID: 'vsw-1', state: 'Attaching', addresses: 3, releasing: 0 },
+    ]
+    const about = { instanceID: 'i-1', instanceType: 'ecs.g7.large', vSwitchIDs: ['vsw-1'], capacity: 12 }
+    const cloud = { ...about, mode: 'eni-ecs', interfaces, inUse: 4, idle: 2, waiting: 0, operations: [] } as const
+    const added = { name: 'cloud-1', addresses: ['192.168.1.11'], podCIDRs: [], peers: [], speakerOf: [], cloud }
+    const visited = await visit({ ...snapshot, nodes: [...snapshot.nodes, added] })
+    const { page, complaints } = visited
+    await live(visited)
+    const [row] = (await rows(visited, 'nodes')).filter(([name]) => name === 'cloud-1')
+    expect(row?.slice(4, 6)).toEqual(['eni-ecs', '4 of 12'])
+    expect((await rows(visited, 'interfaces')).map(([id, , vSwitch, state]) => [id, vSwitch, state])).toEqual([
+      ['eni-2', 'vsw-1', 'Attaching'],
+      ['eni-1', 'vsw-1', 'InUse'],
+    ])
+    const pictures = await page
+      .locator('#picture svg')
+      .evaluateAll(all => all.map(svg => svg.getAttribute('aria-label')))
+    expect(pictures.at(-1)).toBe('Cloud (ECS): vSwitch vsw-1; 1 node · 2 interfaces · 4 in use')
+    expect(await page.locator('svg .eni').count()).toBe(2)
+    expect(await page.locator('svg .plug').count()).toBe(2)
+    expect(complaints).toEqual([])
+  },
+)
+
 testInBrowser('a node shows itself, its routes and what is in its way', async () => {
   const visited = await visit(nodeSnapshot())
   await live(visited)
@@ -253,6 +283,6 @@ testInBrowser('every table has a caption and headers with a scope', async () => 
         [...table.querySelectorAll('th')].every(cell => ['col', 'row'].includes(cell.getAttribute('scope') ?? '')),
       ]),
     )
-  expect(tables.length).toBe(6)
+  expect(tables.length).toBe(7)
   expect(tables.flat().every(Boolean)).toBe(true)
 })
