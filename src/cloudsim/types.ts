@@ -107,7 +107,7 @@ export interface OpenQuestions {
    * before the last).
    */
   readonly gatewayBeforeLast: number
-  /** Whether ENS has a metadata service, and whether that says a gateway beside address and mask. */
+  /** Whether ENS has a metadata service, and whether that says a gateway. */
   readonly ensMetadata: 'absent' | 'without-gateway' | 'with-gateway'
   /** Whether an unattached interface, and one that is being attached, takes assignments. */
   readonly assignWhileAttaching: boolean

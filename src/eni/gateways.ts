@@ -66,7 +66,7 @@ export function gatewayDifferences(node: ENINode, said: GatewaysByMac): readonly
   )
 }
 
-/** The gateway of the subnet of an address, where its mask is all that is known (`255.255.255.0`). */
+/** The gateway of the subnet of an address, by its mask (`255.255.255.0`). */
 export function gatewayByMask(address: string, mask: string): string | undefined {
   const bytes = parseAddress(mask)
   if (bytes?.length !== 4 || parseAddress(address)?.length !== 4) return undefined

@@ -195,7 +195,7 @@ function problemsOf(
   ]
 }
 
-/** Every pod and the VPC host to every other, as far as they have the family: ENS has IPv4 alone. */
+/** Every pod and the VPC host to every other that has the family: ENS has IPv4 alone. */
 function pathsOf(plan: LabPlan, family: Family): number {
   if (family === 'ipv6' && plan.vpc.address6 === undefined) return 0
   const cloudNodes = (plan.cloud?.nodes ?? []).filter(node => family === 'ipv4' || node.address6 !== undefined)

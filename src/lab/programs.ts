@@ -90,7 +90,7 @@ function cloudConfig(plan: LabPlan): object {
   }
 }
 
-/** Starts the simulated cloud, which writes `readyFile` once its instances have their interfaces. */
+/** Starts the simulated cloud; it writes `readyFile` once its instances have interfaces. */
 export function startCloudProcess({ plan, book, command }: ProgramOptions): {
   readonly process: ProcessRecord
   readonly readyFile: string
