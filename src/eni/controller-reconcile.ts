@@ -6,33 +6,28 @@
  * Not ready is not empty: without the first lists nothing is decided; a Node that is away for a
  * while loses nothing.
  */
-import type { CloudInterface } from '../cloud/answers.ts'
 import type { CloudApi } from '../cloud/cloud-api.ts'
 import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
 import { decodeENINode } from '../kube/decode-eni-node.ts'
 import { type ENINodeObject, type ENINodeSpec, withoutEmptyTexts } from '../kube/eni-node.ts'
-import { ENI_NODES, type KubeObject, NODES, type Node, type ResourceType } from '../kube/resources.ts'
+import { ENI_NODES, NODES, type Node } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
-import { timestamp } from '../lib/timestamp.ts'
+import { type CloudNode, cloudNode, reduceCloudNode } from './cloud-node.ts'
 import { CloudReadError, CloudReader } from './cloud-reader.ts'
+import { ConditionMirror } from './condition-mirror.ts'
 import { Blocks } from './controller-blocks.ts'
 import { verdictText } from './controller-conditions.ts'
-import { type CloudNode, instanceTypeOf, specOf } from './controller-spec.ts'
-import {
-  capacityOf,
-  FIELD_MANAGER,
-  NodeWorker,
-  type WorkerShared,
-  type WorkerView,
-  type WorkerWish,
-} from './controller-worker.ts'
-import { decodeEniConfig, type EniConfig } from './eni-config.ts'
-import { modeOfNode } from './mode.ts'
+import { NodeConfigs } from './controller-config.ts'
+import { capacityOf, FIELD_MANAGER, type WorkerShared, type WorkerView, type WorkerWish } from './controller-shared.ts'
+import { instanceTypeOf, specOf } from './controller-spec.ts'
+import { NodeWorker } from './controller-worker.ts'
+import type { EniConfig } from './eni-config.ts'
+import { isNodeName, Orphans, specOfOrphan } from './orphans.ts'
 import type { Degradation } from './plan-cards.ts'
-import { isOurs, madeFor } from './tags.ts'
+import { madeFor } from './tags.ts'
 import { TokenBuckets } from './token-buckets.ts'
 
 export interface EniControllerOptions {
@@ -81,47 +76,31 @@ export function createEniController(options: EniControllerOptions): EniControlle
   return new Reconciler(options)
 }
 
-const CONFIG_MAPS: ResourceType = {
-  group: '',
-  version: 'v1',
-  kind: 'ConfigMap',
-  plural: 'configmaps',
-  namespaced: true,
-}
-const ENI_CONFIG = 'eni-config'
-/** Names the ConfigMap with a node's overrides. */
-const OVERRIDE_LABEL = 'terway-config'
-const NAMESPACE = 'kube-system'
 const FULL_PASS_MILLISECONDS = 60_000
-/** Interfaces that nobody names are taken care of when they have been so for this long. */
-const ORPHAN_MILLISECONDS = 10 * 60_000
-
-interface ConfigMap extends KubeObject {
-  readonly data?: Readonly<Record<string, string>>
-}
-
 class Reconciler implements EniController {
   readonly #options: EniControllerOptions
   readonly #nodes: Cache<Node>
   readonly #eniNodes: Cache<ENINodeObject>
-  readonly #configs = new Map<string, Cache<ConfigMap>>()
+  readonly #configs: NodeConfigs
   readonly #workers = new Map<string, NodeWorker>()
   readonly #shared: WorkerShared
   readonly #unwatch: () => void
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
   readonly #calls = new Map<string, number>()
-  readonly #orphans = new Map<string, { readonly item: CloudInterface; readonly since: number }>()
+  readonly #orphans: Orphans
   readonly #told = new Map<string, string>()
-  readonly #sufficient = new Map<string, string>()
+  readonly #mirror: ConditionMirror
   #rateLimit: Readonly<Record<string, number>> = {}
   #problems: readonly string[] = []
-  #configText = ''
 
   constructor(options: EniControllerOptions) {
     this.#options = options
     const { api, clock, log, cloud, clusterID, degradation, leadership, newToken } = options
     const wake = () => this.#loop.wake()
+    this.#orphans = new Orphans(clusterID)
+    this.#mirror = new ConditionMirror(api, clock)
+    this.#configs = new NodeConfigs({ api, log, wake, onNewConfig: config => this.#newConfig(config) })
     const onCall = (action: string) => this.#calls.set(action, (this.#calls.get(action) ?? 0) + 1)
     const buckets = new TokenBuckets(() => this.#rateLimit)
     const reader = new CloudReader({
@@ -129,7 +108,7 @@ class Reconciler implements EniController {
       clock,
       buckets,
       onCall,
-      onListing: (items, at) => this.#noteOrphans(items, at),
+      onListing: (items, at) => this.#orphans.note(items, this.#namedInterfaces(), at),
     })
     const shared = { api, cloud, clock, log, clusterID, degradation, leadership, newToken, reader, buckets, onCall }
     this.#shared = {
@@ -155,7 +134,6 @@ class Reconciler implements EniController {
       }
       wake()
     })
-    this.#config(ENI_CONFIG)
     wake()
   }
 
@@ -187,13 +165,14 @@ class Reconciler implements EniController {
     await Promise.all([...this.#workers.values()].map(worker => worker.close()))
     this.#unwatch()
     if (this.#options.nodes === undefined) this.#nodes.close()
-    for (const cache of [this.#eniNodes, ...this.#configs.values()]) cache.close()
+    this.#eniNodes.close()
+    this.#configs.close()
   }
 
   async #pass(): Promise<void> {
     if (!this.#nodes.synced || !this.#eniNodes.synced || !this.#options.leadership().isLeader) return
     const nodes = [...this.#nodes.objects.values()].map(cloudNode)
-    if (!this.#configsSynced(nodes)) return
+    if (!this.#configs.synced(nodes)) return
     const problems: string[] = []
     const byName = new Map(nodes.map(node => [node.name, node]))
     const failures: unknown[] = []
@@ -218,7 +197,7 @@ class Reconciler implements EniController {
   async #keep(node: CloudNode, problems: string[]): Promise<void> {
     const object = this.#eniNodes.objects.get(node.name)
     if (node.mode.mode === 'route' && object === undefined) return
-    const { config, problem } = this.#configFor(node, problems)
+    const { config, problem } = this.#configs.of(node, problems)
     if (node.mode.mode === 'route') {
       this.#leaveMode(node, object)
       return
@@ -239,7 +218,7 @@ class Reconciler implements EniController {
       problems.push(`Node ${node.name}: ${misconfigured}`)
       this.#tellOnce(node.name, 'WrongConfiguration', misconfigured)
     }
-    await this.#mirrorCondition(node)
+    await this.#mirror.mirror(node, this.#worker(node.name).view().conditions)
   }
 
   /** A node that is to work in route mode from now on keeps its interfaces while pods use them. */
@@ -319,136 +298,47 @@ class Reconciler implements EniController {
     for (const [name, worker] of this.#workers) {
       if (this.#eniNodes.objects.has(name) || !worker.isOver) continue
       this.#workers.delete(name)
-      this.#sufficient.delete(name)
+      this.#mirror.forget(name)
       await worker.close()
     }
   }
 
-  #configFor(node: CloudNode, problems: string[]): { config: EniConfig | undefined; problem: string | undefined } {
-    const data = this.#configs.get(ENI_CONFIG)?.objects.get(`${NAMESPACE}/${ENI_CONFIG}`)?.data
-    const name = node.labels[OVERRIDE_LABEL] ?? ''
-    const override = name === '' ? undefined : this.#configs.get(name)?.objects.get(`${NAMESPACE}/${name}`)?.data
-    if (data === undefined && node.mode.mode === 'eni-ecs')
-      return { config: undefined, problem: `there is no ConfigMap ${NAMESPACE}/${ENI_CONFIG}` }
-    if (name !== '' && override === undefined)
-      return {
-        config: undefined,
-        problem: `there is no ConfigMap ${NAMESPACE}/${name}, which the label ${OVERRIDE_LABEL} of the Node names`,
-      }
-    const decoded = decodeEniConfig(data ?? {}, override === undefined ? undefined : { name, data: override })
-    for (const { path, message } of decoded.warnings) {
-      const text = `${name === '' ? ENI_CONFIG : name}: ${path} ${message}`
-      if (!problems.includes(text)) problems.push(text)
-      if (this.#told.get(text) === undefined)
-        this.#options.log.warn({ name: path, reason: message }, 'a key of eni-config has no effect')
-      this.#told.set(text, text)
+  /** Interfaces that a worker knows, or, while that has not read it, an ENINode names. */
+  #namedInterfaces(): ReadonlySet<string> {
+    const named = new Set<string>()
+    for (const worker of this.#workers.values()) for (const { id } of worker.view().interfaces) named.add(id)
+    for (const [name, object] of this.#eniNodes.objects) {
+      if (this.#workers.get(name)?.isOver === false) continue
+      for (const { id } of decodeENINode(object).node?.status.interfaces ?? []) named.add(id)
     }
-    if (name === '') this.#newConfig(decoded.config)
-    const [first] = decoded.problems
-    return {
-      config: decoded.config,
-      problem:
-        first === undefined ? undefined : decoded.problems.map(({ path, message }) => `${path} ${message}`).join('; '),
-    }
-  }
-
-  #newConfig(config: EniConfig | undefined): void {
-    const text = JSON.stringify(config)
-    if (config === undefined || text === this.#configText) return
-    this.#configText = text
-    this.#rateLimit = config.rateLimit
-    this.#shared.blocks.forgetConfiguration()
-    for (const worker of this.#workers.values()) worker.wake()
-  }
-
-  #config(name: string): Cache<ConfigMap> {
-    const known = this.#configs.get(name)
-    if (known !== undefined) return known
-    const cache = this.#options.api.cache<ConfigMap>(CONFIG_MAPS, {
-      namespace: NAMESPACE,
-      fieldSelector: `metadata.name=${name}`,
-    })
-    cache.onChange(() => this.#loop.wake())
-    this.#configs.set(name, cache)
-    return cache
-  }
-
-  #configsSynced(nodes: readonly CloudNode[]): boolean {
-    const names = new Set([
-      ENI_CONFIG,
-      ...nodes.filter(({ mode }) => mode.mode !== 'route').map(({ labels }) => labels[OVERRIDE_LABEL] ?? ''),
-    ])
-    names.delete('')
-    for (const [name, cache] of this.#configs) {
-      if (names.has(name)) continue
-      cache.close()
-      this.#configs.delete(name)
-    }
-    return [...names].map(name => this.#config(name)).every(({ synced }) => synced)
-  }
-
-  /** Interfaces of ours that no ENINode names. */
-  #noteOrphans(items: readonly CloudInterface[], at: number): void {
-    const named = new Set(
-      [...this.#eniNodes.objects.values()].flatMap(
-        object => decodeENINode(object).node?.status.interfaces.map(({ id }) => id) ?? [],
-      ),
-    )
-    for (const view of this.#workers.values()) for (const { id } of view.view().interfaces) named.add(id)
-    const alone = items.filter(
-      item => isOurs(item, this.#options.clusterID) && item.state === 'Available' && !named.has(item.id),
-    )
-    const seen = new Set(items.map(({ id }) => id))
-    for (const id of this.#orphans.keys())
-      if (seen.has(id) && !alone.some(item => item.id === id)) this.#orphans.delete(id)
-    for (const item of alone) if (!this.#orphans.has(item.id)) this.#orphans.set(item.id, { item, since: at })
+    return named
   }
 
   /**
-   * An ENINode for the node that it was made for: by that it is known again, and given back like
-   * any other.
+   * An ENINode for the node that an interface was made for: by that it is known again, and given
+   * back like any other.
    */
   async #adoptOrphans(nodes: ReadonlyMap<string, CloudNode>): Promise<void> {
-    const now = this.#options.clock.monotonic()
-    for (const [id, { item, since }] of this.#orphans) {
-      if (now - since < ORPHAN_MILLISECONDS) continue
+    for (const item of this.#orphans.due(this.#options.clock.monotonic())) {
       const { node, instanceID } = madeFor(item)
-      this.#orphans.delete(id)
       if (nodes.has(node) || this.#eniNodes.objects.has(node)) {
         this.#workers.get(node)?.readAgain()
         continue
       }
-      if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(node)) continue
-      this.#options.log.info({ name: id, node }, 'an interface of ours belongs to no node: it is given back')
-      const spec: ENINodeSpec = {
-        platform: 'ecs',
-        instanceID: instanceID === '' ? 'gone' : instanceID,
-        instanceType: '',
-        regionID:
-          regionOf(item) ??
-          [...this.#workers.values()]
-            .map(worker => worker.view().spec?.regionID)
-            .find(region => region !== undefined) ??
-          'unknown',
-        zoneID: item.zoneID,
-        vSwitchIDs: [item.vSwitchID],
-        securityGroupIDs: [],
-        ipFamilies: ['IPv4'],
-        limits: { interfaces: 0, addressesPerInterface: 0 },
-        pool: { minIdle: 0, maxIdle: 0, warmUp: 0 },
-      }
-      await this.#apply(
-        {
-          name: node,
-          uid: '',
-          labels: {},
-          maxPods: undefined,
-          mode: { mode: 'eni-ecs', why: `interface ${id} bears its name`, instanceID, regionID: spec.regionID },
-        },
-        spec,
-        true,
-      )
+      if (!isNodeName(node)) continue
+      this.#options.log.info({ name: item.id, node }, 'an interface of ours belongs to no node: it is given back')
+      const regions = [...this.#workers.values()].map(worker => worker.view().spec?.regionID)
+      const spec = specOfOrphan(item, regions.find(region => region !== undefined) ?? 'unknown')
+      const why = `interface ${item.id} bears its name`
+      const mode = { mode: 'eni-ecs', why, instanceID, regionID: spec.regionID } as const
+      await this.#apply({ name: node, uid: '', labels: {}, maxPods: undefined, mode }, spec, true)
     }
+  }
+
+  #newConfig({ rateLimit }: EniConfig): void {
+    this.#rateLimit = rateLimit
+    this.#shared.blocks.forgetConfiguration()
+    for (const worker of this.#workers.values()) worker.wake()
   }
 
   #warnOfMaxPods({ name, maxPods }: CloudNode, spec: ENINodeSpec): void {
@@ -464,29 +354,6 @@ class Reconciler implements EniController {
   #ensCapacity(name: string, spec: ENINodeSpec): number | undefined {
     const count = this.#workers.get(name)?.view().interfaces.length ?? 0
     return count === 0 ? undefined : Math.min(count, spec.limits.interfaces) * spec.limits.addressesPerInterface
-  }
-
-  /** The condition SufficientIP of the Node, as terway has it: schedulers and people look there. */
-  async #mirrorCondition(node: CloudNode): Promise<void> {
-    const condition = this.#workers
-      .get(node.name)
-      ?.view()
-      .conditions.find(({ type }) => type === 'SufficientAddresses')
-    if (condition === undefined || condition.status === 'Unknown') return
-    const text = JSON.stringify([node.uid, condition.status, condition.message])
-    if (this.#sufficient.get(node.name) === text) return
-    const time = timestamp(this.#options.clock.now())
-    const mirrored = {
-      type: 'SufficientIP',
-      status: condition.status,
-      reason: condition.status === 'True' ? 'SufficientIP' : 'InsufficientIP',
-      message: condition.message,
-      lastHeartbeatTime: time,
-      lastTransitionTime: condition.lastTransitionTime,
-    }
-    const object = { apiVersion: 'v1', kind: 'Node', metadata: { name: node.name }, status: { conditions: [mirrored] } }
-    await this.#options.api.apply(NODES, object, { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' })
-    this.#sufficient.set(node.name, text)
   }
 
   #tellOnce(node: string, reason: string, message: string): void {
@@ -525,35 +392,4 @@ class Reconciler implements EniController {
       'cannot keep the ENINodes; trying again',
     )
   }
-}
-
-/** What of a Node is used here, for the cache. */
-export function reduceCloudNode(node: Node): Node {
-  const { name, uid, labels } = node.metadata
-  const { providerID } = node.spec ?? {}
-  const pods = node.status?.allocatable?.pods
-  return {
-    apiVersion: node.apiVersion,
-    kind: node.kind,
-    metadata: { name, ...(uid === undefined ? {} : { uid }), ...(labels === undefined ? {} : { labels }) },
-    ...(providerID === undefined ? {} : { spec: { providerID } }),
-    ...(pods === undefined ? {} : { status: { allocatable: { pods } } }),
-  }
-}
-
-function cloudNode(node: Node): CloudNode {
-  const labels = node.metadata.labels ?? {}
-  const pods = Number(node.status?.allocatable?.pods)
-  return {
-    name: node.metadata.name,
-    uid: node.metadata.uid ?? '',
-    labels,
-    mode: modeOfNode({ labels, providerID: node.spec?.providerID ?? '' }),
-    maxPods: Number.isInteger(pods) ? pods : undefined,
-  }
-}
-
-/** The region of a zone: `cn-hangzhou-k` lies in `cn-hangzhou`. */
-function regionOf({ zoneID }: CloudInterface): string | undefined {
-  return /^(.+)-[a-z0-9]$/.exec(zoneID)?.[1]
 }

@@ -4,8 +4,8 @@
  */
 import type { InstanceType } from '../cloud/answers.ts'
 import type { ENINodeSpec } from '../kube/eni-node.ts'
+import type { CloudNode } from './cloud-node.ts'
 import type { EniConfig } from './eni-config.ts'
-import type { ModeOfNode } from './mode.ts'
 
 const ZONE_LABELS = ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone']
 const REGION_LABELS = ['topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region']
@@ -14,16 +14,6 @@ const TYPE_LABELS = ['node.kubernetes.io/instance-type', 'beta.kubernetes.io/ins
 /** Addresses of an ENS interface, and interfaces of an instance (the pages of ENS). */
 const ENS_ADDRESSES = 25
 const ENS_INTERFACES = 9
-
-/** A Node as the decisions need it. */
-export interface CloudNode {
-  readonly name: string
-  readonly uid: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly mode: ModeOfNode
-  /** What its kubelet says it takes; undefined while it says nothing. */
-  readonly maxPods: number | undefined
-}
 
 function labelOf(labels: Readonly<Record<string, string>>, names: readonly string[]): string {
   return names.map(name => labels[name]).find(value => value !== undefined && value !== '') ?? ''

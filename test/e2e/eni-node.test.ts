@@ -1,0 +1,104 @@
+/**
+ * A node of the cloud with the built executable and the identity that `manifests` and `kubeconfig`
+ * give it, on a real API server: it reports on its own ENINode, lets addresses go, and may write
+ * nothing else of this kind.
+ */
+import { afterAll, expect } from 'bun:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { NODE_GROUP, nodeIdentityObjects, nodeUser } from '../../src/kube/node-identity.ts'
+import { CloudNetwork } from '../eni/cloud-network.ts'
+import { eniNodeOf, NodeProcess } from '../eni/node-process.ts'
+import { buildVersion } from '../support/build.ts'
+import { TestApiServer } from '../support/kube-apiserver.ts'
+import { eventually, run } from '../support/namespaces.ts'
+import { testNeeding } from '../support/requires.ts'
+
+const test = testNeeding('root', 'ip', 'nft', 'ping', 'KUBEBUILDER_ASSETS', 'kubectl')
+const folder = mkdtempSync(join(tmpdir(), 'te-eni-node-'))
+const closing: (() => Promise<unknown>)[] = []
+afterAll(async () => {
+  for (const close of closing.reverse()) await close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A kubeconfig with a token of the node's own ServiceAccount. */
+function nodeKubeconfig(api: TestApiServer, name: string): string {
+  const [account = '', namespace = ''] = nodeUser(name).split(':').reverse()
+  const token = api.kubectl(
+    [...['create', '--raw', `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`, '-f', '-']],
+    { stdin: JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }) },
+  )
+  const file = join(folder, `${name}.kubeconfig`)
+  const cluster = { server: api.url, 'certificate-authority': api.path('certs/apiserver.crt') }
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster }],
+    users: [{ name, user: { token: JSON.parse(token.stdout).status.token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: name } }],
+    'current-context': 'test',
+  }
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 })
+  return file
+}
+
+test('it reports, lets addresses go, and may write nothing else of ENINodes', async () => {
+  const program = join(folder, 'terway-edge')
+  buildVersion(program, 'test')
+  const cloud = new CloudNetwork()
+  closing.push(() => cloud.close())
+  const { node1: node, node2 } = cloud
+  const api = await TestApiServer.start({ namespace: node.namespace })
+  closing.push(() => api.close())
+  api.applyYaml(run([program, 'manifests', '--part', 'rbac']).stdout)
+  for (const name of [node.name, node2.name]) {
+    for (const object of nodeIdentityObjects(name)) api.applyYaml(JSON.stringify(object))
+  }
+  const patchStatus = (name: string, status: object, as: string[] = [], mayFail = false) =>
+    api.kubectl(
+      [...['patch', 'eninode', name, '--subresource=status', '--type=merge', '-p', JSON.stringify({ status })], ...as],
+      { mayFail },
+    )
+  for (const machine of [node, node2]) {
+    const wanted = eniNodeOf(machine)
+    api.applyYaml(JSON.stringify({ ...wanted, status: undefined }))
+    patchStatus(machine.name, { ...wanted.status, node: undefined })
+  }
+  const get = () => JSON.parse(api.kubectl(['get', 'eninode', node.name, '-o', 'json']).stdout)
+  const kubeconfig = nodeKubeconfig(api, node.name)
+  const running = new NodeProcess(node, { kubeconfig, program })
+  closing.push(() => running.stop('SIGKILL'))
+  await running.untilReady()
+  await eventually('it has spoken', () => get().status.node?.inUse === 0, 30)
+  const pod = await node.startPod('a')
+  const far = await node.startPod('b')
+  expect(await cloud.unreachable([pod, far])).toEqual([])
+
+  // an address leaves in its steps: one that nobody has at once, a pod's when that is gone
+  const [first, ...others] = get().status.interfaces
+  const idle = first.addresses.find((address: string) => address !== pod.address && address !== far.address)
+  const leaving = [idle, pod.address]
+  const kept = first.addresses.filter((address: string) => !leaving.includes(address))
+  patchStatus(node.name, { interfaces: [{ ...first, addresses: kept, releasing: leaving }, ...others] })
+  const released = () => (get().status.node?.released ?? []).sort()
+  await eventually('what nobody has is let go', () => Bun.deepEquals(released(), [idle]), 30)
+  await node.stopPod('a')
+  await eventually("the pod's goes after it", () => Bun.deepEquals(released(), leaving.toSorted()), 30)
+  expect(running.lines.filter(line => /forbidden/i.test(line))).toEqual([])
+
+  const as = [`--as=${nodeUser(node.name)}`, `--as-group=${NODE_GROUP}`]
+  const refused = (name: string, status: object) => patchStatus(name, status, as, true)
+  const report = { node: { inUse: 1, waiting: 0, released: [], idle: [], left: false } }
+  expect(refused(node.name, report).status).toBe(0)
+  for (const { status, stderr } of [
+    refused(node2.name, report),
+    api.kubectl(['patch', 'eninode', node.name, '--type=merge', '-p', '{"spec":{"instanceID":"i-2"}}', ...as], {
+      mayFail: true,
+    }),
+    api.kubectl(['delete', 'eninode', node.name, ...as], { mayFail: true }),
+    api.kubectl(['get', 'secrets', '-n', 'kube-system', ...as], { mayFail: true }),
+  ])
+    expect({ failed: status !== 0, forbidden: /forbidden/i.test(stderr) }).toEqual({ failed: true, forbidden: true })
+}, 180_000)
