@@ -17,5 +17,7 @@ export function buildVersion(file: string, version: string, entry = 'src/main.ts
   ]
   const entries = [entry, 'src/bfd/worker.ts']
   const autoload = ['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig']
-  run([process.execPath, 'build', ...entries, ...flags, ...autoload, '--outfile', file])
+  run([process.execPath, 'build', ...entries, ...flags, ...autoload, '--outfile', file], {
+    timeoutMilliseconds: 180_000, // a machine that does much else
+  })
 }
