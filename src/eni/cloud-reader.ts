@@ -1,6 +1,7 @@
 /**
  * What the cloud says there is: interfaces, vSwitches, limits of instance types. One listing of a
- * VPC serves all nodes that ask within a moment; it is by VPC, as listing by a tag shows a thousand
+ * VPC serves all nodes that ask within a moment, and those that ask while it is under way wait for
+ * the next: never are two of one VPC in memory. It is by VPC, as listing by a tag shows a thousand
  * at most, and is filtered here. Makes no changing call.
  */
 import { type CloudAction, flatParameters, type ParametersOf } from '../cloud/actions.ts'
@@ -77,6 +78,8 @@ export class CloudReader {
   readonly #types = new Map<string, { readonly value: InstanceType | undefined; readonly at: number }>()
   #requests: Request[] = []
   #gathering = false
+  /** By what one listing covers: those who wait for the next one. */
+  readonly #waiting = new Map<string, Request[]>()
 
   constructor(options: CloudReaderOptions) {
     this.#options = options
@@ -165,9 +168,25 @@ export class CloudReader {
       if (key !== undefined) groups.set(key, [...(groups.get(key) ?? []), request])
     }
     await Promise.all([
-      ...[...groups].map(([key, members]) => this.#answer(members, () => this.#listEcs(key, members))),
+      ...[...groups].map(([key, members]) => this.#listInTurn(key, members)),
       ...ens.map(request => this.#answer([request], () => this.#listEns(request.target))),
     ])
+  }
+
+  /** One listing at a time of what `key` covers, each begun after those it answers have asked. */
+  async #listInTurn(key: string, members: readonly Request[]): Promise<void> {
+    const waiting = this.#waiting.get(key)
+    if (waiting !== undefined) {
+      waiting.push(...members)
+      return
+    }
+    const next = [...members]
+    this.#waiting.set(key, next)
+    while (next.length > 0) {
+      const asked = next.splice(0)
+      await this.#answer(asked, () => this.#listEcs(key, asked))
+    }
+    this.#waiting.delete(key)
   }
 
   /** Region and VPC, or the instance where the VPC is not known: what one listing covers. */
