@@ -46,8 +46,8 @@ export function generatedPart(file: string, name: string, text: string): string 
   return WRITING ? text : whole.slice(from, to)
 }
 
-/** Prose that is too long for a terminal: not in code, tables, or links. */
+/** Prose that is too long for a terminal: not in code, tables, or lines with an address. */
 export function longLines(markdown: string): readonly string[] {
   const prose = markdown.replace(/^```[\s\S]*?^```$/gm, '')
-  return prose.split('\n').filter(line => line.length > 100 && !line.startsWith('|') && !line.startsWith('<!--'))
+  return prose.split('\n').filter(line => line.length > 100 && !/^(\||<!--)|https?:\/\//.test(line))
 }

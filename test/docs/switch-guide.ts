@@ -20,7 +20,7 @@ export function switchGuide(
     .filter(line => line !== '' && !own.has(line))
   const tried =
     vendor.ranWith !== undefined
-      ? `This output is loaded into the real ${vendor.ranWith} by a test: the sessions come up, only blocks\nof nodes get in, a restart of the speakers keeps the routes, and the limit of prefixes holds.`
+      ? `This output is loaded into the real ${vendor.ranWith} by a test: the sessions come up, only blocks\nof nodes get in, a restart of the speakers keeps the routes, and the limit of prefixes holds.${vendor.checkedWith === undefined ? '' : `\nThe configuration check of ${vendor.checkedWith} takes it as well.`}`
       : 'This output was **not run on a device**: its words follow the sources below. Try it on one\nswitch first, and look there (below) before you rely on it.'
   return `# ${vendor.title}
 
@@ -76,8 +76,8 @@ function wrapped(text: string): string {
 
 export function switchIndex(vendors: readonly Vendor[]): string {
   const rows = vendors.map(
-    ({ name, title, ranWith, read }) =>
-      `| [${title}](${name}.md) | \`${name}\` | ${ranWith ?? 'not run on a device'} | ${read === undefined ? 'no' : 'yes'} |`,
+    ({ name, title, ranWith, checkedWith, read }) =>
+      `| [${title}](${name}.md) | \`${name}\` | ${ranWith ?? 'not run on a device'}${checkedWith === undefined ? '' : `; check of ${checkedWith}`} | ${read === undefined ? 'no' : 'yes'} |`,
   )
   return `# The switch's side
 

@@ -12,6 +12,7 @@ export const bird: Vendor = {
   name: 'bird',
   title: 'BIRD 2 and 3',
   ranWith: 'BIRD 2.0.12',
+  checkedWith: 'BIRD 3.4.0',
   sources: ['https://bird.network.cz/?get_doc, and the real BIRD'],
   comment: '#',
   configure: intent => [...bfdLines(intent), ...filters(intent), ...template(intent), ...neighbours(intent)],
@@ -73,7 +74,9 @@ function template(intent: SwitchIntent): string[] {
     ...(longLivedSeconds === undefined
       ? []
       : [`  long lived graceful restart aware; # up to ${longLivedSeconds} s more`]),
-    ...(password === undefined ? [] : [`  # ${WHY.password}`, `  password "${password}";`]),
+    ...(password === undefined
+      ? []
+      : [`  # ${WHY.password}; BIRD 3 warns that it assumes MD5, which is right`, `  password "${password}";`]),
     ...(hops === undefined || isInternal(intent) ? [] : [`  multihop ${hops};`]),
     ...(ttlSecurity === undefined
       ? []

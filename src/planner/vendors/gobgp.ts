@@ -11,6 +11,7 @@ export const gobgp: Vendor = {
   name: 'gobgp',
   title: 'GoBGP 3 and newer',
   ranWith: 'GoBGP 3.10',
+  checkedWith: 'GoBGP 4.8.0',
   sources: ['github.com/osrg/gobgp, docs/sources/configuration.md, and the real GoBGP'],
   comment: '#',
   configure: intent => [

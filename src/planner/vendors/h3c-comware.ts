@@ -13,7 +13,7 @@ export const h3cComware: Vendor = {
   sources: [
     'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Basic BGP commands: group, peer as-number, peer timer, peer enable, peer prefix-list, peer route-policy, peer route-limit, balance',
     'H3C Layer 3 IP Routing Command Reference, Advanced BGP commands: graceful-restart, peer bfd, peer password',
-    'HP 6600/HSR6600 Layer 3 IP Routing Command Reference (Comware): peer ttl-security hops, in no company with peer ebgp-max-hop',
+    'HP 6600/HSR6600 Layer 3 IP Routing Command Reference (Comware): peer ttl-security hops, in no company with peer ebgp-max-hop; peer route-limit, peer timer; read: https://www.manualshelf.com/manual/hp/hp-hsr6804-router-chassis/r3303-hp-hsr6800-routers-layer-3-ip-routing-command-reference/page-294.html',
     'H3C Layer 3 IP Routing Command Reference, Routing policy commands: ip prefix-list, ipv6 prefix-list, route-policy',
   ],
   comment: '#',

@@ -11,7 +11,7 @@ export const juniperJunos: Vendor = {
   name: 'juniper-junos',
   title: 'Juniper Junos 18 and newer',
   sources: [
-    'Junos CLI Reference, graceful-restart (Protocols BGP): stale-routes-time (1 to 600), helper mode is on by default',
+    'Junos CLI Reference, graceful-restart (Protocols BGP): stale-routes-time (1 to 600), helper mode is on by default; read: https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/stale-routes-time-edit-protocols-bgp.html',
     'Junos High Availability User Guide, control plane dependent BFD and graceful restart helper mode',
     'Junos CLI Reference: prefix-limit (maximum, teardown, idle-timeout), bfd-liveness-detection, authentication-key, passive, multihop, extended-nexthop',
     'Junos CLI Reference, route-filter: prefix-length-range',

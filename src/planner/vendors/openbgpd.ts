@@ -9,6 +9,7 @@ export const openbgpd: Vendor = {
   name: 'openbgpd',
   title: 'OpenBGPD 7 and newer',
   ranWith: 'OpenBGPD 7.7',
+  checkedWith: 'OpenBGPD 9.3',
   sources: ['bgpd.conf(5), and the real OpenBGPD'],
   comment: '#',
   configure: intent => [...globalLines(intent), ...group(intent), ...filters(intent)],

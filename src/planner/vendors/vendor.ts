@@ -15,6 +15,10 @@ export interface Vendor {
    * vendor's reference alone.
    */
   readonly ranWith?: string | undefined
+  /**
+   * What has taken the output in its configuration check, without sessions (`scripts/newer-daemons`).
+   */
+  readonly checkedWith?: string
   /** Where the words come from. */
   readonly sources: readonly string[]
   /** Begins a comment. */

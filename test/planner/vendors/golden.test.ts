@@ -13,7 +13,7 @@ function golden(vendor: Vendor): string {
   const header = [
     `${vendor.title}: the output of terway-edge switch-config --vendor ${vendor.name}`,
     vendor.ranWith !== undefined
-      ? `Run: loaded into ${vendor.ranWith} by daemons.test.ts.`
+      ? `Run: loaded into ${vendor.ranWith} by daemons.test.ts.${vendor.checkedWith === undefined ? '' : ` Taken by the configuration check of ${vendor.checkedWith}.`}`
       : "Not run on a device: its words follow the vendor's reference.",
     ...vendor.sources.map(source => `Source: ${source}`),
   ]
