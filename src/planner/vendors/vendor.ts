@@ -16,7 +16,8 @@ export interface Vendor {
    */
   readonly ranWith?: string | undefined
   /**
-   * What has taken the output in its configuration check, without sessions (`scripts/newer-daemons`).
+   * What has taken the output in its configuration check, without sessions
+   * (`scripts/newer-daemons`).
    */
   readonly checkedWith?: string
   /** Where the words come from. */

@@ -85,7 +85,7 @@ function leaps(lines: readonly string[]): string[] {
   })
 }
 
-/** A line that ends a block's opening, by how the family writes it: what is below it may be deeper. */
+/** Lines that begin a block, by how the family writes them: what is below may be deeper. */
 const OPENERS =
   /^(router|address-family|template|neighbor|neighbor-group|route-map|route-policy|prefix-set|bgp|group|interface|bfd|profile|ipv[46]-family|if|else|vrf|feature|peer|ip|ipv6)\b/
 
