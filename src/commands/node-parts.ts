@@ -106,7 +106,7 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   parting.defer('the view of the cluster', () => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
-  parting.defer('podCIDRs told', claimPodCIDRs({ api, view: source, node: self, clock, log: kubeLog }))
+  parting.defer('podCIDRs told', claimPodCIDRs({ api, view: source, node: self, stateDir: config.state, clock, log: kubeLog }))
   return { api, view, source, events }
 }
 

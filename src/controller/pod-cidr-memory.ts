@@ -41,6 +41,10 @@ export class PodCIDRMemory {
    * begun.
    */
   #waitUntil: number | undefined
+  /** Whether nodes have podCIDRs. */
+  #established = false
+  /** Whether a node said meanwhile that it had podCIDRs which this cluster does not know. */
+  #restored = false
   #cancel: Cancel = () => {}
 
   constructor(options: PodCIDRMemoryOptions) {
@@ -64,35 +68,54 @@ export class PodCIDRMemory {
     )
   }
 
-  /** What is known now. Waits begin with the first call. */
-  current(): Memory {
-    const { clock, rememberSeconds, onChange } = this.#options
-    const object = this.#records.objects.get(`${RECORD_NAMESPACE}/${RECORD_NAME}`)
-    const remembers = !this.#records.synced || object !== undefined || this.#kept !== undefined
-    const now = clock.monotonic()
-    if (!remembers && this.#waitUntil === undefined) {
-      this.#waitUntil = now + rememberSeconds * 1000
-      this.#cancel = clock.after(rememberSeconds * 1000, onChange)
-    }
+  /** What is known now. The wait begins with the first node that needs podCIDRs. */
+  current(nodes: readonly { readonly name: string; readonly podCIDRs: readonly string[] }[]): Memory {
+    const claims = decodeClaims(this.#accounts.objects.values())
+    const without = new Set(nodes.filter(({ podCIDRs }) => podCIDRs.length === 0).map(({ name }) => name))
+    if (!this.#remembers && without.size > 0) this.#beginToWait()
+    const waiting = this.#isWaiting
+    this.#established = nodes.length > without.size
+    this.#restored ||= waiting && [...claims].some(([name, had]) => without.has(name) && had.length > 0)
     return {
-      record: new Map([...decodeRecord(object), ...(this.#kept ?? [])]),
-      claims: decodeClaims(this.#accounts.objects.values()),
-      waiting: !remembers && this.#waitUntil !== undefined && now < this.#waitUntil,
+      record: new Map([...decodeRecord(this.#object), ...(this.#kept ?? [])]),
+      claims,
+      waiting,
+      restored: this.#restored,
     }
   }
 
   /**
    * Records `record`, if it says anything new; the first time also when it is empty: from then on
-   * the cluster remembers.
+   * the cluster remembers, so not before nodes had their time.
    */
-  async keep(record: FormerRecord, isWaiting: boolean): Promise<void> {
-    const object = this.#records.objects.get(`${RECORD_NAMESPACE}/${RECORD_NAME}`)
+  async keep(record: FormerRecord): Promise<void> {
     const wanted = encodeRecord(record)
-    const isSame = object !== undefined && Bun.deepEquals(object.data ?? {}, wanted.data)
-    if (isSame || (object === undefined && isWaiting && record.size === 0)) return
+    const isSame = this.#object !== undefined && Bun.deepEquals(this.#object.data ?? {}, wanted.data)
+    const isEarly = !this.#remembers && (this.#waitUntil === undefined ? !this.#established : this.#isWaiting)
+    if (isSame || (isEarly && record.size === 0)) return
     this.#kept = record
     await this.#options.api.apply(CONFIG_MAPS, wanted, { fieldManager: FIELD_MANAGER, force: true })
     this.#options.log.debug({ count: record.size }, 'recorded the pod CIDRs of nodes that are gone')
+  }
+
+  get #object(): ConfigMap | undefined {
+    return this.#records.objects.get(`${RECORD_NAMESPACE}/${RECORD_NAME}`)
+  }
+
+  get #remembers(): boolean {
+    return !this.#records.synced || this.#object !== undefined || this.#kept !== undefined
+  }
+
+  /** Whatever was recorded meanwhile: some nodes may not be back yet. */
+  get #isWaiting(): boolean {
+    return this.#waitUntil !== undefined && this.#options.clock.monotonic() < this.#waitUntil
+  }
+
+  #beginToWait(): void {
+    if (this.#waitUntil !== undefined) return
+    const { clock, rememberSeconds, onChange } = this.#options
+    this.#waitUntil = clock.monotonic() + rememberSeconds * 1000
+    this.#cancel = clock.after(rememberSeconds * 1000, onChange)
   }
 
   close(): void {

@@ -46,9 +46,12 @@ export interface Memory {
   /** What the nodes themselves say. */
   readonly claims: ReadonlyMap<string, readonly string[]>
   /**
-   * Whether a node of which nothing is known waits: this cluster remembers nothing, and nodes may.
+   * Whether nodes are given time to say which they had: this cluster remembers nothing, and they
+   * may.
    */
   readonly waiting: boolean
+  /** Whether a node has said so: then others that have not come yet may, too. */
+  readonly restored?: boolean
 }
 
 export const NO_MEMORY: Memory = { record: new Map(), claims: new Map(), waiting: false }
@@ -65,8 +68,13 @@ export interface PoolUse {
 export interface Allocation extends Omit<Placement, 'busy'> {
   /** What each node without podCIDRs gets. */
   readonly allocated: ReadonlyMap<string, readonly string[]>
-  /** Nodes that get theirs when they have said which they had, or when that takes too long. */
+  /**
+   * Nodes that get theirs when the `silent` ones have said which they had, or when that takes too
+   * long.
+   */
   readonly waiting: readonly string[]
+  /** Nodes without podCIDRs that have not said whether they had any. */
+  readonly silent: readonly string[]
   readonly pools: readonly PoolUse[]
 }
 
@@ -90,7 +98,8 @@ export function allocatePodCIDRs(
   const returned = givenBack(config, inOrder, { taken, memory })
   const knows = ({ name }: EdgeNode) => memory.record.has(name) || memory.claims.has(name)
   // a block given to a new node may be the one that an old one is about to say it had
-  const isWaiting = memory.waiting && !without.every(knows)
+  const silent = memory.waiting ? inOrder.filter(node => !knows(node)).map(({ name }) => name) : []
+  const isWaiting = memory.waiting && (silent.length > 0 || memory.restored === true)
   const blocks = new Blocks(config, [...taken, ...[...returned.values()].flat().map(placedAt)], {
     record: memory.record,
     claims: memory.claims,
@@ -109,7 +118,7 @@ export function allocatePodCIDRs(
     if (Array.isArray(found)) allocated.set(name, found)
     else if ('full' in found) problems.push(exhausted(name, found.full, config))
   }
-  return { ...placement, problems, allocated, waiting, pools: blocks.use() }
+  return { ...placement, problems, allocated, waiting, silent, pools: blocks.use() }
 }
 
 /**

@@ -248,7 +248,7 @@ class Reconciler implements Controller {
       slices: [...this.#slices.objects.values()],
       secret: name => this.#secrets.answer(name),
       now: timestamp(this.#options.clock.now()),
-      memory: this.#memory.current(),
+      memory: this.#memory.current(nodes),
       apiServers: this.#apiServers.known,
       removals: this.#removals.observe(nodes),
     })
@@ -261,7 +261,7 @@ class Reconciler implements Controller {
     this.#undone = !this.#election.isLeader
     if (!this.#undone) {
       // before any entry goes: who takes one away remembers what was in it
-      const remembered = await this.#memory.keep(decision.record, decision.allocation.waiting.length > 0).then(
+      const remembered = await this.#memory.keep(decision.record).then(
         () => undefined,
         (error: unknown) => error,
       )

@@ -58,11 +58,7 @@ export function clusterRows(
       ...decision.peers
         .filter(({ accepted }) => accepted.reason !== 'Accepted')
         .map(({ name, accepted }) => `BGPPeer ${name}: ${accepted.reason}: ${accepted.message}`),
-      ...(decision.allocation.waiting.length === 0
-        ? []
-        : [
-            `this cluster remembers no pod CIDRs: ${decision.allocation.waiting.join(', ')} may say which they had (network.rememberSeconds)`,
-          ]),
+      ...waitingProblems(decision.allocation),
       ...decision.issues.map(({ node, reason, message }) => `Node ${node}: ${reason}: ${message}`),
       ...sessionProblems(sessions),
       ...decision.peers
@@ -70,6 +66,14 @@ export function clusterRows(
         .map(({ name, routesVerified }) => `BGPPeer ${name}: RoutesNotVerified: ${routesVerified.message}`),
     ],
   }
+}
+
+function waitingProblems({ waiting, silent }: Decision['allocation']): readonly string[] {
+  if (waiting.length === 0) return []
+  const whom = silent.length === 0 ? 'nodes that are not back yet' : silent.join(', ')
+  return [
+    `this cluster remembers no pod CIDRs: ${waiting.join(', ')} get none until ${whom} may have said which they had (network.rememberSeconds)`,
+  ]
 }
 
 function nodeViews(nodes: readonly NodeFacts[], { peers, issues }: Decision): readonly NodeView[] {

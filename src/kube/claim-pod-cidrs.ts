@@ -1,11 +1,16 @@
 /**
  * A node says which podCIDRs it has, on its own ServiceAccount (node-identity.ts): all that is left
  * of them when a cluster is restored empty. Written when it changed, and again when the API server
- * shows a cluster without any RouteSlice. Never disturbs anything: without the right to (a
- * kubeconfig of an earlier version) it is silent.
+ * shows a cluster without any RouteSlice. What it had last counts, also while the cluster names it
+ * no more (others came back before it); that is kept in the state folder, with the node's name: a
+ * cloned disk speaks for nobody else. Never disturbs anything: without the right to (a kubeconfig
+ * of an earlier version) it is silent.
  */
+import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
+import { isObject } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { ApiError, type KubeApi } from './api.ts'
@@ -16,6 +21,7 @@ export interface ClaimOptions {
   readonly api: Pick<KubeApi, 'apply'>
   readonly view: Pick<ClusterSource, 'current' | 'onChange' | 'isForgotten' | 'contact'>
   readonly node: string
+  readonly stateDir: string
   readonly clock: Clock
   readonly log: Log
 }
@@ -28,7 +34,15 @@ export function claimText(podCIDRs: readonly string[]): string {
 /** Starts saying it; returns how to stop. */
 export function claimPodCIDRs(options: ClaimOptions): () => Promise<void> {
   const { api, view, node, clock, log } = options
+  const own = () => view.current()?.entries.find(entry => entry.node === node)?.podCIDRs ?? []
+  let had = own().length > 0 ? own() : lastHad(options)
   let said: string | undefined
+  const keep = () => {
+    const now = own()
+    if (now.length === 0 || claimText(now) === claimText(had)) return
+    had = now
+    storeHad(options, now)
+  }
   let wasForgotten = false
   const loop = new Loop({
     clock,
@@ -37,10 +51,8 @@ export function claimPodCIDRs(options: ClaimOptions): () => Promise<void> {
       if (!view.contact.connected) return // the view changes, or says it is forgotten, when it is
       if (view.isForgotten && !wasForgotten) said = undefined
       wasForgotten = view.isForgotten
-      const own = view.current()?.entries.find(entry => entry.node === node)
-      const text = claimText(own?.podCIDRs ?? [])
-      // who had none says so to the first question only: an entry may be withheld for a while
-      if (text === said || (text === 'none' && said !== undefined)) return
+      const text = claimText(had)
+      if (text === said) return
       const metadata = { name: node, namespace: NODE_NAMESPACE, annotations: { [FORMER_POD_CIDRS]: text } }
       const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata }
       try {
@@ -53,10 +65,35 @@ export function claimPodCIDRs(options: ClaimOptions): () => Promise<void> {
     },
     onError: error => log.debug({ detail: errorText(error) }, 'cannot say which pod CIDRs this node has; trying again'),
   })
-  const stop = view.onChange(() => loop.wake())
+  if (had.length > 0) storeHad(options, had)
+  const stop = view.onChange(() => {
+    keep()
+    loop.wake()
+  })
   loop.wake()
   return async () => {
     stop()
     await loop.close()
+  }
+}
+
+const FILE = 'pod-cidrs.json'
+
+/** What this node had when it last knew; nothing where the file is of another node, or damaged. */
+function lastHad({ stateDir, node }: ClaimOptions): readonly string[] {
+  try {
+    const stored: unknown = JSON.parse(readFileIfPresent(join(stateDir, FILE)) ?? '{}')
+    if (!isObject(stored) || stored.node !== node || !Array.isArray(stored.podCIDRs)) return []
+    return stored.podCIDRs.filter(podCIDR => typeof podCIDR === 'string')
+  } catch {
+    return []
+  }
+}
+
+function storeHad({ stateDir, node, log }: ClaimOptions, podCIDRs: readonly string[]): void {
+  try {
+    writeFileWhole(join(stateDir, FILE), `${JSON.stringify({ node, podCIDRs })}\n`)
+  } catch (error) {
+    log.debug({ detail: errorText(error) }, 'the pod CIDRs of this node cannot be stored')
   }
 }

@@ -321,6 +321,10 @@ describe('what is remembered', () => {
     const nodes = [node('a'), node('new'), node('silent')]
     expect(give(nodes, { claims, waiting: true })).toEqual({ a: ['10.0.1.0/25'], waiting: ['new', 'silent'] })
     expect(give(nodes.slice(0, 2), { claims, waiting: true })).toEqual({ a: ['10.0.1.0/25'], new: ['10.0.0.0/25'] })
+    expect(give(nodes.slice(0, 2), { claims, waiting: true, restored: true })).toEqual({
+      a: ['10.0.1.0/25'],
+      waiting: ['new'],
+    })
     expect(give(nodes, { claims })).toEqual({ a: ['10.0.1.0/25'], new: ['10.0.0.0/25'], silent: ['10.0.0.128/25'] })
   })
 
