@@ -3,20 +3,23 @@
  * with a probe of each, so that one that falls silent is known within some five seconds and one
  * that never was there at once. Of a single gateway nothing is asked, for there is no other way.
  *
- * What follows is decided in gateways.ts: of several those that answer count, all where none does.
+ * What follows, with what BGP and BFD know, is decided in gateway-evidence.ts.
  */
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { FAMILIES, familyOf } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { NUD } from '../netlink/constants.ts'
 import type { NetworkDoor } from '../netlink/door.ts'
 import { probeNeighbour } from '../netlink/neighbour.ts'
 import type { Neighbour } from '../netlink/types.ts'
+import { type Judged, judgeGateways, type PeerEvidence } from './gateway-evidence.ts'
 
 /** A gateway on a link. */
 export interface GatewayOnLink {
   readonly address: string
+  readonly isDerived: boolean
   /** Interface index. */
   readonly interface: number
 }
@@ -26,6 +29,8 @@ export interface AnsweringOptions {
   readonly log: Log
   readonly door: NetworkDoor
   readonly onChange: () => void
+  /** What BGP and BFD know of peers. */
+  readonly peers: () => readonly PeerEvidence[]
 }
 
 const EVERY_MILLISECONDS = 2000
@@ -37,22 +42,36 @@ export class AnsweringGateways {
   #loop: Loop | undefined
   #wanted: readonly GatewayOnLink[] = []
   #answering: ReadonlySet<string> = new Set()
+  #told = ''
 
   constructor(options: AnsweringOptions) {
     this.#options = options
   }
 
-  /** Those of several gateways that answer; says later, by `onChange`, when these are others. */
-  among(gateways: readonly GatewayOnLink[]): ReadonlySet<string> {
-    if (JSON.stringify(gateways) === JSON.stringify(this.#wanted)) return this.#answering
-    this.#wanted = gateways
-    if (gateways.length < 2) {
-      this.#answering = new Set()
-      return this.#answering
+  /** Those of several gateways that count; says later, by `onChange`, when these are others. */
+  among(gateways: readonly GatewayOnLink[]): Judged {
+    if (JSON.stringify(gateways) !== JSON.stringify(this.#wanted)) {
+      this.#wanted = gateways
+      if (gateways.length > 1) this.#look()
     }
-    this.#look()
-    this.#loop ??= this.#start()
-    return this.#answering
+    if (gateways.length > 1) this.#loop ??= this.#start()
+    return this.#judge()
+  }
+
+  /** Those of one family tell nothing of the other's. */
+  #judge(): Judged {
+    const peers = this.#options.peers()
+    const candidates = this.#wanted.map(one => ({ ...one, answers: this.#answering.has(one.address) }))
+    const judged = FAMILIES.map(family =>
+      judgeGateways(
+        candidates.filter(({ address }) => familyOf(address) === family),
+        peers,
+      ),
+    )
+    return {
+      counting: new Set(judged.flatMap(({ counting }) => [...counting])),
+      reasons: new Map(judged.flatMap(({ reasons }) => [...reasons])),
+    }
   }
 
   async close(): Promise<void> {
@@ -66,9 +85,10 @@ export class AnsweringGateways {
       everyMilliseconds: EVERY_MILLISECONDS,
       run: () => {
         if (this.#wanted.length < 2) return
-        const before = [...this.#answering].join()
         this.#look()
-        if ([...this.#answering].join() !== before) onChange()
+        const counting = [...this.#judge().counting].join()
+        if (counting !== this.#told) onChange()
+        this.#told = counting
       },
       onError: error => log.warn({ detail: errorText(error) }, 'whether gateways answer cannot be asked'),
     })

@@ -13,6 +13,7 @@ import type { RouteEntry } from '../kube/route-slice.ts'
 import { compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
 import type { NextHop } from '../netlink/types.ts'
+import type { Candidate, Judged } from './gateway-evidence.ts'
 import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
 
 /** `reason` of the routes that guard this node's own podCIDRs. */
@@ -28,8 +29,8 @@ export interface ObservedNetwork {
   readonly defaultGateways: DefaultGateways
   /** Addresses of this machine's interfaces. */
   readonly ownAddresses: readonly string[]
-  /** Of several gateways those that answer; absent: nobody has asked. */
-  readonly answering?: ReadonlySet<string>
+  /** Which of several gateways count; absent: nobody has asked. */
+  readonly judged?: Judged
 }
 
 export interface RoutingView {
@@ -81,10 +82,13 @@ export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): s
 }
 
 /** The gateways that BGPPeers name for this node, or their peers in the place of one. */
-export function namedGateways({ self, view }: Omit<RoutingInput, 'network'>): string[] {
+export function namedGateways({ self, view }: Omit<RoutingInput, 'network'>): Omit<Candidate, 'answers'>[] {
   const own = view.entries.find(({ node }) => node === self)
   if (own === undefined) return []
-  return [...new Set(peersOf(own, view.peers).map(({ spec }) => spec.gateway ?? spec.peerIP))]
+  const specs = peersOf(own, view.peers).map(({ spec }) => spec)
+  const named = new Set(specs.flatMap(({ gateway }) => gateway ?? []))
+  const addresses = new Set(specs.map(({ gateway, peerIP }) => gateway ?? peerIP))
+  return [...addresses].map(address => ({ address, isDerived: !named.has(address) }))
 }
 
 /**

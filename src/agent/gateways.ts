@@ -10,6 +10,7 @@
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { compareAddresses, type Family, familyOf } from '../lib/ip.ts'
 import type { NextHop } from '../netlink/types.ts'
+import type { Judged } from './gateway-evidence.ts'
 
 /** The ways of one family, sorted by gateway; none when there is none. */
 export interface Gateways {
@@ -29,7 +30,7 @@ interface GatewayInput {
     readonly onLink: ReadonlyMap<string, number>
     readonly defaultGateways: DefaultGateways
     readonly ownAddresses: readonly string[]
-    readonly answering?: ReadonlySet<string>
+    readonly judged?: Judged
   }
 }
 
@@ -58,16 +59,17 @@ function waysOf(family: Family, { peers, network }: GatewayInput): { named: Gate
   }
   const all = [...named.keys()].map(gateway => wayTo(gateway, network.onLink, network.defaultGateways[family]))
   const onLink = all.filter(hop => hop.interface !== undefined)
-  const answering = onLink.filter(({ gateway }) => network.answering?.has(gateway) !== false)
-  // where nobody answers, nobody can be told from the others
-  const usable = answering.length > 0 ? answering : onLink
+  const counting = onLink.filter(({ gateway }) => network.judged?.counting.has(gateway) !== false)
+  // those of the other family may be all that count
+  const usable = counting.length > 0 ? counting : onLink
   const problems = all
     .filter(hop => hop.interface === undefined)
     .map(({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} is not on-link at this node`)
   const silent = onLink
     .filter(hop => !usable.includes(hop))
     .map(
-      ({ gateway }) => `gateway ${gateway} of BGPPeer ${named.get(gateway)} does not answer: the others have its share`,
+      ({ gateway }) =>
+        `gateway ${gateway} of BGPPeer ${named.get(gateway)} ${network.judged?.reasons.get(gateway) ?? 'does not answer'}: the others have its share`,
     )
   // when none is usable they stand all the same: the kernel will refuse, and the routes show as
   // failed instead of vanishing

@@ -33,6 +33,7 @@ import {
   type Routing,
   routingView,
 } from './desired-routes.ts'
+import type { PeerEvidence } from './gateway-evidence.ts'
 import { type ObservedKernel, observe, outwardOf, ownAddresses, uplinkOf } from './observe.ts'
 import { changeRequest, countText, type Plan, plan } from './plan.ts'
 import { mtuProblems, PodOffer } from './pod-offer.ts'
@@ -67,6 +68,8 @@ export interface AgentOptions {
   readonly disk?: Disk
   /** Whoever made it closes it. */
   readonly firewall?: NetworkFollower
+  /** What BGP and BFD know of peers; call `wake` when it changed. Absent: nothing. */
+  readonly peers?: () => readonly PeerEvidence[]
 }
 
 /** What is known of the network after a pass. */
@@ -139,7 +142,8 @@ export class Agent {
     this.#offer = new PodOffer({ log, disk: options.disk, ...options.config })
     this.#restorer = new RouteRestorer(clock, options.config)
     const onChange = () => this.#loop.wake()
-    this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange })
+    const peers = options.peers ?? (() => [])
+    this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange, peers })
     this.#loop = new Loop({
       clock: options.clock,
       run: () => this.#pass(),
@@ -180,6 +184,11 @@ export class Agent {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Has it look again soon. */
+  wake(): void {
+    this.#loop.wake()
   }
 
   /** The MTU that pods are given; undefined while no uplink was seen. */
@@ -278,21 +287,21 @@ export class Agent {
   #decide(netlink: Rtnetlink, view: ClusterView, observed: ObservedKernel): Routing | undefined {
     const { self } = this.#options
     const onLink = askOnLink(netlink, addressesToAsk({ self, view }), observed.links)
-    const gateways = namedGateways({ self, view }).flatMap(address => {
-      const index = onLink.get(address)
-      return index === undefined ? [] : [{ address, interface: index }]
+    const gateways = namedGateways({ self, view }).flatMap(gateway => {
+      const index = onLink.get(gateway.address)
+      return index === undefined ? [] : [{ ...gateway, interface: index }]
     })
     const network: ObservedNetwork = {
       ownAddresses: ownAddresses(observed),
       onLink,
-      ...(gateways.length > 1 && { answering: this.#answering.among(gateways) }),
+      ...(gateways.length > 1 && { judged: this.#answering.among(gateways) }),
       defaultGateways: {
         ipv4: this.#defaultGateways('ipv4', observed),
         ipv6: this.#defaultGateways('ipv6', observed),
       },
     }
-    const answering = [...(network.answering ?? [])]
-    const key = JSON.stringify([[...onLink], network.defaultGateways, network.ownAddresses, answering])
+    const judged = [...(network.judged?.counting ?? []), ...(network.judged?.reasons ?? [])]
+    const key = JSON.stringify([[...onLink], network.defaultGateways, network.ownAddresses, judged])
     if (this.#memo?.view !== view || this.#memo.network !== key) {
       this.#memo = { view, network: key, routing: desiredRoutes({ self, view: routingView(view), network }) }
     }

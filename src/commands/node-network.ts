@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { writeCniConfig } from '../agent/cni-config.ts'
 import { chainedPlugins } from '../agent/cni-plugins.ts'
+import { peerEvidence } from '../agent/gateway-evidence.ts'
 import { outwardLinksNow } from '../agent/observe.ts'
 import type { Agent } from '../agent/reconcile.ts'
 import { applySettings } from '../agent/sysctl.ts'
@@ -31,6 +32,7 @@ import { hostPrefix } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Parting } from '../lib/parting.ts'
 import type { NodeMode } from '../model/node-mode.ts'
+import type { BgpSession } from '../model/session.ts'
 import type { Prober } from '../paths/prober.ts'
 import { type Cluster, type Drain, startAgent, startPaths } from './node-parts.ts'
 import { type NodeServices, thisNode } from './node-services.ts'
@@ -52,7 +54,11 @@ interface Part {
 const MODES: Readonly<Record<Platform, NodeMode>> = { ecs: 'eni-ecs', ens: 'eni-ens' }
 
 /** Starts it, and follows the mode of the node from then on. */
-export function startNetwork(services: NodeServices, cluster: Cluster, drain: Drain): NodeNetwork {
+export function startNetwork(
+  services: NodeServices,
+  cluster: Cluster,
+  { drain, sessions }: Pick<Around, 'drain' | 'sessions'>,
+): NodeNetwork {
   const { config, log, parting, changes } = services
   const { api, view, events } = cluster
   const kubeLog = log.child({ room: 'kube' })
@@ -62,7 +68,7 @@ export function startNetwork(services: NodeServices, cluster: Cluster, drain: Dr
     clock,
     log: log.child({ room: 'agent' }),
     input: () => modeInput(config, source, cluster, keeper.mode),
-    start: mode => startPart(mode, services, { cluster, source, drain }),
+    start: mode => startPart(mode, services, { cluster, source, drain, sessions }),
     onChange: changes.tell,
     onRefusal: ({ reason, message }) => {
       events.record({ regarding: thisNode(config.node), type: 'Warning', reason, message })
@@ -72,6 +78,7 @@ export function startNetwork(services: NodeServices, cluster: Cluster, drain: Dr
   view.onChange(() => keeper.wake())
   parting.defer("the network of this node's pods", () => keeper.close(), KEEPER_MILLISECONDS)
   return {
+    wake: () => keeper.part?.agent?.wake(),
     get mode() {
       return keeper.mode
     },
@@ -146,6 +153,8 @@ interface Around {
   readonly cluster: Cluster
   readonly source: ENINodeSource
   readonly drain: Drain
+  /** BGP's, once there is a speaker. */
+  readonly sessions: () => readonly BgpSession[]
 }
 
 async function startPart(mode: NodeMode, services: NodeServices, around: Around): Promise<Part> {
@@ -154,7 +163,9 @@ async function startPart(mode: NodeMode, services: NodeServices, around: Around)
   const close = () => parting.end()
   if (mode !== 'route') return { interfaces: await startInterfaces(own, around), close }
   around.source.forget()
-  const agent = await startAgent(own, around.cluster)
+  const { view, source } = around.cluster
+  const peers = () => peerEvidence(view.current()?.peers ?? [], name => source.wasEstablished(name), around.sessions())
+  const agent = await startAgent(own, around.cluster, peers)
   const measure = () => startPaths(own, around.cluster, agent)
   return { agent, paths: await services.problems.optional('paths are not measured', measure), close }
 }

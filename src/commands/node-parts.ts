@@ -3,6 +3,7 @@
  * leaves in `parting` how it is ended (in the reverse order of the start). node.ts says which there
  * are; what they decide is in their rooms.
  */
+import type { PeerEvidence } from '../agent/gateway-evidence.ts'
 import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
@@ -106,7 +107,10 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   parting.defer('the view of the cluster', () => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
-  parting.defer('podCIDRs told', claimPodCIDRs({ api, view: source, node: self, stateDir: config.state, clock, log: kubeLog }))
+  parting.defer(
+    'podCIDRs told',
+    claimPodCIDRs({ api, view: source, node: self, stateDir: config.state, clock, log: kubeLog }),
+  )
   return { api, view, source, events }
 }
 
@@ -131,7 +135,11 @@ function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lif
 }
 
 /** The routes, the firewall, and what the CNI plugin is told. */
-export async function startAgent(services: NodeServices, cluster: Cluster): Promise<Agent> {
+export async function startAgent(
+  services: NodeServices,
+  cluster: Cluster,
+  peers: () => readonly PeerEvidence[],
+): Promise<Agent> {
   const { view } = cluster
   const { config, log, parting, changes, problems } = services
   const firewall = await problems.optional('the firewall is not looked after', () =>
@@ -143,6 +151,7 @@ export async function startAgent(services: NodeServices, cluster: Cluster): Prom
     log: log.child({ room: 'agent' }),
     self: config.node,
     view,
+    peers,
     ...(firewall !== undefined && { firewall }),
     config: { protocol: config.route.protocol, table: config.route.table, stateDir: config.state, cni: config.cni },
   })

@@ -22,6 +22,8 @@ const clock = systemClock
 
 /** What is known of the network of this node's pods. */
 export interface NodeNetwork {
+  /** Has it look again soon. */
+  readonly wake: () => void
   /** Undefined while it is not decided. */
   readonly mode: NodeMode | undefined
   readonly ready: boolean

@@ -92,8 +92,11 @@ async function serve(services: NodeServices): Promise<void> {
   const start = async () => {
     startStateWatch(services)
     const cluster = await startCluster(services)
-    const network = parts.agent ? startNetwork(services, cluster, drain) : undefined
+    const network = parts.agent
+      ? startNetwork(services, cluster, { drain, sessions: () => speaker?.sessions() ?? [] })
+      : undefined
     speaker = parts.speaker ? await startSpeaker(services, cluster, () => network?.paths) : undefined
+    speaker?.onChange(() => network?.wake()) // which gateways count may have changed
     await startStatus(services, { cluster, network, speaker, drain })
     notifyService('READY=1', log)
   }

@@ -69,6 +69,11 @@ export interface ClusterSource extends ClusterViewSource {
   readonly problems: readonly string[]
   /** How many removals are held. */
   readonly heldRemovals: number
+  /**
+   * Whether any speaker's session of the BGPPeer is or was Established, as far as was seen since
+   * the start; undefined while nobody can say.
+   */
+  wasEstablished(bgpPeer: string): boolean | undefined
 }
 
 /** Starts with what the state folder has, and follows the API server from then on. */
@@ -91,6 +96,8 @@ class Source implements ClusterSource {
    */
   readonly #secrets = new Map<string, Cache<KubeSecret>>()
   readonly #listeners = new Set<() => void>()
+  /** BGPPeers, by name and uid, that had a session. */
+  readonly #established = new Set<string>()
   #state = EMPTY_STATE
   #view: ClusterView | undefined
   /** What the state folder has; undefined where that is nothing, or not as it should be. */
@@ -130,6 +137,14 @@ class Source implements ClusterSource {
     if (this.#peers?.synced !== true || this.#peers.problem !== undefined) return undefined
     const object = this.#peers.objects.get(bgpPeer)
     return object && (object.status?.speakers ?? []).some(({ node }) => node === this.#options.node)
+  }
+  wasEstablished(bgpPeer: string): boolean | undefined {
+    const object = this.#peers?.synced === true ? this.#peers.objects.get(bgpPeer) : undefined
+    if (object === undefined) return undefined
+    const key = `${bgpPeer} ${object.metadata.uid}`
+    const speakers = object.status?.speakers ?? []
+    if (speakers.some(({ state, flaps }) => state === 'Established' || flaps > 0)) this.#established.add(key)
+    return this.#established.has(key)
   }
   get isForgotten(): boolean {
     return this.#slices?.synced === true && this.#slices.objects.size === 0 && this.#state.slices.size > 0

@@ -149,13 +149,13 @@ describe('gateways', () => {
       ]),
       defaultGateways: { ipv4: [], ipv6: [] },
       ownAddresses: [],
-      answering: new Set(answering),
+      judged: { counting: new Set(answering), reasons: new Map([['172.16.0.252', 'is down by BFD']]) },
     })
     const by = (...answering: string[]) =>
       desiredRoutes({ self: 'edge-1', view: { entries, peers: two }, network: network(answering) })
     expect(by('172.16.0.253')?.routes.map(routeLine)).toContain('10.0.9.0/25 > 172.16.0.253 (gateway)')
     expect(by('172.16.0.253')?.problems).toEqual([
-      'gateway 172.16.0.252 of BGPPeer b does not answer: the others have its share',
+      'gateway 172.16.0.252 of BGPPeer b is down by BFD: the others have its share',
     ])
     expect(by()?.routes.map(routeLine)).toContain('10.0.9.0/25 > 172.16.0.252+172.16.0.253 (gateway)')
   })
