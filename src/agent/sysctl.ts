@@ -12,6 +12,7 @@ import { errorCode, errorText } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { familyOf } from '../lib/ip.ts'
 import { inNetworkNamespace } from '../lib/libc.ts'
+import { POD_INTERFACE_PATTERN } from '../model/pod-interfaces.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
 
 /** A setting and its value, as the kernel prints it. */
@@ -23,6 +24,11 @@ export interface Setting {
 export interface SysctlNeeds {
   /** Names of the interfaces that lead to other nodes. */
   readonly uplinks: readonly string[]
+  /**
+   * Names of the other interfaces that are neither loopback nor pods': what is set for all of them
+   * must not cost them anything. Absent: none.
+   */
+  readonly others?: readonly string[]
   /** Whether IPv6 pods are routed here. */
   readonly ipv6: boolean
 }
@@ -41,8 +47,11 @@ export function sysctlNeeds(
 ): SysctlNeeds {
   const indexes = new Set(routing.routes.flatMap(({ nextHops }) => nextHops.map(hop => hop.interface)))
   const all = [...routing.podCIDRs, ...routing.routes.map(({ destination }) => destination)]
+  const isUplink = (link: Link) => link === uplink || indexes.has(link.index)
+  const isOther = (link: Link) => !isUplink(link) && !link.loopback && !POD_INTERFACE_PATTERN.test(link.name)
   return {
-    uplinks: links.filter(link => link === uplink || indexes.has(link.index)).map(({ name }) => name),
+    uplinks: links.filter(isUplink).map(({ name }) => name),
+    others: links.filter(isOther).map(({ name }) => name),
     ipv6: all.some(text => familyOf(text) === 'ipv6'),
   }
 }
@@ -50,20 +59,34 @@ export function sysctlNeeds(
 const IPV4_FORWARD = 'net/ipv4/ip_forward'
 const IPV6_FORWARD = 'net/ipv6/conf/all/forwarding'
 const RP_FILTER_ALL = 'net/ipv4/conf/all/rp_filter'
+/** What interfaces begin with that come later. */
+const DEFAULT = 'default'
 const RP_FILTER = { strict: '1', loose: '2' } as const
 
 /** The settings whose values `decideSettings` wants to know. */
-export function settingsToRead({ uplinks, ipv6 }: SysctlNeeds): string[] {
+export function settingsToRead({ uplinks, others = [], ipv6 }: SysctlNeeds): string[] {
   const ipv4Names = uplinks.flatMap(name => [`net/ipv4/conf/${name}/rp_filter`, `net/ipv4/conf/${name}/forwarding`])
-  const ipv6Names = uplinks.flatMap(name => [`net/ipv6/conf/${name}/accept_ra`, `net/ipv6/conf/${name}/forwarding`])
+  const ipv6Names = [
+    ...uplinks.map(name => `net/ipv6/conf/${name}/forwarding`),
+    ...[...uplinks, ...others, DEFAULT].map(acceptRA),
+  ]
   return [IPV4_FORWARD, RP_FILTER_ALL, ...ipv4Names, ...(ipv6 ? [IPV6_FORWARD, ...ipv6Names] : [])]
+}
+
+function acceptRA(name: string): string {
+  return `net/ipv6/conf/${name}/accept_ra`
 }
 
 /**
  * What to write, in order; nothing where all is well. An interface whose router advertisements
- * count (accept_ra 1) would ignore them once it forwards, so that comes first. Pure.
+ * count (accept_ra 1) would ignore them once it forwards, so that comes first; and on all of them
+ * where we are the one who has them forward (`isOurs`), for there is one switch. Pure.
  */
-export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, string>): Setting[] {
+export function decideSettings(
+  needs: SysctlNeeds,
+  current: ReadonlyMap<string, string>,
+  isOurs = current.get(IPV6_FORWARD) === '0',
+): Setting[] {
   const settings: Setting[] = []
   const want = (name: string, value: string) => {
     const now = current.get(name)
@@ -77,8 +100,7 @@ export function decideSettings(needs: SysctlNeeds, current: ReadonlyMap<string, 
     if (effective(current.get(RP_FILTER_ALL), current.get(name)) === RP_FILTER.strict) want(name, RP_FILTER.loose)
   }
   if (!needs.ipv6) return settings
-  for (const uplink of needs.uplinks) {
-    const name = `net/ipv6/conf/${uplink}/accept_ra`
+  for (const name of [...needs.uplinks, ...(isOurs ? [...(needs.others ?? []), DEFAULT] : [])].map(acceptRA)) {
     if (current.get(name) === '1') want(name, '2')
   }
   want(IPV6_FORWARD, '1')
@@ -136,7 +158,8 @@ export function applySettings(
   place: SysctlPlace,
 ): { readonly written: readonly Setting[]; readonly problems: readonly string[] } {
   const current = readSettings(place, settingsToRead(needs))
-  const settings = decideSettings(needs, current)
+  const isOurs = current.get(IPV6_FORWARD) === '0' || readRecord(place)[IPV6_FORWARD]?.former === '0'
+  const settings = decideSettings(needs, current, isOurs)
   if (settings.length === 0) return { written: [], problems: [] }
   const problems = recordIfWritable(place, settings, current)
   const written = settings.filter(setting => {

@@ -6,14 +6,20 @@ import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { applySettings, decideSettings, restoreSettings, settingsToRead } from '../../src/agent/sysctl.ts'
+import {
+  applySettings,
+  decideSettings,
+  restoreSettings,
+  type SysctlNeeds,
+  settingsToRead,
+} from '../../src/agent/sysctl.ts'
 import { TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const V4 = { uplinks: ['eth0'], ipv6: false }
 const V6 = { uplinks: ['eth0'], ipv6: true }
 
-function decide(needs: typeof V4, current: Record<string, string>): string[] {
+function decide(needs: SysctlNeeds, current: Record<string, string>): string[] {
   return decideSettings(needs, new Map(Object.entries(current))).map(({ name, value }) => `${name}=${value}`)
 }
 
@@ -49,6 +55,21 @@ describe('settings', () => {
     expect(decide(V6, { ...current, 'net/ipv6/conf/eth0/accept_ra': '0' })).toEqual(['net/ipv6/conf/all/forwarding=1'])
   })
 
+  test('on all interfaces, and those that come later, where we are who has them forward', () => {
+    const needs = { ...V6, others: ['wwan0'] }
+    const current = Object.fromEntries(
+      ['eth0', 'wwan0', 'default'].map(name => [`net/ipv6/conf/${name}/accept_ra`, '1']),
+    )
+    expect(decide(needs, { ...current, 'net/ipv6/conf/all/forwarding': '0' })).toEqual([
+      ...['eth0', 'wwan0', 'default'].map(name => `net/ipv6/conf/${name}/accept_ra=2`),
+      'net/ipv6/conf/all/forwarding=1',
+    ])
+    // somebody else's forwarding: what it cost was their choice
+    expect(decide(needs, { ...current, 'net/ipv6/conf/all/forwarding': '1' })).toEqual([
+      'net/ipv6/conf/eth0/accept_ra=2',
+    ])
+  })
+
   test('IPv6 is left alone where no pod has it, and where the kernel does not', () => {
     expect(decide(V4, { 'net/ipv6/conf/eth0/accept_ra': '1', 'net/ipv6/conf/all/forwarding': '0' })).toEqual([])
     expect(decide(V6, {})).toEqual([])
@@ -68,18 +89,23 @@ testNeeding('root', 'ip')('written once, recorded, and put back unless somebody 
     set('net/ipv4/ip_forward', '0')
     set('net/ipv4/conf/all/rp_filter', '0')
     set('net/ipv4/conf/e.0/rp_filter', '1')
-    set('net/ipv6/conf/e.0/accept_ra', '1')
+    for (const name of ['e.0', 'e1', 'default']) set(`net/ipv6/conf/${name}/accept_ra`, '1')
     const outside = readFileSync('/proc/sys/net/ipv6/conf/all/forwarding', 'utf8')
     const place = { stateDir, netns: network.path(namespace) }
-    const needs = { uplinks: ['e.0'], ipv6: true }
+    const needs = { uplinks: ['e.0'], others: ['e1'], ipv6: true }
     const { written, problems } = applySettings(needs, place)
     expect(problems).toEqual([])
     expect(written.map(({ name }) => name)).toEqual([
       'net/ipv4/ip_forward',
       'net/ipv4/conf/e.0/rp_filter',
       'net/ipv6/conf/e.0/accept_ra',
+      'net/ipv6/conf/e1/accept_ra',
+      'net/ipv6/conf/default/accept_ra',
       'net/ipv6/conf/all/forwarding',
     ])
+    // one whose settings come back to the machine's is put right again, for forwarding is ours
+    set('net/ipv6/conf/e1/accept_ra', '1')
+    expect(applySettings(needs, place).written).toEqual([{ name: 'net/ipv6/conf/e1/accept_ra', value: '2' }])
     expect(get('net/ipv4/ip_forward')).toBe('1')
     expect(get('net/ipv4/conf/e.0/rp_filter')).toBe('2')
     expect(readFileSync('/proc/sys/net/ipv6/conf/all/forwarding', 'utf8')).toBe(outside)
@@ -87,6 +113,8 @@ testNeeding('root', 'ip')('written once, recorded, and put back unless somebody 
     set('net/ipv4/conf/e.0/rp_filter', '0')
     expect(restoreSettings(place).map(({ name, value }) => `${name}=${value}`)).toEqual([
       'net/ipv6/conf/all/forwarding=0',
+      'net/ipv6/conf/default/accept_ra=1',
+      'net/ipv6/conf/e1/accept_ra=1',
       'net/ipv6/conf/e.0/accept_ra=1',
       'net/ipv4/ip_forward=0',
     ])
