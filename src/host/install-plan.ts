@@ -17,7 +17,7 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
-import { KEEP_OFF_FILES } from './keep-off.ts'
+import { DHCPCD_CONF, KEEP_OFF_FILES, withKeepOff } from './keep-off.ts'
 import { isFileOf, isLinkTo, type SeenMachine, sha256 } from './seen-machine.ts'
 import type { Step, What } from './steps.ts'
 import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
@@ -58,6 +58,7 @@ export function pathsToSee({ role, config }: Pick<WantedInstall, 'role' | 'confi
           ...pluginPaths(config),
           ...foldersToMake(config),
           ...KEEP_OFF_FILES.flatMap(({ folder, path }) => [folder, path]),
+          DHCPCD_CONF,
         ]
       : secretFiles(config)),
   ]
@@ -80,9 +81,13 @@ export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPl
 
 /** Where the programs are that would manage pods' interfaces. */
 function keepOffSteps(seen: SeenMachine): Step[] {
-  return KEEP_OFF_FILES.filter(({ folder }) => seen.paths.has(folder)).map(({ path, text }) =>
+  const files = KEEP_OFF_FILES.filter(({ folder }) => seen.paths.has(folder)).map(({ path, text }) =>
     textStep(seen, { what: 'network program', path, text, mode: 0o644 }),
   )
+  const dhcpcd = seen.paths.get(DHCPCD_CONF)
+  if (dhcpcd?.kind !== 'file' || dhcpcd.text === undefined) return files
+  const { text, mode } = dhcpcd
+  return [...files, textStep(seen, { what: 'network program', path: DHCPCD_CONF, text: withKeepOff(text), mode })]
 }
 
 function problemsOf(wanted: WantedInstall, seen: SeenMachine): Problem[] {

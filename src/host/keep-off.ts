@@ -26,3 +26,18 @@ export const KEEP_OFF_FILES: readonly KeepOffFile[] = [
     text: `${HEAD}[keyfile]\nunmanaged-devices+=interface-name:${NAMES}\n`,
   },
 ]
+
+/** A file of a program that knows no folder of such files: its lines are added to it. */
+export const DHCPCD_CONF = '/etc/dhcpcd.conf'
+/** First in the file, for what follows `interface NAME` there is about that one alone. */
+const DHCPCD_LINES = `${HEAD}denyinterfaces ${NAMES}\n`
+
+/** The text of dhcpcd.conf with our lines. */
+export function withKeepOff(text: string): string {
+  return text.startsWith(DHCPCD_LINES) ? text : `${DHCPCD_LINES}${withoutKeepOff(text)}`
+}
+
+/** And without them, wherever somebody has moved them. */
+export function withoutKeepOff(text: string): string {
+  return text.replace(DHCPCD_LINES, '')
+}

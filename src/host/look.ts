@@ -2,25 +2,28 @@
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorCode } from '../lib/errors.ts'
+import { DHCPCD_CONF } from './keep-off.ts'
 import { type SeenMachine, type SeenPath, sha256 } from './seen-machine.ts'
 import { hasSystemd, isEnabled } from './systemd.ts'
 
 /** Throws when something that is there cannot be read. */
 export function lookAt(root: string, paths: readonly string[], units: readonly string[]): SeenMachine {
   const found = paths.flatMap((path): [string, SeenPath][] => {
-    const seen = seePath(join(root, path))
+    const seen = seePath(join(root, path), path === DHCPCD_CONF)
     return seen === undefined ? [] : [[path, seen]]
   })
   const asked = root === '/' && hasSystemd()
   return { paths: new Map(found), enabled: asked ? new Set(units.filter(isEnabled)) : undefined }
 }
 
-function seePath(path: string): SeenPath | undefined {
+function seePath(path: string, withText: boolean): SeenPath | undefined {
   try {
     const there = lstatSync(path)
     if (there.isSymbolicLink()) return { kind: 'link', target: readlinkSync(path) }
     if (there.isDirectory()) return { kind: 'folder' }
-    return { kind: 'file', sha256: sha256(readFileSync(path)), mode: there.mode & 0o777 }
+    const bytes = readFileSync(path)
+    const text = withText ? { text: bytes.toString() } : {}
+    return { kind: 'file', sha256: sha256(bytes), mode: there.mode & 0o777, ...text }
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined
     throw new Error(`cannot look at ${path}`, { cause: error })

@@ -4,7 +4,13 @@
  */
 
 export type SeenPath =
-  | { readonly kind: 'file'; readonly sha256: string; readonly mode: number }
+  | {
+      readonly kind: 'file'
+      readonly sha256: string
+      readonly mode: number
+      /** Of a file that is somebody else's, to which lines are added. */
+      readonly text?: string
+    }
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'folder' }
 

@@ -17,7 +17,7 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
-import { KEEP_OFF_FILES } from './keep-off.ts'
+import { DHCPCD_CONF, KEEP_OFF_FILES, withoutKeepOff } from './keep-off.ts'
 import { isLinkTo, type SeenMachine } from './seen-machine.ts'
 import type { Step } from './steps.ts'
 
@@ -49,7 +49,16 @@ export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config
     ...folders,
     ...pluginPaths(config),
     ...KEEP_OFF_FILES.map(({ path }) => path),
+    DHCPCD_CONF,
   ]
+}
+
+/** The file of dhcpcd as it was before. */
+function dhcpcdSteps(seen: SeenMachine): Step[] {
+  const file = seen.paths.get(DHCPCD_CONF)
+  const text = file?.kind === 'file' && file.text !== undefined ? withoutKeepOff(file.text) : undefined
+  if (file?.kind !== 'file' || text === undefined || text === file.text) return []
+  return [{ do: 'write', what: 'network program', path: DHCPCD_CONF, text, mode: file.mode }]
 }
 
 export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): readonly Step[] {
@@ -67,7 +76,7 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
     ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
     ...(role === 'node' ? remove(pluginPaths(config).filter(path => isLinkTo(seen, path, EXECUTABLE))) : []),
-    ...(role === 'node' ? remove(KEEP_OFF_FILES.map(({ path }) => path)) : []),
+    ...(role === 'node' ? [...remove(KEEP_OFF_FILES.map(({ path }) => path)), ...dhcpcdSteps(seen)] : []),
     ...remove(units),
     ...(systemd ? [call('daemon-reload')] : []),
     ...(purge ? purgeSteps(wanted, { remove, shared }) : keptSteps(wanted, seen)),

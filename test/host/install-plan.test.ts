@@ -143,6 +143,23 @@ describe('uninstall', () => {
   })
 })
 
+test('dhcpcd has one file for all: lines are added to it, once, and taken out again', () => {
+  const written = (text: string, role: 'install' | 'uninstall') => {
+    const seen = machine({ '/etc/dhcpcd.conf': { kind: 'file', sha256: sha256(text), mode: 0o640, text } }, [])
+    const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: false } as const
+    const steps = role === 'install' ? planInstall(WANTED, seen).steps : planUninstall(wanted, seen)
+    return steps.flatMap(step => (step.do === 'write' && step.path === '/etc/dhcpcd.conf' ? [step] : []))
+  }
+  const before = 'hostname\n\ninterface eth0\nstatic ip_address=192.0.2.1/24\n'
+  const [step] = written(before, 'install')
+  expect(step?.mode).toBe(0o640)
+  expect(step?.text).toEndWith(before)
+  expect(step?.text).toMatch(/^#[^\n]*\ndenyinterfaces te\?{11}\nhostname/)
+  expect(written(step?.text ?? '', 'install')).toEqual([])
+  expect(written(step?.text ?? '', 'uninstall').map(({ text }) => text)).toEqual([before])
+  expect(written(before, 'uninstall')).toEqual([])
+})
+
 test("the network programs that are there are kept off pods' interfaces, until the node is uninstalled", () => {
   const folder = { kind: 'folder' } as const
   const there = machine({ '/etc/NetworkManager/conf.d': folder }, [])
