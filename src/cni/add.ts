@@ -5,7 +5,7 @@
  */
 import { statfsSync, statSync } from 'node:fs'
 import { errorCode, errorText } from '../lib/errors.ts'
-import { familyOf, hostPrefix } from '../lib/ip.ts'
+import { covers, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { capacity } from './address-pool.ts'
@@ -57,7 +57,11 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
   const record = reserve(
     store,
     {
-      source: interfaces ?? { kind: 'podCIDRs', podCIDRs: config.podCIDRs },
+      source: interfaces ?? {
+        kind: 'podCIDRs',
+        podCIDRs: config.podCIDRs,
+        isOfHost: address => isOfHost(host, address, config.podCIDRs, names.hostInterface),
+      },
       requestedAddresses: config.requestedAddresses,
       record: {
         ...attachment,
@@ -85,6 +89,25 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
     ...(interfaces !== undefined && { policy: interfaces.policyOf(record, mtu) }),
   }
   return wireRecorded({ store, host, record, wire, config })
+}
+
+/**
+ * Whether the host has an address itself, or a more specific route to it than that of the podCIDR:
+ * no pod would be heard there. What leads to the pod's own interface is of an attempt that died.
+ */
+function isOfHost(host: Rtnetlink, address: string, podCIDRs: readonly string[], hostInterface: string): boolean {
+  const way = host.way(address)
+  if (typeof way === 'string') return false
+  const { type, destination, nextHops } = way
+  if (type === 'local') return true
+  const podCIDR = podCIDRs.find(prefix => covers(prefix, address))
+  if (podCIDR === undefined || lengthOf(destination) <= lengthOf(podCIDR)) return false
+  const index = nextHops[0]?.interface
+  return index === undefined || host.getLink(index)?.name !== hostInterface
+}
+
+function lengthOf(prefix: string): number {
+  return prefixRange(prefix).length
 }
 
 interface Reserved {

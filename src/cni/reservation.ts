@@ -21,7 +21,12 @@ import { allocateOfInterfaces } from './interface-addresses.ts'
 import { CNI_ERROR, type Failure, failure } from './protocol.ts'
 
 export type AddressSource =
-  | { readonly kind: 'podCIDRs'; readonly podCIDRs: readonly string[] }
+  | {
+      readonly kind: 'podCIDRs'
+      readonly podCIDRs: readonly string[]
+      /** Whether the host has the address itself, or a route of its own to it; absent: never. */
+      readonly isOfHost?: (address: string) => boolean
+    }
   | {
       readonly kind: 'interfaces'
       /**
@@ -78,21 +83,27 @@ interface Choice {
 }
 
 function choose(attachments: Attachments, { source, requestedAddresses }: ReservationRequest): Choice | Failure {
-  const taken = takenAddresses(attachments)
   if (source.kind === 'interfaces') return chooseOfInterfaces(source, attachments, requestedAddresses)
-  const { podCIDRs } = source
-  const allocation = allocate({ podCIDRs, requested: requestedAddresses, last: attachments.last, taken })
-  switch (allocation.kind) {
-    case 'full':
-      return noFreeAddress(podCIDRs, allocation.capacity)
-    case 'refused':
-      return addressRefused(
-        allocation.address,
-        allocation.reason,
-        `in the podCIDRs of this node (${podCIDRs.join(', ')})`,
-      )
-    case 'allocated':
-      return { addresses: allocation.addresses, last: allocation.last }
+  return chooseOfPodCIDRs(source, attachments, requestedAddresses)
+}
+
+function chooseOfPodCIDRs(
+  { podCIDRs, isOfHost = () => false }: Extract<AddressSource, { kind: 'podCIDRs' }>,
+  attachments: Attachments,
+  requested: readonly string[],
+): Choice | Failure {
+  const taken = new Set(takenAddresses(attachments))
+  for (;;) {
+    const allocation = allocate({ podCIDRs, requested, last: attachments.last, taken })
+    if (allocation.kind === 'full') return noFreeAddress(podCIDRs, allocation.capacity)
+    const place = `in the podCIDRs of this node (${podCIDRs.join(', ')})`
+    if (allocation.kind === 'refused') return addressRefused(allocation.address, allocation.reason, place)
+    const { addresses, last } = allocation
+    const ofHost = addresses.filter(isOfHost)
+    if (ofHost.length === 0) return { addresses, last }
+    const asked = ofHost.find(address => requested.includes(address))
+    if (asked !== undefined) return addressRefused(asked, 'host', place)
+    for (const address of ofHost) taken.add(address)
   }
 }
 
@@ -156,9 +167,10 @@ function noFreeAddress(podCIDRs: readonly string[], capacity: bigint): Failure {
   )
 }
 
-function addressRefused(address: string, reason: Refusal, place: string): Failure {
+function addressRefused(address: string, reason: Refusal | 'host', place: string): Failure {
   const why = {
     taken: 'another pod has it',
+    host: 'the host has it, or a route of its own to it (ip route get)',
     outside: `it is not ${place}`,
     reserved: 'it is the first or last address of a podCIDR, which no pod gets',
     'second-of-family': 'a pod gets one address of each family, and two were asked for',

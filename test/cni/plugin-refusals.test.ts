@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { vethNames } from '../../src/cni/veth-names.ts'
 import { testNeeding } from '../support/requires.ts'
-import { CniNode } from './cni-node.ts'
+import { addressesOf, CniNode } from './cni-node.ts'
 
 const testRoot = testNeeding('root')
 const V4 = '10.0.1.0/25'
@@ -44,6 +44,25 @@ testRoot('an ADD that cannot be leaves nothing behind, and says why', async () =
   }
   expect(node.hostLinks()).toEqual([])
   expect(node.network.ip(node.namespace, `link show ${host}`)).toContain(host) // not ours, so it stays
+})
+
+testRoot('what the host has itself, or leads elsewhere, no pod gets', async () => {
+  node = new CniNode([V4, 'fd00:1::/64'])
+  const { namespace, network } = node
+  network.ip(namespace, 'addr add 10.0.1.1/32 dev lo')
+  network.ip(namespace, 'addr add fd00:1::1/128 dev lo nodad')
+  network.ip(namespace, 'link add vip type bridge')
+  network.ip(namespace, 'link set vip up')
+  network.ip(namespace, 'route add 10.0.1.2/31 dev vip')
+  network.ip(namespace, 'route add unreachable 10.0.1.0/25 proto 187') // the agent's own
+  const pods = [node.pod('a'), node.pod('b')]
+  const config = { runtimeConfig: { ips: ['10.0.1.3/32'] }, capabilities: { ips: true } }
+  const refused = await node.add('a', pods[0]?.path ?? '', { config })
+  expect(refused).toMatchObject({ status: 1 })
+  expect(refused.json.msg).toContain('10.0.1.3 cannot be given: the host has it')
+  expect(addressesOf(await node.add('a', pods[0]?.path ?? ''))).toEqual(['10.0.1.4', 'fd00:1::2'])
+  expect(addressesOf(await node.add('b', pods[1]?.path ?? ''))).toEqual(['10.0.1.5', 'fd00:1::3'])
+  expect(node.ping(namespace, '10.0.1.4')).toBe(true)
 })
 
 testRoot('an MTU larger than the uplink', async () => {
