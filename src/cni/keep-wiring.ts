@@ -7,6 +7,10 @@
  * Policy routes of pods on elastic network interfaces are kept by eni/. A pod whose ADD is under
  * way is left alone: what was never seen whole is repaired only when it is still the same a while
  * later. What is inside of a pod is the pod's.
+ *
+ * A host without an IPv4 address (IPv6 alone, or booted without a link) would send to its pods from
+ * 0.0.0.0, kubelet's probes too, and get no answer: until it has one, what it sends to them bears
+ * the address at which it answers probes (a `local` route, paths/probe-routes.ts).
  */
 import type { Clock } from '../lib/clock.ts'
 import { ERRNO } from '../lib/errno.ts'
@@ -15,14 +19,14 @@ import { familyOf, hostPrefix } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { ANY_SOURCE_GROUP, POD_GROUP } from '../model/pod-interfaces.ts'
-import { RTPROT } from '../netlink/constants.ts'
+import { RT_SCOPE, RT_TABLE, RTPROT } from '../netlink/constants.ts'
 import { setLink } from '../netlink/link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { AddressStore } from './address-store.ts'
 import type { AttachmentRecord } from './attachments.ts'
-import { hostEndRequests, POD_GATEWAY, setHostEnd } from './veth.ts'
+import { hostEndRequests, POD_GATEWAY, setHostEnd, sourceRequest } from './veth.ts'
 import { isOurAlias } from './veth-names.ts'
 
 export interface WiringKeeper {
@@ -98,7 +102,8 @@ class Keeper implements WiringKeeper {
         addresses: host.dumpAddresses(),
         routes: host.dumpRoutes({ protocol: RTPROT.BOOT }),
       }
-      this.#tell(records.flatMap(record => this.#keep(host, record, seen)))
+      const problems = records.flatMap(record => this.#keep(host, record, seen))
+      this.#tell([...problems, ...this.#keepSources(host, records, seen)])
     } finally {
       host.close()
     }
@@ -125,6 +130,24 @@ class Keeper implements WiringKeeper {
     return []
   }
 
+  /** Has what the host sends to IPv4 pods bear an address that they can answer to. */
+  #keepSources(host: Rtnetlink, records: readonly AttachmentRecord[], seen: Seen): string[] {
+    const lacks = lacksIPv4(seen.addresses)
+    const source = lacks ? answeringAddress(host.dumpRoutes({ table: RT_TABLE.LOCAL, family: 'ipv4' })) : undefined
+    const pods = records.filter(({ interface: eni }) => eni === undefined).flatMap(({ addresses }) => addresses)
+    const routes = seen.routes.filter(({ destination }) => pods.some(address => hostPrefix(address) === destination))
+    const ipv4 = routes.filter(({ family }) => family === 'ipv4')
+    const wrong = ipv4.filter(({ preferredSource }) => preferredSource !== source)
+    const requests = wrong.flatMap(({ destination, nextHops: [hop] }) =>
+      hop?.interface === undefined ? [] : [sourceRequest(destination.split('/')[0] ?? '', hop.interface, source)],
+    )
+    for (const { error } of host.execute(requests)) if (error !== undefined) throw error
+    if (requests.length > 0)
+      this.#options.log.info({ address: source ?? 'the usual one', count: requests.length }, 'source towards pods set')
+    if (!lacks || source !== undefined || ipv4.length === 0) return []
+    return ['this host has no IPv4 address: pods do not answer its kubelet; set paths.enabled, or give it an address']
+  }
+
   #isUnderWay(index: number): boolean {
     if (this.#whole.has(index)) return false
     const { clock } = this.#options
@@ -147,6 +170,17 @@ interface Seen {
   readonly links: readonly Link[]
   readonly addresses: readonly InterfaceAddress[]
   readonly routes: readonly Route[]
+}
+
+/** Link-local ones and those of loopback are not for others. */
+function lacksIPv4(addresses: readonly InterfaceAddress[]): boolean {
+  return !addresses.some(({ address, scope }) => familyOf(address) === 'ipv4' && scope < RT_SCOPE.LINK)
+}
+
+/** An IPv4 address at which this host answers without having it on an interface. */
+function answeringAddress(local: readonly Route[]): string | undefined {
+  const single = local.filter(({ type, destination }) => type === 'local' && destination.endsWith('/32'))
+  return single.map(({ destination }) => destination.split('/')[0] ?? '').find(address => !address.startsWith('127.'))
 }
 
 /** What is not as ADD left it, a phrase each. Pure. */

@@ -18,7 +18,7 @@ import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
 import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
 import type { Request } from '../netlink/message.ts'
 import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
-import { addRoute, DEFAULT_DESTINATIONS } from '../netlink/route.ts'
+import { addRoute, DEFAULT_DESTINATIONS, type RouteSpec, replaceRoute } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { addRule } from '../netlink/rule.ts'
 import { LinkNameTaken, NamespaceGone } from './errors.ts'
@@ -380,7 +380,20 @@ function hostRequests(wire: PodWire, hostIndex: number): Request[] {
 }
 
 function mainRoute(address: string, hostIndex: number): Request {
-  return addRoute({ destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] })
+  return addRoute(podRoute(address, hostIndex))
+}
+
+/**
+ * Has what the host itself sends to a pod bear `source`; absent: what the kernel chooses. In the
+ * place of the route that is there.
+ */
+export function sourceRequest(address: string, hostIndex: number, source: string | undefined): Request {
+  const route = podRoute(address, hostIndex)
+  return replaceRoute(source === undefined ? route : { ...route, preferredSource: source })
+}
+
+function podRoute(address: string, hostIndex: number): RouteSpec {
+  return { destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }
 }
 
 /**

@@ -77,3 +77,21 @@ testKept('a pod that is taken down stays down', async () => {
   expect(await node.leftovers()).toEqual([])
   expect(lines.join('\n')).not.toContain('problem')
 })
+
+testKept('a host without an address reaches its pods all the same, and as itself once it has one', async () => {
+  const { host, works, network } = await kept()
+  await eventually('it works', works)
+  const answers = () => node.ping(host, '10.0.1.1')
+  network.ip(host, 'addr del 192.0.2.11/32 dev lo')
+  await eventually('nobody answers 0.0.0.0', () => !answers())
+  network.ip(host, 'route add local 10.0.1.0/32 dev lo table local proto 187') // as probes have it
+  await eventually('its pod answers', answers)
+  // the next pod too
+  const { path } = node.pod('b')
+  expect(await node.add('b', path)).toMatchObject({ status: 0 })
+  await eventually('the next one answers', () => node.ping(host, '10.0.1.2'))
+  network.ip(host, 'addr add 192.0.2.11/32 dev lo')
+  const source = () => /src (\S+)/.exec(network.ip(host, 'route get 10.0.1.1'))?.[1]
+  await eventually('its own address is back', () => source() === '192.0.2.11')
+  expect(await eventually('it works again', works)).toBe(true)
+})
