@@ -2,12 +2,17 @@
  * `terway-edge confirm`: lets removals go that controller and nodes hold because they look like a
  * mistake (kube/mass-removal.ts). Says what is held where the controller tells it, then writes the
  * time as an annotation on the RouteSlices, which controller and nodes watch. It holds for the next
- * minute, too.
+ * minute, too. With --local the word is for this node alone, without any API server: a file in its
+ * state folder (kube/local-word.ts).
  */
+import { existsSync, rmSync } from 'node:fs'
+import { loadConfig } from '../config.ts'
+import { runningProcess } from '../host/state-folder.ts'
 
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { localWordPath, sayLocally } from '../kube/local-word.ts'
 import { BGP_PEERS, ROUTE_SLICES } from '../kube/resources.ts'
 import { REMOVALS_CONFIRMED, type RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -20,7 +25,13 @@ import { createProgram, runProgram } from './program.ts'
 interface Options {
   readonly kubeconfig?: string
   readonly dryRun?: boolean
+  readonly local?: boolean
+  readonly config?: string
+  readonly state?: string
 }
+
+/** How long the node's process may take to hear it; it looks each second while it holds anything. */
+const HEARD_MILLISECONDS = 5000
 
 export function confirmCommand(args: string[]): Promise<number> {
   const program = createProgram(
@@ -29,12 +40,16 @@ export function confirmCommand(args: string[]): Promise<number> {
     [
       'terway-edge confirm --kubeconfig ~/.kube/config',
       'terway-edge confirm --kubeconfig ~/.kube/config --dry-run   # only says what is held',
+      'sudo terway-edge confirm --local   # on a node, for that node alone, also without the API server',
     ],
   )
     .option('--kubeconfig <file>', "the administrator's kubeconfig (default: in-cluster)")
     .option('--dry-run', 'say what is held, and let nothing go')
+    .option('--local', 'let go what this node holds, and nothing else; needs no API server')
+    .option('--config <file>', "with --local: the configuration file of the node's service")
+    .option('--state <dir>', "with --local: the state folder of the node's service (default: /var/lib/terway-edge)")
   return runProgram<Options>(program, args, async options => {
-    print(await confirm(options))
+    print(options.local === true ? await confirmLocally(options) : await confirm(options))
     return 0
   })
 }
@@ -61,4 +76,27 @@ async function confirm({ kubeconfig, dryRun = false }: Options): Promise<string>
   } finally {
     api.close()
   }
+}
+
+/** The process that holds hears it within a second; one that holds nothing does not listen. */
+async function confirmLocally({ kubeconfig, dryRun = false, config, state }: Options): Promise<string> {
+  if (kubeconfig !== undefined || dryRun)
+    throw new UserError('--local goes with neither --kubeconfig nor --dry-run: terway-edge status says what is held', {
+      exitStatus: 2,
+    })
+  const { state: stateDir } = loadConfig({
+    ...(config !== undefined && { config }),
+    ...(state !== undefined && { state }),
+  })
+  if (runningProcess(stateDir) === undefined)
+    throw new UserError(`no terway-edge works with ${stateDir}: is the service running? systemctl status terway-edge`)
+  sayLocally(stateDir, timestamp(systemClock.now()))
+  const deadline = systemClock.monotonic() + HEARD_MILLISECONDS
+  while (systemClock.monotonic() < deadline) {
+    if (!existsSync(localWordPath(stateDir)))
+      return 'confirmed: this node lets go what it holds, and what is removed within the next minute\n'
+    await Bun.sleep(100)
+  }
+  rmSync(localWordPath(stateDir), { force: true })
+  return 'nothing is held on this node\n'
 }

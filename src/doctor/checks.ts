@@ -120,12 +120,10 @@ function serviceCheck({ service }: DoctorFacts): Check {
     return problem(name, 'no terway-edge runs on this state folder', `systemctl start terway-edge; then ${logs}`)
   if (service.problem !== undefined)
     return warning(name, `process ${service.pid} runs, but cannot be asked: ${service.problem}`, `see ${logs}`)
-  const [first, ...others] = service.problems
-  if (first === undefined && service.ready !== false) return ok(name, `process ${service.pid} is ready`)
-  if (first === undefined)
-    return problem(name, `process ${service.pid} is not ready`, `see terway-edge status and ${logs}`)
-  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
-  return problem(name, `process ${service.pid} says: ${first}${more}`, 'see terway-edge status')
+  if (service.problems.length > 0)
+    return problem(name, `process ${service.pid} says: ${some(service.problems)}`, 'see terway-edge status')
+  if (service.ready !== false) return ok(name, `process ${service.pid} is ready`)
+  return problem(name, `process ${service.pid} is not ready`, `see terway-edge status and ${logs}`)
 }
 
 function tcpMd5({ md5Problem, peers }: DoctorFacts): Check {
@@ -165,7 +163,8 @@ function hostAddress({ lacksIPv4 }: NetworkFacts): Check[] {
   if (!lacksIPv4) return []
   const detail =
     'this machine has no IPv4 address: what it sends itself to IPv4 pods (probes too) has the source 0.0.0.0'
-  return [warning('host address', detail, 'give it one, where the LAN has none on lo: ip addr add 192.0.0.8/32 dev lo')]
+  const remedy = 'start the service with paths.enabled, or give it one on lo: ip addr add 192.0.0.8/32 dev lo'
+  return [warning('host address', detail, remedy)]
 }
 
 function routes({ known, routes: { wanted, changes, conflicts, problems, astray } }: NetworkFacts): Check {

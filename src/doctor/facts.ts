@@ -78,7 +78,7 @@ export interface NetworkFacts {
   /** Whether the state folder names this node. */
   readonly known: boolean
   readonly podCIDRs: readonly string[]
-  /** Whether pods here have IPv4 and the machine itself has no address of it. */
+  /** Whether pods here have IPv4 and the machine itself has no address that they can answer to. */
   readonly lacksIPv4: boolean
   readonly routes: {
     readonly wanted: number
@@ -116,6 +116,8 @@ export interface FirewallFacts {
   /** Whether the program nft is installed, and what went wrong with it. */
   readonly nft: boolean
   readonly problem?: string
+  /** Whether pods here have IPv6, whose sources nft alone can check. */
+  readonly ipv6Pods: boolean
   /** Whether `firewall.acceptPodTraffic` is on. */
   readonly accept: boolean
   /**

@@ -6,7 +6,14 @@ import type { FirewallFacts } from './facts.ts'
 import { type Check, ok, problem, some, warning } from './verdicts.ts'
 
 export function firewallChecks(facts: FirewallFacts): Check[] {
-  return [forward(facts), ...masquerade(facts)]
+  return [forward(facts), ...podSources(facts), ...masquerade(facts)]
+}
+
+/** IPv4 sources are checked by the kernel itself. */
+function podSources({ nft, ipv6Pods, problem: reason }: FirewallFacts): Check[] {
+  if (nft || !ipv6Pods || reason !== undefined) return []
+  const detail = 'nobody checks the IPv6 addresses that pods send from: any of them may pose as another machine'
+  return [problem('sources of pods', detail, 'install the package nftables')]
 }
 
 function forward(facts: FirewallFacts): Check {

@@ -5,7 +5,8 @@
  */
 
 import { askWays } from '../agent/ask-ways.ts'
-import { addressesToAsk, desiredRoutes, type Routing } from '../agent/desired-routes.ts'
+import { addressesToAsk, desiredRoutes, namedGateways, type Routing } from '../agent/desired-routes.ts'
+import type { Judged } from '../agent/gateway-evidence.ts'
 import { type ObservedKernel, observe, outwardLinks, ownAddresses, uplinkOf } from '../agent/observe.ts'
 import { type Plan, plan, type RouteMark } from '../agent/plan.ts'
 import { changedSettings, sysctlNeeds, wrongSettings } from '../agent/sysctl.ts'
@@ -27,6 +28,7 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
+import { RT_TABLE } from '../netlink/constants.ts'
 import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Route } from '../netlink/types.ts'
@@ -53,8 +55,14 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
   const netlink = Rtnetlink.open()
   try {
     const observed = observe(netlink, mark)
+    const onLink = view === undefined ? new Map() : askOnLink(netlink, addressesToAsk({ self, view }), observed.links)
+    const named = view === undefined ? [] : namedGateways({ self, view }).map(({ address }) => address)
     const network = {
-      onLink: view === undefined ? new Map() : askOnLink(netlink, addressesToAsk({ self, view }), observed.links),
+      onLink,
+      ...chosenGateways(
+        named.filter(address => onLink.has(address)),
+        observed,
+      ),
       defaultGateways: observed.defaultGateways,
       ownAddresses: ownAddresses(observed),
     }
@@ -64,7 +72,7 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
     return {
       known,
       podCIDRs: routing.podCIDRs,
-      lacksIPv4: routing.podCIDRs.some(isIPv4) && !network.ownAddresses.some(isIPv4),
+      lacksIPv4: routing.podCIDRs.some(isIPv4) && !network.ownAddresses.some(isIPv4) && !answersProbes(netlink),
       routes: {
         wanted: routing.routes.length,
         changes: todo.changes.map(change => `${change.do} ${change.route.destination}`),
@@ -96,6 +104,25 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
   }
 }
 
+/**
+ * Of several gateways those that the service has chosen, as its routes show: what BFD and BGP told
+ * it is not seen from here.
+ */
+function chosenGateways(named: readonly string[], { routes }: ObservedKernel): { judged?: Judged } {
+  const used = new Set(routes.own.flatMap(({ nextHops }) => nextHops.map(({ gateway }) => gateway)))
+  const counting = named.filter(address => used.has(address))
+  if (counting.length === 0) return {}
+  const left = named.filter(address => !used.has(address))
+  const reason = 'is left out (terway-edge status says why)'
+  return { judged: { counting: new Set(counting), reasons: new Map(left.map(address => [address, reason])) } }
+}
+
+/** Whether this host answers at an IPv4 address that is on no interface, as it does to probes. */
+function answersProbes(netlink: Rtnetlink): boolean {
+  const local = netlink.dumpRoutes({ table: RT_TABLE.LOCAL, family: 'ipv4' })
+  return local.some(({ type, destination }) => type === 'local' && /^(?!127\.).*\/32$/.test(destination))
+}
+
 /** Where packets would go now, of all routes that are as they should be. */
 function waysAstray(
   netlink: Rtnetlink,
@@ -119,6 +146,7 @@ async function observeFirewall(config: FirewallConfig, known: KnownNetwork): Pro
   const { podCIDRs } = known
   const facts = {
     nft: nft !== undefined,
+    ipv6Pods: podCIDRs.some(podCIDR => !isIPv4(podCIDR)),
     accept: config.acceptPodTraffic,
     dropping: [],
     drops: [],

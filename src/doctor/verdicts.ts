@@ -22,6 +22,7 @@ export const CHECKS = [
   'MTU',
   'duplicate address',
   'FORWARD',
+  'sources of pods',
   'masquerade',
   'CNI',
   'CNI plugin',

@@ -28,6 +28,7 @@ import {
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
 import { keptNodes } from './held-entries.ts'
+import { hearLocalWord } from './local-word.ts'
 import { heldText, NO_REMOVALS, type RemovalDecision, type RemovalLimits, toTheMinute } from './mass-removal.ts'
 import {
   type ClusterObjects,
@@ -83,6 +84,10 @@ export function createClusterViewSource(options: ClusterViewOptions): ClusterSou
 
 /** Changes within this time are one write. */
 const STORE_MILLISECONDS = 100
+/** How often it is looked whether somebody has confirmed on this node what is held. */
+const HEAR_MILLISECONDS = 1000
+/** A word that was said before anything was held means nothing now. */
+const WORD_IS_OLD_MILLISECONDS = 60_000
 /** How long after a state could not be stored it is tried again, if nothing changes meanwhile. */
 const STORE_AGAIN_MILLISECONDS = 30_000
 
@@ -111,6 +116,8 @@ class Source implements ClusterSource {
   #removals = NO_REMOVALS
   #heldText: string | undefined
   #cancelLooking: Cancel = () => {}
+  #localWord = ''
+  #cancelHearing: Cancel = () => {}
   #storing: 'well' | 'failing' = 'well'
   #cancelStoring: Cancel | undefined
 
@@ -172,6 +179,7 @@ class Source implements ClusterSource {
     if (this.#cancelStoring !== undefined && this.#storing === 'well') this.#store()
     this.#cancelStoring?.()
     this.#cancelLooking()
+    this.#cancelHearing()
     for (const cache of [this.#slices, this.#peers, ...this.#secrets.values()]) cache?.close()
   }
 
@@ -204,8 +212,8 @@ class Source implements ClusterSource {
     if ([...this.#secrets.values()].some(cache => !cache.synced && cache.problem === undefined)) return
     const merged = mergeCluster(this.#state, {
       node,
-      slices: this.#slices.objects.values(),
-      peers: this.#peers.objects.values(),
+      slices: [...this.#slices.objects.values()],
+      peers: [...this.#peers.objects.values()],
       secret: name => this.#secret(name),
       ...this.#observedRemovals(this.#slices, this.#peers),
     })
@@ -229,7 +237,7 @@ class Source implements ClusterSource {
     const lists = [slices, peers].map(cache => cache.listedAt ?? Number.NEGATIVE_INFINITY)
     const isKindUnknown = slices.kindUnknown || peers.kindUnknown
     const at = { now: clock.monotonic(), listedAt: Math.min(...lists), isKindUnknown }
-    return { removals: { state: this.#removals, limits, ...at } }
+    return { removals: { state: this.#removals, limits, localWord: this.#localWord, ...at } }
   }
 
   /** Takes in what is held, tells it once, and looks again, with new lists, when it is due. */
@@ -242,20 +250,38 @@ class Source implements ClusterSource {
     if (dueAt !== undefined) {
       const wait = Math.max(1000, dueAt - clock.monotonic())
       this.#cancelLooking = clock.after(wait, () => this.#lookAgain())
+      if (before === undefined) this.#hearLater()
       const nodes = keptNodes(kept)
       const names = [
         ...keptPeers(kept).map(name => `BGPPeer ${name}`),
         ...nodes.entries.map(node => `node ${node}`),
         ...nodes.members.map(node => `node ${node} from its LAN`),
       ]
-      this.#heldText = heldText(names, toTheMinute(clock.now() + wait))
-    }
+      const text = heldText(names, toTheMinute(clock.now() + wait))
+      this.#heldText = `${text}, or on this node alone: terway-edge confirm --local`
+    } else this.#cancelHearing()
     if (this.#heldText === before) return
     if (this.#heldText === undefined) log.info({}, 'no removal is held any more')
     else {
       log.warn({ detail: this.#heldText }, 'a mass removal is held')
       onHeld?.(this.#heldText)
     }
+  }
+
+  /** While something is held, an operator may say on this node that it is meant. */
+  #hearLater(): void {
+    const { clock, stateDir, disk, log } = this.#options
+    this.#cancelHearing = clock.after(HEAR_MILLISECONDS, () => {
+      this.#hearLater()
+      try {
+        const word = hearLocalWord(stateDir, disk)
+        if (word === undefined || clock.now() - Date.parse(word) > WORD_IS_OLD_MILLISECONDS) return
+        this.#localWord = word
+        this.#merge()
+      } catch (error) {
+        log.debug({ file: stateDir, reason: errorText(error) }, 'whether a removal is confirmed here is not known')
+      }
+    })
   }
 
   #lookAgain(): void {

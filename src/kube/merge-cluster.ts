@@ -34,13 +34,16 @@ import {
  */
 export interface ClusterObjects {
   readonly node: string
-  readonly slices: Iterable<KubeObject>
-  readonly peers: Iterable<KubeObject>
+  /** Looked at more than once. */
+  readonly slices: readonly KubeObject[]
+  readonly peers: readonly KubeObject[]
   readonly secret: (name: string) => SecretAnswer | undefined
   /** How removals are judged; absent: none is held. */
   readonly removals?: Omit<RemovalInput, 'standing' | 'gone' | 'explained' | 'word'> & {
     readonly state: RemovalState
     readonly limits: RemovalLimits
+    /** The operator's word on this node, as RouteSlices bear it for all; empty for none. */
+    readonly localWord?: string
   }
 }
 
@@ -96,7 +99,8 @@ function heldBack(
   const after = entriesByNode(next.slices)
   const { standing, gone } = entryRemovals(before, after)
   const peers = peerRemovals(last.peers, next.peers)
-  const { state, limits, ...seen } = removals
+  const { state, limits, localWord = '', ...seen } = removals
+  const word = newestWord(objects, [REMOVALS_CONFIRMED, REMOVALS_RELEASED])
   const decision = holdRemovals(
     state,
     {
@@ -104,7 +108,7 @@ function heldBack(
       standing: new Map([...standing, ...peers.standing]),
       gone: new Set([...gone, ...peers.gone]),
       explained: new Set(),
-      word: newestWord(objects, [REMOVALS_CONFIRMED, REMOVALS_RELEASED]),
+      word: [localWord, word].sort().at(-1) ?? '',
     },
     limits,
   )
@@ -162,8 +166,7 @@ function mergeObjects(
   const slices = new Map<string, readonly RouteEntry[]>()
   for (const object of objects.slices) slices.set(object.metadata.name, mergeSlice(last, object, problems))
   const peers = new Map<string, BGPPeer>()
-  const found = [...objects.peers]
-  for (const object of found) {
+  for (const object of objects.peers) {
     const peer = mergePeer(last, object, problems)
     if (peer !== undefined) peers.set(peer.name, peer)
   }
@@ -171,7 +174,7 @@ function mergeObjects(
   // This node runs, so a cluster without any node is no decision of anybody's: the API server has
   // lost its memory, or a slip deleted all.
   problems.push('RouteSlices: there are none any more; the network stays as it was until there is one')
-  return { slices: last.slices, peers: found.length > 0 ? peers : last.peers }
+  return { slices: last.slices, peers: objects.peers.length > 0 ? peers : last.peers }
 }
 
 /** A broken entry is replaced by the last good one of the same node. */

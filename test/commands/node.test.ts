@@ -6,6 +6,7 @@ import { afterAll, expect } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { formatAttachments, NO_ATTACHMENTS } from '../../src/cni/attachments.ts'
 import { runningProcess } from '../../src/host/state-folder.ts'
 import { encodeClusterState } from '../../src/kube/cluster-state.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
@@ -226,6 +227,44 @@ rooted(
     }
   },
   90_000,
+)
+
+rooted(
+  'pods that kept addresses of other podCIDRs than the node has are named',
+  async () => {
+    const namespace = network.namespace('stray')
+    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
+    const stateDir = join(folder, 'stray')
+    mkdirSync(join(stateDir, 'cni'), { recursive: true })
+    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    writeFileSync(
+      join(stateDir, 'cluster.json'),
+      encodeClusterState({ slices, peers: new Map(), passwords: new Map() }),
+    )
+    const record = {
+      containerId: 'a',
+      interfaceName: 'eth0',
+      attempt: '1',
+      network: 'terway-edge',
+      addresses: ['10.0.9.5'],
+      hostInterface: 'te0',
+      namespacePath: '/run/netns/x',
+      pod: { namespace: 'shop', name: 'old' },
+      bootId: 'b',
+    }
+    const attachments = formatAttachments({ ...NO_ATTACHMENTS, records: [record] })
+    writeFileSync(join(stateDir, 'cni', 'attachments.json'), attachments)
+    const { child } = nodeIn(namespace, stateDir)
+    try {
+      await eventually('it is named', () =>
+        snapshot(namespace).problems.join().includes("not of this node's pod CIDRs (10.0.1.0/25): shop/old (10.0.9.5)"),
+      )
+    } finally {
+      child.kill('SIGTERM')
+    }
+    expect(await child.exited).toBe(0)
+  },
+  60_000,
 )
 
 rooted(

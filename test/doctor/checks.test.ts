@@ -16,7 +16,7 @@ const NETWORK: NetworkFacts = {
   settings: [],
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
   largerLinks: [],
-  firewall: { nft: true, accept: true, dropping: [], drops: [], doubts: [], legacyCommands: [] },
+  firewall: { nft: true, ipv6Pods: false, accept: true, dropping: [], drops: [], doubts: [], legacyCommands: [] },
   duplicates: { answers: [], ownHardwareAddresses: [], failed: [] },
 }
 
@@ -94,9 +94,7 @@ describe('the host', () => {
   })
   test('the service', () => {
     expect(finding({ service: { problems: [] } })).toContain('service: problem: no terway-edge runs')
-    expect(finding({ service: { pid: 7, ready: false, problems: ['a', 'b'] } })).toContain(
-      'process 7 says: a (and 1 more)',
-    )
+    expect(finding({ service: { pid: 7, ready: false, problems: ['a', 'b'] } })).toContain('process 7 says: a; b')
     expect(finding({ service: { pid: 7, problem: 'asks for a token', problems: [] } })).toContain('service: warning')
     expect(finding({ service: { problem: 'EACCES', problems: [] } })).toContain(
       'whether one runs cannot be told: EACCES',
@@ -177,6 +175,10 @@ describe('the network', () => {
     expect(firewall({ dropping: dropping(false), accept: false })).toContain('FORWARD: warning')
     expect(firewall({ legacyCommands: ['iptables-legacy -I FORWARD'] })).toContain('run iptables-legacy -I FORWARD')
     expect(firewall({ nft: false })).toContain('FORWARD: warning: the program nft is missing')
+    expect(firewall({ nft: false })).not.toContain('sources of pods')
+    expect(firewall({ nft: false, ipv6Pods: true })).toContain(
+      'sources of pods: problem: nobody checks the IPv6 addresses that pods send from',
+    )
     expect(firewall({ nft: false, masqueradeMissing: ['ip'] })).toContain(
       'masquerade: problem: ipMasq needs the program nft',
     )
