@@ -39,8 +39,8 @@ export function confirmCommand(args: string[]): Promise<number> {
     'Lets removals go that are held as a likely mistake (Event RemovalHeld). Run it where you may patch RouteSlices.',
     [
       'terway-edge confirm --kubeconfig ~/.kube/config',
-      'terway-edge confirm --kubeconfig ~/.kube/config --dry-run   # only says what is held',
-      'sudo terway-edge confirm --local   # on a node, for that node alone, also without the API server',
+      'terway-edge confirm --kubeconfig ~/.kube/config --dry-run   # only says',
+      'sudo terway-edge confirm --local   # on a node, for it alone, without API server',
     ],
   )
     .option('--kubeconfig <file>', "the administrator's kubeconfig (default: in-cluster)")

@@ -48,6 +48,8 @@ export interface RemovalInput {
   readonly standing: Standing
   /** Keys of `standing` that are not wanted any more. */
   readonly gone: ReadonlySet<string>
+  /** Keys that are wanted now: what went and is among them came back, and is new. */
+  readonly wanted?: ReadonlySet<string>
   readonly explained: ReadonlySet<string>
   readonly now: number
   /** When the last whole list came in. */
@@ -90,7 +92,7 @@ export function holdRemovals(state: RemovalState, input: RemovalInput, limits: R
   const isConfirmed = now - wordAt < WORD_MILLISECONDS
   // what went may still stand, where it could not be carried out yet; what came back did not go
   const isLately = ([key, { at }]: readonly [string, { readonly at: number }]) =>
-    standing.has(key) ? gone.has(key) : now - at < TOGETHER_MILLISECONDS
+    input.wanted?.has(key) !== true && (standing.has(key) ? gone.has(key) : now - at < TOGETHER_MILLISECONDS)
   const recent = new Map([...state.recent].filter(isLately))
   const before = new Map([...state.held].filter(([key]) => gone.has(key) && standing.has(key)))
   const open = [...gone].filter(key => standing.has(key) && !before.has(key) && !recent.has(key) && !explained.has(key))

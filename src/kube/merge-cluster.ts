@@ -39,7 +39,7 @@ export interface ClusterObjects {
   readonly peers: readonly KubeObject[]
   readonly secret: (name: string) => SecretAnswer | undefined
   /** How removals are judged; absent: none is held. */
-  readonly removals?: Omit<RemovalInput, 'standing' | 'gone' | 'explained' | 'word'> & {
+  readonly removals?: Omit<RemovalInput, 'standing' | 'gone' | 'wanted' | 'explained' | 'word'> & {
     readonly state: RemovalState
     readonly limits: RemovalLimits
     /** The operator's word on this node, as RouteSlices bear it for all; empty for none. */
@@ -107,6 +107,7 @@ function heldBack(
       ...seen,
       standing: new Map([...standing, ...peers.standing]),
       gone: new Set([...gone, ...peers.gone]),
+      wanted: new Set([...entryRemovals(after, after).standing.keys(), ...[...next.peers.keys()].map(peerKey)]),
       explained: new Set(),
       word: [localWord, word].sort().at(-1) ?? '',
     },

@@ -58,7 +58,7 @@ testKept(
       damage()
       await eventually(`${damage} is repaired`, whole)
     }
-    expect(lines.join('\n')).toContain('there is no route 10.0.1.1/32')
+    await eventually('it is said', () => lines.join('\n').includes('there is no route 10.0.1.1/32'))
   },
   60_000,
 )

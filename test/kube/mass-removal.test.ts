@@ -16,6 +16,12 @@ class Cluster {
     this.#standing = new Map(Array.from({ length: count }, (_, index) => [`n${index}`, groups(index)]))
   }
 
+  /** Keys that left are wanted again. */
+  comeBack(keys: readonly string[]): void {
+    this.remove([], { wanted: new Set([...this.#standing.keys(), ...keys]) })
+    for (const key of keys) this.#standing.set(key, ['entries'])
+  }
+
   /** What stays of `gone`; the rest leaves. */
   remove(gone: readonly string[], change: Partial<RemovalInput> = {}): string[] {
     const input = {
@@ -48,6 +54,17 @@ test('three deleted one after another by one command are one removal: the first 
   expect(cluster.remove(['n1'])).toEqual(['n1'])
   cluster.now = 200
   expect(cluster.remove(['n1', 'n2'])).toEqual(['n1', 'n2'])
+})
+
+test('what went by the word and came back is held like anything else', () => {
+  const cluster = new Cluster(4)
+  const keys = ['n0', 'n1', 'n2']
+  cluster.word = '2026-01-01T00:00:00Z'
+  expect(cluster.remove(keys)).toEqual([])
+  cluster.now = 61_000
+  cluster.comeBack(keys)
+  cluster.now = 62_000
+  expect(cluster.remove(keys)).toEqual(keys)
 })
 
 test('with a pause of more than ten minutes each is a removal of its own', () => {
