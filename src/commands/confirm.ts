@@ -30,7 +30,7 @@ interface Options {
   readonly state?: string
 }
 
-/** How long the node's process may take to hear it; it looks each second while it holds anything. */
+/** How long the node's process may take: it looks each second while it holds anything. */
 const HEARD_MILLISECONDS = 5000
 
 export function confirmCommand(args: string[]): Promise<number> {
