@@ -257,7 +257,7 @@ rooted(
     const { child } = nodeIn(namespace, stateDir)
     try {
       await eventually('it is named', () =>
-        snapshot(namespace).problems.join().includes("not of this node's pod CIDRs (10.0.1.0/25): shop/old (10.0.9.5)"),
+        snapshot(namespace).problems.join().includes('nobody routes to: shop/old (10.0.9.5)'),
       )
     } finally {
       child.kill('SIGTERM')
