@@ -6,10 +6,10 @@ import { afterAll, expect } from 'bun:test'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { formatAttachments, NO_ATTACHMENTS } from '../../src/cni/attachments.ts'
 import { runningProcess } from '../../src/host/state-folder.ts'
 import { encodeClusterState } from '../../src/kube/cluster-state.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
+import { CniNode } from '../cni/cni-node.ts'
 import { bgpPeer, entry } from '../support/cluster.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
@@ -232,37 +232,25 @@ rooted(
 rooted(
   'pods that kept addresses of other podCIDRs than the node has are named',
   async () => {
-    const namespace = network.namespace('stray')
-    network.ip(namespace, 'addr add 172.16.0.11/24 dev lo')
-    const stateDir = join(folder, 'stray')
-    mkdirSync(join(stateDir, 'cni'), { recursive: true })
-    const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
+    const cni = new CniNode(['10.0.9.0/25'])
+    const { namespace, stateDir } = cni
+    const args = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=old'
+    expect(await cni.add('a', cni.pod('old').path, { args })).toMatchObject({ status: 0 })
+    const slices = new Map([['routes-1', [entry('edge-1', ['192.0.2.11'], ['10.0.1.0/25'], ['lan'])]]])
     writeFileSync(
       join(stateDir, 'cluster.json'),
       encodeClusterState({ slices, peers: new Map(), passwords: new Map() }),
     )
-    const record = {
-      containerId: 'a',
-      interfaceName: 'eth0',
-      attempt: '1',
-      network: 'terway-edge',
-      addresses: ['10.0.9.5'],
-      hostInterface: 'te0',
-      namespacePath: '/run/netns/x',
-      pod: { namespace: 'shop', name: 'old' },
-      bootId: 'b',
-    }
-    const attachments = formatAttachments({ ...NO_ATTACHMENTS, records: [record] })
-    writeFileSync(join(stateDir, 'cni', 'attachments.json'), attachments)
     const { child } = nodeIn(namespace, stateDir)
     try {
       await eventually('it is named', () =>
-        snapshot(namespace).problems.join().includes('nobody routes to: shop/old (10.0.9.5)'),
+        snapshot(namespace).problems.join().includes('nobody routes to: shop/old (10.0.9.1)'),
       )
     } finally {
       child.kill('SIGTERM')
+      await child.exited
+      await cni.close()
     }
-    expect(await child.exited).toBe(0)
   },
   60_000,
 )
