@@ -8,6 +8,7 @@ import { createLifelines, type Lifelines } from '../agent/lifelines.ts'
 import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
+import { createTransport } from '../bgp/tcp/transport.ts'
 import { damageOf } from '../cni/address-store.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepFindingStrayPods } from '../cni/keep-finding-stray-pods.ts'
@@ -33,6 +34,8 @@ import { removeProbeRouting } from '../paths/kernel.ts'
 import { type Prober, startProber } from '../paths/prober.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
+import { createSwitchMonitor } from '../speaker/switch-monitor.ts'
+import { joinedProof } from '../speaker/switch-told.ts'
 import { EventLog } from '../status/event-log.ts'
 import { type Changes, type NodeServices, thisNode } from './node-services.ts'
 import { removalLimits } from './removal-limits.ts'
@@ -198,23 +201,39 @@ export async function startSpeaker(
     openRestartMarker(config.state, clock),
   )
   const bfd = await problems.optional('no BFD', () => createBfd({ clock, log: log.child({ room: 'bfd' }) }))
+  const bgp = createSpeaker({
+    clock,
+    log: log.child({ room: 'bgp' }),
+    ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
+    restarting: marker?.restarting ?? false,
+    rebooted: marker?.rebooted ?? false,
+  })
+  const monitor = createSwitchMonitor({
+    self: config.node,
+    view,
+    speaker: bgp,
+    transport: createTransport({ clock }),
+    clock,
+    log: log.child({ room: 'speaker' }),
+    changed: () => {
+      speaker.wake()
+      changes.tell()
+    },
+  })
+  problems.follow(() => monitor.problems())
+  parting.defer(() => monitor.close())
+  const proved = (bgpPeer: string) => paths()?.report.verdict.switches.find(verdict => verdict.bgpPeer === bgpPeer)
   const speaker = createSpeakerRoom({
     self: config.node,
     view,
     api,
     events,
     marker,
-    speaker: createSpeaker({
-      clock,
-      log: log.child({ room: 'bgp' }),
-      ...(config.bgp.listenPort > 0 && { listen: { port: config.bgp.listenPort } }),
-      restarting: marker?.restarting ?? false,
-      rebooted: marker?.rebooted ?? false,
-    }),
+    speaker: bgp,
     ...(bfd !== undefined && { bfd }), // starts when a BGPPeer asks for it
     localAddresses,
     linkTo,
-    routesProof: bgpPeer => paths()?.report.verdict.switches.find(verdict => verdict.bgpPeer === bgpPeer),
+    routesProof: bgpPeer => joinedProof(proved(bgpPeer), monitor.proofOf(bgpPeer)),
     clock,
     log: log.child({ room: 'speaker' }),
   })

@@ -73,6 +73,12 @@ export const BFD = {
   multiplier: integer('Packets that may be lost before the session is down, 2 to 255. Default 3.', 2, 255),
 } as const satisfies Properties<NonNullable<BGPPeerSpec['bfd']>>
 
+export const BMP = {
+  enabled: boolean('Default true where bmp is given.'),
+  port: integer('TCP port of the speakers that the device connects to, 1 to 65535. Default 11019.', 1, 65535),
+  address: text('Address that the device connects from. Default peerIP.', HOST),
+} as const satisfies Properties<NonNullable<BGPPeerSpec['bmp']>>
+
 const SECRET_KEY_REFERENCE = {
   name: text('Name of the Secret.', NAME),
   key: text('Key in the Secret.', { minLength: 1, maxLength: 253, pattern: '^[-._a-zA-Z0-9]+$' }),
@@ -149,6 +155,12 @@ export const BGP_PEER_SPEC = {
     description: 'Bidirectional forwarding detection (RFC 5880) towards the device.',
     type: 'object',
     properties: BFD,
+  },
+  bmp: {
+    description:
+      'The device reports to the speakers by the BGP Monitoring Protocol (RFC 7854), which then know what it received and kept.',
+    type: 'object',
+    properties: BMP,
   },
   communities: list('Communities (RFC 1997) of the routes, such as 65001:100 or no-export.', {
     type: 'string',

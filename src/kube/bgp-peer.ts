@@ -34,6 +34,14 @@ export interface BGPPeerSpec extends SessionSettings {
     readonly minimumIntervalMilliseconds: number
     readonly multiplier: number
   }
+  /** The device reports to the speakers what it has from them (BMP, RFC 7854). */
+  readonly bmp?: {
+    readonly enabled: boolean
+    /** TCP port of the speakers that it connects to. */
+    readonly port: number
+    /** Where it connects from, canonical; absent: peerIP. */
+    readonly address?: string
+  }
   /** RFC 1997, as `65001:100` or a well-known name. */
   readonly communities: readonly string[]
   /** RFC 8092, as `65001:1:2`. */

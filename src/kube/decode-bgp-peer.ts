@@ -9,7 +9,7 @@ import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
 import { parseNodeSelector } from '../lib/node-selector.ts'
 import { BGP_ROLES, type BGPPeer, type BGPPeerSpec, COMMUNITY_NAMES } from './bgp-peer.ts'
-import { BFD, BGP_PEER_SPEC, GRACEFUL_RESTART } from './bgp-peer-schema.ts'
+import { BFD, BGP_PEER_SPEC, BMP, GRACEFUL_RESTART } from './bgp-peer-schema.ts'
 import { isFields, SpecReader } from './spec-reader.ts'
 
 export type DecodedBGPPeer = { readonly peer: BGPPeer } | { readonly problems: readonly Problem[] }
@@ -21,6 +21,7 @@ const BGP_PEER_DEFAULTS = {
   restartTimeSeconds: 600,
   minimumIntervalMilliseconds: 300,
   multiplier: 3,
+  bmpPort: 11019,
 } as const
 
 /** 127.0.0.0/8 (RFC 1122 section 3.2.1.3). */
@@ -67,6 +68,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
   if (sourceAddress !== undefined && sourceAddress === peerIP) reader.problem('sourceAddress', 'is the same as peerIP')
   const ttl = readTtl(reader)
   const bfd = readBfd(reader)
+  const bmp = readBmp(reader)
   const role = readRole(reader, localAsNumber, peerAsNumber)
   const nextHopSelf = reader.boolean('nextHopSelf')
   const med = reader.integer('med', BGP_PEER_SPEC.med)
@@ -96,6 +98,7 @@ function readSpec(reader: SpecReader): BGPPeerSpec | undefined {
     ...(authPassword === undefined ? {} : { authPassword }),
     ...(sourceAddress === undefined ? {} : { sourceAddress }),
     ...(bfd === undefined ? {} : { bfd }),
+    ...(bmp === undefined ? {} : { bmp }),
     ...(nextHopSelf === undefined ? {} : { nextHopSelf }),
     ...(med === undefined ? {} : { med }),
   }
@@ -253,6 +256,17 @@ function readBfd(reader: SpecReader): BGPPeerSpec['bfd'] {
     enabled: bfd.boolean('enabled') ?? true,
     minimumIntervalMilliseconds: interval ?? BGP_PEER_DEFAULTS.minimumIntervalMilliseconds,
     multiplier: bfd.integer('multiplier', BFD.multiplier) ?? BGP_PEER_DEFAULTS.multiplier,
+  }
+}
+
+function readBmp(reader: SpecReader): BGPPeerSpec['bmp'] {
+  const bmp = reader.nested('bmp')
+  if (bmp === undefined) return undefined
+  const address = readHost(bmp, 'address')
+  return {
+    enabled: bmp.boolean('enabled') ?? true,
+    port: bmp.integer('port', BMP.port) ?? BGP_PEER_DEFAULTS.bmpPort,
+    ...(address === undefined ? {} : { address }),
   }
 }
 

@@ -122,6 +122,7 @@ export class Frr implements Router {
       join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
       ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
       ...(daemon === 'bfdd' ? ['--bfdctl', `${folder}/bfdd.sock`] : []),
+      ...(daemon === 'bgpd' && this.#config.neighbour.bmp !== undefined ? ['-M', 'bmp'] : []),
       ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
       ...['--log', `file:${folder}/${daemon}.log`],
     ])
@@ -138,7 +139,19 @@ export class Frr implements Router {
 function configuration({ asNumber, routerId, neighbour }: RouterConfig): string[] {
   const peer = `neighbor ${neighbour.address}`
   const off = (present: boolean) => (present ? '' : 'no ')
+  const policy = neighbour.refuses !== undefined || neighbour.nextHop !== undefined
   return [
+    'no route-map import',
+    'no ip prefix-list refused',
+    ...(neighbour.refuses === undefined
+      ? []
+      : [
+          `ip prefix-list refused permit ${neighbour.refuses}`,
+          'route-map import deny 1',
+          ...['match ip address prefix-list refused'],
+        ]),
+    ...(policy ? ['route-map import permit 2'] : []),
+    ...(neighbour.nextHop === undefined ? [] : [`set ip next-hop ${neighbour.nextHop}`]),
     `router bgp ${asNumber}`,
     `bgp router-id ${routerId}`,
     'no bgp ebgp-requires-policy',
@@ -162,7 +175,20 @@ function configuration({ asNumber, routerId, neighbour }: RouterConfig): string[
       `address-family ${family} unicast`,
       `${peer} activate`,
       ...(neighbour.maximumPrefixes === undefined ? [] : [`${peer} maximum-prefix ${neighbour.maximumPrefixes}`]),
+      // without it FRR forgets what it refused, and BMP cannot tell that it was received
+      ...(neighbour.bmp === undefined ? [] : [`${peer} soft-reconfiguration inbound`]),
+      ...(neighbour.bmp === undefined ? [] : [`${off(policy)}${peer} route-map import in`]),
       'exit-address-family',
     ]),
+    ...(neighbour.bmp === undefined ? [] : bmpLines(neighbour.address, neighbour.bmp)),
+  ]
+}
+
+function bmpLines(address: string, port: number): string[] {
+  return [
+    'bmp targets speaker',
+    `bmp connect ${address} port ${port} min-retry 100 max-retry 1000`,
+    ...['pre-policy', 'post-policy'].map(table => `bmp monitor ipv4 unicast ${table}`),
+    'exit',
   ]
 }

@@ -100,7 +100,12 @@ export class GoBgp implements Router {
     const { asNumber, routerId, neighbour } = this.#config
     const holdTime = neighbour.holdTimeSeconds ?? 90
     const config = {
-      global: { config: { as: asNumber, 'router-id': routerId } },
+      global: {
+        config: { as: asNumber, 'router-id': routerId },
+        ...(neighbour.refuses !== undefined && {
+          'apply-policy': { config: { 'import-policy-list': ['refuse'], 'default-import-policy': 'accept-route' } },
+        }),
+      },
       neighbors: [
         {
           config: {
@@ -138,7 +143,32 @@ export class GoBgp implements Router {
           })),
         },
       ],
+      ...(neighbour.bmp !== undefined && bmpAndPolicy(neighbour)),
     }
     writeFileSync(`${this.#folder}/gobgp.json`, JSON.stringify(config))
+  }
+}
+
+function bmpAndPolicy({ address, bmp, refuses }: RouterConfig['neighbour']) {
+  return {
+    // 3.10 sends nothing at all with 'both'
+    'bmp-servers': [{ config: { address, port: bmp, 'route-monitoring-policy': 'all' } }],
+    ...(refuses !== undefined && {
+      'defined-sets': {
+        'prefix-sets': [{ 'prefix-set-name': 'refused', 'prefix-list': [{ 'ip-prefix': refuses }] }],
+      },
+      'policy-definitions': [
+        {
+          name: 'refuse',
+          statements: [
+            {
+              name: 'refuse',
+              conditions: { 'match-prefix-set': { 'prefix-set': 'refused' } },
+              actions: { 'route-disposition': 'reject-route' },
+            },
+          ],
+        },
+      ],
+    }),
   }
 }

@@ -26,6 +26,12 @@ export interface Neighbour {
   /** Single-hop BFD, 100 ms times 3, that takes the session down. */
   readonly bfd?: boolean
   readonly families: readonly ('ipv4' | 'ipv6')[]
+  /** Reports by BMP, before and after its policy, to this TCP port of `address`. */
+  readonly bmp?: number
+  /** Its import policy refuses this IPv4 prefix. */
+  readonly refuses?: string
+  /** Its import policy sets this next hop. */
+  readonly nextHop?: string
 }
 
 export interface RouterConfig {

@@ -145,6 +145,8 @@ test.each<[Record<string, unknown>, string]>([
   [{ ttlSecurity: 255 }, 'spec.ttlSecurity: must be 1 to 254 hops'],
   [{ ebgpMultihop: 2, ttlSecurity: 2 }, 'spec.ttlSecurity: cannot be used together with ebgpMultihop'],
   [{ bfd: { multiplier: 1 } }, 'spec.bfd.multiplier: must be 2 to 255'],
+  [{ bmp: { port: 65536 } }, 'spec.bmp.port: must be 1 to 65535'],
+  [{ bmp: { address: 'fe80::1' } }, 'spec.bmp.address: fe80::1 is link-local'],
   [{ communities: ['1:2:3'] }, 'spec.communities[0]: "1:2:3" is not a community'],
   [{ communities: ['65536:1'] }, 'spec.communities[0]: "65536:1" is not a community'],
   [{ communities: ['ok:1'] }, 'spec.communities[0]: "ok:1" is not a community'],
