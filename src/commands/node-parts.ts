@@ -221,7 +221,7 @@ export async function startSpeaker(
     },
   })
   problems.follow(() => monitor.problems())
-  parting.defer(() => monitor.close())
+  parting.defer('reports by BMP', () => monitor.close())
   const proved = (bgpPeer: string) => paths()?.report.verdict.switches.find(verdict => verdict.bgpPeer === bgpPeer)
   const speaker = createSpeakerRoom({
     self: config.node,
