@@ -164,7 +164,7 @@ export class AddressStore {
    */
   #write(attachments: Attachments): void {
     try {
-      replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments), this.#disk)
+      replaceFile(this.#file, `${this.#file}.part`, formatAttachments(attachments), { disk: this.#disk })
     } catch (error) {
       throw new StoreError(`cannot write ${this.#file}`, { cause: error })
     }

@@ -1,5 +1,6 @@
 /**
- * Serves CNI requests over a socket in the state folder that only root reaches: the same operations
+ * Serves CNI requests over a socket in the state folder, of root alone: whoever else connects (the
+ * node process is of the same user, and reads what a switch sends) is not heard. The same operations
  * as in a plugin process, without its start. What it cannot do as the plugin would (another network
  * or mount namespace, a lock that somebody holds for seconds, a request that is late) it declines,
  * and the plugin does it itself.
@@ -7,12 +8,13 @@
  * One request after the other, each synchronous as everything that changes namespaces must be;
  * between two the event loop has its turn.
  */
-import { closeSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs'
+import { closeSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { systemDisk } from '../lib/disk.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
 import { isObject } from '../lib/json.ts'
-import { inNetworkNamespace } from '../lib/libc.ts'
+import { getSocketOption, inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 import { answer } from './plugin.ts'
@@ -97,8 +99,8 @@ function claim(stateDir: string): number {
   const file = join(stateDir, LOCK_FILE)
   let lock: number
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 })
-    lock = openSync(file, 'a', 0o600)
+    systemDisk.makeFolder(dirname(file))
+    lock = systemDisk.open(file, 'a', 0o600)
   } catch (cause) {
     throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })
   }
@@ -114,6 +116,10 @@ function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {
       unix: path,
       socket: {
         open(socket) {
+          if (!isOfRoot(socket)) {
+            socket.terminate()
+            return
+          }
           socket.data = { received: [], bytes: 0, reply: undefined, open: true }
           socket.timeout(REQUEST_SECONDS)
         },
@@ -130,6 +136,18 @@ function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {
     process.umask(before)
   }
 }
+
+/** SO_PEERCRED of socket(7): who connected, as struct ucred, the user at its second field. */
+function isOfRoot(socket: Socket): boolean {
+  const fd: unknown = Reflect.get(socket, 'fd') // Bun's types do not know it
+  if (typeof fd !== 'number') return false
+  const credentials = new Uint8Array(12)
+  getSocketOption(fd, SOL_SOCKET, SO_PEERCRED, credentials)
+  return new DataView(credentials.buffer).getUint32(4, true) === 0
+}
+
+const SOL_SOCKET = 1
+const SO_PEERCRED = 17
 
 function take(socket: Socket, bytes: Uint8Array, log: Log): void {
   const connection = socket.data

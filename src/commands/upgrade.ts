@@ -3,9 +3,13 @@
  * until the node does with it what it did before. Puts the parts together; host/upgrade.ts does it.
  */
 import { existsSync } from 'node:fs'
-import { parseConfig } from '../config.ts'
+import { type Config, parseConfig } from '../config.ts'
+import { carryOut } from '../host/carry-out.ts'
 import { installableExecutable } from '../host/executable.ts'
-import { PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from '../host/installed-files.ts'
+import { PREVIOUS_EXECUTABLE, ROLE_FILES, type Role, UNITS, unitName } from '../host/installed-files.ts'
+import { lookAt } from '../host/look.ts'
+import { giveBackSteps, pathsToHandOver } from '../host/service-user.ts'
+import type { Step } from '../host/steps.ts'
 import { installedRoles, upgrade } from '../host/upgrade.ts'
 import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
@@ -66,7 +70,22 @@ function addPatience(program: ReturnType<typeof createProgram>) {
 
 function parts(patienceSeconds: number) {
   const ask = new Map(installedRoles().flatMap(role => askerOf(role)))
-  return { patienceSeconds, ask, clock: systemClock, say: (line: string) => print(`${line}\n`) }
+  const say = (line: string) => print(`${line}\n`)
+  return { patienceSeconds, ask, clock: systemClock, say, giveBack }
+}
+
+async function giveBack(): Promise<void> {
+  const config = configOf('node')
+  const seen = lookAt('/', pathsToHandOver(config), [])
+  const steps = giveBackSteps(config, seen)
+  if (steps.length === 0) return
+  const stop = UNITS.map((path): Step => ({ do: 'systemctl', words: ['stop', unitName(path)] }))
+  await carryOut([...stop, ...steps], { root: '/', say: () => {} })
+}
+
+function configOf(role: Role): Config {
+  const file = ROLE_FILES[role].config
+  return parseConfig(readFileIfPresent(file) ?? '', file)
 }
 
 /**
@@ -74,8 +93,7 @@ function parts(patienceSeconds: number) {
  * TLS it may want a certificate of who asks.
  */
 function askerOf(role: Role): [Role, () => Promise<Snapshot | undefined>][] {
-  const file = ROLE_FILES[role].config
-  const { listen, tokenFile, tls } = parseConfig(readFileIfPresent(file) ?? '', file).status
+  const { listen, tokenFile, tls } = configOf(role).status
   if (tls !== undefined) return []
   const address = `http://${listen.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')}`
   const options = { address, ...(tokenFile !== undefined && { tokenFile }) }

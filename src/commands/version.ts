@@ -1,5 +1,6 @@
 /** `terway-edge version`: a light path that loads nothing heavy. */
 import { version as packageVersion } from '../../package.json'
+import { SERVICE_USER } from '../host/service-user.ts'
 import { print } from '../lib/stdout.ts'
 
 /** Set by scripts/build to the commit that was built. */
@@ -12,12 +13,13 @@ declare const TERWAY_EDGE_COMMIT: string | undefined
 declare const TERWAY_EDGE_VERSION: string | undefined
 
 /**
- * The version of this executable and the commit it was built from, `unknown` when run from source.
+ * The version of this executable and the commit it was built from, `unknown` when run from source;
+ * `user`: that of a node's services, which versions that ran as root do not say.
  */
-export function versionInfo(): { version: string; commit: string; bun: string; platform: string } {
+export function versionInfo(): { version: string; commit: string; bun: string; platform: string; user: string } {
   const commit = typeof TERWAY_EDGE_COMMIT === 'string' ? TERWAY_EDGE_COMMIT : 'unknown'
   const version = typeof TERWAY_EDGE_VERSION === 'string' ? TERWAY_EDGE_VERSION : packageVersion
-  return { version, commit, bun: Bun.version, platform: `${process.platform}-${process.arch}` }
+  return { version, commit, bun: Bun.version, platform: `${process.platform}-${process.arch}`, user: SERVICE_USER }
 }
 
 export async function versionCommand(args: string[]): Promise<number> {

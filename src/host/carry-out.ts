@@ -4,8 +4,12 @@
  */
 import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { systemDisk } from '../lib/disk.ts'
 import { UserError } from '../lib/errors.ts'
-import { writeFileWhole } from '../lib/files.ts'
+import { replaceFile, syncPath } from '../lib/files.ts'
+import { makeUser, removeUser } from './accounts.ts'
+import { handOver } from './hand-over.ts'
+import { partOf } from './installed-files.ts'
 import { type Step, stepText } from './steps.ts'
 import { systemctl } from './systemd.ts'
 
@@ -40,7 +44,7 @@ async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut)
       return copyWhole(step.from, at(step.path), at(step.keepAs))
     case 'write':
       if (step.keepAs !== undefined) keepAside(at(step.path), at(step.keepAs))
-      return writeFileWhole(at(step.path), step.text, { mode: step.mode })
+      return writeWhole(at(step.path), step)
     case 'link':
       mkdirSync(dirname(at(step.path)), { recursive: true })
       rmSync(at(step.path), { force: true })
@@ -50,6 +54,12 @@ async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut)
       return
     case 'remove':
       return rmSync(at(step.path), { recursive: true, force: true })
+    case 'make user':
+      return makeUser(root, step)
+    case 'remove user':
+      return removeUser(root, step.name)
+    case 'hand over':
+      return handOver(at(step.path), step, root)
     case 'systemctl':
       return systemctl(...step.words)
     case 'drain':
@@ -90,16 +100,37 @@ function below(step: Step, root: string): Step {
  */
 function copyWhole(from: string, to: string, keepAs: string): void {
   mkdirSync(dirname(to), { recursive: true })
-  const beside = `${to}.part`
+  const beside = partOf(to)
   try {
-    copyFileSync(from, beside) // first: `from` may be the one that is kept
+    copyOrLink(from, beside, keepAs) // first: `from` may be the one that is kept
     chmodSync(beside, 0o755)
+    syncPath(beside)
     keepAside(to, keepAs)
     renameSync(beside, to)
+    syncPath(dirname(to))
   } catch (cause) {
     rmSync(beside, { force: true })
     throw new UserError(`cannot write ${to}`, { cause })
   }
+}
+
+/** Going back takes no room on the disk. */
+function copyOrLink(from: string, to: string, kept: string): void {
+  rmSync(to, { force: true })
+  try {
+    if (from === kept) linkSync(from, to)
+    else copyFileSync(from, to)
+  } catch (error) {
+    if (from !== kept) throw error
+    copyFileSync(from, to) // another file system, or one without hard links
+  }
+}
+
+/** Beside the file, with a name by which a later installation, or `uninstall`, finds what is left. */
+function writeWhole(path: string, { text, mode }: { readonly text: string; readonly mode: number }): void {
+  systemDisk.makeFolder(dirname(path))
+  replaceFile(path, partOf(path), text, { mode })
+  syncPath(dirname(path))
 }
 
 /**
@@ -108,7 +139,7 @@ function copyWhole(from: string, to: string, keepAs: string): void {
 function keepAside(path: string, keepAs: string): void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return
   mkdirSync(dirname(keepAs), { recursive: true })
-  const beside = `${keepAs}.part`
+  const beside = partOf(keepAs)
   rmSync(beside, { force: true })
   try {
     linkSync(path, beside)

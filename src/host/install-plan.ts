@@ -19,6 +19,14 @@ import {
 } from './installed-files.ts'
 import { DHCPCD_CONF, KEEP_OFF_FILES, withKeepOff } from './keep-off.ts'
 import { isFileOf, isLinkTo, type SeenMachine, sha256 } from './seen-machine.ts'
+import {
+  handOverSteps,
+  pathsToHandOver,
+  SERVICE_USER,
+  SERVICE_USER_LINE,
+  secretFiles,
+  stateSteps,
+} from './service-user.ts'
 import type { Step, What } from './steps.ts'
 import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
 
@@ -57,26 +65,44 @@ export function pathsToSee({ role, config }: Pick<WantedInstall, 'role' | 'confi
       ? [
           ...pluginPaths(config),
           ...foldersToMake(config),
+          ...pathsToHandOver(config),
           ...KEEP_OFF_FILES.flatMap(({ folder, path }) => [folder, path]),
           DHCPCD_CONF,
         ]
-      : secretFiles(config)),
+      : statusFiles(config)),
   ]
 }
 
 export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPlan {
   const { role, config } = wanted
+  const node = role === 'node' && runsServices(wanted, seen)
   const steps: Step[] = [
+    ...(node ? userSteps(seen) : []),
     executableStep(wanted, seen),
     ...kubeconfigSteps(wanted, seen),
     configStep(wanted, seen),
     ...(role === 'node' ? pluginPaths(config).map(path => pluginStep(path, seen)) : []),
     ...(role === 'node' ? folderSteps(config, seen) : []),
+    ...(node ? handOverSteps(config, seen, writtenPaths(wanted)) : []),
     ...(role === 'node' ? keepOffSteps(seen) : []),
     ...unitsFor(role, config).map(({ path, text }) => textStep(seen, { what: 'unit', path, text, mode: 0o644 })),
     ...startSteps(wanted, seen),
   ]
   return { steps, problems: problemsOf(wanted, seen) }
+}
+
+/** Where no systemd runs, whoever starts it says as whom. */
+function runsServices({ root }: WantedInstall, { enabled }: SeenMachine): boolean {
+  return root !== '/' || enabled !== undefined
+}
+
+function userSteps({ user }: SeenMachine): Step[] {
+  return user === undefined ? [{ do: 'make user', name: SERVICE_USER, line: SERVICE_USER_LINE }] : []
+}
+
+/** Files that this installation writes anew, root's alone at first. */
+function writtenPaths(wanted: WantedInstall): ReadonlySet<string> {
+  return new Set(wanted.kubeconfigText === undefined ? [] : [kubeconfigPath(wanted)])
 }
 
 /** Where the programs are that would manage pods' interfaces. */
@@ -118,7 +144,7 @@ function kubeconfigProblems(wanted: WantedInstall, seen: SeenMachine): Problem[]
 
 /** The controller's service is a user of its own, who reads what all may read. */
 function unreadable(config: Config, seen: SeenMachine): Problem[] {
-  return secretFiles(config).flatMap(path => {
+  return statusFiles(config).flatMap(path => {
     const there = seen.paths.get(path)
     if (there?.kind !== 'file' || (there.mode & 0o004) !== 0) return []
     const message = `${path} cannot be read by the user of the service: hand it over with LoadCredential= in a drop-in`
@@ -126,9 +152,8 @@ function unreadable(config: Config, seen: SeenMachine): Problem[] {
   })
 }
 
-function secretFiles({ status }: Config): string[] {
-  const { tokenFile, tls } = status
-  return [tokenFile, tls?.certificate, tls?.key, tls?.clientCA].filter(path => path !== undefined)
+function statusFiles({ status }: Config): string[] {
+  return secretFiles({ kubeconfig: undefined, status })
 }
 
 function executableStep({ executable }: WantedInstall, seen: SeenMachine): Step {
@@ -196,12 +221,19 @@ function folderSteps(config: Config, seen: SeenMachine): Step[] {
     .map(path => ({ do: 'make folder', path, mode: path === config.state ? 0o700 : 0o755 }))
 }
 
+function handOverState(config: Config, seen: SeenMachine): Step[] {
+  const made = foldersToMake(config).includes(config.state) && !seen.paths.has(config.state)
+  return stateSteps(config, seen, made)
+}
+
 function startSteps({ role, config, start, root }: WantedInstall, seen: SeenMachine): Step[] {
   const { units } = ROLE_FILES[role]
   const names = units.map(unitName)
   if (!start) {
     const how = root === '/' ? 'enable --now' : `--root=${root} enable`
-    return [{ do: 'say', text: `nothing was started; to do that: systemctl ${how} ${names.join(' ')}` }]
+    const running = root === '/' && units.some(path => seen.paths.has(path))
+    const given = role === 'node' && !running ? handOverState(config, seen) : []
+    return [...given, { do: 'say', text: `nothing was started; to do that: systemctl ${how} ${names.join(' ')}` }]
   }
   const { enabled } = seen
   if (enabled === undefined) {
@@ -214,9 +246,12 @@ function startSteps({ role, config, start, root }: WantedInstall, seen: SeenMach
   const left = enabled.has(NODE_UNIT) ? known.flatMap(({ path }) => (enabled.has(path) ? [] : [path])) : []
   const wanted = units.filter(path => !left.includes(path))
   const call = (...words: string[]): Step => ({ do: 'systemctl', words })
+  // between a stop, at which a service writes there, and a start
+  const given = role === 'node' ? handOverState(config, seen) : []
   return [
     call('daemon-reload'),
     ...wanted.map(path => call('enable', unitName(path))), // all, before one that cannot start ends this
+    ...(given.length === 0 ? [] : [...known.map(({ path }) => call('stop', unitName(path))), ...given]),
     ...wanted.map(path => call('restart', unitName(path))),
     ...left.map(path => call('try-restart', unitName(path))),
     { do: 'say', text: role === 'node' ? 'the service runs; see terway-edge status' : 'the controller runs' },

@@ -53,3 +53,8 @@ export function unitName(path: string): string {
 export function previousOf(config: string): string {
   return `${config}.previous`
 }
+
+/** What a file is written as before it takes its place. */
+export function partOf(path: string): string {
+  return `${path}.part`
+}

@@ -3,22 +3,33 @@
  * whether systemd starts them. Types and questions to them; seeing is `look.ts`. Pure.
  */
 
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+export const ROOT: Owner = { uid: 0, gid: 0 }
+
+/** `owner` absent: root. */
 export type SeenPath =
   | {
       readonly kind: 'file'
       readonly sha256: string
       readonly mode: number
+      readonly owner?: Owner
       /** Of a file that is somebody else's, to which lines are added. */
       readonly text?: string
     }
-  | { readonly kind: 'link'; readonly target: string }
-  | { readonly kind: 'folder' }
+  | { readonly kind: 'link'; readonly target: string; readonly owner?: Owner }
+  | { readonly kind: 'folder'; readonly mode?: number; readonly owner?: Owner }
 
 export interface SeenMachine {
   /** What is there of the paths that were looked at. */
   readonly paths: ReadonlyMap<string, SeenPath>
   /** Units that systemd starts at boot, by path; undefined where no systemd runs. */
   readonly enabled: ReadonlySet<string> | undefined
+  /** The user of a node's services; undefined: there is none yet. */
+  readonly user?: Owner | undefined
 }
 
 /** Whether a link to `target` is at `path`. */

@@ -2,9 +2,10 @@
  * Who works with a state folder: one process at a time, by a lock that dies with its holder, and a
  * file beside it that names the process for `drain`, `uninstall` and `doctor`.
  */
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import { systemDisk } from '../lib/disk.ts'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
 import { readFileIfPresent, removeFile, removeLeftovers, writeFileWhole } from '../lib/files.ts'
@@ -111,8 +112,8 @@ function lockFolder(stateDir: string): number {
 function openLock(stateDir: string): number {
   const path = join(stateDir, LOCK_FILE)
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o755 })
-    return openSync(path, 'a', 0o600)
+    systemDisk.makeFolder(stateDir)
+    return systemDisk.open(path, 'a', 0o600)
   } catch (cause) {
     if (errorCode(cause) === 'EROFS' && existsSync(path)) return openSync(path, 'r')
     throw new UserError(`the state folder ${stateDir} cannot be written: name one that can with --state`, { cause })

@@ -24,6 +24,19 @@ export type Step =
   | { readonly do: 'leave'; readonly what: What; readonly path: string; readonly why: 'unchanged' | 'kept' }
   | { readonly do: 'make folder'; readonly path: string; readonly mode: number }
   | { readonly do: 'remove'; readonly path: string }
+  /** The system user that the services run as. */
+  | { readonly do: 'make user'; readonly name: string; readonly line: string }
+  | { readonly do: 'remove user'; readonly name: string }
+  /**
+   * Gives a file, or a folder with all that is in it, to the services' user or to root; `group`:
+   * root's, and readable (`mode` `read`) or as `mode` says for the user's group.
+   */
+  | {
+      readonly do: 'hand over'
+      readonly path: string
+      readonly to: 'user' | 'group' | 'root'
+      readonly mode?: number | 'read'
+    }
   | { readonly do: 'systemctl'; readonly words: readonly string[] }
   /** Withdraws what the running node announces, in BGP. */
   | { readonly do: 'drain' }
@@ -50,6 +63,14 @@ export function stepText(step: Step, tense: 'will' | 'did'): string {
       return `${'folder'.padEnd(14)} ${step.path} (${say('would be made', 'made')})`
     case 'remove':
       return `${say('would remove', 'removed')} ${step.path}`
+    case 'make user':
+      return `${'user'.padEnd(14)} ${step.name} (${say('would be made', 'made')})`
+    case 'remove user':
+      return `${say('would remove', 'removed')} the user ${step.name}`
+    case 'hand over': {
+      const whom = { user: "the services' user", group: "root and the services' group", root: 'root' }[step.to]
+      return `${'owner'.padEnd(14)} ${step.path} (${say('would be', 'now')} of ${whom})`
+    }
     case 'systemctl':
       return `${say('would run', 'ran')} systemctl ${step.words.join(' ')}`
     case 'drain':

@@ -11,6 +11,7 @@ import {
   otherRole,
   PREVIOUS_EXECUTABLE,
   PREVIOUS_FOLDER,
+  partOf,
   previousOf,
   ROLE_FILES,
   type Role,
@@ -19,6 +20,7 @@ import {
 } from './installed-files.ts'
 import { DHCPCD_CONF, KEEP_OFF_FILES, withoutKeepOff } from './keep-off.ts'
 import { isLinkTo, type SeenMachine } from './seen-machine.ts'
+import { giveBackShared, SERVICE_USER } from './service-user.ts'
 import type { Step } from './steps.ts'
 
 export interface WantedUninstall {
@@ -42,15 +44,17 @@ export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config
     ...files.units,
   ])
   const folders = [dirname(ROLE_FILES.node.config), PREVIOUS_FOLDER, config.state, STATE_DIRECTORY, ...CONTROLLER_STATE]
-  return [
+  const files = [
     EXECUTABLE,
     PREVIOUS_EXECUTABLE,
     ...roles,
     ...folders,
     ...pluginPaths(config),
+    config.cni.confDir,
     ...KEEP_OFF_FILES.map(({ path }) => path),
     DHCPCD_CONF,
   ]
+  return files.flatMap(path => [path, partOf(path)])
 }
 
 /** The file of dhcpcd as it was before. */
@@ -69,7 +73,9 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
   const shared = ROLE_FILES[otherRole(role)].units.some(path => seen.paths.has(path))
   const call = (...words: string[]): Step => ({ do: 'systemctl', words })
   const remove = (paths: readonly string[]): Step[] =>
-    [...new Set(paths)].filter(path => seen.paths.has(path)).map(path => ({ do: 'remove', path }))
+    [...new Set(paths.flatMap(path => [path, partOf(path)]))]
+      .filter(path => seen.paths.has(path))
+      .map(path => ({ do: 'remove', path }))
   const systemd = here && seen.enabled !== undefined
   return [
     ...(here && role === 'node' && running ? [{ do: 'drain' } as const] : []),
@@ -77,12 +83,16 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
     ...(role === 'node' ? remove(pluginPaths(config).filter(path => isLinkTo(seen, path, EXECUTABLE))) : []),
     ...(role === 'node' ? [...remove(KEEP_OFF_FILES.map(({ path }) => path)), ...dhcpcdSteps(seen)] : []),
+    ...(role === 'node' ? giveBackShared(config, seen) : []),
     ...remove(units),
     ...(systemd ? [call('daemon-reload')] : []),
     ...(purge ? purgeSteps(wanted, { remove, shared }) : keptSteps(wanted, seen)),
+    ...(purge && role === 'node' && seen.user !== undefined ? [REMOVE_USER] : []),
     ...(shared ? [] : remove([PREVIOUS_EXECUTABLE, PREVIOUS_FOLDER, EXECUTABLE])),
   ]
 }
+
+const REMOVE_USER: Step = { do: 'remove user', name: SERVICE_USER }
 
 function purgeSteps(
   { role, config }: WantedUninstall,

@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
+import { fileStamp } from '../lib/files.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { EXECUTABLE, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from './installed-files.ts'
 import { notBack } from './upgrade-verdict.ts'
@@ -23,6 +24,8 @@ export interface Upgrade {
    * entry cannot be asked from here: that it started is enough.
    */
   readonly ask: ReadonlyMap<Role, () => Promise<Snapshot | undefined>>
+  /** Stops a node's services and gives their files back to root, for a version that runs as root. */
+  readonly giveBack: () => Promise<void>
   readonly clock: Clock
   readonly say: (line: string) => void
 }
@@ -41,19 +44,28 @@ export async function upgrade(options: Upgrade): Promise<void> {
   if (roles.length === 0) {
     throw new UserError('nothing is installed here to upgrade: terway-edge install does that first', { exitStatus: 2 })
   }
-  const version = versionOf(to)
+  const { version } = versionOf(to)
   const from = formerVersion()
+  const installed = fileStamp(EXECUTABLE)
   for (const role of roles) requireConfigUnderstood(to, { role, version })
   const before = new Map<Role, Snapshot | undefined>()
   for (const role of roles) before.set(role, await options.ask.get(role)?.())
   say(`from ${from} to ${version}`)
-  const reasons = installWith(to, roles) ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
+  const failure = await installWith(to, roles, options)
+  // refused, or without room, before the installed version was touched: there is nothing to go back from
+  if (failure !== undefined && fileStamp(EXECUTABLE) === installed)
+    throw new UserError(`${version} cannot be installed, ${from} runs on:\n${listed(failure)}`)
+  const reasons = failure ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
   if (reasons.length === 0) return say(`${version} runs; terway-edge rollback goes back to ${from}`)
-  const list = reasons.map(reason => `  ${reason}`).join('\n')
+  const list = listed(reasons)
   if (!options.goBack) throw new UserError(`${version} is installed, but:\n${list}`)
-  const failed = installWith(PREVIOUS_EXECUTABLE, roles)
+  const failed = await installWith(PREVIOUS_EXECUTABLE, roles, options)
   const end = failed === undefined ? `${from} is back` : `${from} could not be put back: ${failed.join(' ')}`
   throw new UserError(`${version} does not do what ${from} did; ${end}:\n${list}`)
+}
+
+function listed(reasons: readonly string[]): string {
+  return reasons.map(reason => `  ${reason}`).join('\n')
 }
 
 interface Waiting extends Upgrade {
@@ -77,7 +89,12 @@ async function waitUntilBack({ roles, version, before, ask, clock, patienceSecon
 }
 
 /** Why a version could not install itself; undefined when it did. */
-function installWith(executable: string, roles: readonly Role[]): string[] | undefined {
+async function installWith(
+  executable: string,
+  roles: readonly Role[],
+  { giveBack }: Pick<Upgrade, 'giveBack'>,
+): Promise<string[] | undefined> {
+  if (roles.includes('node') && versionOf(executable).asRoot) await giveBack()
   const failures = roles.flatMap(role => {
     const words = role === 'controller' ? ['--controller'] : []
     const { status, stderr } = call(executable, ['install', '--offline', ...words])
@@ -87,10 +104,10 @@ function installWith(executable: string, roles: readonly Role[]): string[] | und
 }
 
 /** Throws when the file is none of our executables, or one of another machine. */
-function versionOf(file: string): string {
+function versionOf(file: string): { readonly version: string; readonly asRoot: boolean } {
   const { status, stdout, stderr } = call(file, ['version', '-o', 'json'])
   const version = status === 0 ? /"version":"([^"]+)"/.exec(stdout)?.[1] : undefined
-  if (version !== undefined) return version
+  if (version !== undefined) return { version, asRoot: !stdout.includes('"user":') }
   throw new UserError(`${file} is no terway-edge that runs on this machine: ${stderr.trim() || stdout.trim()}`, {
     exitStatus: 2,
   })
@@ -99,7 +116,7 @@ function versionOf(file: string): string {
 /** Of what is installed, which may be broken: a reason to upgrade. */
 function formerVersion(): string {
   try {
-    return versionOf(EXECUTABLE)
+    return versionOf(EXECUTABLE).version
   } catch {
     return 'the former version'
   }

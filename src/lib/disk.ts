@@ -3,11 +3,18 @@
  * method each, so that a test can lose power between any two of them. `files.ts` puts them
  * together; programs use `systemDisk`.
  *
+ * What root makes in a folder belongs to whom the folder belongs: the state folder is that of the
+ * services' user, and the CNI plugin, which root runs, works in it too. So root opens no file there
+ * by way of a link, and gives away none but those that it made.
+ *
  * Errors are those of node:fs, with their `code`.
  */
 import {
   chmodSync,
+  chownSync,
   closeSync,
+  constants,
+  fchownSync,
   fsyncSync,
   linkSync,
   mkdirSync,
@@ -15,8 +22,11 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
+import { errorCode } from './errors.ts'
 import { tryLock, waitForLock } from './file-lock.ts'
 
 /** An open file: a file descriptor. */
@@ -49,13 +59,16 @@ export interface Disk {
 
 export const systemDisk: Disk = {
   read: path => readFileSync(path, 'utf8'),
-  open: (path, flags, mode) => openSync(path, flags, mode),
+  open: openOn,
   write: (file, bytes, offset) => writeSync(file, bytes, offset),
   sync: file => fsyncSync(file),
   close: file => closeSync(file),
   chmod: (path, mode) => chmodSync(path, mode),
   makeFolder(path) {
-    mkdirSync(path, { recursive: true, mode: 0o755 })
+    const first = mkdirSync(path, { recursive: true, mode: 0o755 })
+    const owner = first === undefined ? undefined : ownerToGive(dirname(first))
+    if (first === undefined || owner === undefined) return
+    for (let made = path; made.startsWith(first); made = dirname(made)) chownSync(made, owner.uid, owner.gid)
   },
   rename: (from, to) => renameSync(from, to),
   link: (path, name) => linkSync(path, name),
@@ -65,4 +78,50 @@ export const systemDisk: Disk = {
     waitForLock(file)
     return true
   },
+}
+
+function openOn(path: string, flags: 'r' | 'a' | 'w' | 'wx', mode?: number): OpenFile {
+  switch (flags) {
+    case 'r':
+      return openSync(path, flags)
+    case 'w':
+      return openSync(path, TO_WRITE | constants.O_CREAT | constants.O_TRUNC, mode)
+    case 'wx':
+      return openNew(path, mode)
+    case 'a':
+      return openOrMake(path, mode)
+    default:
+      return flags satisfies never
+  }
+}
+
+const TO_WRITE = constants.O_WRONLY | constants.O_NOFOLLOW
+
+function openOrMake(path: string, mode: number | undefined): OpenFile {
+  for (;;) {
+    try {
+      return openSync(path, TO_WRITE | constants.O_APPEND)
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error
+    }
+    try {
+      return openNew(path, mode)
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error // else it came meanwhile
+    }
+  }
+}
+
+function openNew(path: string, mode: number | undefined): OpenFile {
+  const file = openSync(path, TO_WRITE | constants.O_CREAT | constants.O_EXCL, mode)
+  const owner = ownerToGive(dirname(path))
+  if (owner !== undefined) fchownSync(file, owner.uid, owner.gid)
+  return file
+}
+
+/** Whose a new file in `folder` is to be; undefined: it is already. */
+function ownerToGive(folder: string): { readonly uid: number; readonly gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  const { uid, gid } = statSync(folder)
+  return uid === 0 ? undefined : { uid, gid }
 }

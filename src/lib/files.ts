@@ -21,7 +21,7 @@ export function writeFileWhole(path: string, text: string, options: { mode?: num
     disk.remove(beside)
     throw new Error(`cannot write ${path}`, { cause: error })
   }
-  syncFolder(disk, folder)
+  syncPath(folder, disk)
 }
 
 /**
@@ -38,9 +38,16 @@ export function removeLeftovers(folder: string): void {
  * one are overwritten) and is content with the old or the new file after a power cut: the folder is
  * not synced.
  */
-export function replaceFile(path: string, beside: string, text: string, disk: Disk = systemDisk): void {
+export function replaceFile(
+  path: string,
+  beside: string,
+  text: string,
+  { mode, disk = systemDisk }: { mode?: number; disk?: Disk } = {},
+): void {
   try {
-    writeSynced(disk, disk.open(beside, 'w', 0o600), text)
+    disk.remove(beside)
+    writeSynced(disk, disk.open(beside, 'wx', mode ?? 0o600), text)
+    if (mode !== undefined) disk.chmod(beside, mode) // whatever the umask
     disk.rename(beside, path)
   } catch (error) {
     throw new Error(`cannot write ${path}`, { cause: error })
@@ -67,7 +74,7 @@ export function fileStamp(path: string): string {
 export function removeFile(path: string, disk: Disk = systemDisk): void {
   disk.remove(path)
   try {
-    syncFolder(disk, dirname(path))
+    syncPath(dirname(path), disk)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
   }
@@ -84,8 +91,9 @@ function writeSynced(disk: Disk, file: OpenFile, text: string): void {
   }
 }
 
-function syncFolder(disk: Disk, folder: string): void {
-  const file = disk.open(folder, 'r')
+/** Has what is in a file, or which names are in a folder, on the disk (fsync(2)). */
+export function syncPath(path: string, disk: Disk = systemDisk): void {
+  const file = disk.open(path, 'r')
   try {
     disk.sync(file)
   } finally {

@@ -20,8 +20,11 @@ const WANTED: WantedInstall = {
 }
 
 function machine(paths: Readonly<Record<string, SeenPath>> = {}, enabled?: readonly string[]): SeenMachine {
-  return { paths: new Map(Object.entries(paths)), enabled: enabled && new Set(enabled) }
+  return { paths: new Map(Object.entries(paths)), enabled: enabled && new Set(enabled), user: USER }
 }
+
+const USER = { uid: 990, gid: 980 }
+const BARE = { ...machine({}, []), user: undefined }
 
 /** The machine that a plan leaves behind. */
 function after(steps: readonly Step[], enabled: readonly string[]): SeenMachine {
@@ -31,16 +34,25 @@ function after(steps: readonly Step[], enabled: readonly string[]): SeenMachine 
     if (step.do === 'write') paths.set(step.path, { kind: 'file', sha256: sha256(step.text), mode: step.mode })
     if (step.do === 'link') paths.set(step.path, { kind: 'link', target: step.target })
     if (step.do === 'make folder') paths.set(step.path, { kind: 'folder' })
+    if (step.do === 'hand over') paths.set(step.path, handedOver(paths.get(step.path), step))
   }
-  return { paths, enabled: new Set(enabled) }
+  return { paths, enabled: new Set(enabled), user: USER }
+}
+
+function handedOver(there: SeenPath | undefined, { to, mode }: Extract<Step, { do: 'hand over' }>): SeenPath {
+  const owner = { user: USER, group: { uid: 0, gid: USER.gid }, root: { uid: 0, gid: 0 } }[to]
+  if (there?.kind === 'folder') return { ...there, owner, ...(typeof mode === 'number' && { mode }) }
+  if (there?.kind !== 'file') throw new Error('there is nothing to hand over')
+  return { ...there, owner, mode: mode === 'read' ? there.mode | 0o040 : there.mode }
 }
 
 const calls = (steps: readonly Step[]) => steps.flatMap(step => (step.do === 'systemctl' ? [step.words.join(' ')] : []))
 
 describe('install', () => {
   test('on a machine with nothing: all of it, then the services', () => {
-    const { steps, problems } = planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, []))
+    const { steps, problems } = planInstall({ ...WANTED, configText: CONFIG_TEXT }, BARE)
     expect(problems).toEqual([])
+    expect(steps[0]).toMatchObject({ do: 'make user', name: 'terway-edge' })
     expect(steps.flatMap(step => ('path' in step ? [`${step.do} ${step.path}`] : []))).toEqual([
       `copy ${EXECUTABLE}`,
       'write /etc/terway-edge/kubeconfig',
@@ -48,6 +60,8 @@ describe('install', () => {
       'link /opt/cni/bin/terway-edge',
       'link /opt/cni/bin/loopback',
       'make folder /etc/cni/net.d',
+      'hand over /etc/terway-edge/kubeconfig',
+      'hand over /etc/cni/net.d',
       `write ${NODE_UNIT}`,
       `write ${CNI_UNIT}`,
     ])
@@ -62,7 +76,7 @@ describe('install', () => {
 
   test('a second time: no file', () => {
     const first = planInstall({ ...WANTED, configText: CONFIG_TEXT }, machine({}, []))
-    const { steps } = planInstall(WANTED, after(first.steps, [NODE_UNIT, CNI_UNIT]))
+    const { steps } = planInstall({ ...WANTED, kubeconfigText: undefined }, after(first.steps, [NODE_UNIT, CNI_UNIT]))
     expect(steps.filter(step => changes(step) && step.do !== 'systemctl')).toEqual([])
   })
 
@@ -75,6 +89,44 @@ describe('install', () => {
       path: EXECUTABLE,
       keepAs: PREVIOUS_EXECUTABLE,
     })
+  })
+
+  test('what root had is handed over: secrets that are named to be read, the state between a stop and a start', () => {
+    const root: SeenPath = { kind: 'file', sha256: 'x', mode: 0o600 }
+    const text = `${CONFIG_TEXT}\nstatus: {listen: '0.0.0.0:9179', tokenFile: /etc/terway-edge/token}`
+    const wanted = { ...WANTED, kubeconfigText: undefined, config: parseConfig(text, 'test') }
+    const seen = machine(
+      {
+        '/etc/terway-edge/kubeconfig': root,
+        '/etc/terway-edge/token': { ...root, mode: 0o644 },
+        '/etc/cni/net.d': { kind: 'folder', mode: 0o755 },
+        '/etc/cni/net.d/10-terway-edge.conflist': { ...root, mode: 0o644 },
+        '/var/lib/terway-edge': { kind: 'folder', mode: 0o700 },
+        [NODE_UNIT]: root,
+        [CNI_UNIT]: root,
+      },
+      [NODE_UNIT, CNI_UNIT],
+    )
+    const given = (steps: readonly Step[]) =>
+      steps.flatMap(step => (step.do === 'hand over' ? [`${step.path} to ${step.to}`] : []))
+    const { steps } = planInstall(wanted, seen)
+    expect(given(steps)).toEqual([
+      '/etc/terway-edge/kubeconfig to group',
+      '/etc/cni/net.d to group',
+      '/etc/cni/net.d/10-terway-edge.conflist to user',
+      '/var/lib/terway-edge to user',
+    ])
+    const order = steps.flatMap(step => (step.do === 'systemctl' ? [step.words.join(' ')] : given([step])))
+    expect(order.slice(-6)).toEqual([
+      'enable terway-edge-cni',
+      'stop terway-edge',
+      'stop terway-edge-cni',
+      '/var/lib/terway-edge to user',
+      'restart terway-edge',
+      'restart terway-edge-cni',
+    ])
+    // into a running machine without a start: not under the feet of what runs
+    expect(given(planInstall({ ...wanted, start: false }, seen).steps)).not.toContain('/var/lib/terway-edge to user')
   })
 
   test('a service that an operator has disabled stays so, and runs the new executable if it runs', () => {
