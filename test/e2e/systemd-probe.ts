@@ -19,6 +19,8 @@ export const SECRETS = [
   '/etc/kubernetes/pki/ca.key',
   '/var/lib/kubelet/pki/kubelet.key',
   '/etc/ssh/probe_host_key',
+  '/opt/another-program/secret', // hidden by no unit: another user's
+  '/proc/1/environ',
 ] as const
 const TRIES: Readonly<Record<string, string>> = {
   'write net.ipv4.ip_forward': write('/proc/sys/net/ipv4/ip_forward'),

@@ -145,6 +145,38 @@ describe('the service', () => {
   )
 
   testService(
+    'takes over from a version that ran as root, and gives back to one: nothing is lost',
+    async () => {
+      const asRoot = '/root/terway-edge-0.0.9'
+      buildVersion(join(lan.folder, 'as-root'), '0.0.9', 'test/e2e/version-as-root.ts')
+      copyFileSync(join(lan.folder, 'as-root'), lan.machine.path(asRoot))
+      const lost = lan.withdrawals()
+      expect(processesOf('terway-edge', 'terway-edge-cni')).toEqual(OWN)
+      const counted = await countingPackets(lan.network, { namespace: lan.switchNamespace, to: first }, async () => {
+        expect(lan.on('terway-edge', 'upgrade', asRoot)).toContain('0.0.9 runs')
+        await whole()
+        expect(processesOf('terway-edge', 'terway-edge-cni').map(({ user }) => user)).toEqual(['root', 'root'])
+        expect(owners()).toEqual(ROOTS)
+        lan.machine.exec([BROUGHT, 'upgrade'])
+        await whole()
+        expect(processesOf('terway-edge', 'terway-edge-cni')).toEqual(OWN)
+        expect(owners()).toEqual(HANDED_OVER)
+        expect(lan.on('terway-edge', 'rollback')).toContain('0.0.9 runs')
+        await whole()
+        expect(owners()).toEqual(ROOTS)
+        lan.machine.exec([BROUGHT, 'upgrade'])
+        await whole()
+      })
+      expect(counted.lost).toBe(0)
+      expect(lan.withdrawals()).toEqual(lost)
+      expect(owners()).toEqual(HANDED_OVER)
+      await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
+      expect(lan.machine.journal('terway-edge')).not.toMatch(/permission denied|EACCES/i)
+    },
+    3 * MINUTE,
+  )
+
+  testService(
     'is never given up, however often it has to be started, and works beside no other on its state folder',
     async () => {
       lan.on('systemctl', 'stop', 'terway-edge')
@@ -198,7 +230,7 @@ describe('the service', () => {
         const exposure = Number(/Overall exposure level for .*: ([\d.]+)/.exec(text)?.[1])
         expect({ unit, low: exposure <= 2.0, exposure }).toEqual({ unit, low: true, exposure })
       }
-      lan.on('mkdir', '-p', '/etc/kubernetes/pki', '/var/lib/kubelet/pki', '/etc/ssh')
+      lan.on('mkdir', '-p', '/etc/kubernetes/pki', '/var/lib/kubelet/pki', '/etc/ssh', '/opt/another-program')
       for (const file of SECRETS) lan.on('sh', '-c', `umask 077; [ -e ${file} ] || echo secret >${file}`)
       lan.on('systemctl', 'restart', 'terway-edge', 'terway-edge-cni')
       await whole()
@@ -277,6 +309,7 @@ describe('the service', () => {
       lan.on('systemctl', 'disable', '--now', 'terway-edge-cni')
       const alone = addPod('pod-alone')
       expect(lan.pingsFromSwitch(alone)).toBe(true)
+      expect(owners()).toEqual(HANDED_OVER) // by root, but as the service needs it
       expect(plugin(lan.machine, 'DEL', 'pod-alone')).toMatchObject({ status: 0 })
       lan.machine.exec([BROUGHT, 'install']) // an operator's choice outlives an update
       expect(lan.machine.exec(['systemctl', 'is-active', 'terway-edge-cni'], { mayFail: true }).stdout).toBe(
@@ -360,7 +393,9 @@ describe('the service', () => {
         links: '',
         forwarding: '0',
         files: [],
+        users: '',
       })
+      expect(lan.on('stat', '--format=%U %G %a', '/etc/cni/net.d')).toBe('root root 755\n')
       expect(lan.on('systemctl', 'is-system-running')).toBe('running\n')
     },
     MINUTE,
@@ -396,6 +431,49 @@ function version(): string {
   return JSON.parse(lan.on('terway-edge', 'status', '-o', 'json')).version
 }
 
+/** Whose the processes of services are, and what they may. */
+function processesOf(...units: string[]): { user: string; capabilities: string }[] {
+  return units.map(unit => {
+    const pid = lan.on('systemctl', 'show', '--value', '--property=MainPID', unit).trim()
+    const capabilities = /^CapEff:\s+0*(\S+)$/m.exec(lan.on('cat', `/proc/${pid}/status`))?.[1] ?? ''
+    return { user: lan.on('stat', '--format=%U', `/proc/${pid}`).trim(), capabilities }
+  })
+}
+
+/** CAP_NET_BIND_SERVICE, CAP_NET_ADMIN and CAP_NET_RAW; CAP_NET_ADMIN and CAP_SYS_ADMIN. */
+const OWN = [
+  { user: 'terway-edge', capabilities: '3400' },
+  { user: 'terway-edge', capabilities: '201000' },
+]
+
+/** Whose the files are that the services use. */
+function owners(): string[] {
+  const files = ['/etc/terway-edge/kubeconfig', '/etc/cni/net.d', STATE, `${STATE}/cluster.json`]
+  const cni = ['attachments.json', 'lock'].map(name => `${STATE}/cni/${name}`)
+  return lan
+    .on('stat', '--format=%n %U %G %a', ...files, ...cni)
+    .trim()
+    .split('\n')
+}
+
+const HANDED_OVER = [
+  '/etc/terway-edge/kubeconfig root terway-edge 640',
+  '/etc/cni/net.d root terway-edge 1775',
+  ...['700', 'cluster.json 600', 'cni/attachments.json 600', 'cni/lock 600'].map(of('terway-edge')),
+]
+const ROOTS = [
+  '/etc/terway-edge/kubeconfig root root 640',
+  '/etc/cni/net.d root root 755',
+  ...['700', 'cluster.json 600', 'cni/attachments.json 600', 'cni/lock 600'].map(of('root')),
+]
+
+function of(user: string) {
+  return (text: string) => {
+    const [mode = '', name] = text.split(' ').reverse()
+    return `${name === undefined ? STATE : `${STATE}/${name}`} ${user} ${user} ${mode}`
+  }
+}
+
 function isActive(): boolean {
   return lan.property('ActiveState') === 'active'
 }
@@ -409,6 +487,7 @@ function traces() {
     tables: shell('nft list tables'),
     links: shell('ip -o link show type veth | grep -v eth0 || true'),
     forwarding: shell('cat /proc/sys/net/ipv4/ip_forward'),
+    users: shell('grep terway-edge /etc/passwd /etc/group /etc/shadow || true'),
     files: lan.machine
       .changedFiles()
       .filter(path => /terway-edge|cni/.test(path) && !path.startsWith(BROUGHT) && !path.endsWith('/portmap')),

@@ -191,7 +191,7 @@ describe('uninstall', () => {
 
   test('below another folder no network is left and no service stopped', () => {
     const steps = planUninstall({ ...wanted, root: '/mnt/image' }, { ...installed, enabled: undefined })
-    expect(new Set(steps.map(step => step.do))).toEqual(new Set(['remove', 'say']))
+    expect(new Set(steps.map(step => step.do))).toEqual(new Set(['hand over', 'remove', 'say']))
   })
 })
 
