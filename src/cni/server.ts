@@ -1,9 +1,9 @@
 /**
  * Serves CNI requests over a socket in the state folder, of root alone: whoever else connects (the
- * node process is of the same user, and reads what a switch sends) is not heard. The same operations
- * as in a plugin process, without its start. What it cannot do as the plugin would (another network
- * or mount namespace, a lock that somebody holds for seconds, a request that is late) it declines,
- * and the plugin does it itself.
+ * node process is of the same user, and reads what a switch sends) is not heard. The same
+ * operations as in a plugin process, without its start. What it cannot do as the plugin would
+ * (another network or mount namespace, a lock that somebody holds for seconds, a request that is
+ * late) it declines, and the plugin does it itself.
  *
  * One request after the other, each synchronous as everything that changes namespaces must be;
  * between two the event loop has its turn.

@@ -126,7 +126,7 @@ function copyOrLink(from: string, to: string, kept: string): void {
   }
 }
 
-/** Beside the file, with a name by which a later installation, or `uninstall`, finds what is left. */
+/** Beside the file first, by a name at which a later `install` or `uninstall` finds a leftover. */
 function writeWhole(path: string, { text, mode }: { readonly text: string; readonly mode: number }): void {
   systemDisk.makeFolder(dirname(path))
   replaceFile(path, partOf(path), text, { mode })

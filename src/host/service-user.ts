@@ -55,7 +55,7 @@ export function handOverSteps(config: Named, seen: SeenMachine, written: Readonl
   ]
 }
 
-/** Empty where the state folder is his already; one that is not there yet, systemd or `made` makes. */
+/** Empty where the state folder is his already, or systemd makes it; `made`: this plan makes it. */
 export function stateSteps({ state }: Pick<Config, 'state'>, seen: SeenMachine, made: boolean): Step[] {
   const there = seen.paths.get(state)
   if (made || (there !== undefined && !isOwned(there, seen))) return [{ do: 'hand over', path: state, to: 'user' }]

@@ -24,7 +24,7 @@ export interface Upgrade {
    * entry cannot be asked from here: that it started is enough.
    */
   readonly ask: ReadonlyMap<Role, () => Promise<Snapshot | undefined>>
-  /** Stops a node's services and gives their files back to root, for a version that runs as root. */
+  /** Stops a node's services and gives root their files, for a version that runs as root. */
   readonly giveBack: () => Promise<void>
   readonly clock: Clock
   readonly say: (line: string) => void
@@ -52,7 +52,7 @@ export async function upgrade(options: Upgrade): Promise<void> {
   for (const role of roles) before.set(role, await options.ask.get(role)?.())
   say(`from ${from} to ${version}`)
   const failure = await installWith(to, roles, options)
-  // refused, or without room, before the installed version was touched: there is nothing to go back from
+  // refused, or without room, before the installed version was touched: nothing to go back from
   if (failure !== undefined && fileStamp(EXECUTABLE) === installed)
     throw new UserError(`${version} cannot be installed, ${from} runs on:\n${listed(failure)}`)
   const reasons = failure ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
