@@ -83,7 +83,7 @@ export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPl
     configStep(wanted, seen),
     ...(role === 'node' ? pluginPaths(config).map(path => pluginStep(path, seen)) : []),
     ...(role === 'node' ? folderSteps(config, seen) : []),
-    ...(node ? handOverSteps(config, seen, writtenPaths(wanted)) : []),
+    ...(node ? handOverSteps(config, seen, writtenPaths(wanted, seen)) : []),
     ...(role === 'node' ? keepOffSteps(seen) : []),
     ...unitsFor(role, config).map(({ path, text }) => textStep(seen, { what: 'unit', path, text, mode: 0o644 })),
     ...startSteps(wanted, seen),
@@ -101,8 +101,8 @@ function userSteps({ user }: SeenMachine): Step[] {
 }
 
 /** Files that this installation writes anew, root's alone at first. */
-function writtenPaths(wanted: WantedInstall): ReadonlySet<string> {
-  return new Set(wanted.kubeconfigText === undefined ? [] : [kubeconfigPath(wanted)])
+function writtenPaths(wanted: WantedInstall, seen: SeenMachine): ReadonlySet<string> {
+  return new Set(kubeconfigSteps(wanted, seen).flatMap(step => (step.do === 'write' ? [step.path] : [])))
 }
 
 /** Where the programs are that would manage pods' interfaces. */

@@ -13,6 +13,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { type Cluster, KubeConfig, type User } from '@kubernetes/client-node'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import { parseYaml } from '../lib/yaml.ts'
+import { kubeconfigShapeProblem } from './kubeconfig-shape.ts'
 import { replaces } from './token.ts'
 
 /** What a request must carry. Asked for anew for each one: tokens and certificates rotate. */
@@ -121,7 +122,13 @@ async function credentialsOf(config: KubeConfig): Promise<Credentials> {
   } = { headers: {} }
   // Not its own agent: Bun's fetch takes neither agents nor dispatchers, but needs what they would
   // be made of.
-  await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0])
+  try {
+    await config.applyToHTTPSOptions(options as Parameters<KubeConfig['applyToHTTPSOptions']>[0])
+  } catch (cause) {
+    const command: unknown = config.getCurrentUser()?.exec?.command
+    const what = typeof command === 'string' ? `the program ${command} gives no credentials` : 'no credentials'
+    throw new Error(what, { cause })
+  }
   if (options.auth !== undefined) {
     options.headers.Authorization = `Basic ${Buffer.from(options.auth).toString('base64')}`
   }
@@ -215,6 +222,8 @@ function loadFile(path: string): KubeConfig {
     })
   }
   const document = kubeconfigDocument(path, readText(path, fail), fail)
+  const malformed = kubeconfigShapeProblem(document)
+  if (malformed !== undefined) fail(`it is malformed: ${malformed}`)
   const config = emptyConfig()
   try {
     config.loadFromString(JSON.stringify(document))

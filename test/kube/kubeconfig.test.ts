@@ -136,6 +136,13 @@ test.each<[string, () => string, string]>([
     'its client-certificate /',
   ],
   ['a missing token file', () => config({ user: { tokenFile: 'no-token' } }), 'its tokenFile /'],
+  ['contexts that are no list', () => config({ top: { contexts: {} } }), 'it is malformed: contexts is not a list'],
+  ['an entry that is nothing', () => config({ top: { contexts: [null] } }), 'it is malformed: contexts[0] is no map'],
+  ['a server that is a number', () => config({ cluster: { server: 7 } }), 'clusters[0].cluster.server is not a text'],
+  ['a token that is a map', () => config({ user: { token: {} } }), 'users[0].user.token is not a text'],
+  ['a token of two lines', () => config({ user: { token: 'a\nHost: b' } }), 'users[0].user.token is more than a line'],
+  ['a name that is a map', () => config({ cluster: { 'tls-server-name': {} } }), 'tls-server-name is not a text'],
+  ['a program without a name', () => config({ user: { exec: 7 } }), 'users[0].user.exec names no command'],
   ['a SOCKS proxy', () => config({ cluster: { 'proxy-url': 'socks5://x' } }), 'SOCKS proxies are not supported'],
 ])('%s is one clear line', (_, file, message) => {
   let caught: unknown
