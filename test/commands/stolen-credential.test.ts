@@ -220,7 +220,7 @@ test('what an attacker would try is refused', async () => {
     nodeSelector: 'all()',
   }
   const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3600 } }
-  const rows: [string, string, object?, Record<string, string>?][] = [
+  const rows: [string, string, (object | undefined)?, Record<string, string>?][] = [
     ['POST', PEERS, { apiVersion: 'network.openyurt.io/v1alpha1', kind: 'BGPPeer', metadata: { name: 'mine' }, spec }],
     ['PATCH', `${PEERS}/lan`, { spec: { peerIP: '192.0.2.1' } }],
     ['DELETE', `${PEERS}/lan`],
