@@ -19,6 +19,7 @@ const ENTRIES = [
   // no BGPPeer selects either: a LAN by link, if they were on one
   entry('far', ['192.0.2.9', '2001:db8::9'], ['10.0.9.0/24', 'fd10:9::/64'], []),
 ]
+const POD_INTERFACE = 'te0123456789a' // as the plugin names them
 const BY_DEVICE = ['10.0.9.0/24 dev ppp0 scope link', 'fd10:9::/64 dev ppp0 metric 1024 pref medium']
 
 class Site {
@@ -28,16 +29,33 @@ class Site {
   readonly folder = mkdtempSync(join(tmpdir(), 'te-ppp-'))
   #agent: Agent | undefined
 
+  readonly pod = this.network.namespace('pod')
+
   constructor() {
-    // a pod's address, with no pod around it
-    for (const [namespace, pods] of [
-      [this.node, 1],
-      [this.far, 9],
-    ] as const) {
-      this.network.ip(namespace, `addr add 10.0.${pods}.5/32 dev lo`)
-      this.network.ip(namespace, `addr add fd10:${pods}::5/128 dev lo nodad`)
-    }
+    this.#addPod()
+    // a pod's address over there, with no pod around it
+    this.network.ip(this.far, 'addr add 10.0.9.5/32 dev lo')
+    this.network.ip(this.far, 'addr add fd10:9::5/128 dev lo nodad')
     this.dial()
+  }
+
+  /** 10.0.1.5 and fd10:1::5 behind an interface as pods have it. */
+  #addPod(): void {
+    const { network, node, pod } = this
+    network.connect({ namespace: node, interface: POD_INTERFACE }, { namespace: pod, interface: 'eth0' })
+    for (const [family, own, gateway] of [
+      ['-4', '10.0.1.5/32', '169.254.1.1/32'],
+      ['-6', 'fd10:1::5/128', 'fd00:1::1/128'],
+    ] as const) {
+      const noDad = family === '-6' ? ' nodad' : ''
+      network.ip(node, `${family} addr add ${gateway} dev ${POD_INTERFACE}${noDad}`)
+      network.ip(node, `${family} route add ${own} dev ${POD_INTERFACE}`)
+      network.ip(pod, `${family} addr add ${own} dev eth0${noDad}`)
+      network.ip(pod, `${family} route add ${gateway} dev eth0`)
+      network.ip(pod, `${family} route add default via ${gateway.split('/')[0]} dev eth0`)
+    }
+    const on = ['net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']
+    network.exec(node, ['sysctl', '-qw', ...on])
   }
 
   /** Makes the link, with its addresses and default routes. */
@@ -129,8 +147,8 @@ rooted(
     site.network.ip(site.node, 'route del 10.0.9.0/24')
     await site.routesToBe(BY_DEVICE)
     const reachable = () =>
-      site.pings(site.node, '10.0.1.5', '10.0.9.5') &&
-      site.pings(site.node, 'fd10:1::5', 'fd10:9::5') &&
+      site.pings(site.pod, '10.0.1.5', '10.0.9.5') &&
+      site.pings(site.pod, 'fd10:1::5', 'fd10:9::5') &&
       site.pings(site.far, '10.0.9.5', '10.0.1.5')
     await eventually('pings both ways', reachable)
 
@@ -165,5 +183,5 @@ rooted('a gateway that only its route makes on-link, as of an address alone (/32
   const routes = ['10.0.9.0/24 via 172.20.0.254 dev ppp0 onlink', ...BY_DEVICE.slice(1)]
   await site.routesToBe(routes)
   expect(agent.problems).toEqual([])
-  await eventually('pings', () => site.pings(node, '10.0.1.5', '10.0.9.5'))
+  await eventually('pings', () => site.pings(site.pod, '10.0.1.5', '10.0.9.5'))
 })
