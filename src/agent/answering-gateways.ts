@@ -111,12 +111,12 @@ export class AnsweringGateways {
   }
 }
 
-function answers(entry: Neighbour | undefined): boolean {
+export function answers(entry: Neighbour | undefined): boolean {
   return entry !== undefined && (entry.state & ANSWERING) !== 0
 }
 
 /** One that is asked for already, or never is, is let alone. */
-function probeOf(gateway: GatewayOnLink, entry: Neighbour | undefined) {
+export function probeOf(gateway: Pick<GatewayOnLink, 'address' | 'interface'>, entry: Neighbour | undefined) {
   if (entry === undefined || (entry.state & NUD.FAILED) !== 0) return [probeNeighbour(gateway)]
   if ((entry.state & (NUD.REACHABLE | NUD.STALE | NUD.DELAY)) === 0) return []
   return [probeNeighbour({ ...gateway, hardwareAddress: entry.hardwareAddress })]

@@ -18,6 +18,8 @@ import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
 
 /** `reason` of the routes that guard this node's own podCIDRs. */
 export const OWN_REASON = 'this node'
+/** `reason` of the routes to what is not in this LAN. */
+export const GATEWAY_REASON = 'gateway'
 /** `reason` of the routes that keep packets from going around in a circle. */
 const NOWHERE_REASON = 'nowhere'
 
@@ -176,6 +178,6 @@ function gatewayRoutes(input: {
     destination,
     type: 'unicast',
     nextHops: gateways.nextHops,
-    reason: 'gateway',
+    reason: GATEWAY_REASON,
   }))
 }

@@ -27,6 +27,7 @@ import { podCIDRProblems } from './cni-config.ts'
 import {
   addressesToAsk,
   desiredRoutes,
+  GATEWAY_REASON,
   namedGateways,
   type ObservedNetwork,
   OWN_REASON,
@@ -39,6 +40,7 @@ import { changeRequest, countText, type Plan, plan } from './plan.ts'
 import { mtuProblems, PodOffer } from './pod-offer.ts'
 import { RouteRestorer } from './restore-routes.ts'
 import { type Applied, routeProblems, routeRows } from './rows.ts'
+import { SilentGateways } from './silent-gateways.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
 import { type Astray, astrayProblems } from './ways.ts'
 
@@ -120,6 +122,7 @@ export class Agent {
   readonly #door: NetworkDoor
   readonly #loop: Loop
   readonly #answering: AnsweringGateways
+  readonly #silent: SilentGateways
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
@@ -144,6 +147,7 @@ export class Agent {
     const onChange = () => this.#loop.wake()
     const peers = options.peers ?? (() => [])
     this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange, peers })
+    this.#silent = new SilentGateways({ clock, log, door: this.#door, onChange })
     this.#loop = new Loop({
       clock: options.clock,
       run: () => this.#pass(),
@@ -205,6 +209,7 @@ export class Agent {
     this.#cancelPause?.()
     this.#watch?.close()
     await this.#answering.close()
+    await this.#silent.close()
     await this.#loop.close()
     this.#watch?.close()
     this.#netlink?.close()
@@ -237,6 +242,7 @@ export class Agent {
       ...routeProblems(routing, applied),
       ...this.#contestProblems(applied.plan),
       ...this.#tend(routing, observed, uplink),
+      ...this.#silentGateways(routing, observed),
       ...astrayProblems(this.#askWays(netlink, observed, routing, applied)),
       ...this.#firewallProblems(routing, current, outwardOf(observed, uplink)),
     ]
@@ -361,6 +367,23 @@ export class Agent {
     })
     this.#ways = { astray: found, turn: turn + 1 }
     return found
+  }
+
+  /** Gateways of routes, or of the BGPPeers, at which nobody answers. */
+  #silentGateways({ routes }: Routing, { links }: ObservedKernel): string[] {
+    const used = new Map(
+      routes
+        .filter(({ reason }) => reason === GATEWAY_REASON)
+        .flatMap(({ nextHops }) => nextHops)
+        .flatMap(({ gateway: address, interface: index }) =>
+          address === undefined || index === undefined ? [] : [[address, { address, interface: index }] as const],
+        ),
+    )
+    this.#silent.use([...used.values()])
+    return this.#silent.silent.map(({ address, interface: index }) => {
+      const name = links.find(link => link.index === index)?.name ?? `interface ${index}`
+      return `nobody answers at the gateway ${address} on ${name}: correct gateway of the BGPPeer (or the default route), or see whether that device is up`
+    })
   }
 
   /** Settings of the kernel. Returns problems. */

@@ -153,6 +153,8 @@ export interface Speaker {
    */
   holdSession(key: string, reason: string | undefined): void
   sessions(): readonly SessionView[]
+  /** Why peers cannot dial in; undefined where they can, or are not meant to. */
+  readonly listenProblem?: string | undefined
   /**
    * What the peer was told and not told otherwise since, in its session; undefined: there is no
    * such peer.

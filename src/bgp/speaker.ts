@@ -127,6 +127,10 @@ class BgpSpeaker implements Speaker {
     return [...this.#peers.values()].map(peer => peer.view())
   }
 
+  get listenProblem(): string | undefined {
+    return this.#listenProblem
+  }
+
   onEvent(listener: (event: SessionEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -188,6 +192,7 @@ class BgpSpeaker implements Speaker {
     try {
       this.#listener = this.#transport.listen(where, connection => this.#accept(connection))
       this.#setKeys([...this.#peers.values()].map(peer => peer.config))
+      this.#listenProblem = undefined
     } catch (error) {
       const problem = errorText(error)
       if (problem !== this.#listenProblem) {

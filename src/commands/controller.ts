@@ -19,6 +19,7 @@ import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { Parting } from '../lib/parting.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { clockProblems, expiryProblems } from '../model/problems.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
@@ -28,6 +29,7 @@ import { CloudPart, cloudView, withCloudNodes } from './controller-cloud.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
 import { versionInfo } from './version.ts'
+import { watchExpiry } from './watch-expiry.ts'
 
 /** How long the last words to the API server and to the cloud may take. */
 const LONG_MILLISECONDS = 3000
@@ -95,6 +97,11 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
     })
     parting.defer('the part of the cloud', () => cloud.close(), LONG_MILLISECONDS)
+    const tell = () => {
+      for (const listener of listeners) listener()
+    }
+    const expiries = watchExpiry({ status: config.status, kubeconfig, clock, log, onChange: tell })
+    parting.defer('the look at credentials', () => expiries.close())
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
@@ -109,12 +116,18 @@ export function controllerCommand(args: string[]): Promise<number> {
           time: timestamp(clock.now()),
           startedAt,
           ready: view.ready,
-          problems: [...view.problems, ...(ofCloud?.problems ?? [])],
-          api: apiContact(view.contact),
+          problems: [
+            ...view.problems,
+            ...(ofCloud?.problems ?? []),
+            ...clockProblems(apiContact(view.contact, api.counts)),
+            ...expiryProblems(expiries.all, clock.now()),
+          ],
+          api: apiContact(view.contact, api.counts),
           nodes: withCloudNodes(view.nodes, ofCloud),
           lans: view.lans,
           sessions: view.sessions,
           heldRemovals: view.heldRemovals,
+          expiries: expiries.all,
           routes: [],
           paths: undefined,
           node: undefined,

@@ -30,6 +30,7 @@ import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { keepTokenFresh } from '../kube/token-renewal.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import type { Expiry } from '../model/snapshot.ts'
 import { removeProbeRouting } from '../paths/kernel.ts'
 import { type Prober, startProber } from '../paths/prober.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
@@ -39,6 +40,7 @@ import { joinedProof } from '../speaker/switch-told.ts'
 import { EventLog } from '../status/event-log.ts'
 import { type Changes, type NodeServices, thisNode } from './node-services.ts'
 import { removalLimits } from './removal-limits.ts'
+import { watchExpiry } from './watch-expiry.ts'
 
 /** What the parts know of the cluster, and how they speak to it. */
 export interface Cluster {
@@ -48,6 +50,8 @@ export interface Cluster {
   /** What the API server says, before it is judged. */
   readonly source: ClusterSource
   readonly events: EventLog
+  /** Until when its access, and the status interface's certificate, are good. */
+  readonly expiries: { readonly all: readonly Expiry[] }
 }
 
 export interface Drain {
@@ -110,11 +114,13 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   parting.defer('the view of the cluster', () => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
+  const expiries = watchExpiry({ status: config.status, kubeconfig, clock, log: kubeLog, onChange: changes.tell })
+  parting.defer('the look at credentials', () => expiries.close())
   parting.defer(
     'podCIDRs told',
     claimPodCIDRs({ api, view: source, node: self, stateDir: config.state, clock, log: kubeLog }),
   )
-  return { api, view, source, events }
+  return { api, view, source, events, expiries }
 }
 
 /** How long the API server has to answer a question that only asks whether it does. */

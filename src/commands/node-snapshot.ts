@@ -7,9 +7,18 @@ import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { present, type Said } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { sessionProblems } from '../model/problems.ts'
+import { clockProblems, expiryProblems, sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
-import type { ApiContact, EventRow, LanView, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type {
+  ApiContact,
+  EventRow,
+  Expiry,
+  LanView,
+  NodeView,
+  PathsView,
+  RouteRow,
+  Snapshot,
+} from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -20,6 +29,7 @@ export interface NodeSnapshotInput {
   readonly view: ClusterView | undefined
   readonly api: ApiContact
   readonly heldRemovals: number
+  readonly expiries: readonly Expiry[]
   readonly ready: boolean
   readonly problems: readonly string[]
   readonly routes: readonly RouteRow[]
@@ -49,9 +59,17 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     time: timestamp(input.now),
     startedAt: timestamp(input.startedAt),
     ready: input.ready,
-    problems: [...input.problems, ...sessionProblems(input.sessions), ...lost, ...drained],
+    problems: [
+      ...input.problems,
+      ...sessionProblems(input.sessions),
+      ...lost,
+      ...clockProblems(input.api),
+      ...expiryProblems(input.expiries, input.now),
+      ...drained,
+    ],
     api: input.api,
     heldRemovals: input.heldRemovals,
+    expiries: input.expiries,
     nodes: entries.map(entry => nodeView(entry, peers)),
     lans: peers.map(peer => lanView(peer, entries)),
     sessions: input.sessions,

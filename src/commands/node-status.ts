@@ -77,7 +77,8 @@ function snapshotOf(
     self: config.node,
     view: view.current(),
     heldRemovals: source.heldRemovals,
-    api: apiContact(view.contact),
+    api: apiContact(view.contact, cluster.api.counts),
+    expiries: cluster.expiries.all,
     ready: network?.ready ?? view.current() !== undefined,
     problems: [
       ...problems.all,

@@ -5,6 +5,8 @@
  * A problem is what keeps pods or sessions from working; a warning is what an operator should know.
  * What cannot be judged is skipped and says why, never passed over.
  */
+
+import { clockProblems, expiryProblems } from '../model/problems.ts'
 import { duplicateChecks } from './duplicates.ts'
 import type { CniFacts, DoctorFacts, NetworkFacts, PeerFacts } from './facts.ts'
 import { firewallChecks } from './firewall.ts'
@@ -20,9 +22,12 @@ export function checksOf(facts: DoctorFacts): Check[] {
     configuration(facts),
     kubeconfig(facts),
     apiServer(facts),
+    clock(facts),
+    credentials(facts),
     stateFolder(facts),
     serviceCheck(facts),
     tcpMd5(facts),
+    ...bgpPort(facts),
     ...(network === undefined
       ? [problem('network', `the kernel cannot be asked: ${networkProblem}`, 'run it as root')]
       : networkChecks(network, facts)),
@@ -86,6 +91,44 @@ function apiServer({ api }: DoctorFacts): Check {
         'check the uplink, DNS, firewalls on the way and the server in the kubeconfig; this node goes on with its last good state',
       )
   }
+}
+
+function clock({ api }: DoctorFacts): Check {
+  const name = 'clock'
+  if (api?.clockAheadSeconds === undefined) return skipped(name, 'the API server has not said what time it is')
+  const [apart] = clockProblems({ server: api.server, connected: true, clockAheadSeconds: api.clockAheadSeconds })
+  if (apart !== undefined) return problem(name, apart, 'timedatectl set-ntp true')
+  return ok(name, `within ${Math.abs(api.clockAheadSeconds) + 1} s of the API server's`)
+}
+
+function credentials({ expiries, now }: DoctorFacts): Check {
+  const name = 'credentials'
+  const remedy =
+    'terway-edge kubeconfig where the cluster can be administered, then terway-edge install --kubeconfig FILE'
+  const ending = expiryProblems(expiries, now)
+  if (ending.length > 0) return problem(name, ending.join('\n'), remedy)
+  const days = (at: string) => Math.floor((Date.parse(at) - now) / 86_400_000)
+  return ok(name, expiries.map(({ what, at }) => `${what}: ${days(at)} days left`).join(', ') || 'nothing expires')
+}
+
+/** Peers can dial in only where this service has the port. */
+function bgpPort({ bgpPort: facts, service, peers }: DoctorFacts): Check[] {
+  if (facts === undefined || peers.length === 0) return []
+  const name = 'BGP port'
+  const others = facts.holders.filter(({ pid }) => pid !== service.pid)
+  const list = others.map(({ name: program, pid }) => (pid === 0 ? program : `${program} (process ${pid})`)).join(', ')
+  if (others.length > 0)
+    return [
+      problem(
+        name,
+        `${list} has TCP port ${facts.port}, so the peer cannot open sessions with this node`,
+        `stop ${list}; ss -ltnp 'sport = :${facts.port}'`,
+      ),
+    ]
+  if (facts.holders.length > 0) return [ok(name, `the service listens on TCP port ${facts.port}`)]
+  return service.pid === undefined
+    ? []
+    : [problem(name, `nobody listens on TCP port ${facts.port}`, 'see journalctl -u terway-edge')]
 }
 
 function stateFolder({ state, network }: DoctorFacts): Check {
@@ -278,11 +321,15 @@ function peer(facts: PeerFacts): Check {
     if (facts.sessionError === undefined) return ok(name, detail)
     return problem(name, `${detail}, but ${facts.sessionError}`, 'see terway-edge peers')
   }
+  if (facts.sessionSaid !== undefined)
+    return problem(name, `${peerIP}: ${facts.sessionSaid}`, 'that is the reason; what it says is to be mended there')
   if (!onLink && !multihop)
     return problem(
       name,
       `peerIP ${peerIP} is not on-link at this node`,
-      'correct peerIP or the addresses of this node, or set ebgpMultihop',
+      facts.securesTtl
+        ? 'correct peerIP or the addresses of this node, or say in ttlSecurity how many hops away it is'
+        : 'correct peerIP or the addresses of this node, or set ebgpMultihop',
     )
   if (tcp === undefined) return skipped(name, `${who} was not tried: this node waits for the peer to connect`)
   if (tcp !== 'connected') return problem(name, `${who}: ${tcp.detail}`, peerRemedy(tcp.kind, facts))

@@ -8,7 +8,27 @@ import { type Check, ok, problem, skipped } from './verdicts.ts'
 const NAME = 'duplicate address'
 
 /** One check for each address that is twice on the LAN; one that is well when none is. */
-export function duplicateChecks({ answers, ownHardwareAddresses, failed, problem: reason }: DuplicateFacts): Check[] {
+export function duplicateChecks(facts: DuplicateFacts): Check[] {
+  return [...twiceChecks(facts), ...silentChecks(facts)]
+}
+
+/** A gateway that nobody has is a route into nothing. */
+function silentChecks({ silent, asked }: DuplicateFacts): Check[] {
+  const name = 'peers and gateways'
+  if (silent.length === 0)
+    return asked === 0 ? [] : [ok(name, `${asked === 1 ? 'it answers' : `all ${asked} answer`} on the LAN`)]
+  return silent.map(address => {
+    const kind = address.includes(':') ? 'ND' : 'ARP'
+    const detail = `nobody on the LAN answers ${kind} for ${address}`
+    return problem(
+      name,
+      detail,
+      'correct peerIP and gateway of the BGPPeer (or the default route), or start that device',
+    )
+  })
+}
+
+function twiceChecks({ answers, ownHardwareAddresses, failed, problem: reason }: DuplicateFacts): Check[] {
   const own = new Set(ownHardwareAddresses)
   const twice = answers.flatMap(({ address, whose, hardwareAddresses }): Check[] => {
     // two interfaces of this node on one LAN answer for each other

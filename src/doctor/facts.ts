@@ -2,8 +2,17 @@
  * What `doctor` knows of a node before it judges, as plain values: its checks are pure functions of
  * these (`checks.ts`). The kernel's part is seen by `observe.ts`, the rest by `inspect.ts`.
  */
+import type { Expiry } from '../model/snapshot.ts'
+
+/** A process that listens on a port; `pid` 0: it cannot be seen. */
+export interface PortHolder {
+  readonly pid: number
+  readonly name: string
+}
 
 export interface DoctorFacts {
+  /** When it looked, in milliseconds since the epoch. */
+  readonly now: number
   /** This node's name. */
   readonly node: string
   readonly lackingCapabilities: readonly string[]
@@ -17,7 +26,16 @@ export interface DoctorFacts {
    * Absent: not asked, for want of a kubeconfig. `status` is the HTTP code of a refusal, 0 without
    * an answer.
    */
-  readonly api?: { readonly server: string; readonly problem?: string; readonly status?: number }
+  readonly api?: {
+    readonly server: string
+    readonly problem?: string
+    readonly status?: number
+    readonly clockAheadSeconds?: number
+  }
+  /** Of the kubeconfig; empty where nothing expires. */
+  readonly expiries: readonly Expiry[]
+  /** Who listens where peers are to dial in; absent: nobody is meant to. */
+  readonly bgpPort?: { readonly port: number; readonly holders: readonly PortHolder[] }
   readonly state: { readonly folder: string; readonly problem?: string; readonly clusterProblem?: string }
   /** The local process. */
   readonly service: {
@@ -106,6 +124,9 @@ export interface DuplicateFacts {
     readonly hardwareAddresses: readonly string[]
   }[]
   readonly ownHardwareAddresses: readonly string[]
+  /** Peers and gateways on the uplink's LAN at which nobody answers, of how many. */
+  readonly silent: readonly string[]
+  readonly asked: number
   /** Addresses that the kernel does not use since another machine has them (IPv6). */
   readonly failed: readonly { readonly address: string; readonly interface: string }[]
   /** Why the LAN could not be asked. */
@@ -155,10 +176,17 @@ export interface PeerFacts {
   /** Sent to directly on one of this node's interfaces. */
   readonly onLink: boolean
   readonly multihop: boolean
+  /** It bears ttlSecurity, beside which ebgpMultihop is refused. */
+  readonly securesTtl?: boolean
   readonly password: boolean
   /** As the local process says. */
   readonly sessionState?: string
   readonly sessionError?: string
+  /**
+   * What the peer or this node said in a NOTIFICATION since the session was up: no guess about the
+   * connection says more.
+   */
+  readonly sessionSaid?: string
   /** How a TCP connection ended, where one was tried. */
   readonly tcp?: { readonly kind: string; readonly detail: string } | 'connected'
 }

@@ -7,8 +7,9 @@ import { release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { cniConfigFile } from '../agent/cni-config.ts'
+import { hopLimits } from '../bgp/machine/peer-settings.ts'
 import { createTransport, md5Problem } from '../bgp/tcp/transport.ts'
-import { isConnection } from '../bgp/tcp/transport-types.ts'
+import { type HopLimits, isConnection } from '../bgp/tcp/transport-types.ts'
 import { isServed } from '../cni/server.ts'
 import { isOurAlias } from '../cni/veth-names.ts'
 import type { Config } from '../config.ts'
@@ -21,6 +22,7 @@ import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { loadClusterState } from '../kube/cluster-state.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
+import { credentialExpiries } from '../kube/credential-expiry.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { viewOf } from '../kube/merge-cluster.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
@@ -32,9 +34,11 @@ import type { BgpSession } from '../model/session.ts'
 import type { Snapshot } from '../model/snapshot.ts'
 import { onLinkInterface } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { saidSinceUp } from '../speaker/session-history.ts'
 import { askSnapshot } from '../status/ask.ts'
 import { observeCni } from './cni.ts'
 import type { DoctorFacts, HostChange, NetworkFacts, PeerFacts } from './facts.ts'
+import { listenersOn } from './listeners.ts'
 import { hostChanges, observeNetwork } from './observe.ts'
 import { observeInterfaces } from './observe-interfaces.ts'
 
@@ -75,7 +79,11 @@ export async function inspectNode(config: Config, file: string, configProblem?: 
   const md5 = md5Problem()
   return {
     facts: {
+      now: systemClock.now(),
       node: config.node,
+      ...(config.bgp.listenPort > 0 && {
+        bgpPort: { port: config.bgp.listenPort, holders: listenersOn(config.bgp.listenPort) },
+      }),
       lackingCapabilities: lackingCapabilities(RIGHTS),
       machine: { kernel: release(), libc: libcVersion(), memoryMebibytes: Math.floor(totalmem() / 2 ** 20) },
       ...(md5 !== undefined && { md5Problem: md5.detail }),
@@ -139,14 +147,21 @@ function expectedCni({ cni, state }: Config, { podCIDRs, uplink }: NetworkFacts,
   }
 }
 
-async function inspectApi({ kubeconfig: file, state }: Config): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api'>> {
+async function inspectApi({
+  kubeconfig: file,
+  state,
+}: Config): Promise<Pick<DoctorFacts, 'kubeconfig' | 'api' | 'expiries'>> {
   let kubeconfig: ReturnType<typeof loadKubeconfig>
   try {
     kubeconfig = loadKubeconfig(file, renewedTokenFile(state))
   } catch (error) {
-    return { kubeconfig: { origin: file ?? 'the service account of this pod', problem: errorText(error) } }
+    return {
+      kubeconfig: { origin: file ?? 'the service account of this pod', problem: errorText(error) },
+      expiries: [],
+    }
   }
   const { origin, server } = kubeconfig
+  const expiries = await credentialExpiries(kubeconfig).catch(() => [])
   const api = createKubeApi({ kubeconfig, clock: systemClock, log: silentLog })
   const late = Promise.withResolvers<never>()
   const cancel = systemClock.after(API_TIMEOUT_MILLISECONDS, () =>
@@ -154,10 +169,15 @@ async function inspectApi({ kubeconfig: file, state }: Config): Promise<Pick<Doc
   )
   try {
     await Promise.race([api.list(BGP_PEERS), late.promise])
-    return { kubeconfig: { origin }, api: { server } }
+    const ahead = api.counts?.clockAheadSeconds
+    return {
+      kubeconfig: { origin },
+      api: { server, ...(ahead !== undefined && { clockAheadSeconds: ahead }) },
+      expiries,
+    }
   } catch (error) {
     const status = error instanceof ApiError ? error.status : 0
-    return { kubeconfig: { origin }, api: { server, problem: errorText(error), status } }
+    return { kubeconfig: { origin }, api: { server, problem: errorText(error), status }, expiries }
   } finally {
     cancel()
     api.close()
@@ -189,16 +209,20 @@ function inspectPeers(self: string, view: ClusterView, sessions: readonly BgpSes
   return Promise.all(
     mine.map(async peer => {
       const session = sessions.find(row => row.bgpPeer === peer.name && row.node === self)
-      const { peerIP, peerPort, ebgpMultihop } = peer.spec
+      const { peerIP, peerPort } = peer.spec
+      const { ttl, minimumTtl = 0 } = limitsOf(peer)
+      const said = saidSinceUp(session?.history ?? [])
       const facts: PeerFacts = {
         bgpPeer: peer.name,
         peerIP,
         port: peerPort,
         onLink: isOnLink(peerIP),
-        multihop: ebgpMultihop !== undefined,
+        multihop: ttl > 1 && minimumTtl < 255,
+        securesTtl: peer.spec.ttlSecurity !== undefined,
         password: peer.spec.authPassword !== undefined,
         ...(session !== undefined && { sessionState: session.state }),
         ...(session?.lastError !== undefined && { sessionError: session.lastError }),
+        ...(said?.reason !== undefined && { sessionSaid: said.reason }),
       }
       // a second connection beside a session would only confuse the peer
       if (session?.state === 'Established' || peer.spec.passive) return facts
@@ -218,6 +242,10 @@ function isOnLink(address: string): boolean {
   }
 }
 
+function limitsOf({ spec }: Pick<BGPPeer, 'spec'>): HopLimits {
+  return hopLimits({ ...spec, localAs: spec.localAsNumber, peerAs: spec.peerAsNumber })
+}
+
 /** One TCP connection, with the password and TTL of the session, closed as soon as it is there. */
 function tryPeer({ name, spec }: BGPPeer, view: ClusterView): Promise<NonNullable<PeerFacts['tcp']>> {
   const { promise, resolve } = Promise.withResolvers<NonNullable<PeerFacts['tcp']>>()
@@ -225,7 +253,7 @@ function tryPeer({ name, spec }: BGPPeer, view: ClusterView): Promise<NonNullabl
   const to = {
     address: spec.peerIP,
     port: spec.peerPort,
-    ttl: spec.ttlSecurity === undefined ? (spec.ebgpMultihop ?? 64) : 255,
+    ...limitsOf({ spec }),
     timeoutMilliseconds: PEER_TIMEOUT_MILLISECONDS,
     ...(spec.sourceAddress !== undefined && { sourceAddress: spec.sourceAddress }),
     ...(password !== undefined && { password }),

@@ -68,7 +68,21 @@ export interface KubeApi {
    * throws `ApiError` when there is silence.
    */
   reach(timeoutMilliseconds: number): Promise<void>
+  /** Undefined where the transport does not count. */
+  readonly counts?: ApiCounts | undefined
   close(): void
+}
+
+/** What the conversation with the server tells of itself. */
+export interface ApiCounts {
+  readonly requests: number
+  /** Requests that failed: no answer, or a refusal. */
+  readonly failures: number
+  /**
+   * How far this machine's clock is ahead of the server's, by the Date of its last answer (RFC 9110
+   * section 6.6.1, in whole seconds); negative: behind.
+   */
+  readonly clockAheadSeconds?: number
 }
 
 export interface CacheOptions<T extends KubeObject> extends ListOptions {

@@ -8,7 +8,15 @@
 import type { Clock } from '../lib/clock.ts'
 import { errorCode } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
-import { ApiError, type ApplyOptions, type Cache, type CacheOptions, type KubeApi, type ListOptions } from './api.ts'
+import {
+  type ApiCounts,
+  ApiError,
+  type ApplyOptions,
+  type Cache,
+  type CacheOptions,
+  type KubeApi,
+  type ListOptions,
+} from './api.ts'
 import { type CacheTimes, WatchCache } from './cache.ts'
 import type { Kubeconfig } from './kubeconfig.ts'
 import { readPages } from './pages.ts'
@@ -44,6 +52,9 @@ class Client implements KubeApi {
   }
   get server(): string {
     return this.#transport.server
+  }
+  get counts(): ApiCounts | undefined {
+    return this.#transport.counts
   }
 
   async get<T extends KubeObject>(type: ResourceType, name: string, namespace?: string): Promise<T | undefined> {

@@ -7,7 +7,7 @@
  * meantime.
  */
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
-import { ApiError } from './api.ts'
+import { type ApiCounts, ApiError } from './api.ts'
 import type { Kubeconfig } from './kubeconfig.ts'
 
 export interface Request {
@@ -36,6 +36,7 @@ export interface ApiTransport {
    * `ApiError`: with the server's status when it does not begin, with status 0 when it breaks off.
    */
   stream(request: Request, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  readonly counts?: ApiCounts | undefined
   /** Aborts what is under way; nothing can be asked any more. */
   close(): void
 }
@@ -46,9 +47,13 @@ const REQUEST_TIMEOUT_MILLISECONDS = 30_000
 export class Transport implements ApiTransport {
   readonly #kubeconfig: Kubeconfig
   readonly #closed = new AbortController()
+  #counts: ApiCounts = { requests: 0, failures: 0 }
 
   constructor(kubeconfig: Kubeconfig) {
     this.#kubeconfig = kubeconfig
+  }
+  get counts(): ApiCounts {
+    return this.#counts
   }
   get server(): string {
     return this.#kubeconfig.server
@@ -92,6 +97,27 @@ export class Transport implements ApiTransport {
   }
 
   async #send(request: Request, signal: AbortSignal): Promise<Response> {
+    const { requests, failures, ...clock } = this.#counts
+    this.#counts = { requests: requests + 1, failures, ...clock }
+    try {
+      return await this.#sendOnce(request, signal)
+    } catch (error) {
+      this.#counts = { ...this.#counts, failures: this.#counts.failures + 1 }
+      throw error
+    }
+  }
+
+  /** The server made its Date somewhere between the question and the answer. */
+  #compareClocks(response: Response, asked: number): void {
+    const date = Date.parse(response.headers.get('date') ?? '')
+    if (Number.isNaN(date)) return
+    const [earliest, latest] = [asked - date - 1000, Date.now() - date]
+    const ahead = earliest > 0 ? earliest : Math.min(latest, 0)
+    this.#counts = { ...this.#counts, clockAheadSeconds: Math.trunc(ahead / 1000) }
+  }
+
+  async #sendOnce(request: Request, signal: AbortSignal): Promise<Response> {
+    const asked = Date.now()
     let response: Response
     try {
       response = await this.#fetch(request, signal)
@@ -102,6 +128,7 @@ export class Transport implements ApiTransport {
         throw this.#unreachable(again)
       })
     }
+    this.#compareClocks(response, asked)
     // a captive portal answers everything with a page: that is no contact, nor a 404 of the API
     // server
     const kind = response.headers.get('content-type')?.split(';')[0]?.trim() ?? 'application/json'

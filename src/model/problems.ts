@@ -1,8 +1,9 @@
 /**
- * What of sessions is a problem, in words: one list for the commands, the page, the metrics and
+ * What of sessions, clocks and credentials is a problem, in words: one list for the commands, the page, the metrics and
  * JSON, so that none of them is green while another is not. Pure.
  */
 import type { BgpSession } from './session.ts'
+import type { ApiContact, Expiry } from './snapshot.ts'
 
 /** A line for each session that is not up, or is up and does not do all that it should. */
 export function sessionProblems(sessions: readonly BgpSession[]): string[] {
@@ -10,5 +11,24 @@ export function sessionProblems(sessions: readonly BgpSession[]): string[] {
     if (state === 'Established' && lastError === undefined) return []
     const why = lastError === undefined ? '' : `: ${lastError}`
     return [`BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`]
+  })
+}
+
+/** Beyond this tokens and certificates are taken for expired, or not yet valid, here or there. */
+const CLOCK_APART_SECONDS = 60
+
+export function clockProblems({ clockAheadSeconds: ahead = 0 }: ApiContact): string[] {
+  if (Math.abs(ahead) <= CLOCK_APART_SECONDS) return []
+  const how = `${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'}`
+  return [`the clock of this machine is ${how} the API server's: set both by NTP (timedatectl, chronyc tracking)`]
+}
+
+/** `now` in milliseconds. */
+export function expiryProblems(expiries: readonly Expiry[], now: number): string[] {
+  return expiries.flatMap(({ what, at, warnFrom }) => {
+    if (now < Date.parse(warnFrom)) return []
+    const days = Math.floor((Date.parse(at) - now) / 86_400_000)
+    if (Date.parse(at) <= now) return [`the ${what} has expired (${at}): make a new one`]
+    return [`the ${what} expires in ${days === 0 ? 'less than a day' : `${days} days`} (${at}): make a new one`]
   })
 }

@@ -89,6 +89,27 @@ export interface AdvertisedRoute {
   readonly onlyToCustomer?: number
 }
 
+/** Something that a session went through. */
+export interface SessionTransition {
+  readonly time: string
+  /** It came up; it was lost; a try to bring it up failed. */
+  readonly what: 'up' | 'down' | 'failed'
+  readonly reason?: string
+  /** Who said the reason in a NOTIFICATION: this node, or the peer. */
+  readonly notification?: 'sent' | 'received'
+  /** Of tries that failed alike: how many, and when the last one was. */
+  readonly times: number
+  readonly lastTime?: string
+}
+
+/** RFC 4271 section 4.5. */
+export interface NotificationCount {
+  readonly direction: 'sent' | 'received'
+  readonly code: number
+  readonly subcode: number
+  readonly count: number
+}
+
 export interface BgpFamily {
   readonly family: 'ipv4' | 'ipv6'
   readonly negotiated: boolean
@@ -109,7 +130,10 @@ export interface BgpSession {
    * speaker says nothing or is not heard: its numbers are not known then.
    */
   readonly state: string
+  /** When it came up; of a session that is not up, since when it is not, however often it tried. */
   readonly since: string
+  /** When it was up last; absent of one that never was, or where that is not known. */
+  readonly lastUp?: string
   readonly advertisedPrefixes: number
   /**
    * Prefixes that the peer does not take or that have no next hop; only a node knows it, of a
@@ -133,6 +157,9 @@ export interface BgpSession {
   readonly routesVerified?: 'True' | 'False' | 'Unknown'
   /** What packets did not come out, where they did not. */
   readonly routesProblem?: string
+  /** Newest first. */
+  readonly history?: readonly SessionTransition[]
+  readonly notifications?: readonly NotificationCount[]
 }
 
 /** When a session has something to report in a field. */

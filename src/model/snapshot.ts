@@ -26,6 +26,8 @@ export interface Snapshot {
    * which.
    */
   readonly heldRemovals?: number
+  /** Certificates and tokens of this process. */
+  readonly expiries?: readonly Expiry[]
   /** Of this node; empty on the controller. */
   readonly routes: readonly RouteRow[]
   /** What packets proved; absent where paths are not measured. */
@@ -59,6 +61,19 @@ export interface ApiContact {
   readonly connected: boolean
   readonly lastContact?: string
   readonly problem?: string
+  /** How far this machine's clock is ahead of the server's; negative: behind. */
+  readonly clockAheadSeconds?: number
+  /** Since the start. */
+  readonly requests?: number
+  readonly failures?: number
+}
+
+/** Something that is good until some day. */
+export interface Expiry {
+  readonly what: string
+  readonly at: string
+  /** From when on that is a problem. */
+  readonly warnFrom: string
 }
 
 export interface NodeView {

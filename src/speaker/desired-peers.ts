@@ -39,6 +39,8 @@ export interface DesiredPeersInput {
   /** For BFD: see `DesiredBfdInput`. */
   readonly links?: ReadonlyMap<string, string>
   readonly formerBfd?: readonly BfdSessionConfig[]
+  /** The peers of the last time: one that could not work any more stays as it was. */
+  readonly former?: ReadonlyMap<string, PeerConfig>
 }
 
 /**
@@ -84,7 +86,7 @@ export function spokenTo(self: string, view: ClusterView): readonly BGPPeer[] {
 function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerProblem[]): PeerConfig | undefined {
   const { name, spec } = peer
   const password = passwordOf(peer, input, problems)
-  if (spec.authPassword !== undefined && password === undefined) return undefined
+  if (spec.authPassword !== undefined && password === undefined) return formerConfig(peer, input)
   if (spec.sourceAddress !== undefined && !input.local.some(({ address }) => address === spec.sourceAddress)) {
     const message = `sourceAddress ${spec.sourceAddress} is on no interface of ${input.self}: add it there or leave sourceAddress out`
     problems.push({ bgpPeer: name, kind: 'NoSourceAddress', message })
@@ -105,6 +107,16 @@ function peerConfig(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
 }
 
 /**
+ * A session that runs is not ended for a password that nobody has yet: it stays as it was until the
+ * Secret is there. One that is to another peer now is another session.
+ */
+function formerConfig({ name, spec }: BGPPeer, { former }: DesiredPeersInput): PeerConfig | undefined {
+  const before = former?.get(name)
+  const same = before?.peerAddress === spec.peerIP && before.peerAs === spec.peerAsNumber
+  return same && before.localAs === spec.localAsNumber ? before : undefined
+}
+
+/**
  * The TCP MD5 key, or undefined (with a problem) when one is asked for and none is known: never a
  * session without it. A view keeps the last good password of a Secret that is lost, so that takes
  * no session down.
@@ -117,7 +129,11 @@ function passwordOf(peer: BGPPeer, input: DesiredPeersInput, problems: SpeakerPr
   if (problem !== undefined || password === undefined) {
     const why = problem ?? `Secret kube-system/${name} with key ${key} has not been read yet`
     const consequence =
-      password === undefined ? 'no session is opened without the password' : 'the session keeps the password it has'
+      password !== undefined
+        ? 'the session keeps the password it has'
+        : formerConfig(peer, input) === undefined
+          ? 'no session is opened without the password'
+          : 'the session stays as it was before that was asked for'
     problems.push({ bgpPeer: peer.name, kind: 'SecretNotFound', message: `${why}; ${consequence}` })
   }
   return password

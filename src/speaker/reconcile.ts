@@ -26,6 +26,7 @@ import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { AdvertisedRoute, BgpSession } from '../model/session.ts'
 import { bfdProblems, NOT_UP_MILLISECONDS, waitsForBfd } from './bfd-status.ts'
+import { changeText } from './changed-settings.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
   admit,
@@ -44,6 +45,7 @@ import { goneEnds } from './gone-ends.ts'
 import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
 import type { LocalAddress } from './peer-link.ts'
 import type { RestartMarker } from './restart-marker.ts'
+import { freshMemory, remember, type SessionMemory } from './session-history.ts'
 import { bgpSession, type RoutesProof, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
 
@@ -122,6 +124,9 @@ class Room implements SpeakerRoom {
   /** What Events said of prefixes that are not announced, by BGPPeer. */
   readonly #toldMissing = new Map<string, readonly NotAnnounced[]>()
   #problems: ProblemMemory = new Map()
+  readonly #histories = new Map<string, SessionMemory>()
+  /** What was changed in a session that was up and is not since, in words, by BGPPeer. */
+  readonly #changedSettings = new Map<string, string>()
   #cancelWait: Cancel = () => {}
   #cancelBfdLook: Cancel = () => {}
   #cancelHoldLook: Cancel = () => {}
@@ -161,8 +166,12 @@ class Room implements SpeakerRoom {
   /** A session in people's words, with what BFD and packets say of its path. */
   #sessionOf(session: SessionView, missing: readonly NotAnnounced[]): BgpSession {
     const { self, routesProof } = this.#options
-    const seen = { bfd: this.#bfdOf(session.key), proof: routesProof?.(session.key) }
-    return bgpSession(self, session, missing, seen)
+    const memory = this.#histories.get(session.key)
+    const seen = { bfd: this.#bfdOf(session.key), proof: routesProof?.(session.key), memory }
+    const shown = bgpSession(self, session, missing, seen)
+    const changed = this.#changedSettings.get(session.key)
+    if (changed === undefined || shown.lastError === undefined) return shown
+    return { ...shown, lastError: `${shown.lastError}; ${changed}` }
   }
 
   #bfdOf(key: string): BfdSessionView | undefined {
@@ -174,7 +183,13 @@ class Room implements SpeakerRoom {
   }
 
   problems(): readonly string[] {
-    return this.#desired.problems.map(({ bgpPeer, message }) => `BGPPeer ${bgpPeer}: ${message}`)
+    const { listenProblem } = this.#options.speaker
+    return [
+      ...this.#desired.problems.map(({ bgpPeer, message }) => `BGPPeer ${bgpPeer}: ${message}`),
+      ...(listenProblem === undefined || this.#configs.size === 0
+        ? []
+        : [`peers cannot open sessions with this node: ${listenProblem}: stop the other program (doctor names it)`]),
+    ]
   }
 
   wake(): void {
@@ -248,7 +263,9 @@ class Room implements SpeakerRoom {
       local,
       links: this.#links(current),
       formerBfd,
+      former: this.#configs,
     })
+    this.#rememberChanges(this.#desired.peers)
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
     for (const key of this.#toldMissing.keys()) if (!this.#configs.has(key)) this.#toldMissing.delete(key)
     speaker.setPeers(this.#desired.peers)
@@ -261,6 +278,21 @@ class Room implements SpeakerRoom {
     this.#lookAtBfd()
     this.#tellProblems()
     this.#changed()
+  }
+
+  /** A session that does not come back after a change is told together with the change. */
+  #rememberChanges(peers: readonly PeerConfig[]): void {
+    const { speaker, clock } = this.#options
+    const wanted = new Set(peers.map(({ key }) => key))
+    for (const map of [this.#histories, this.#changedSettings])
+      for (const key of map.keys()) if (!wanted.has(key)) map.delete(key)
+    const up = new Set(speaker.sessions().flatMap(({ key, state }) => (state === 'Established' ? [key] : [])))
+    for (const config of peers) {
+      const before = this.#configs.get(config.key)
+      if (!this.#histories.has(config.key)) this.#histories.set(config.key, freshMemory(clock.now()))
+      const text = before === undefined || !up.has(config.key) ? undefined : changeText(before, config, clock.now())
+      if (text !== undefined) this.#changedSettings.set(config.key, text)
+    }
   }
 
   #links(view: ClusterView): ReadonlyMap<string, string> {
@@ -335,7 +367,12 @@ class Room implements SpeakerRoom {
   #happened(event: SessionEvent): void {
     const config = this.#configs.get(event.key)
     if (config === undefined) return // no longer ours: nobody waits for it
-    if (event.kind === 'established') this.#spoke = true
+    if (event.kind === 'established') {
+      this.#spoke = true
+      this.#changedSettings.delete(event.key)
+    }
+    const now = this.#options.clock.now()
+    this.#histories.set(event.key, remember(this.#histories.get(event.key) ?? freshMemory(now), event, now))
     this.#record(sessionEvent(this.#options.self, event, config))
     this.#changed()
   }

@@ -14,6 +14,7 @@ import { timestamp } from '../lib/timestamp.ts'
 import { type BgpSession, REPORTED, type Reported } from '../model/session.ts'
 import { bfdPath } from './bfd-status.ts'
 import { notAnnouncedText } from './not-announced.ts'
+import type { SessionMemory } from './session-history.ts'
 
 /**
  * A session as it is this moment, on `node`. What a session that is up cannot announce (`missing`)
@@ -23,13 +24,18 @@ export function bgpSession(
   node: string,
   session: SessionView,
   missing: readonly NotAnnounced[],
-  seen: { readonly bfd?: BfdSessionView | undefined; readonly proof?: RoutesProof | undefined } = {},
+  seen: {
+    readonly bfd?: BfdSessionView | undefined
+    readonly proof?: RoutesProof | undefined
+    readonly memory?: SessionMemory | undefined
+  } = {},
 ): BgpSession {
   const { key, peerAddress, localAs, peerAs, localAddress, state, since, negotiated, ...others } = session
   const { advertisedPrefixes, receivedPrefixes, flaps, neighbor, lastError, notAnnounced: _, ...rest } = others
   nothingLeft(rest)
   const established = state === 'Established'
   const proof = established ? seen.proof : undefined
+  const { memory } = seen
   return present<BgpSession>({
     bgpPeer: key,
     node,
@@ -38,7 +44,8 @@ export function bgpSession(
     localAsNumber: localAs,
     localAddress,
     state,
-    since: timestamp(since),
+    since: timestamp((established ? undefined : memory?.downSince) ?? since),
+    lastUp: established || memory?.lastUp === undefined ? undefined : timestamp(memory.lastUp),
     advertisedPrefixes,
     notAnnouncedPrefixes: established ? missing.reduce((sum, { prefixes }) => sum + prefixes, 0) : undefined,
     receivedPrefixes,
@@ -51,6 +58,8 @@ export function bgpSession(
     bfd: seen.bfd && bfdPath(seen.bfd),
     routesVerified: proof?.status,
     routesProblem: proof?.status === 'False' ? proof.message : undefined, // what is well needs no words
+    history: memory?.transitions,
+    notifications: memory?.notifications,
   })
 }
 

@@ -42,13 +42,19 @@ export class EventLog implements EventRecorder {
 }
 
 /** How the API server answers, for the page. */
-export function apiContact(contact: {
-  readonly server: string
-  readonly connected: boolean
-  readonly lastContact: number | undefined
-  readonly problem: string | undefined
-}): ApiContact {
+export function apiContact(
+  contact: {
+    readonly server: string
+    readonly connected: boolean
+    readonly lastContact: number | undefined
+    readonly problem: string | undefined
+  },
+  counts: Pick<ApiContact, 'clockAheadSeconds' | 'requests' | 'failures'> = {},
+): ApiContact {
   return present<ApiContact>({
+    clockAheadSeconds: counts.clockAheadSeconds,
+    requests: counts.requests,
+    failures: counts.failures,
     server: contact.server,
     connected: contact.connected,
     lastContact: contact.lastContact === undefined ? undefined : timestamp(contact.lastContact),

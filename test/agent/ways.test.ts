@@ -7,9 +7,10 @@ import { describe, expect, test } from 'bun:test'
 import type { DesiredRoute } from '../../src/agent/desired-routes.ts'
 import type { Agent } from '../../src/agent/reconcile.ts'
 import { astrayProblems, wayQuestions } from '../../src/agent/ways.ts'
+import { bgpPeer, PlainView } from '../support/cluster.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
-import { TwoLans } from './two-lans.ts'
+import { ENTRIES, PEERS, TwoLans } from './two-lans.ts'
 
 function via(destination: string, gateway: string): DesiredRoute {
   return { destination, type: 'unicast', nextHops: [{ gateway, interface: 2 }], reason: 'n' }
@@ -131,4 +132,23 @@ testNeeding('root', 'ip')(
     }
   },
   120_000,
+)
+
+testNeeding('root', 'ip')(
+  'a gateway that is on-link and belongs to nobody is named, and gone when somebody has it',
+  async () => {
+    const lans = new TwoLans()
+    try {
+      const peers = [bgpPeer('lan-0', { peerIP: '172.16.0.254', gateway: '172.16.0.253' })]
+      const { agent } = lans.start('a1', new PlainView(ENTRIES, [...peers, ...PEERS.slice(1)]))
+      const named = () =>
+        agent.problems.some(text => text.startsWith('nobody answers at the gateway 172.16.0.253 on eth0'))
+      await eventually('it is named', named, 20)
+      lans.network.ip(lans.node('a2'), 'addr add 172.16.0.253/24 dev eth0')
+      await eventually('it is over', () => !named(), 20)
+    } finally {
+      await lans.close()
+    }
+  },
+  60_000,
 )

@@ -17,7 +17,7 @@ const NETWORK: NetworkFacts = {
   uplink: { name: 'eth0', mtu: 1500, carrier: true },
   largerLinks: [],
   firewall: { nft: true, ipv6Pods: false, accept: true, dropping: [], drops: [], doubts: [], legacyCommands: [] },
-  duplicates: { answers: [], ownHardwareAddresses: [], failed: [] },
+  duplicates: { silent: [], asked: 2, answers: [], ownHardwareAddresses: [], failed: [] },
 }
 
 const PEER: PeerFacts = {
@@ -40,12 +40,14 @@ const CNI: CniFacts = {
 }
 
 const WELL: DoctorFacts = {
+  now: Date.parse('2027-01-01T00:00:00Z'),
+  expiries: [],
   node: 'node-1',
   lackingCapabilities: [],
   machine: { kernel: '6.1.0-28-amd64', libc: '2.36', memoryMebibytes: 2048 },
   config: { file: '/etc/terway-edge/config.yaml', present: true },
   kubeconfig: { origin: '/etc/terway-edge/kubeconfig' },
-  api: { server: 'https://api:6443' },
+  api: { server: 'https://api:6443', clockAheadSeconds: 0 },
   state: { folder: '/var/lib/terway-edge' },
   service: { pid: 7, ready: true, problems: [] },
   network: NETWORK,
@@ -131,6 +133,36 @@ test('each refusal of the API server has its own remedy', () => {
   expect(api(0)).toContain('last good state')
 })
 
+describe('time, credentials, ports', () => {
+  const now = WELL.now
+  const day = 86_400_000
+  const expiry = (days: number) => ({
+    what: 'client certificate of the kubeconfig',
+    at: new Date(now + days * day).toISOString(),
+    warnFrom: new Date(now + (days - 14) * day).toISOString(),
+  })
+
+  test('a clock that is apart, a certificate that ends', () => {
+    const api = (clockAheadSeconds: number) => finding({ api: { server: 'https://api:6443', clockAheadSeconds } })
+    expect(api(-30)).toBe('')
+    expect(api(300)).toContain("clock: problem: the clock of this machine is 300 s ahead of the API server's")
+    expect(api(-3600)).toContain('3600 s behind')
+    expect(finding({ expiries: [expiry(30)] })).toBe('')
+    expect(finding({ expiries: [expiry(13)] })).toContain(
+      'credentials: problem: the client certificate of the kubeconfig expires in 13 days',
+    )
+    expect(finding({ expiries: [expiry(-1)] })).toContain('has expired')
+  })
+
+  test('who has the port of BGP', () => {
+    const port = (...holders: { pid: number; name: string }[]) => finding({ bgpPort: { port: 179, holders } })
+    expect(port({ pid: 7, name: 'terway-edge' })).toBe('')
+    expect(port({ pid: 9, name: 'bird' })).toContain('BGP port: problem: bird (process 9) has TCP port 179')
+    expect(port()).toContain('nobody listens on TCP port 179')
+    expect(finding({ bgpPort: { port: 179, holders: [{ pid: 9, name: 'bird' }] }, peers: [] })).toBe('')
+  })
+})
+
 describe('the network', () => {
   test('pod CIDRs and routes', () => {
     const none = { wanted: 0, changes: [], conflicts: [], problems: [], astray: [] }
@@ -148,6 +180,7 @@ describe('the network', () => {
     const answered = (whose: 'node' | 'device', ...hardwareAddresses: string[]) =>
       network({
         duplicates: {
+          ...NETWORK.duplicates,
           answers: [{ address: '172.16.0.11', whose, hardwareAddresses }],
           ownHardwareAddresses: [mine],
           failed: [],
@@ -159,7 +192,17 @@ describe('the network', () => {
     expect(answered('device', mine, first)).toBe('')
     expect(answered('device', first, second)).toContain(`problem: ${first} and ${second} both say`)
     const failed = [{ address: 'fd16::11', interface: 'eth0' }]
-    expect(network({ duplicates: { answers: [], ownHardwareAddresses: [], failed } })).toContain('fd16::11 of eth0')
+    expect(network({ duplicates: { ...NETWORK.duplicates, failed } })).toContain('fd16::11 of eth0')
+    const silent = { ...NETWORK.duplicates, silent: ['172.16.0.253'] }
+    expect(network({ duplicates: silent })).toContain('peers and gateways: problem: nobody on the LAN answers ARP for')
+  })
+  test('what leads packets astray, and rules that drop them', () => {
+    const astray = ['packets to 10.0.2.0/24 are dropped by blackhole 10.0.0.0/8: remove it']
+    expect(network({ routes: { ...NETWORK.routes, astray } })).toContain('routes: problem: packets to 10.0.2.0/24')
+    expect(firewall({ drops: ['the firewall drops packets from pods here'] })).toContain(
+      'FORWARD: problem: the firewall',
+    )
+    expect(firewall({ doubts: ['inet t c, rule with handle 4'] })).toBe('')
   })
   test('settings and MTU', () => {
     const settings = [{ name: 'net/ipv4/conf/eth0.5/rp_filter', now: '1', value: '2' }]

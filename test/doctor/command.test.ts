@@ -150,6 +150,23 @@ testNeeding(
       )
       expect(lan.pings(lan.pod, FAR)).toBe(true)
 
+      const taker = lan.network.spawn(lan.node, [process.execPath, '-e', SWITCH])
+      lan.run(
+        'nft',
+        'add table inet t; add chain inet t c { type filter hook forward priority 0; }; add rule inet t c ip saddr 10.0.0.0/8 drop',
+      )
+      lan.network.ip(lan.node, 'rule add to 10.0.0.0/8 table 77')
+      lan.network.ip(lan.node, 'route add blackhole 10.0.0.0/8 table 77')
+      await eventually('each fault is named by doctor', () => {
+        const { bad } = patient.doctor()
+        expect(bad).toEqual(expect.arrayContaining(['routes', 'FORWARD', 'BGP port', 'service']))
+        return true
+      })
+      taker.kill('SIGKILL')
+      lan.run('nft', 'delete table inet t')
+      lan.network.ip(lan.node, 'rule del to 10.0.0.0/8 table 77')
+      await eventually('and not when it is gone', () => patient.doctor().status === 0, 30)
+
       lan.network.ip(lan.node, 'link set eth0 mtu 1400')
       await eventually('the MTU of pods follows the uplink', () =>
         readFileSync(patient.conflist, 'utf8').includes('1400'),

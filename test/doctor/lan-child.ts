@@ -14,7 +14,7 @@ const links = netlink.dumpLinks()
 const uplink = links.find(({ name }) => name === 'eth0')
 const facts = await observeDuplicates({
   clock: systemClock,
-  observed: { links, addresses: netlink.dumpAddresses() },
+  observed: { links, addresses: netlink.dumpAddresses(), defaultGateways: { ipv4: [], ipv6: [] } },
   uplink,
   peers: [bgpPeer('lan', { peerIP })],
   onLink: new Map([[peerIP, uplink?.index ?? 0]]),

@@ -40,7 +40,16 @@ const testLan = testNeeding('root', 'ip')
 
 testLan('a LAN where every machine has its own address', () => {
   const lan = lanOf({ node: ['172.16.0.11/24'], other: ['172.16.0.12/24'], router: [`${PEER}/24`] })
-  expect(checks(lan.get('node') ?? '')).toMatchObject([{ name: 'duplicate address', result: 'ok' }])
+  expect(checks(lan.get('node') ?? '')).toMatchObject([
+    { name: 'duplicate address', result: 'ok' },
+    { name: 'peers and gateways', result: 'ok' },
+  ])
+})
+
+testLan('a gateway that nobody is', () => {
+  const lan = lanOf({ node: ['172.16.0.11/24'], other: ['172.16.0.12/24'] })
+  const silent = checks(lan.get('node') ?? '').find(({ name }) => name === 'peers and gateways')
+  expect(silent).toMatchObject({ result: 'problem', detail: `nobody on the LAN answers ARP for ${PEER}` })
 })
 
 testLan("another machine has this node's address, and two have the peer's", () => {
@@ -51,7 +60,7 @@ testLan("another machine has this node's address, and two have the peer's", () =
     impostor: [`${PEER}/24`],
   })
   const [ofNode, ofPeer, ...more] = checks(lan.get('node') ?? '')
-  expect(more).toEqual([])
+  expect(more).toMatchObject([{ name: 'peers and gateways', result: 'ok' }])
   expect(ofNode).toMatchObject({ result: 'problem' })
   expect(ofNode?.detail).toContain(`${mac(lan.get('twin') ?? '')} says that it has 172.16.0.11`)
   expect(ofPeer?.detail).toContain(mac(lan.get('router') ?? ''))
@@ -66,5 +75,6 @@ testLan('an IPv6 address that the kernel refuses because another machine has it'
   await eventually('DAD fails', () => network.ip(node, '-6 addr show dev eth0').includes('dadfailed'))
   expect(checks(node).map(({ detail }) => detail)).toEqual([
     'the kernel found fd16::11 of eth0 on another machine and does not use it',
+    `nobody on the LAN answers ARP for ${PEER}`,
   ])
 })

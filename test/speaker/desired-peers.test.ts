@@ -280,3 +280,15 @@ describe('the source of a session', () => {
     expect(source(bgpPeer('peer', { sourceAddress: '172.16.0.11' }), ['172.16.0.11'], localOfNode1)).toBeUndefined()
   })
 })
+
+test('a session that runs stays as it was while the password that is asked for now is nowhere', () => {
+  const authPassword = { secretKeyRef: { name: 'bgp-secret', key: 'password' } }
+  const asked = view({ peers: [bgpPeer('peer', { authPassword, holdTimeSeconds: 30 })] })
+  const running = desired(view()).peers
+  const former = new Map(running.map(config => [config.key, config]))
+  const { peers, problems } = desired(asked, { former })
+  expect(peers).toEqual(running)
+  expect(problems).toMatchObject([{ kind: 'SecretNotFound', message: expect.stringContaining('stays as it was') }])
+  const elsewhere = view({ peers: [bgpPeer('peer', { authPassword, peerIP: '172.16.0.2' })] })
+  expect(desired(elsewhere, { former }).peers).toEqual([])
+})

@@ -106,7 +106,7 @@ function textOf(failed: FailedWith): string {
 
 const STOPPED = {
   'configuration-change':
-    'closed by this node to put changed settings (a password, a timer, an address family) into force; it comes back by itself',
+    'closed by this node to put changed settings (a password, a timer, an address family) into force; it comes back when the peer has the same',
   'peer-restarted': 'closed by this node: the peer has restarted and opened a new connection',
   other: 'closed by this node',
 } as const

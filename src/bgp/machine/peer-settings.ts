@@ -33,7 +33,12 @@ const OPEN_HOLD_SECONDS = { outgoing: 240, incoming: 60 } as const
  * eBGP reaches one hop unless told otherwise; GTSM sends 255 and takes no packet that made more
  * hops (RFC 5082 section 3).
  */
-export function hopLimits({ localAs, peerAs, ebgpMultihop, ttlSecurity }: PeerConfig): HopLimits {
+export function hopLimits({
+  localAs,
+  peerAs,
+  ebgpMultihop,
+  ttlSecurity,
+}: Pick<PeerConfig, 'localAs' | 'peerAs' | 'ebgpMultihop' | 'ttlSecurity'>): HopLimits {
   if (ttlSecurity !== undefined) return { ttl: 255, minimumTtl: 256 - ttlSecurity }
   if (localAs === peerAs) return { ttl: 255 }
   return { ttl: ebgpMultihop ?? 1 }
