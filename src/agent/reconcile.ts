@@ -135,6 +135,9 @@ export class Agent {
   #cancelPause: Cancel | undefined
   readonly #offer: PodOffer
   readonly #restorer: RouteRestorer
+  #repairs = 0
+  /** What was wanted when the routes were last as they should be. */
+  #kept: Routing | undefined
   readonly #lastGateways = new Map<Family, readonly NextHop[]>()
   #published = { ready: false, problems: [NO_VIEW] as readonly string[], rows: [] as readonly RouteRow[] }
 
@@ -177,6 +180,11 @@ export class Agent {
   /** What an operator should know; empty when all is well. */
   get problems(): readonly string[] {
     return this.#published.problems
+  }
+
+  /** Changes of routes that were as wanted before and that somebody else undid. */
+  get repairs(): number {
+    return this.#repairs
   }
 
   /** The routes wanted, and whether they are there. */
@@ -342,6 +350,8 @@ export class Agent {
       changes: text,
       passes: text !== '' && text === this.#contest.changes ? this.#contest.passes + 1 : 0,
     }
+    if (this.#kept === this.#routing) this.#repairs += made.filter(change => change.do !== 'delete').length
+    if (failures.size === 0) this.#kept = this.#routing
     if (made.length > 0) {
       log.info({ count: made.length, detail: countText(made) }, 'routes changed')
       this.#loop.wake(COMPARE_MILLISECONDS) // the echo of our own changes wakes nobody

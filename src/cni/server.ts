@@ -10,12 +10,14 @@
  */
 import { closeSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { systemClock } from '../lib/clock.ts'
 import { systemDisk } from '../lib/disk.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
 import { isObject } from '../lib/json.ts'
 import { getSocketOption, inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
+import { CniCounter } from './counts.ts'
 import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
 import { answer } from './plugin.ts'
 
@@ -51,6 +53,7 @@ type Socket = Bun.Socket<Connection>
  * another server, no such folder.
  */
 export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }): CniServer {
+  const counter = new CniCounter(stateDir, systemClock)
   const path = join(stateDir, SOCKET_FILE)
   if (Buffer.byteLength(path) > LIMITS.pathBytes) {
     throw new UserError(`${path} is too long for the name of a socket: name a shorter state folder`)
@@ -59,10 +62,11 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
   const lock = claim(stateDir)
   try {
     rmSync(path, { force: true }) // of a process that was killed
-    const listener = listen(path, log)
+    const listener = listen(path, log, counter)
     return {
       close: () => {
         listener.stop(true)
+        counter.close()
         rmSync(path, { force: true })
         closeSync(lock)
       },
@@ -109,7 +113,7 @@ function claim(stateDir: string): number {
   throw new UserError(`another process serves the CNI plugin for ${stateDir}: stop it first`)
 }
 
-function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {
+function listen(path: string, log: Log, counter: CniCounter): Bun.UnixSocketListener<Connection> {
   const before = process.umask(0o177) // never for others, not even for a moment
   try {
     return Bun.listen<Connection>({
@@ -123,7 +127,7 @@ function listen(path: string, log: Log): Bun.UnixSocketListener<Connection> {
           socket.data = { received: [], bytes: 0, reply: undefined, open: true }
           socket.timeout(REQUEST_SECONDS)
         },
-        data: (socket, bytes) => take(socket, bytes, log),
+        data: (socket, bytes) => take(socket, bytes, { log, counter }),
         drain: flush,
         timeout: socket => socket.terminate(),
         close: socket => {
@@ -149,7 +153,7 @@ function isOfRoot(socket: Socket): boolean {
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 
-function take(socket: Socket, bytes: Uint8Array, log: Log): void {
+function take(socket: Socket, bytes: Uint8Array, { log, counter }: { log: Log; counter: CniCounter }): void {
   const connection = socket.data
   if (connection.reply !== undefined) return
   connection.bytes += bytes.length
@@ -165,7 +169,12 @@ function take(socket: Socket, bytes: Uint8Array, log: Log): void {
   // more
   const perform = () => {
     if (!connection.open) return
+    const began = performance.now()
     const reply = replyTo(line)
+    const seconds = (performance.now() - began) / 1000
+    const operation = OPERATION.exec(line)?.[1]
+    if (reply.exitStatus !== undefined && operation !== undefined)
+      counter.count(operation, { failed: reply.exitStatus !== 0, seconds })
     if (reply === BUSY) {
       setTimeout(perform, LOCK_PAUSE_MILLISECONDS)
       return
@@ -185,6 +194,8 @@ function flush(socket: Socket): void {
   if (socket.data.reply.length === 0) socket.end()
 }
 
+/** In a request of our own plugin, as JSON.stringify writes it. */
+const OPERATION = /"CNI_COMMAND":"([A-Z]+)"/
 const DECLINED: ServedReply = {}
 /** Nothing is done yet, as another process holds the lock: it may be asked again. */
 export const BUSY: ServedReply = {}

@@ -28,7 +28,7 @@ import { startStatusServer } from '../status/server.ts'
 import { CloudPart, cloudView, withCloudNodes } from './controller-cloud.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
-import { versionInfo } from './version.ts'
+import { buildInfo, versionInfo } from './version.ts'
 import { watchExpiry } from './watch-expiry.ts'
 
 /** How long the last words to the API server and to the cloud may take. */
@@ -84,6 +84,16 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
     })
     parting.defer('the controller', () => controller.close(), LONG_MILLISECONDS)
+    const leaders = { last: controller.view().leader, changes: 0 }
+    parting.defer(
+      'leaders counted',
+      controller.onChange(() => {
+        const { leader } = controller.view()
+        if (leader === undefined || leader === leaders.last) return
+        if (leaders.last !== undefined) leaders.changes++
+        leaders.last = leader
+      }),
+    )
     const listeners = new Set<() => void>()
     const cloud = new CloudPart({
       api,
@@ -112,6 +122,7 @@ export function controllerCommand(args: string[]): Promise<number> {
         const inCloud = cloudView(ofCloud)
         return present<Snapshot>({
           version,
+          build: buildInfo(),
           role: 'controller',
           time: timestamp(clock.now()),
           startedAt,
@@ -135,6 +146,7 @@ export function controllerCommand(args: string[]): Promise<number> {
           controller: {
             leader: view.leader,
             isLeader: view.isLeader,
+            leaderChanges: leaders.changes,
             pools: forecastPools(view.pools, view.createdAt, clock.now()),
             ...(inCloud === undefined ? {} : { cloud: inCloud }),
           },

@@ -91,6 +91,9 @@ export function startNetwork(
     get routes() {
       return keeper.part?.agent?.view() ?? []
     },
+    get routeRepairs() {
+      return keeper.part?.agent?.repairs
+    },
     get paths() {
       return keeper.part?.paths
     },

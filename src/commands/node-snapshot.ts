@@ -22,6 +22,7 @@ import type {
 
 export interface NodeSnapshotInput {
   readonly version: string
+  readonly build: Snapshot['build']
   /** Clock.now() milliseconds. */
   readonly now: number
   readonly startedAt: number
@@ -55,6 +56,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
   return present<Snapshot>({
     version: input.version,
+    build: input.build,
     role: 'node',
     time: timestamp(input.now),
     startedAt: timestamp(input.startedAt),

@@ -2,8 +2,10 @@
  * The status interface of a node's process: asks its parts for what they say, and serves it as one
  * snapshot (node-snapshot.ts puts it together).
  */
+import { capacity, familiesOf } from '../cni/address-pool.ts'
 import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
+import { readCniCounts } from '../cni/counts.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 import type { InterfaceView, RouteRow, Snapshot } from '../model/snapshot.ts'
@@ -16,7 +18,7 @@ import { keepStatusServer } from '../status/keep-serving.ts'
 import type { Cluster, Drain } from './node-parts.ts'
 import type { NodeServices } from './node-services.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
-import { versionInfo } from './version.ts'
+import { buildInfo, versionInfo } from './version.ts'
 
 const clock = systemClock
 
@@ -30,6 +32,8 @@ export interface NodeNetwork {
   readonly problems: readonly string[]
   readonly routes: readonly RouteRow[]
   readonly paths: Prober | undefined
+  /** Routes that were put back; undefined where there are none to look after. */
+  readonly routeRepairs: number | undefined
   /** Elastic network interfaces for pods. */
   readonly interfaces: readonly InterfaceView[] | undefined
 }
@@ -69,9 +73,11 @@ function snapshotOf(
   startedAt: number,
 ): Snapshot {
   const { view, source, events } = cluster
+  const own = view.current()?.entries.find(({ node }) => node === config.node)?.podCIDRs ?? []
   const paths = network?.paths
   return nodeSnapshot({
     version: versionInfo().version,
+    build: buildInfo(),
     now: clock.now(),
     startedAt,
     self: config.node,
@@ -97,8 +103,17 @@ function snapshotOf(
       pods: parts.agent ? countPods(config.state) : undefined,
       mode: network?.mode,
       interfaces: network?.interfaces,
+      podCapacity: podCapacity(own),
+      routeRepairs: network?.routeRepairs,
+      cni: readCniCounts(config.state),
     },
   })
+}
+
+/** A pod has an address of each family: the one with fewer says how many pods there can be. */
+function podCapacity(podCIDRs: readonly string[]): number | undefined {
+  const each = familiesOf(podCIDRs).map(family => capacity(podCIDRs, family))
+  return each.length === 0 ? undefined : Math.min(...each.map(Number))
 }
 
 /** Undefined where the file cannot be read: the plugin says so, and `doctor`. */

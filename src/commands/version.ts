@@ -22,6 +22,12 @@ export function versionInfo(): { version: string; commit: string; bun: string; p
   return { version, commit, bun: Bun.version, platform: `${process.platform}-${process.arch}`, user: SERVICE_USER }
 }
 
+/** What `versionInfo` says of the build beside its version. */
+export function buildInfo(): { readonly commit: string; readonly runtime: string; readonly platform: string } {
+  const { commit, bun, platform } = versionInfo()
+  return { commit, runtime: `Bun ${bun}`, platform }
+}
+
 export async function versionCommand(args: string[]): Promise<number> {
   const info = versionInfo()
   const json = args.join(' ') === '-o json'

@@ -12,6 +12,7 @@ export interface Snapshot {
   /** When it was taken. */
   readonly time: string
   readonly startedAt: string
+  readonly build?: { readonly commit: string; readonly runtime: string; readonly platform: string }
   readonly ready: boolean
   /** Why it is not ready, or what an operator should know; empty when all is well. */
   readonly problems: readonly string[]
@@ -41,6 +42,12 @@ export interface Snapshot {
     readonly podCIDRs: readonly string[]
     readonly viewSource: 'api' | 'state' | 'none'
     readonly pods?: number
+    /** How many pods its pod CIDRs have addresses for. */
+    readonly podCapacity?: number
+    /** Routes that somebody changed or took away and that were put back, since the start. */
+    readonly routeRepairs?: number
+    /** Absent where no server of the plugin has said anything. */
+    readonly cni?: CniCounts
     /** Where its pods get their addresses; absent while that is not decided. */
     readonly mode?: NodeMode
     /** Elastic network interfaces for pods; absent on nodes that have none by their mode. */
@@ -50,10 +57,21 @@ export interface Snapshot {
   readonly controller?: {
     readonly leader: string | undefined
     readonly isLeader: boolean
+    /** As this process saw it, since its start. */
+    readonly leaderChanges?: number
     readonly pools: readonly PoolView[]
     /** Absent where no node is one of the cloud. */
     readonly cloud?: CloudView
   }
+}
+
+/** Calls of the CNI plugin since its server started, by operation (`ADD`, `DEL`, …). */
+export type CniCounts = Readonly<Record<string, CniOperation>>
+
+export interface CniOperation {
+  readonly requests: number
+  readonly failures: number
+  readonly seconds: number
 }
 
 export interface ApiContact {

@@ -11,8 +11,9 @@ import { type Log, silentLog } from '../lib/log.ts'
 import type { AdvertisedRoute } from '../model/session.ts'
 import { type Access, bearsToken, type Refusal, type RequestFacts, refuse, refuseData } from './access.ts'
 import { SnapshotFeed, type SnapshotSource } from './feed.ts'
-import { METRICS_CONTENT_TYPE, renderMetrics } from './metrics.ts'
+import { METRICS_CONTENT_TYPE, snapshotMetrics } from './metrics.ts'
 import { pageFiles } from './page.ts'
+import { processMetricsText } from './process-metrics.ts'
 
 export interface StatusAppOptions extends SnapshotSource {
   readonly access: Access
@@ -82,7 +83,10 @@ export function createStatusApp(options: StatusAppOptions): Hono {
     return context.text('This process has no session of such a BGPPeer; ask at one of its speakers.\n', 404)
   })
   app.get('/api/v1/events', context => streamed(context, feed))
-  app.get('/metrics', context => context.body(renderMetrics(snapshot()), 200, { 'content-type': METRICS_CONTENT_TYPE }))
+  app.get('/metrics', context => {
+    const text = snapshotMetrics(snapshot()) + processMetricsText()
+    return context.body(text, 200, { 'content-type': METRICS_CONTENT_TYPE })
+  })
   app.get('/healthz', context => context.text('ok\n'))
   app.get('/readyz', context => readiness(context, options))
   app.get('*', async (context, next) => {

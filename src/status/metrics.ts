@@ -5,52 +5,32 @@
  * A value that is not known is left out, never zero. Labels are only names that the cluster's owner
  * chose; no peer's message, no error text becomes a label.
  */
-import type { BgpSession } from '../model/session.ts'
-import type { InterfaceView, PathKindView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type {
+  CniCounts,
+  CniOperation,
+  InterfaceView,
+  PathKindView,
+  PathsView,
+  PoolView,
+  RouteRow,
+  Snapshot,
+} from '../model/snapshot.ts'
+import { at, counter, flag, gauge, type Labels, type Metric, one, renderMetrics } from './metric.ts'
+import { sessionMetrics } from './metrics-sessions.ts'
 
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-type Labels = Readonly<Record<string, string>>
-
-interface Sample {
-  readonly labels: Labels
-  readonly value: number
-}
-
-interface Metric {
-  /** Without the prefix. */
-  readonly name: string
-  readonly type: 'gauge' | 'counter'
-  readonly help: string
-  readonly samples: readonly Sample[]
-}
-
-const PREFIX = 'terway_edge_'
-
-/** bgpPeerState of the BGP MIB (RFC 4273 section 4). */
-const STATE_NUMBERS: Readonly<Record<string, number>> = {
-  Idle: 1,
-  Connect: 2,
-  Active: 3,
-  OpenSent: 4,
-  OpenConfirm: 5,
-  Established: 6,
-}
-
-export function renderMetrics(snapshot: Snapshot): string {
-  const metrics = [
+/** The text of everything that a snapshot tells. */
+export function snapshotMetrics(snapshot: Snapshot): string {
+  return renderMetrics([
     ...processMetrics(snapshot),
     ...clusterMetrics(snapshot),
     ...poolMetrics(snapshot.controller?.pools ?? []),
-    ...sessionMetrics(snapshot.sessions),
+    ...sessionMetrics(snapshot.sessions, snapshot.role === 'node' ? 'speaker' : 'controller'),
     ...nodeMetrics(snapshot),
     ...pathMetrics(snapshot.paths),
     ...cloudMetrics(snapshot),
-  ]
-  return metrics
-    .filter(({ samples }) => samples.length > 0)
-    .map(renderMetric)
-    .join('')
+  ])
 }
 
 /** Elastic network interfaces of this node. */
@@ -113,19 +93,19 @@ function cloudMetrics({ nodes, controller }: Snapshot): Metric[] {
       'What is left alone for now because the cloud refused it; the value is always 1.',
       (controller?.cloud?.blocked ?? []).map(({ scope, id, code }) => ({ labels: { scope, id, code }, value: 1 })),
     ),
-    {
-      name: 'cloud_calls_total',
-      type: 'counter',
-      help: 'Calls to the cloud since the start, by action.',
-      samples: calls.map(([action, value]) => ({ labels: { action }, value })),
-    },
+    counter(
+      'cloud_calls_total',
+      'Calls to the cloud since the start, by action.',
+      calls.map(([action, value]) => ({ labels: { action }, value })),
+    ),
   ]
 }
 
-function processMetrics({ version, role, startedAt, ready, problems, api, heldRemovals }: Snapshot): Metric[] {
+function processMetrics(snapshot: Snapshot): Metric[] {
+  const { version, role, build, startedAt, ready, problems, api, heldRemovals, expiries = [] } = snapshot
   return [
-    gauge('build_info', 'Version and role of this process; the value is always 1.', [
-      { labels: { role, version }, value: 1 },
+    gauge('build_info', 'Version, build and role of this process; the value is always 1.', [
+      { labels: { role, version, ...build }, value: 1 },
     ]),
     gauge('start_time_seconds', 'When this process started, in seconds since the Unix epoch.', at({}, startedAt)),
     gauge('ready', 'Whether this process does its whole job: 1 yes, 0 no (/readyz gives the reasons).', flag(ready)),
@@ -140,6 +120,22 @@ function processMetrics({ version, role, startedAt, ready, problems, api, heldRe
       'api_last_contact_timestamp_seconds',
       'When the Kubernetes API server last answered, in seconds since the Unix epoch.',
       at({}, api.lastContact),
+    ),
+    counter('api_requests_total', 'Requests to the Kubernetes API server.', one(api.requests)),
+    counter(
+      'api_request_failures_total',
+      'Requests to the Kubernetes API server that had no answer or were refused.',
+      one(api.failures),
+    ),
+    gauge(
+      'api_clock_ahead_seconds',
+      "How far this machine's clock is ahead of the API server's; negative: behind.",
+      one(api.clockAheadSeconds),
+    ),
+    gauge(
+      'credential_expiry_timestamp_seconds',
+      'When a certificate or token of this process expires, in seconds since the Unix epoch.',
+      expiries.flatMap(({ what, at: time }) => at({ credential: what }, time)),
     ),
   ]
 }
@@ -167,6 +163,11 @@ function clusterMetrics({ nodes, lans, controller }: Snapshot): Metric[] {
       'Whether this controller holds the lease and does the work: 1 yes, 0 no.',
       controller === undefined ? [] : flag(controller.isLeader),
     ),
+    counter(
+      'leader_changes_total',
+      'How often another controller became the leader, as this one saw it.',
+      one(controller?.leaderChanges),
+    ),
   ]
 }
 
@@ -183,79 +184,6 @@ function poolMetrics(pools: readonly PoolView[]): Metric[] {
       'pod_cidr_pool_blocks_used',
       'Blocks of a pool that are taken.',
       each(pool => pool.used),
-    ),
-  ]
-}
-
-function sessionMetrics(sessions: readonly BgpSession[]): Metric[] {
-  const heard = sessions.filter(({ state }) => state !== 'unknown')
-  const labels = ({ bgpPeer, node, peerIP }: BgpSession): Labels => ({ bgp_peer: bgpPeer, node, peer_ip: peerIP })
-  const each = (value: (session: BgpSession) => number | undefined, of: readonly BgpSession[] = heard): Sample[] =>
-    of.flatMap(session => {
-      const number = value(session)
-      return number === undefined ? [] : [{ labels: labels(session), value: number }]
-    })
-  return [
-    gauge(
-      'bgp_session_established',
-      'Whether a BGP session is Established: 1 yes, 0 no or its speaker is not heard.',
-      each(({ state }) => (state === 'Established' ? 1 : 0), sessions),
-    ),
-    gauge(
-      'bgp_session_heard',
-      'Whether the speaker of a BGP session is heard: 1 yes, 0 no, so that nobody knows its state.',
-      each(({ state }) => (state === 'unknown' ? 0 : 1), sessions),
-    ),
-    gauge(
-      'bgp_session_state',
-      'State of a BGP session as RFC 4273 numbers it: 1 Idle, 2 Connect, 3 Active, 4 OpenSent, 5 OpenConfirm, 6 Established.',
-      each(({ state }) => STATE_NUMBERS[state]),
-    ),
-    gauge(
-      'bgp_session_state_since_timestamp_seconds',
-      'When a BGP session entered its state, in seconds since the Unix epoch.',
-      each(({ since }) => unixSeconds(since)),
-    ),
-    {
-      name: 'bgp_session_flaps_total',
-      type: 'counter',
-      help: 'How often a BGP session left Established.',
-      samples: each(({ flaps }) => flaps, sessions),
-    },
-    gauge(
-      'bgp_session_advertised_prefixes',
-      'Prefixes that are advertised to the peer now.',
-      each(({ advertisedPrefixes }) => advertisedPrefixes),
-    ),
-    gauge(
-      'bgp_session_not_announced_prefixes',
-      'Prefixes that an established session cannot announce, such as those of a family that the peer did not agree to.',
-      each(({ notAnnouncedPrefixes }) => notAnnouncedPrefixes),
-    ),
-    gauge(
-      'bgp_session_received_prefixes',
-      'Prefixes that the peer advertises now; none of them is imported.',
-      each(({ receivedPrefixes }) => receivedPrefixes),
-    ),
-    gauge(
-      'bgp_session_hold_time_seconds',
-      'Hold time that both ends agreed on; 0 means that neither watches the other.',
-      each(({ holdTimeSeconds }) => holdTimeSeconds),
-    ),
-    gauge(
-      'bfd_session_up',
-      'Whether the BFD session beside a BGP session is Up: 1 yes, 0 no; absent where none is asked for.',
-      each(({ bfd }) => bfd && (bfd.state === 'Up' ? 1 : 0)),
-    ),
-    gauge(
-      'bfd_session_state_since_timestamp_seconds',
-      'When a BFD session entered its state, in seconds since the Unix epoch.',
-      each(({ bfd }) => bfd && unixSeconds(bfd.since)),
-    ),
-    gauge(
-      'bfd_session_detection_time_seconds',
-      'Without a packet of the peer for so long its BFD session goes down; absent while it is not heard.',
-      each(({ bfd }) => bfd?.detectionTimeMilliseconds && bfd.detectionTimeMilliseconds / 1000),
     ),
   ]
 }
@@ -283,7 +211,37 @@ function nodeMetrics({ role, routes, node }: Snapshot): Metric[] {
         : VIEW_SOURCES.map(source => ({ labels: { source }, value: source === node.viewSource ? 1 : 0 })),
     ),
     gauge('pods', 'Pods on this node that have an address from here.', one(node?.pods)),
+    gauge('pods_capacity', 'Pods of this node that there are addresses for in its pod CIDRs.', one(node?.podCapacity)),
+    counter(
+      'route_repairs_total',
+      'Routes of this node that somebody changed or took away and that were put back.',
+      one(node?.routeRepairs),
+    ),
+    ...cniMetrics(node?.cni),
     ...interfaceMetrics(node?.interfaces ?? []),
+  ]
+}
+
+/** Calls of the CNI plugin that its server answered. */
+function cniMetrics(cni: CniCounts | undefined): Metric[] {
+  const each = (value: (one: CniOperation) => number) =>
+    Object.entries(cni ?? {}).map(([operation, one]) => ({ labels: { operation }, value: value(one) }))
+  return [
+    counter(
+      'cni_requests_total',
+      'Calls of the CNI plugin that its server answered, by operation.',
+      each(({ requests }) => requests),
+    ),
+    counter(
+      'cni_request_failures_total',
+      'Calls of the CNI plugin that failed, by operation.',
+      each(({ failures }) => failures),
+    ),
+    counter(
+      'cni_request_seconds_total',
+      'Time that calls of the CNI plugin took, by operation; divided by their number it is their mean.',
+      each(({ seconds }) => seconds),
+    ),
   ]
 }
 
@@ -319,45 +277,4 @@ function pathMetrics(paths: PathsView | undefined): Metric[] {
       ),
     ),
   ]
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
-  return { name, type: 'gauge', help, samples }
-}
-
-function one(value: number | undefined): Sample[] {
-  return value === undefined ? [] : [{ labels: {}, value }]
-}
-
-function flag(value: boolean): Sample[] {
-  return one(value ? 1 : 0)
-}
-
-function at(labels: Labels, time: string | undefined): Sample[] {
-  const value = unixSeconds(time)
-  return value === undefined ? [] : [{ labels, value }]
-}
-
-function unixSeconds(time: string | undefined): number | undefined {
-  const milliseconds = Date.parse(time ?? '')
-  return Number.isNaN(milliseconds) ? undefined : milliseconds / 1000
-}
-
-function renderMetric({ name, type, help, samples }: Metric): string {
-  const full = PREFIX + name
-  const lines = samples.map(({ labels, value }) => `${full}${renderLabels(labels)} ${value}\n`)
-  return `# HELP ${full} ${escapeHelp(help)}\n# TYPE ${full} ${type}\n${lines.join('')}`
-}
-
-function renderLabels(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
-}
-
-function escapeHelp(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
-}
-
-function escapeLabel(text: string): string {
-  return escapeHelp(text).replaceAll('"', '\\"')
 }

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import type { BgpSession } from '../../src/model/session.ts'
-import { renderMetrics } from '../../src/status/metrics.ts'
+import { snapshotMetrics } from '../../src/status/metrics.ts'
 import { controllerSnapshot, nodeSnapshot, SESSION } from './sample.ts'
 
 interface Family {
@@ -60,9 +60,9 @@ function parseExposition(text: string): Map<string, Family> {
 
 test('the metrics of a controller, word for word', () => {
   const { startedAt: _, ...snapshot } = controllerSnapshot({ lans: [], events: [], sessions: [SESSION] })
-  const text = renderMetrics({ ...snapshot, startedAt: '2026-03-01T10:00:00.250Z' })
+  const text = snapshotMetrics({ ...snapshot, startedAt: '2026-03-01T10:00:00.250Z' })
   expect(text).toBe(`\
-# HELP terway_edge_build_info Version and role of this process; the value is always 1.
+# HELP terway_edge_build_info Version, build and role of this process; the value is always 1.
 # TYPE terway_edge_build_info gauge
 terway_edge_build_info{role="controller",version="0.1.0"} 1
 # HELP terway_edge_start_time_seconds When this process started, in seconds since the Unix epoch.
@@ -97,34 +97,34 @@ terway_edge_pod_cidr_pool_blocks{pod_cidr="10.0.0.0/16"} 512
 terway_edge_pod_cidr_pool_blocks_used{pod_cidr="10.0.0.0/16"} 2
 # HELP terway_edge_bgp_session_established Whether a BGP session is Established: 1 yes, 0 no or its speaker is not heard.
 # TYPE terway_edge_bgp_session_established gauge
-terway_edge_bgp_session_established{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1
+terway_edge_bgp_session_established{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 1
 # HELP terway_edge_bgp_session_heard Whether the speaker of a BGP session is heard: 1 yes, 0 no, so that nobody knows its state.
 # TYPE terway_edge_bgp_session_heard gauge
-terway_edge_bgp_session_heard{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1
+terway_edge_bgp_session_heard{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 1
 # HELP terway_edge_bgp_session_state State of a BGP session as RFC 4273 numbers it: 1 Idle, 2 Connect, 3 Active, 4 OpenSent, 5 OpenConfirm, 6 Established.
 # TYPE terway_edge_bgp_session_state gauge
-terway_edge_bgp_session_state{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 6
+terway_edge_bgp_session_state{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 6
 # HELP terway_edge_bgp_session_state_since_timestamp_seconds When a BGP session entered its state, in seconds since the Unix epoch.
 # TYPE terway_edge_bgp_session_state_since_timestamp_seconds gauge
-terway_edge_bgp_session_state_since_timestamp_seconds{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1772362800
+terway_edge_bgp_session_state_since_timestamp_seconds{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 1772362800
 # HELP terway_edge_bgp_session_flaps_total How often a BGP session left Established.
 # TYPE terway_edge_bgp_session_flaps_total counter
-terway_edge_bgp_session_flaps_total{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 3
+terway_edge_bgp_session_flaps_total{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 3
 # HELP terway_edge_bgp_session_advertised_prefixes Prefixes that are advertised to the peer now.
 # TYPE terway_edge_bgp_session_advertised_prefixes gauge
-terway_edge_bgp_session_advertised_prefixes{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 2
+terway_edge_bgp_session_advertised_prefixes{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 2
 # HELP terway_edge_bgp_session_received_prefixes Prefixes that the peer advertises now; none of them is imported.
 # TYPE terway_edge_bgp_session_received_prefixes gauge
-terway_edge_bgp_session_received_prefixes{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 1
+terway_edge_bgp_session_received_prefixes{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 1
 # HELP terway_edge_bgp_session_hold_time_seconds Hold time that both ends agreed on; 0 means that neither watches the other.
 # TYPE terway_edge_bgp_session_hold_time_seconds gauge
-terway_edge_bgp_session_hold_time_seconds{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1"} 90
+terway_edge_bgp_session_hold_time_seconds{bgp_peer="lan-a",node="edge-1",peer_ip="172.16.0.1",reporter="controller"} 90
 `)
 })
 
 test('every family has a help text and a type, counters end in _total, and all read back', () => {
   for (const snapshot of [controllerSnapshot(), nodeSnapshot()]) {
-    const families = [...parseExposition(renderMetrics(snapshot)).values()]
+    const families = [...parseExposition(snapshotMetrics(snapshot)).values()]
     expect(families.length).toBeGreaterThan(15)
     for (const { name, type, help } of families) {
       expect(name).toStartWith('terway_edge_')
@@ -136,7 +136,7 @@ test('every family has a help text and a type, counters end in _total, and all r
 })
 
 test('a node tells of its routes and where its view comes from; a controller of neither', () => {
-  const node = parseExposition(renderMetrics(nodeSnapshot()))
+  const node = parseExposition(snapshotMetrics(nodeSnapshot()))
   expect(node.get('terway_edge_routes')?.samples).toEqual([
     { labels: { state: 'present' }, value: 1 },
     { labels: { state: 'missing' }, value: 0 },
@@ -150,7 +150,7 @@ test('a node tells of its routes and where its view comes from; a controller of 
   expect(node.get('terway_edge_pods')?.samples).toEqual([{ labels: {}, value: 7 }])
   expect(node.get('terway_edge_api_connected')?.samples).toEqual([{ labels: {}, value: 0 }])
   expect(node.has('terway_edge_leader')).toBe(false)
-  const controller = parseExposition(renderMetrics(controllerSnapshot()))
+  const controller = parseExposition(snapshotMetrics(controllerSnapshot()))
   expect(
     ['terway_edge_routes', 'terway_edge_view_source', 'terway_edge_pods'].map(name => controller.has(name)),
   ).toEqual([false, false, false])
@@ -159,7 +159,7 @@ test('a node tells of its routes and where its view comes from; a controller of 
 test('what is not known is left out, never zero', () => {
   const { holdTimeSeconds: _, ...session } = SESSION
   const families = parseExposition(
-    renderMetrics(nodeSnapshot({ startedAt: 'never', sessions: [{ ...session, state: 'Resting', since: '' }] })),
+    snapshotMetrics(nodeSnapshot({ startedAt: 'never', sessions: [{ ...session, state: 'Resting', since: '' }] })),
   )
   const names = [
     'start_time_seconds',
@@ -173,7 +173,7 @@ test('what is not known is left out, never zero', () => {
 })
 
 test('the series of a session whose speaker is not heard stays, and is 0; else only its past is known', () => {
-  const families = parseExposition(renderMetrics(nodeSnapshot({ sessions: [{ ...SESSION, state: 'unknown' }] })))
+  const families = parseExposition(snapshotMetrics(nodeSnapshot({ sessions: [{ ...SESSION, state: 'unknown' }] })))
   const found = [...families.keys()].filter(name => name.startsWith('terway_edge_bgp_session_'))
   expect(found).toEqual([
     'terway_edge_bgp_session_established',
@@ -186,13 +186,13 @@ test('the series of a session whose speaker is not heard stays, and is 0; else o
 
 test('a name with quotes, backslashes and line ends stays one label', () => {
   const node = 'a"b\\c\nterway_edge_ready 0\\n'
-  const families = parseExposition(renderMetrics(controllerSnapshot({ sessions: [{ ...SESSION, node }] })))
+  const families = parseExposition(snapshotMetrics(controllerSnapshot({ sessions: [{ ...SESSION, node }] })))
   expect(families.get('terway_edge_bgp_session_established')?.samples[0]?.labels.node).toBe(node)
   expect(families.get('terway_edge_ready')?.samples).toEqual([{ labels: {}, value: 1 }])
 })
 
 test('BFD beside a BGP session: only where it is asked for', () => {
-  const text = (bfd: Partial<BgpSession>) => renderMetrics({ ...nodeSnapshot(), sessions: [{ ...SESSION, ...bfd }] })
+  const text = (bfd: Partial<BgpSession>) => snapshotMetrics({ ...nodeSnapshot(), sessions: [{ ...SESSION, ...bfd }] })
   const up = { state: 'Up', since: '2026-01-02T03:04:05Z', remoteState: 'Up', detectionTimeMilliseconds: 900 } as const
   expect(text({ bfd: up })).toMatch(/^terway_edge_bfd_session_up\{.*\} 1$/m)
   expect(text({ bfd: up })).toMatch(/^terway_edge_bfd_session_detection_time_seconds\{.*\} 0.9$/m)

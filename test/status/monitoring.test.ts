@@ -7,11 +7,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Snapshot } from '../../src/model/snapshot.ts'
-import { renderMetrics } from '../../src/status/metrics.ts'
+import { snapshotMetrics } from '../../src/status/metrics.ts'
+import { processMetricsText } from '../../src/status/process-metrics.ts'
 import { codeBlocks, longLines } from '../docs/markdown.ts'
 import { testNeeding } from '../support/requires.ts'
-import { controllerSnapshot, nodeSnapshot, SESSION } from './sample.ts'
+import { FULL_CONTROLLER, FULL_NODE, PLAIN } from './full-sample.ts'
+import { nodeSnapshot } from './sample.ts'
 
 const ALERTS = 'config/prometheus-alerts.yaml'
 const CASES = 'test/status/prometheus-alerts.test.yaml'
@@ -21,78 +22,9 @@ const GUIDE = 'docs/monitoring.md'
 const folder = mkdtempSync(join(tmpdir(), 'monitoring-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** A node and a controller with everything that can become a metric. */
-const FULL_NODE: Snapshot = nodeSnapshot({
-  heldRemovals: 2,
-  sessions: [
-    {
-      ...SESSION,
-      notAnnouncedPrefixes: 1,
-      bfd: { state: 'Up', since: '2026-03-01T11:00:00Z', remoteState: 'Up', detectionTimeMilliseconds: 900 },
-    },
-  ],
-  paths: {
-    findings: [{ place: 'switch', message: 'no route', podCIDRs: ['10.0.0.128/25'], lan: 'lan-a' }],
-    switches: [
-      { bgpPeer: 'lan-a', via: '172.16.0.1', status: 'False', message: '', verified: [], missing: ['10.0.0.128/25'] },
-    ],
-    kinds: [
-      { kind: 'direct', lan: 'lan-a', family: 'ipv4', size: 'small', sent: 9, lost: 0, roundTripMilliseconds: 0.4 },
-      { kind: 'by-switch', lan: 'lan-a', family: 'ipv4', size: 'full', sent: 9, lost: 9 },
-    ],
-  },
-  node: {
-    name: 'edge-1',
-    addresses: ['172.16.0.11'],
-    podCIDRs: ['10.0.0.0/25'],
-    viewSource: 'api',
-    pods: 7,
-    interfaces: [
-      {
-        id: 'eni-1',
-        mac: '00:16:3e:00:00:01',
-        vSwitchID: 'vsw-1',
-        state: 'InUse',
-        addresses: 9,
-        inUse: 3,
-        releasing: 0,
-      },
-    ],
-  },
-})
-const PLAIN = controllerSnapshot()
-const FULL_CONTROLLER: Snapshot = {
-  ...PLAIN,
-  heldRemovals: 0,
-  nodes: PLAIN.nodes.map(node => ({
-    ...node,
-    cloud: {
-      mode: 'eni-ecs',
-      instanceID: 'i-1',
-      instanceType: 'ecs.g6.large',
-      vSwitchIDs: ['vsw-1'],
-      interfaces: [],
-      capacity: 10,
-      inUse: 3,
-      idle: 2,
-      waiting: 0,
-      operations: [],
-    },
-  })),
-  controller: {
-    leader: 'controller-1',
-    isLeader: true,
-    pools: [{ podCIDR: '10.0.0.0/16', blockLength: 25, blocks: 512, used: 2 }],
-    cloud: {
-      calls: { AssignPrivateIpAddresses: 3 },
-      blocked: [{ scope: 'vSwitch', id: 'vsw-1', code: 'InvalidVSwitchId.IpNotEnough', seconds: 60 }],
-    },
-  },
-}
-
 const NAMES = new Set(
   [FULL_NODE, FULL_CONTROLLER].flatMap(snapshot =>
-    [...renderMetrics(snapshot).matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name),
+    [...snapshotMetrics(snapshot).matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name),
   ),
 )
 
@@ -205,9 +137,13 @@ function resolved(expr: string): string {
 describe('metrics', () => {
   for (const snapshot of [PLAIN, nodeSnapshot(), FULL_NODE, FULL_CONTROLLER]) {
     testNeeding('promtool')(`promtool check metrics has no word for a ${snapshot.role}`, () => {
-      expect(promtool(['check', 'metrics'], renderMetrics(snapshot))).toEqual({ code: 0, text: '' })
+      expect(promtool(['check', 'metrics'], snapshotMetrics(snapshot))).toEqual({ code: 0, text: '' })
     })
   }
+
+  testNeeding('promtool')('promtool check metrics has no word for those of the process', () => {
+    expect(promtool(['check', 'metrics'], processMetricsText())).toEqual({ code: 0, text: '' })
+  })
 
   test('alerts, their cases and the dashboard name only metrics that exist', () => {
     for (const file of [ALERTS, CASES, DASHBOARD, GUIDE]) {
