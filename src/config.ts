@@ -127,6 +127,8 @@ export const environment = {
    * (sd_watchdog_enabled(3)).
    */
   watchdogMicroseconds: () => Number(process.env.WATCHDOG_USEC ?? 0),
+  /** Whether the operator wants no colours (no-color.org), or has a terminal that shows none. */
+  noColours: () => (process.env.NO_COLOR ?? '') !== '' || process.env.TERM === 'dumb',
   /** Proxies that every request of this process goes by, where the operator set any. */
   proxies: () => ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap(name => process.env[name] || []),
 }

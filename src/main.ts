@@ -41,6 +41,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'routes wanted and present',
     load: async () => (await import('./commands/routes.ts')).routesCommand,
   },
+  events: {
+    summary: 'what happened lately',
+    load: async () => (await import('./commands/events.ts')).eventsCommand,
+  },
   nodes: { summary: 'nodes and their pod CIDRs', load: async () => (await import('./commands/nodes.ts')).nodesCommand },
   doctor: {
     summary: 'check this node, say what is wrong and how to mend it',
@@ -98,6 +102,13 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   lab: {
     summary: 'the whole system on this machine, in network namespaces',
     load: async () => (await import('./lab/command.ts')).labCommand,
+  },
+  completion: {
+    summary: 'print the completion of commands and options for bash, zsh or fish',
+    load: async () => {
+      const { completionCommand } = await import('./commands/completion.ts')
+      return words => completionCommand(words, COMMANDS)
+    },
   },
   version: { summary: 'print the version', load: async () => (await import('./commands/version.ts')).versionCommand },
 }

@@ -7,7 +7,7 @@ import { toHex } from '../lib/bytes.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { AdvertisedRoute } from '../model/session.ts'
-import type { Open, RouteRefresh, Update } from './codec/message-types.ts'
+import type { CodecContext, Open, RouteRefresh, Update } from './codec/message-types.ts'
 import type { Direction } from './machine/collision.ts'
 import type { Down, Event, Settings } from './machine/fsm-types.ts'
 import type { Closing } from './machine/graceful-restart.ts'
@@ -23,7 +23,14 @@ import { sessionView } from './machine/session-view.ts'
 import { Traffic } from './machine/traffic.ts'
 import { AdjRibOut } from './rib/rib.ts'
 import { type Malformation, PeerSession, type SessionHost } from './session.ts'
-import type { Announcement, PathFailure, PeerConfig, SessionEvent, SessionView } from './speaker-types.ts'
+import type {
+  Announcement,
+  PathFailure,
+  PeerConfig,
+  SessionEvent,
+  SessionView,
+  TracedMessage,
+} from './speaker-types.ts'
 import type { Connection, Transport } from './tcp/transport-types.ts'
 
 export interface PeerOptions {
@@ -59,6 +66,7 @@ export class Peer implements SessionHost {
   #stepping = false
   #cancelRest: Cancel = () => {}
   readonly #traffic = new Traffic()
+  readonly #tracers = new Set<(message: TracedMessage) => void>()
   readonly #malformed = new Set<string>()
   #toldNotAnnounced: SessionView['notAnnounced'] = []
 
@@ -192,6 +200,18 @@ export class Peer implements SessionHost {
 
   counted(what: 'sent' | 'received', type: number): void {
     this.#traffic.count(what, type, this.#options.clock.now())
+  }
+
+  traced(direction: 'sent' | 'received', bytes: Uint8Array, context: CodecContext): void {
+    if (this.#tracers.size === 0) return
+    const traced = { at: this.#options.clock.now(), direction, bytes: bytes.slice(), context }
+    for (const tracer of [...this.#tracers]) tracer(traced)
+  }
+
+  /** Tells of every message from now on, until what it returns is called. */
+  trace(listener: (message: TracedMessage) => void): () => void {
+    this.#tracers.add(listener)
+    return () => this.#tracers.delete(listener)
   }
 
   get #established(): PeerSession | undefined {

@@ -37,6 +37,8 @@ export interface SessionHost {
   refresh(refresh: RouteRefresh): void
   /** A message of this type (`MessageTypeCode`). */
   counted(what: 'sent' | 'received', type: number): void
+  /** The same message whole, and how it is read: for who listens to the session. */
+  traced(what: 'sent' | 'received', bytes: Uint8Array, context: CodecContext): void
 }
 
 export type Malformation = Pick<Exclude<Decoded, { outcome: 'ok' }>, 'outcome' | 'reason' | 'message'>
@@ -244,8 +246,11 @@ export class PeerSession {
     if (connection === undefined) return
     // What already waits for a peer that reads slowly says as much as a KEEPALIVE behind it.
     if (message.type === 'KEEPALIVE' && connection.congested) return
-    connection.write(encodeMessage(message, this.negotiated?.context ?? INITIAL_CONTEXT))
+    const context = this.negotiated?.context ?? INITIAL_CONTEXT
+    const bytes = encodeMessage(message, context)
+    connection.write(bytes)
     this.#counted(MessageTypeCode[message.type])
+    this.#options.host.traced('sent', bytes, context)
     this.#sent(connection)
   }
 
@@ -293,6 +298,7 @@ export class PeerSession {
       messages.push(message)
       length += message.length
       this.#counted(message[HEADER_LENGTH - 1] ?? 0)
+      this.#options.host.traced('sent', message, this.negotiated?.context ?? INITIAL_CONTEXT)
     }
     return messages.length > 1 ? Buffer.concat(messages) : messages[0]
   }
@@ -302,6 +308,7 @@ export class PeerSession {
     for (const message of framed.messages) {
       if (this.#connection !== connection) return
       this.#options.host.counted('received', message[HEADER_LENGTH - 1] ?? 0)
+      this.#options.host.traced('received', message, this.#receiving())
       this.#message(message)
     }
     if (framed.error !== undefined && this.#connection === connection) {

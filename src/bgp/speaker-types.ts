@@ -6,6 +6,7 @@ import type { Family } from '../lib/ip.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { AdvertisedRoute, BgpNeighbor, BgpState } from '../model/session.ts'
 import type { SessionSettings } from '../model/session-settings.ts'
+import type { CodecContext } from './codec/message-types.ts'
 
 /** RFC 4271 section 8.2.2. */
 export type State = BgpState
@@ -131,6 +132,15 @@ export interface PathFailure {
   readonly reason: string
 }
 
+/** A message of a session, as it went over the line. */
+export interface TracedMessage {
+  /** Clock.now() milliseconds. */
+  readonly at: number
+  readonly direction: 'sent' | 'received'
+  readonly bytes: Uint8Array
+  readonly context: CodecContext
+}
+
 export interface Speaker {
   /**
    * The whole set of peers wanted: starts, changes and (withdrawing, then Cease) removes as needed.
@@ -160,6 +170,11 @@ export interface Speaker {
    * such peer.
    */
   advertised(key: string): readonly AdvertisedRoute[] | undefined
+  /**
+   * Tells of every message with a peer from now on, until what it returns is called; undefined:
+   * there is no such peer. A listener must not take long.
+   */
+  trace?(key: string, listener: (message: TracedMessage) => void): (() => void) | undefined
   onEvent(listener: (event: SessionEvent) => void): () => void
   /** Called after any change of `sessions()`; for pages and metrics. */
   onChange(listener: () => void): () => void

@@ -28,6 +28,7 @@ import type {
   SessionView,
   Speaker,
   SpeakerClosing,
+  TracedMessage,
 } from './speaker-types.ts'
 import { createTransport } from './tcp/transport.ts'
 import type { Connection, Listener, ListenOptions, Transport } from './tcp/transport-types.ts'
@@ -121,6 +122,10 @@ class BgpSpeaker implements Speaker {
 
   advertised(key: string): readonly AdvertisedRoute[] | undefined {
     return this.#peers.get(key)?.advertised()
+  }
+
+  trace(key: string, listener: (message: TracedMessage) => void): (() => void) | undefined {
+    return this.#peers.get(key)?.trace(listener)
   }
 
   sessions(): readonly SessionView[] {

@@ -12,14 +12,21 @@ export function neighborText(session: BgpSession, now: number): string {
   const { bgpPeer, node, peerIP, peerAsNumber, localAsNumber, neighbor } = session
   const kind = peerAsNumber === localAsNumber ? 'iBGP' : 'eBGP'
   const head = `BGPPeer ${bgpPeer}: ${node} AS ${localAsNumber} with ${peerIP} AS ${peerAsNumber} (${kind})`
-  const lines = [...stateLines(session, now), ...(neighbor === undefined ? [] : neighborLines(neighbor, now))]
+  const lines = [
+    ...stateLines(session, now),
+    ...(neighbor === undefined ? [] : neighborLines(neighbor, now)),
+    ...notificationLines(session),
+    ...historyLines(session, now),
+  ]
   const width = Math.max(...lines.map(([name]) => name.length))
   return [head, ...lines.map(([name, value]) => `  ${name.padEnd(width)}  ${printable(value)}`), ''].join('\n')
 }
 
 function stateLines(session: BgpSession, now: number): Line[] {
   const { state, since, localAddress, lastError, bfd, neighbor } = session
-  const age = since === '' ? '' : ` for ${ago(since, now)}`
+  const down = state === 'Established' || state === 'unknown' ? '' : ', not up'
+  const last = session.lastUp === undefined ? '' : `, last up ${ago(session.lastUp, now)} ago`
+  const age = since === '' ? '' : `${down} for ${ago(since, now)}${last}`
   const missing = session.notAnnouncedPrefixes ?? 0
   return [
     ['State', `${state}${age}`],
@@ -44,6 +51,35 @@ function stateLines(session: BgpSession, now: number): Line[] {
           ] as const,
         ]),
   ]
+}
+
+/** RFC 4271 section 4.5. */
+const ERROR_NAMES: Readonly<Record<number, string>> = {
+  1: 'Message Header Error',
+  2: 'OPEN Message Error',
+  3: 'UPDATE Message Error',
+  4: 'Hold Timer Expired',
+  5: 'Finite State Machine Error',
+  6: 'Cease',
+  7: 'ROUTE-REFRESH Message Error',
+}
+
+function notificationLines({ notifications = [] }: BgpSession): Line[] {
+  const words = notifications.map(
+    ({ direction, code, subcode, count }) => `${count} ${direction}: ${ERROR_NAMES[code] ?? `code ${code}`}/${subcode}`,
+  )
+  return words.length === 0 ? [] : [['NOTIFICATIONs', words.join(', ')]]
+}
+
+const WHAT = { up: 'came up', down: 'went down', failed: 'failed' } as const
+
+/** Newest first, a line each. */
+function historyLines({ history = [] }: BgpSession, now: number): Line[] {
+  return history.map(({ time, lastTime, what, reason, times }, index) => {
+    const often = times > 1 ? ` ${times} times, last ${ago(lastTime ?? time, now)} ago` : ''
+    const why = reason === undefined ? '' : `: ${reason}`
+    return [index === 0 ? 'History' : '', `${ago(time, now)} ago ${WHAT[what]}${often}${why}`]
+  })
 }
 
 function neighborLines(neighbor: BgpNeighbor, now: number): Line[] {

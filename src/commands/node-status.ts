@@ -61,6 +61,7 @@ export async function startStatus(services: NodeServices, shown: Shown): Promise
       snapshot: () => snapshotOf(services, shown, startedAt),
       onChange: listener => changes.listen(listener),
       advertised: bgpPeer => shown.speaker?.advertised(bgpPeer),
+      trace: (bgpPeer, listener) => shown.speaker?.trace(bgpPeer, listener),
     },
     address => log.info({ address }, 'the status interface listens'),
   )

@@ -3,21 +3,27 @@
  * report.
  */
 
+import { Argument } from 'commander'
 import { UserError } from '../lib/errors.ts'
-import { print } from '../lib/stdout.ts'
 import type { AdvertisedRoute, BgpSession } from '../model/session.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { type AskOptions, addAskOptions, askAdvertised, askSnapshot } from '../status/ask.ts'
+import { type AskOptions, addAskOptions, askAdvertised } from '../status/ask.ts'
 import { neighborText } from './neighbor-text.ts'
 import { createProgram, runProgram } from './program.ts'
-import { ageOf, type Field, listOf, printJson } from './show.ts'
+import { readSnapshot } from './read-snapshot.ts'
+import { ageOf, dataText, type Field, type Listing, listOf, show } from './show.ts'
+import { tracePeer } from './trace.ts'
 
 const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'BGPPEER', cell: session => session.bgpPeer },
   { title: 'NODE', cell: session => session.node },
   { title: 'PEERIP', cell: session => session.peerIP },
   { title: 'PEERASNUMBER', align: 'right', cell: session => String(session.peerAsNumber) },
-  { title: 'STATE', cell: session => session.state },
+  {
+    title: 'STATE',
+    cell: session => session.state,
+    tone: ({ state }) => (state === 'Established' ? 'good' : state === 'unknown' ? 'doubtful' : 'bad'),
+  },
   { title: 'SINCE', align: 'right', cell: (session, now) => ageOf(session.since, now) },
   { title: 'ADVERTISED', align: 'right', cell: session => String(session.advertisedPrefixes) },
   { title: 'RECEIVED', align: 'right', cell: session => String(session.receivedPrefixes) },
@@ -27,7 +33,7 @@ const FIELDS: readonly Field<BgpSession>[] = [
   { title: 'LOCALASNUMBER', wide: true, align: 'right', cell: session => String(session.localAsNumber) },
   { title: 'HOLDTIME', wide: true, align: 'right', cell: session => secondsText(session.holdTimeSeconds) },
   { title: 'CAPABILITIES', wide: true, cell: session => session.capabilities.join(',') },
-  { title: 'LASTERROR', cell: session => session.lastError ?? '' },
+  { title: 'LASTERROR', flexible: true, cell: session => session.lastError ?? '' },
 ]
 
 const ROUTE_FIELDS: readonly Field<AdvertisedRoute>[] = [
@@ -54,31 +60,51 @@ export function peersCommand(args: string[]): Promise<number> {
         'terway-edge peers -o wide',
         'terway-edge peers lan-a',
         'terway-edge peers lan-a advertised   # prefixes, next hops, attributes: what the switch was told',
+        'terway-edge peers lan-a trace   # every message with the switch from now on, decoded; Ctrl-C ends it',
+        'terway-edge peers --kubeconfig ~/.kube/config   # of the whole cluster, from a desk',
         'terway-edge peers -o json | jq \'.[] | select(.state != "Established")\'',
       ],
     ),
   )
     .argument('[name]', 'a BGPPeer')
-    .argument('[what]', 'advertised: the prefixes that its peer was told by this node')
-  return runProgram<AskOptions>(program, args, async options => {
-    const [name, what] = program.args
-    if (what !== undefined && what !== 'advertised') {
-      throw new UserError(`peers ${name} ${what}: there is advertised; leave it out for the session`, { exitStatus: 2 })
-    }
-    const snapshot = await askSnapshot(options)
-    if (name === undefined)
-      return listOf({ rows: snapshot.sessions, fields: FIELDS, none: noneOf(snapshot) }, snapshot, options)
-    const sessions = snapshot.sessions.filter(({ bgpPeer }) => bgpPeer === name)
-    if (sessions.length === 0) throw new UserError(unknownPeer(name, snapshot))
-    if (what !== undefined) {
-      const none = `Nothing is announced to the peer of BGPPeer ${name} from here.`
-      return listOf({ rows: await askAdvertised(options, name), fields: ROUTE_FIELDS, none }, snapshot, options)
-    }
-    if (options.output === 'json') return printJson(sessions)
-    const now = Date.parse(snapshot.time)
-    print(sessions.map(session => neighborText(session, now)).join('\n'))
-    return 0
+    .addArgument(
+      new Argument('[what]', 'advertised: what its peer was told by this node; trace: messages with it, live').choices([
+        'advertised',
+        'trace',
+      ]),
+    )
+  return runProgram<AskOptions>(program, args, (options, [name, what]) => {
+    if (what !== undefined && options.kubeconfig !== undefined)
+      throw new UserError(`peers ${name} ${what}: only a speaker knows; ask there, without --kubeconfig`, {
+        exitStatus: 2,
+      })
+    if (name !== undefined && what === 'trace') return tracePeer(options, name)
+    return show(options, async () => {
+      const snapshot = await readSnapshot(options)
+      if (name === undefined) return listOf(sessionsOf(snapshot), snapshot, options)
+      const sessions = snapshot.sessions.filter(({ bgpPeer }) => bgpPeer === name)
+      if (sessions.length === 0) throw new UserError(unknownPeer(name, snapshot))
+      if (what !== undefined) {
+        const none = `Nothing is announced to the peer of BGPPeer ${name} from here.`
+        const rows = await askAdvertised(options, name)
+        return listOf({ rows, fields: ROUTE_FIELDS, name: route => route.prefix, none }, snapshot, options)
+      }
+      const now = Date.parse(snapshot.time)
+      const text =
+        options.output === 'name'
+          ? sessions.map(session => `${nameOf(session)}\n`).join('')
+          : dataText(sessions, options.output)
+      return { text: text ?? sessions.map(session => neighborText(session, now)).join('\n'), status: 0 }
+    })
   })
+}
+
+function sessionsOf(snapshot: Snapshot): Listing<BgpSession> {
+  return { rows: snapshot.sessions, fields: FIELDS, name: nameOf, none: noneOf(snapshot) }
+}
+
+function nameOf({ bgpPeer, node }: BgpSession): string {
+  return `${bgpPeer}/${node}`
 }
 
 function noneOf({ role }: Snapshot): string {

@@ -1,14 +1,19 @@
 /**
- * How the operator's commands print: a table for people, JSON for programs, and a hint on stderr
- * where there is nothing to show.
+ * How the operator's commands print: a table for people, JSON, YAML or names for programs, once or
+ * again and again (`--watch`), and a hint on stderr where there is nothing to show.
  */
 
+import { sleep, systemClock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
 import { jsonText } from '../lib/json-text.ts'
-import { print } from '../lib/stdout.ts'
+import { print, stdoutIsRead } from '../lib/stdout.ts'
 import { type Column, formatAge, formatTable } from '../lib/table.ts'
+import { yamlText } from '../lib/yaml.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
+import { type AskOptions, addAskOptions } from '../status/ask.ts'
 import { createProgram, runProgram } from './program.ts'
+import { readSnapshot } from './read-snapshot.ts'
+import { CLEAR_SCREEN, coloured, showsColours, type Tone, terminalWidth } from './terminal.ts'
 
 /** A column of a table of `Row`s. */
 export interface Field<Row> extends Column {
@@ -18,38 +23,86 @@ export interface Field<Row> extends Column {
   readonly cell: (row: Row, now: number) => string
   /** Only with `-o wide`. */
   readonly wide?: boolean
+  /** For the colour of the cell on a terminal. */
+  readonly tone?: (row: Row) => Tone | undefined
+}
+
+/** A list as it can be printed. */
+export interface Listing<Row> {
+  readonly rows: readonly Row[]
+  readonly fields: readonly Field<Row>[]
+  /** For `-o name`. */
+  readonly name: (row: Row) => string
+  /** What to say when there are no rows. */
+  readonly none: string
+}
+
+/** What a command says, and its exit status. */
+export interface Said {
+  readonly text: string
+  readonly status: number
+  /** For people alone, on stderr. */
+  readonly hint?: string
 }
 
 export interface ListCommand<Row> {
   readonly name: string
   readonly description: string
   readonly examples: readonly string[]
-  readonly rows: (snapshot: Snapshot) => readonly Row[]
-  readonly fields: readonly Field<Row>[]
-  /** What to say when there are no rows. */
-  readonly none: (snapshot: Snapshot) => string
+  readonly listing: (snapshot: Snapshot) => Listing<Row>
 }
 
 /** A command that shows one list of the snapshot. */
 export function runListCommand<Row>(command: ListCommand<Row>, args: readonly string[]): Promise<number> {
   const program = addAskOptions(createProgram(command.name, command.description, command.examples))
-  return runProgram<AskOptions>(program, args, async options => {
-    const snapshot = await askSnapshot(options)
-    const { fields } = command
-    return listOf({ rows: command.rows(snapshot), fields, none: command.none(snapshot) }, snapshot, options)
-  })
+  return runProgram<AskOptions>(program, args, options =>
+    show(options, async () => {
+      const snapshot = await readSnapshot(options)
+      return listOf(command.listing(snapshot), snapshot, options)
+    }),
+  )
 }
 
-/** Prints a list as `-o` wants it; `none` where it is empty. */
-export function listOf<Row>(
-  { rows, fields, none }: { rows: readonly Row[]; fields: readonly Field<Row>[]; none: string },
-  { time }: Snapshot,
-  { output }: AskOptions,
-): number {
-  if (output === 'json') return printJson(rows)
-  if (rows.length === 0) process.stderr.write(`${none}\n`)
-  else print(tableOf(fields, rows, { now: Date.parse(time), wide: output === 'wide' }))
-  return 0
+const WATCH_MILLISECONDS = 2000
+
+/** Prints what `say` says: once, or with `--watch` whenever that is something else. */
+export async function show(options: AskOptions, say: () => Promise<Said>): Promise<number> {
+  if (options.watch !== true) {
+    const { text, status, hint } = await say()
+    print(text)
+    if (hint !== undefined) process.stderr.write(`${hint}\n`)
+    return status
+  }
+  const screen = process.stdout.isTTY === true && isForPeople(options)
+  let last: string | undefined
+  for (;;) {
+    const said = await say().catch((error: unknown): Said => ({ text: '', status: 1, hint: errorText(error) }))
+    const text = said.text === '' ? `${said.hint ?? ''}\n` : said.text
+    if (text !== last) print(`${screen ? CLEAR_SCREEN : last === undefined ? '' : '\n'}${text}`)
+    last = text
+    if (!(await stdoutIsRead())) return said.status
+    await sleep(systemClock, WATCH_MILLISECONDS)
+  }
+}
+
+function isForPeople({ output }: AskOptions): boolean {
+  return output === undefined || output === 'table' || output === 'wide'
+}
+
+/** A list as `-o` wants it. */
+export function listOf<Row>(listing: Listing<Row>, { time }: Pick<Snapshot, 'time'>, { output }: AskOptions): Said {
+  const { rows, fields, name, none } = listing
+  const data = dataText(rows, output)
+  if (data !== undefined) return { text: data, status: 0 }
+  if (output === 'name') return { text: rows.map(row => `${name(row)}\n`).join(''), status: 0 }
+  if (rows.length === 0) return { text: '', status: 0, hint: none }
+  return { text: tableOf(fields, rows, { now: Date.parse(time), wide: output === 'wide' }), status: 0 }
+}
+
+/** `value` for programs; undefined where people ask. */
+export function dataText(value: unknown, output: AskOptions['output']): string | undefined {
+  if (output === 'json') return `${jsonText(value, 2)}\n`
+  return output === 'yaml' ? yamlText(JSON.parse(JSON.stringify(value))) : undefined
 }
 
 export function tableOf<Row>(
@@ -58,9 +111,17 @@ export function tableOf<Row>(
   { now, wide }: { now: number; wide: boolean },
 ): string {
   const shown = fields.filter(field => wide || field.wide !== true)
+  const colours = showsColours()
   return formatTable(
     shown,
     rows.map(row => shown.map(field => orDash(field.cell(row, now)))),
+    {
+      width: wide ? undefined : terminalWidth(),
+      paint: (text, at, column) => {
+        const row = rows[at]
+        return colours && row !== undefined ? coloured(text, shown[column]?.tone?.(row)) : text
+      },
+    },
   )
 }
 

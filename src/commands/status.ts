@@ -2,12 +2,13 @@
  * `terway-edge status`: what the local process is, whether it does its job, and what is in its way.
  */
 
-import { print } from '../lib/stdout.ts'
 import { formatAge, printable } from '../lib/table.ts'
 import type { ApiContact, EventRow, InterfaceView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
-import { type AskOptions, addAskOptions, askSnapshot } from '../status/ask.ts'
+import { type AskOptions, addAskOptions } from '../status/ask.ts'
+import { EVENT_FIELDS } from './events.ts'
 import { createProgram, runProgram } from './program.ts'
-import { ageOf, type Field, printJson, tableOf } from './show.ts'
+import { readSnapshot } from './read-snapshot.ts'
+import { ageOf, dataText, show, tableOf } from './show.ts'
 
 export function statusCommand(args: string[]): Promise<number> {
   const program = addAskOptions(
@@ -17,16 +18,22 @@ export function statusCommand(args: string[]): Promise<number> {
       [
         'terway-edge status',
         'terway-edge status -o wide   # with the last events',
+        'terway-edge status --watch',
+        'terway-edge status --kubeconfig ~/.kube/config   # of the whole cluster, from a desk',
         'terway-edge status -o json | jq .problems',
       ],
     ),
   )
-  return runProgram<AskOptions>(program, args, async options => {
-    const snapshot = await askSnapshot(options)
-    if (options.output === 'json') printJson(snapshot)
-    else print(formatStatus(snapshot, options.output === 'wide'))
-    return snapshot.problems.length === 0 ? 0 : 1
-  })
+  return runProgram<AskOptions>(program, args, options =>
+    show(options, async () => {
+      const snapshot = await readSnapshot(options)
+      const status = snapshot.problems.length === 0 ? 0 : 1
+      const name = snapshot.node?.name ?? snapshot.role
+      if (options.output === 'name') return { text: `${name}\n`, status }
+      const text = dataText(snapshot, options.output) ?? formatStatus(snapshot, options.output === 'wide')
+      return { text, status }
+    }),
+  )
 }
 
 /**
@@ -137,14 +144,6 @@ function problemLines({ problems }: Snapshot): string[] {
   if (problems.length === 0) return ['\nNo problems.\n']
   return ['\nProblems:\n', ...problems.map(problem => `  ${printable(problem)}\n`)]
 }
-
-const EVENT_FIELDS: readonly Field<EventRow>[] = [
-  { title: 'AGE', align: 'right', cell: (event, now) => ageOf(event.time, now) },
-  { title: 'TYPE', cell: event => event.type },
-  { title: 'REASON', cell: event => event.reason },
-  { title: 'OBJECT', cell: event => event.object },
-  { title: 'MESSAGE', cell: event => event.message },
-]
 
 function eventLines(events: readonly EventRow[], now: number): string[] {
   return ['\n', events.length === 0 ? 'No events.\n' : tableOf(EVENT_FIELDS, events, { now, wide: true })]

@@ -125,10 +125,8 @@ function bgpPort({ bgpPort: facts, service, peers }: DoctorFacts): Check[] {
         `stop ${list}; ss -ltnp 'sport = :${facts.port}'`,
       ),
     ]
-  if (facts.holders.length > 0) return [ok(name, `the service listens on TCP port ${facts.port}`)]
-  return service.pid === undefined
-    ? []
-    : [problem(name, `nobody listens on TCP port ${facts.port}`, 'see journalctl -u terway-edge')]
+  // that nobody listens is no fault of an agent alone; a speaker tells of it itself
+  return facts.holders.length === 0 ? [] : [ok(name, `the service listens on TCP port ${facts.port}`)]
 }
 
 function stateFolder({ state, network }: DoctorFacts): Check {

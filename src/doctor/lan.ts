@@ -9,7 +9,6 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
 import { IFA_F, NUD } from '../netlink/constants.ts'
-import { probeNeighbour } from '../netlink/neighbour.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link } from '../netlink/types.ts'
 import { askByArp } from './arp-probe.ts'
@@ -83,7 +82,7 @@ async function silentByND(clock: Clock, uplink: Link, addresses: readonly string
     }
     const unknown = silent()
     if (unknown.length === 0) return []
-    netlink.execute(unknown.map(address => probeNeighbour({ address, interface: uplink.index })))
+    netlink.solicit(unknown.map(address => ({ address, interface: uplink.index })))
     await sleep(clock, ND_MILLISECONDS)
     return silent().map(address => ({ address }))
   } finally {

@@ -17,12 +17,25 @@ export function createProgram(name: string, description: string, examples: reado
   return program
 }
 
+/** In the place of arguments: throws `Described` with the parser, and runs nothing. */
+export const DESCRIBE = '--describe-the-argument-parser'
+
+export class Described extends Error {
+  override readonly name = 'Described'
+  readonly program: Command
+  constructor(program: Command) {
+    super('the argument parser was asked for')
+    this.program = program
+  }
+}
+
 /** Parses `args` and runs `action`; its number is the exit status. */
 export async function runProgram<T extends object>(
   program: Command,
   args: readonly string[],
   action: (options: T, operands: readonly string[]) => Promise<number>,
 ): Promise<number> {
+  if (args[0] === DESCRIBE) throw new Described(program)
   let status = 0
   program.action(async () => {
     status = await action(program.opts<T>(), program.args)

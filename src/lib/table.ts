@@ -1,6 +1,6 @@
 /**
  * Tables and ages for people at a terminal, in the manner of kubectl: columns three spaces apart,
- * no lines, no colours, nothing cut off. Cells may hold text that came from elsewhere (a peer's
+ * no lines; nothing is cut off unless it is asked to fit a width, and colours are the caller's. Cells may hold text that came from elsewhere (a peer's
  * message, a name), so control characters are written out and cannot steer the terminal. Pure.
  */
 
@@ -8,26 +8,74 @@ export interface Column {
   readonly title: string
   /** Default: left. Numbers read best to the right. */
   readonly align?: 'left' | 'right'
+  /** Long text that may be cut where the table would not fit. */
+  readonly flexible?: boolean
+}
+
+export interface TableOptions {
+  /** Columns of the terminal; absent: as wide as it gets. */
+  readonly width?: number | undefined
+  /** What is written for a cell, padded already; changes nothing of its width. */
+  readonly paint?: (text: string, row: number, column: number) => string
 }
 
 const GAP = '   '
+
+/** A flexible column is not cut shorter than this. */
+const LEAST_WIDTH = 12
 
 /**
  * The table with its line of titles, ending in a newline. A missing cell is empty; cells beyond the
  * columns are not shown.
  */
-export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+export function formatTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  { width, paint = text => text }: TableOptions = {},
+): string {
   const cells = rows.map(row => columns.map((_, index) => printable(row[index] ?? '')))
   const titles = columns.map(column => column.title)
-  const widths = columns.map((_, index) =>
+  const natural = columns.map((_, index) =>
     [titles, ...cells].reduce((widest, row) => Math.max(widest, Bun.stringWidth(row[index] ?? '')), 0),
   )
-  const line = (row: readonly string[]) =>
+  const widths = width === undefined ? natural : fitted(columns, natural, width)
+  const line = (row: readonly string[], at: number) =>
     columns
-      .map(({ align }, index) => pad(row[index] ?? '', widths[index] ?? 0, align ?? 'left'))
+      .map(({ align }, index) => {
+        const space = widths[index] ?? 0
+        const padded = pad(cut(row[index] ?? '', space), space, align ?? 'left')
+        return at === 0 ? padded : paint(padded, at - 1, index)
+      })
       .join(GAP)
       .trimEnd()
   return `${[titles, ...cells].map(line).join('\n')}\n`
+}
+
+/** The widest flexible column gives way until all fit, or none can. */
+function fitted(columns: readonly Column[], natural: readonly number[], width: number): number[] {
+  const widths = [...natural]
+  const total = () => widths.reduce((sum, one) => sum + one, GAP.length * (widths.length - 1))
+  for (;;) {
+    const excess = total() - width
+    if (excess <= 0) return widths
+    const candidates = columns.flatMap(({ flexible }, index) =>
+      flexible === true && (widths[index] ?? 0) > LEAST_WIDTH ? [index] : [],
+    )
+    const widest = candidates.toSorted((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0))[0]
+    if (widest === undefined) return widths
+    widths[widest] = Math.max(LEAST_WIDTH, (widths[widest] ?? 0) - excess)
+  }
+}
+
+/** At most so many columns wide, with an ellipsis where something is missing. */
+function cut(text: string, width: number): string {
+  if (Bun.stringWidth(text) <= width) return text
+  let short = ''
+  for (const character of text) {
+    if (Bun.stringWidth(short + character) > width - 1) break
+    short += character
+  }
+  return `${short}…`
 }
 
 /**

@@ -3,7 +3,7 @@
  * stands twice in one mapping is an error, because the first one would be lost without a word, and
  * so is an alias that contains itself. Pure.
  */
-import { load, loadAll, YAMLException } from 'js-yaml'
+import { dump, load, loadAll, YAMLException } from 'js-yaml'
 import { UserError } from './errors.ts'
 
 /**
@@ -46,4 +46,9 @@ function containsItself(value: unknown, open: readonly unknown[]): boolean {
   if (open.includes(value)) return true
   const way = [...open, value]
   return Object.values(value).some(part => containsItself(part, way))
+}
+
+/** A value of JSON as YAML. */
+export function yamlText(value: unknown): string {
+  return dump(value, { lineWidth: -1, noRefs: true })
 }

@@ -1,6 +1,6 @@
 /**
- * What of sessions, clocks and credentials is a problem, in words: one list for the commands, the page, the metrics and
- * JSON, so that none of them is green while another is not. Pure.
+ * What of sessions, clocks and credentials is a problem, in words: one list for the commands, the
+ * page, the metrics and JSON, so that none of them is green while another is not. Pure.
  */
 import type { BgpSession } from './session.ts'
 import type { ApiContact, Expiry } from './snapshot.ts'

@@ -102,6 +102,16 @@ export interface SessionTransition {
   readonly lastTime?: string
 }
 
+/**
+ * A BGP message of a session as it is shown live; beside these, the fields that `terway-edge bgp
+ * decode` gives.
+ */
+export interface TraceLine {
+  readonly time: string
+  readonly direction: 'sent' | 'received'
+  readonly [field: string]: unknown
+}
+
 /** RFC 4271 section 4.5. */
 export interface NotificationCount {
   readonly direction: 'sent' | 'received'

@@ -12,7 +12,7 @@ import { Encoder } from './attributes.ts'
 import { NLM_F, NLMSG } from './constants.ts'
 import { decodeLink, dumpLinksRequest, getLinkRequest, type LinkReference } from './link.ts'
 import { decodeError, decodeMessages, encodeMessage, type Message, NetlinkError, type Request } from './message.ts'
-import { decodeNeighbour, dumpNeighboursRequest } from './neighbour.ts'
+import { decodeNeighbour, dumpNeighboursRequest, type NeighbourSpec, probeNeighbour } from './neighbour.ts'
 import {
   decodeRoute,
   dumpRoutesRequest,
@@ -123,6 +123,14 @@ export class Rtnetlink {
 
   dumpNeighbours(): Neighbour[] {
     return this.#dump(dumpNeighboursRequest(), decodeNeighbour)
+  }
+
+  /**
+   * Has the kernel ask for neighbours by ARP or ND, as for a packet to them; what they answer is in
+   * its table of neighbours then.
+   */
+  solicit(neighbours: readonly Pick<NeighbourSpec, 'address' | 'interface'>[]): void {
+    this.execute(neighbours.map(probeNeighbour))
   }
 
   dumpRules(): Rule[] {

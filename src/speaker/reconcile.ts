@@ -24,7 +24,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { AdvertisedRoute, BgpSession } from '../model/session.ts'
+import type { AdvertisedRoute, BgpSession, TraceLine } from '../model/session.ts'
 import { bfdProblems, NOT_UP_MILLISECONDS, waitsForBfd } from './bfd-status.ts'
 import { changeText } from './changed-settings.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
@@ -48,6 +48,7 @@ import type { RestartMarker } from './restart-marker.ts'
 import { freshMemory, remember, type SessionMemory } from './session-history.ts'
 import { bgpSession, type RoutesProof, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
+import { traceLine } from './trace.ts'
 
 export interface SpeakerRoomOptions {
   /** This node's name. */
@@ -80,6 +81,8 @@ export interface SpeakerRoom {
   sessions(): readonly BgpSession[]
   /** What the peer of a BGPPeer was told; undefined where this node has no session of it. */
   advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined
+  /** Every message with that peer from now on, decoded; undefined as for `advertised`. */
+  trace(bgpPeer: string, listener: (line: TraceLine) => void): (() => void) | undefined
   /** What an operator should know, a line each; empty when all is well. */
   problems(): readonly string[]
   /**
@@ -180,6 +183,10 @@ class Room implements SpeakerRoom {
 
   advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined {
     return this.#options.speaker.advertised(bgpPeer)
+  }
+
+  trace(bgpPeer: string, listener: (line: TraceLine) => void): (() => void) | undefined {
+    return this.#options.speaker.trace?.(bgpPeer, message => listener(traceLine(message)))
   }
 
   problems(): readonly string[] {

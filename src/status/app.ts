@@ -14,11 +14,14 @@ import { SnapshotFeed, type SnapshotSource } from './feed.ts'
 import { METRICS_CONTENT_TYPE, snapshotMetrics } from './metrics.ts'
 import { pageFiles } from './page.ts'
 import { processMetricsText } from './process-metrics.ts'
+import { type Trace, traceStream } from './trace-stream.ts'
 
 export interface StatusAppOptions extends SnapshotSource {
   readonly access: Access
   /** What the peer of a BGPPeer was told; undefined where there is no session of it. */
   readonly advertised?: ((bgpPeer: string) => readonly AdvertisedRoute[] | undefined) | undefined
+  /** Messages with the peer of a BGPPeer from now on; undefined where there is no session of it. */
+  readonly trace?: Trace | undefined
   readonly clock?: Clock | undefined
   readonly log?: Log
   /** Live streams at a time; one more gets 503. Default 32. */
@@ -80,6 +83,11 @@ export function createStatusApp(options: StatusAppOptions): Hono {
   app.get('/api/v1/peers/:name/advertised', context => {
     const routes = options.advertised?.(context.req.param('name'))
     if (routes !== undefined) return context.json(routes)
+    return context.text('This process has no session of such a BGPPeer; ask at one of its speakers.\n', 404)
+  })
+  app.get('/api/v1/peers/:name/trace', context => {
+    const stream = options.trace && traceStream(options.trace, context.req.param('name'), options.closing)
+    if (stream !== undefined) return context.body(stream, 200, { 'content-type': 'application/x-ndjson' })
     return context.text('This process has no session of such a BGPPeer; ask at one of its speakers.\n', 404)
   })
   app.get('/api/v1/events', context => streamed(context, feed))

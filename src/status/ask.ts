@@ -5,9 +5,9 @@
  * It goes by node:http, not by fetch: fetch would send even a request to loopback through the
  * HTTP_PROXY of the operator's shell.
  */
-import { get as getHttp } from 'node:http'
+import { get as getHttp, type IncomingMessage } from 'node:http'
 import { get as getHttps } from 'node:https'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { errorCode, errorText, UserError } from '../lib/errors.ts'
 import type { AdvertisedRoute } from '../model/session.ts'
 import type { Snapshot } from '../model/snapshot.ts'
@@ -16,8 +16,14 @@ import { readTokenFile } from './credentials.ts'
 export interface AskOptions {
   readonly address: string
   readonly tokenFile?: string
-  readonly output?: 'json' | 'wide'
+  readonly output?: Output
+  readonly watch?: boolean
+  /** Of the cluster to read, in the place of a process. */
+  readonly kubeconfig?: string
 }
+
+const OUTPUTS = ['table', 'wide', 'json', 'yaml', 'name'] as const
+export type Output = (typeof OUTPUTS)[number]
 
 const DEFAULT_PORT = 9179
 const DEFAULT_ADDRESS = `127.0.0.1:${DEFAULT_PORT}`
@@ -26,14 +32,14 @@ const TIMEOUT_MILLISECONDS = 10_000
 const MAXIMUM_BYTES = 64 * 1024 * 1024
 
 /** Adds the options that every asking command has. */
-export function addAskOptions(program: Command): Command {
+export function addAskOptions(program: Command, { cluster = true }: { readonly cluster?: boolean } = {}): Command {
+  if (cluster)
+    program.option('--kubeconfig <file>', 'show the whole cluster, read from its API server, in the place of a process')
   return program
     .option('--address <addr:port>', 'where the process answers, also as a URL (https://…)', DEFAULT_ADDRESS)
     .option('--token-file <file>', 'a file with the bearer token, where the process asks for one')
-    .option('-o, --output <format>', 'json, or wide for more columns', text => {
-      if (text === 'json' || text === 'wide') return text
-      throw new UserError(`-o ${text}: there is json and wide; leave it out for a table`, { exitStatus: 2 })
-    })
+    .addOption(new Option('-o, --output <format>', 'how to print it: wide has more columns').choices(OUTPUTS))
+    .option('-w, --watch', 'print it again whenever it has changed, until it is stopped')
 }
 
 /** The snapshot of the process at `address`. Throws a UserError that says what to do. */
@@ -50,12 +56,38 @@ export async function askAdvertised(options: AskOptions, bgpPeer: string): Promi
   throw new UserError(`what answers at ${url.host} is not terway-edge of this version; choose another with --address`)
 }
 
+/** The lines that come at `path`, one after the other, until the process there ends. */
+export async function* askLines({ address, tokenFile }: AskOptions, path: string): AsyncGenerator<string> {
+  const url = urlOf(address, path)
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const send = url.protocol === 'https:' ? getHttps : getHttp
+  send(url, { headers: headersOf(tokenFile), agent: false }, resolve).on('error', reject)
+  const response = await promise.catch((cause: unknown) => {
+    throw failure(url, cause)
+  })
+  if (response.statusCode !== 200) {
+    const chunks: Buffer[] = []
+    for await (const chunk of response) chunks.push(chunk)
+    throw refusal(url, { status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') })
+  }
+  let rest = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of response) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) if (line !== '') yield line
+  }
+}
+
+function headersOf(tokenFile: string | undefined): Record<string, string> {
+  const token = tokenFile === undefined ? undefined : readTokenFile(tokenFile, '--token-file')
+  return token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
+}
+
 /** The JSON at `path`. */
 async function ask({ address, tokenFile }: AskOptions, path: string): Promise<{ url: URL; answer: unknown }> {
   const url = urlOf(address, path)
-  const token = tokenFile === undefined ? undefined : readTokenFile(tokenFile, '--token-file')
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token.reveal()}` }
-  const answer = await get(url, headers).catch((cause: unknown) => {
+  const answer = await get(url, headersOf(tokenFile)).catch((cause: unknown) => {
     throw failure(url, cause)
   })
   if (answer.status !== 200) throw refusal(url, answer)

@@ -29,6 +29,7 @@ export interface StatusServerOptions extends SnapshotSource {
   readonly names?: readonly string[] | undefined
   readonly clock?: Clock | undefined
   readonly advertised?: StatusAppOptions['advertised']
+  readonly trace?: StatusAppOptions['trace']
   readonly log: Log
 }
 
@@ -53,6 +54,7 @@ export function startStatusServer(options: StatusServerOptions): StatusServer {
     snapshot: options.snapshot,
     onChange: options.onChange,
     advertised: options.advertised,
+    trace: options.trace,
     access: { listenAddress: listen.address, names: options.names, token: options.token },
     clock: options.clock,
     closing: closing.signal,

@@ -29,6 +29,17 @@ describe('a session', () => {
     })
     expect(world.kinds).toEqual(['established'])
   })
+  test('tells who listens of every message, both ways, and nobody afterwards', () => {
+    world = new World()
+    const seen: string[] = []
+    expect(world.speaker.trace?.('other', () => {})).toBeUndefined()
+    const stop = world.speaker.trace?.('lan', ({ direction, bytes }) => seen.push(`${direction} ${bytes[18]}`))
+    const connection = world.up()
+    expect(seen).toEqual(['sent 1', 'received 1', 'sent 4', 'received 4', 'sent 2', 'sent 2'])
+    stop?.()
+    connection.send({ type: 'KEEPALIVE' })
+    expect(seen).toHaveLength(6)
+  })
   test('sends keepalives with jitter, and expires without the peer', async () => {
     world = new World({ holdTimeSeconds: 9 })
     const connection = world.up()

@@ -259,7 +259,7 @@ test('another server is not taken for ours', async () => {
 
 test('wrong usage is exit status 2', async () => {
   for (const args of [
-    ['-o', 'yaml'],
+    ['-o', 'xml'],
     ['--address', 'ftp://x'],
     ['--address', ' '],
     ['--nonsense'],

@@ -1,0 +1,112 @@
+/**
+ * The cluster as a controller would show it, read from the API server by an administrator at a desk:
+ * nodes, BGPPeers with what their speakers report, problems, Events. Reads once and changes nothing;
+ * what only a node knows (messages, timers, its kernel) is asked there.
+ */
+
+import { type Config, parseConfig } from '../config.ts'
+import { decide } from '../controller/decide.ts'
+import { nodeFacts, reduceNode } from '../controller/nodes.ts'
+import { NO_MEMORY } from '../controller/pod-cidr.ts'
+import { clusterRows } from '../controller/view.ts'
+import type { KubeApi } from '../kube/api.ts'
+import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { NO_REMOVALS } from '../kube/mass-removal.ts'
+import { BGP_PEERS, EVENTS, type KubeObject, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
+import type { RouteSlice } from '../kube/route-slice.ts'
+import { systemClock } from '../lib/clock.ts'
+import { present } from '../lib/fields.ts'
+import { timestamp } from '../lib/timestamp.ts'
+import type { EventRow, Snapshot } from '../model/snapshot.ts'
+import { forecastPools } from '../planner/forecast.ts'
+import { controllerNetwork, withCluster } from './observe-cluster.ts'
+import { buildInfo, versionInfo } from './version.ts'
+
+/** Throws a UserError, or `ApiError` where the API server refuses. */
+export function clusterSnapshot(kubeconfig: string): Promise<Snapshot> {
+  return withCluster(kubeconfig, readCluster)
+}
+
+async function readCluster(api: KubeApi): Promise<Snapshot> {
+  const [nodeObjects, peers, slices, network, events] = await Promise.all([
+    api.list<Node>(NODES),
+    api.list<BGPPeerObject>(BGP_PEERS),
+    api.list<RouteSlice>(ROUTE_SLICES),
+    controllerNetwork(api).catch(() => undefined),
+    readEvents(api),
+  ])
+  const now = timestamp(systemClock.now())
+  const nodes = nodeObjects.map(node => nodeFacts(reduceNode(node)))
+  const decision = decide({ ...(network ?? NO_NETWORK), edgeNodes: undefined }, false, {
+    nodes,
+    peers,
+    slices,
+    secret: () => undefined,
+    now,
+    memory: NO_MEMORY,
+    apiServers: [],
+    removals: {
+      state: NO_REMOVALS,
+      limits: { share: 1, number: Number.POSITIVE_INFINITY, delayMilliseconds: 0 },
+      at: 0,
+      listedAt: 0,
+      drained: new Set(),
+    },
+  })
+  const rows = clusterRows(nodes, decision)
+  return present<Snapshot>({
+    version: versionInfo().version,
+    build: buildInfo(),
+    role: 'controller',
+    time: now,
+    startedAt: now,
+    ready: true,
+    problems: rows.problems,
+    api: { server: api.server, connected: true, lastContact: now },
+    nodes: rows.nodes,
+    lans: rows.lans,
+    sessions: rows.sessions,
+    heldRemovals: undefined,
+    expiries: undefined,
+    routes: [],
+    paths: undefined,
+    events,
+    node: undefined,
+    controller: {
+      leader: undefined,
+      isLeader: false,
+      pools: network === undefined ? [] : forecastPools(rows.pools, rows.createdAt, systemClock.now()),
+    },
+  })
+}
+
+/** Without the rights to read it, ranges are not judged. */
+const NO_NETWORK: Config['network'] = parseConfig('', 'the defaults').network
+
+interface KubeEventObject extends KubeObject {
+  readonly type?: string
+  readonly reason?: string
+  readonly message?: string
+  readonly count?: number
+  readonly firstTimestamp?: string
+  readonly lastTimestamp?: string
+  readonly source?: { readonly component?: string; readonly host?: string }
+  readonly involvedObject?: { readonly kind?: string; readonly name?: string }
+}
+
+/** Those that nodes and controllers of ours recorded, newest first. */
+async function readEvents(api: KubeApi): Promise<EventRow[]> {
+  const all = await api.list<KubeEventObject>(EVENTS)
+  return all
+    .filter(({ source }) => source?.component?.startsWith('terway-edge') === true)
+    .map(
+      (event): EventRow => ({
+        time: event.lastTimestamp ?? event.firstTimestamp ?? event.metadata.creationTimestamp ?? '',
+        type: event.type === 'Warning' ? 'Warning' : 'Normal',
+        reason: event.reason ?? '',
+        object: `${event.involvedObject?.kind ?? ''}/${event.involvedObject?.name ?? ''}`,
+        message: `${event.message ?? ''}${(event.count ?? 1) > 1 ? ` (${event.count} times)` : ''}`,
+      }),
+    )
+    .toSorted((a, b) => (a.time < b.time ? 1 : -1))
+}
