@@ -5,6 +5,7 @@
  * By fetch and not by EventSource, which can send no token and does not say why it failed.
  */
 import type { Snapshot } from '../src/model/snapshot.ts'
+import { withChanges } from './changes.ts'
 import { EventStream } from './event-stream.ts'
 
 export type LinkState =
@@ -76,13 +77,17 @@ export class Connection {
 
   async #read(body: ReadableStream<Uint8Array<ArrayBuffer>>, current: AbortController): Promise<void> {
     const events = new EventStream()
+    let latest: Snapshot | undefined
     const reader = body.pipeThrough(new TextDecoderStream()).getReader()
     for (;;) {
       const silence = setTimeout(() => current.abort(new Error('the server is silent')), SILENCE_MILLISECONDS)
       const { done, value } = await reader.read().finally(() => clearTimeout(silence))
       if (done || this.#current !== current) return
       for (const event of events.push(value)) {
-        if (event.type === 'snapshot') this.#options.onSnapshot(JSON.parse(event.data))
+        if (event.type === 'snapshot') latest = JSON.parse(event.data)
+        else if (event.type === 'changes' && latest !== undefined) latest = withChanges(latest, JSON.parse(event.data))
+        else continue
+        if (latest !== undefined) this.#options.onSnapshot(latest)
       }
     }
   }

@@ -65,7 +65,20 @@ function showLoss(): void {
   if (node.textContent !== text) node.textContent = text
 }
 
-filter.addEventListener('input', showFiltered)
+/** What is filtered stands in the address, so that a link leads to it. */
+function takeFilter(): void {
+  filter.value = new URLSearchParams(location.hash.slice(1)).get('filter') ?? ''
+  showFiltered()
+}
+
+function keepFilter(): void {
+  const hash = filter.value === '' ? '' : `#${new URLSearchParams({ filter: filter.value })}`
+  history.replaceState(null, '', `${location.pathname}${location.search}${hash}`)
+  showFiltered()
+}
+
+filter.addEventListener('input', keepFilter)
+addEventListener('hashchange', takeFilter)
 byId('retry').addEventListener('click', () => connection.connect())
 byId('token-form').addEventListener('submit', event => {
   event.preventDefault()
@@ -80,7 +93,7 @@ document.addEventListener('keydown', event => {
     filter.focus()
   } else if (event.key === 'Escape' && event.target === filter) {
     filter.value = ''
-    showFiltered()
+    keepFilter()
   }
 })
 addEventListener('online', () => connection.connect())
@@ -88,4 +101,5 @@ addEventListener('online', () => connection.connect())
 setInterval(() => {
   if (lostAt === undefined) tick() // what was true when the link broke does not grow older
 }, 1000)
+takeFilter()
 connection.connect()

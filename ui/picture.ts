@@ -46,7 +46,7 @@ export function drawNetwork(lans: readonly Lan[], sites: readonly CloudSite[], w
 function needsLook({ peers, nodes, sessions }: Lan): boolean {
   return (
     peers.some(peer => peer.problem !== undefined) ||
-    sessions.some(session => !isEstablished(session) || session.lastError !== undefined) ||
+    sessions.some(session => lineKind(session) === 'down' || lineKind(session) === 'up lost' || session.lastError) ||
     nodes.some(isNodeTroubled)
   )
 }
@@ -96,7 +96,7 @@ function figureOf(lan: Lan): HTMLElement {
 }
 
 function drawingOf({ peers, nodes, sessions }: Lan, label: string): SVGElement {
-  const order = speakersFirst(nodes, peers)
+  const order = inOrder(nodes, peers)
   const shown = order.length > NODES_SHOWN ? order.slice(0, NODES_SHOWN - 1) : order
   const boxes = shown.length + (shown.length < order.length ? 1 : 0)
   const switchPlaces = grid(peers.length, SWITCH, MARGIN)
@@ -124,13 +124,30 @@ function drawingOf({ peers, nodes, sessions }: Lan, label: string): SVGElement {
 function sessionLine(session: BgpSession, from: Place | undefined, to: Place | undefined): SVGElement | undefined {
   if (from === undefined || to === undefined) return undefined
   const line = {
-    class: `session ${isEstablished(session) ? 'up' : 'down'}`,
+    class: `session ${lineKind(session)}`,
     x1: from.x + SWITCH.width / 2,
     y1: from.y + SWITCH.height,
     x2: to.x + NODE.width / 2,
     y2: to.y,
   }
-  return svgElement('line', line, svgElement('title', {}, `${session.node} – ${session.peerIP}: ${session.state}`))
+  return svgElement('line', line, svgElement('title', {}, lineText(session)))
+}
+
+/** Packets have the last word: a session that is up proves no route. */
+function lineKind(session: BgpSession): string {
+  if (!isEstablished(session)) return 'down'
+  if (session.routesVerified === 'False') return 'up lost'
+  return session.routesVerified === 'True' ? 'up proved' : 'up'
+}
+
+const PROOFS = {
+  True: ', its routes proved by packets',
+  False: ', but packets do not take its routes',
+  Unknown: '',
+} as const
+
+function lineText({ node, peerIP, state, routesVerified = 'Unknown' }: BgpSession): string {
+  return `${node} – ${peerIP}: ${state}${PROOFS[routesVerified]}`
 }
 
 function switchBox(peer: LanView, place: Place | undefined): SVGElement[] {
@@ -168,9 +185,13 @@ function nodeBox(node: NodeView, place: Place | undefined, speaker: boolean): SV
   ]
 }
 
-function speakersFirst(nodes: readonly NodeView[], peers: readonly LanView[]): NodeView[] {
+/** What needs a look first, so that it does not hide among those that are only counted. */
+function inOrder(nodes: readonly NodeView[], peers: readonly LanView[]): NodeView[] {
   return [...nodes].sort(
-    (a, b) => Number(isSpeaker(b, peers)) - Number(isSpeaker(a, peers)) || compareNames(a.name, b.name),
+    (a, b) =>
+      Number(isNodeTroubled(b)) - Number(isNodeTroubled(a)) ||
+      Number(isSpeaker(b, peers)) - Number(isSpeaker(a, peers)) ||
+      compareNames(a.name, b.name),
   )
 }
 

@@ -1,5 +1,5 @@
 /** The tables of the page: which columns of which rows, and what needs a look first. */
-import type { BgpSession } from '../src/model/session.ts'
+import type { BgpSession, SessionTransition } from '../src/model/session.ts'
 import type { EventRow, LanView, NodeView, PoolView, RouteRow, Snapshot } from '../src/model/snapshot.ts'
 import { type CloudInterface, interfacesOf } from './cloud-model.ts'
 import { DataTable, lines, problemBadge } from './data-table.ts'
@@ -19,6 +19,7 @@ export function createTables(): Tables {
   const routes = routeTable()
   const pools = poolTable()
   const events = eventTable()
+  const history = historyTable()
   return {
     update(snapshot, words) {
       return [
@@ -59,6 +60,7 @@ export function createTables(): Tables {
           words,
         ),
         pools.update(snapshot.controller?.pools ?? [], words),
+        history.update(historyOf(snapshot.sessions), words),
         events.update(snapshot.events, words),
       ].reduce((sum, count) => sum + count, 0)
     },
@@ -226,6 +228,48 @@ function poolTable(): DataTable<PoolView> {
           ),
       },
       { title: 'Full in', text: row => row.fullIn ?? '' }, // at the pace of the last 90 days
+    ],
+  })
+}
+
+/** A transition of a session, with the session that it is of. */
+interface HistoryRow {
+  readonly session: string
+  readonly transition: SessionTransition
+}
+
+/** Of all sessions, newest first. */
+function historyOf(sessions: readonly BgpSession[]): HistoryRow[] {
+  return sessions
+    .flatMap(session => (session.history ?? []).map(transition => ({ session: sessionName(session), transition })))
+    .sort((a, b) => (timeOf(a) < timeOf(b) ? 1 : -1))
+}
+
+function timeOf({ transition }: HistoryRow): string {
+  return transition.lastTime ?? transition.time
+}
+
+const TRANSITIONS = {
+  up: ['good', 'came up'],
+  down: ['bad', 'went down'],
+  failed: ['wait', 'failed'],
+} as const
+
+function historyTable(): DataTable<HistoryRow> {
+  return new DataTable<HistoryRow>({
+    id: 'history',
+    caption: 'History of sessions',
+    key: row => JSON.stringify([row.session, row.transition.time, row.transition.what]),
+    columns: [
+      { title: 'When', text: row => timeOf(row), show: row => ago(timeOf(row), ' ago') },
+      { title: 'Session', text: row => row.session },
+      {
+        title: 'What',
+        text: row => TRANSITIONS[row.transition.what][1],
+        show: row => badge(TRANSITIONS[row.transition.what][0], TRANSITIONS[row.transition.what][1]),
+      },
+      { title: 'Times', text: row => (row.transition.times > 1 ? String(row.transition.times) : ''), class: 'number' },
+      { title: 'Reason', text: row => row.transition.reason ?? '', class: 'wide' },
     ],
   })
 }

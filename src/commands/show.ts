@@ -6,7 +6,7 @@
 import { sleep, systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { jsonText } from '../lib/json-text.ts'
-import { print, stdoutIsRead } from '../lib/stdout.ts'
+import { print, stdoutIsRead, stdoutTerminal } from '../lib/stdout.ts'
 import { type Column, formatAge, formatTable } from '../lib/table.ts'
 import { yamlText } from '../lib/yaml.ts'
 import type { Snapshot } from '../model/snapshot.ts'
@@ -73,7 +73,7 @@ export async function show(options: AskOptions, say: () => Promise<Said>): Promi
     if (hint !== undefined) process.stderr.write(`${hint}\n`)
     return status
   }
-  const screen = process.stdout.isTTY === true && isForPeople(options)
+  const screen = stdoutTerminal() !== undefined && isForPeople(options)
   let last: string | undefined
   for (;;) {
     const said = await say().catch((error: unknown): Said => ({ text: '', status: 1, hint: errorText(error) }))

@@ -3,17 +3,18 @@
  * text. NO_COLOR (no-color.org) and TERM=dumb are heeded.
  */
 import { environment } from '../config.ts'
+import { stdoutTerminal } from '../lib/stdout.ts'
 
 /** What a cell says of its row. */
 export type Tone = 'good' | 'bad' | 'doubtful'
 
 /** Columns of the terminal; undefined where stdout is none. */
 export function terminalWidth(): number | undefined {
-  return process.stdout.isTTY ? process.stdout.columns || undefined : undefined
+  return stdoutTerminal()?.columns
 }
 
 export function showsColours(): boolean {
-  return process.stdout.isTTY === true && !environment.noColours()
+  return stdoutTerminal() !== undefined && !environment.noColours()
 }
 
 /** ECMA-48 SGR: 32 green, 31 red, 33 yellow, 39 the default colour. */

@@ -42,6 +42,11 @@ export async function stdoutFailure(): Promise<unknown> {
   return failure
 }
 
+/** The terminal that stdout is, if it is one: its width in columns, where that is known. */
+export function stdoutTerminal(): { readonly columns: number | undefined } | undefined {
+  return process.stdout.isTTY ? { columns: process.stdout.columns || undefined } : undefined
+}
+
 async function write(text: string): Promise<void> {
   if (closed || failure !== undefined || text === '') return
   try {

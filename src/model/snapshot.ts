@@ -86,6 +86,28 @@ export interface ApiContact {
   readonly failures?: number
 }
 
+/** From one snapshot to the next, as the live stream sends it (`event: changes`). */
+export interface SnapshotChanges {
+  /** What tells a row from others of its list: the key is the JSON of these fields. */
+  readonly keys: Readonly<Record<keyof SnapshotChanges['rows'], readonly string[]>>
+  /** Fields that changed, whole. */
+  readonly set: Readonly<Record<string, unknown>>
+  readonly dropped: readonly string[]
+  readonly rows: {
+    readonly nodes: ChangedRows<NodeView>
+    readonly lans: ChangedRows<LanView>
+    readonly sessions: ChangedRows<BgpSession>
+    readonly routes: ChangedRows<RouteRow>
+  }
+}
+
+export interface ChangedRows<Row> {
+  /** New or different. */
+  readonly changed: readonly Row[]
+  /** Keys of those that are no more. */
+  readonly gone: readonly string[]
+}
+
 /** Something that is good until some day. */
 export interface Expiry {
   readonly what: string

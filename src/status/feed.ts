@@ -1,13 +1,15 @@
 /**
  * The live stream: server-sent events (WHATWG HTML, "Server-sent events") with the whole snapshot
- * at once and after each change.
+ * at once (`snapshot`), and what has changed in it after each change (`changes`).
  *
  * Bounded in every direction: so many clients, at most four snapshots a second, and a client that
- * reads slowly gets the newest one when it is ready for it, never a queue. A snapshot is made and
- * encoded once for all clients, and only while there are any.
+ * reads slowly gets the newest state when it is ready for it, never a queue. A snapshot is made once
+ * for all clients, and only while there are any; what changed is encoded once for all that had the
+ * same before.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Snapshot } from '../model/snapshot.ts'
+import { snapshotChanges } from './snapshot-changes.ts'
 
 export interface SnapshotSource {
   readonly snapshot: () => Snapshot
@@ -29,8 +31,8 @@ const PATIENCE = 4
 
 interface Client {
   readonly controller: ReadableStreamDefaultController<Uint8Array>
-  /** It was not ready for the newest snapshot. */
-  behind: boolean
+  /** What it was sent last. */
+  has: Snapshot
   unread: number
 }
 
@@ -41,7 +43,8 @@ export class SnapshotFeed {
   #cancelHeartbeat: Cancel | undefined
   #cancelSend: Cancel | undefined
   #lastSentAt = Number.NEGATIVE_INFINITY
-  #newest: Uint8Array | undefined
+  #newest: Snapshot | undefined
+  #encoded: { from: Snapshot; to: Snapshot; bytes: Uint8Array } | undefined
   #closed = false
 
   constructor(options: FeedOptions) {
@@ -59,14 +62,14 @@ export class SnapshotFeed {
    */
   open(): ReadableStream<Uint8Array> | undefined {
     if (this.#closed || this.#clients.size >= (this.#options.maximumClients ?? 32)) return undefined
-    const first = encodeSnapshot(this.#options.snapshot())
+    const has = this.#options.snapshot()
     let client: Client | undefined
     return new ReadableStream<Uint8Array>(
       {
         start: controller => {
-          client = { controller, behind: false, unread: 0 }
+          client = { controller, has, unread: 0 }
           this.#add(client)
-          controller.enqueue(concatenate('retry: 2000\n\n', first))
+          controller.enqueue(encoder.encode(`retry: 2000\n\nevent: snapshot\ndata: ${JSON.stringify(has)}\n\n`))
         },
         pull: () => {
           if (client !== undefined) this.#catchUp(client)
@@ -102,6 +105,7 @@ export class SnapshotFeed {
     this.#cancelSend?.()
     this.#cancelSend = undefined
     this.#newest = undefined
+    this.#encoded = undefined
   }
 
   #changed(): void {
@@ -115,23 +119,30 @@ export class SnapshotFeed {
     this.#cancelSend = undefined
     this.#lastSentAt = this.#options.clock.monotonic()
     try {
-      this.#newest = encodeSnapshot(this.#options.snapshot())
+      this.#newest = this.#options.snapshot()
     } catch (error) {
       this.#options.onError(error)
       return
     }
-    for (const client of this.#clients) {
-      client.behind = true
-      this.#catchUp(client)
-    }
+    for (const client of this.#clients) this.#catchUp(client)
   }
 
   #catchUp(client: Client): void {
     if ((client.controller.desiredSize ?? 0) <= 0) return
     client.unread = 0
-    if (!client.behind || this.#newest === undefined) return
-    client.behind = false
-    client.controller.enqueue(this.#newest)
+    if (this.#newest === undefined || client.has === this.#newest) return
+    const bytes = this.#encode(client.has, this.#newest)
+    client.has = this.#newest // before: to enqueue may ask for more at once
+    client.controller.enqueue(bytes)
+  }
+
+  /** JSON has no raw line ends, so its text is one `data` line. */
+  #encode(from: Snapshot, to: Snapshot): Uint8Array {
+    if (this.#encoded?.from !== from || this.#encoded.to !== to) {
+      const bytes = encoder.encode(`event: changes\ndata: ${JSON.stringify(snapshotChanges(from, to))}\n\n`)
+      this.#encoded = { from, to, bytes }
+    }
+    return this.#encoded.bytes
   }
 
   #scheduleHeartbeat(): void {
@@ -156,16 +167,3 @@ export class SnapshotFeed {
 
 const encoder = new TextEncoder()
 const HEARTBEAT = encoder.encode(': heartbeat\n\n')
-
-/** One `snapshot` event. JSON has no raw line ends, so its text is one `data` line. */
-function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  return encoder.encode(`event: snapshot\ndata: ${JSON.stringify(snapshot)}\n\n`)
-}
-
-function concatenate(head: string, tail: Uint8Array): Uint8Array {
-  const bytes = encoder.encode(head)
-  const whole = new Uint8Array(bytes.length + tail.length)
-  whole.set(bytes)
-  whole.set(tail, bytes.length)
-  return whole
-}

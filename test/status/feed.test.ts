@@ -1,6 +1,8 @@
 /** The live stream on a clock of the test's own: what is sent when, to whom, and what is not. */
 import { expect, test } from 'bun:test'
+import type { Snapshot } from '../../src/model/snapshot.ts'
 import { SnapshotFeed } from '../../src/status/feed.ts'
+import { withChanges } from '../../ui/changes.ts'
 import { FakeClock, settle } from '../support/fake-clock.ts'
 import { controllerSnapshot, SampleSource } from './sample.ts'
 
@@ -31,9 +33,10 @@ class Reader {
   }
   /** The versions of the snapshots that came. */
   get versions(): string[] {
-    return [...this.text.matchAll(/^event: snapshot\ndata: (.*)\n\n/gm)].map(
-      match => JSON.parse(match[1] ?? '').version,
-    )
+    return [...this.text.matchAll(/^event: (snapshot|changes)\ndata: (.*)\n\n/gm)].map(([, kind, data = '']) => {
+      const value = JSON.parse(data)
+      return kind === 'snapshot' ? value.version : value.set.version
+    })
   }
 }
 
@@ -163,4 +166,31 @@ test('a snapshot that fails is told once and the stream lives on', async () => {
   source.change({ version: 'c' })
   await clock.advance(250)
   expect(reader.versions).toEqual(['a', 'c'])
+})
+
+test('after the first snapshot only what changed is sent, and the page has the same as the server', async () => {
+  const many = Array.from({ length: 5000 }, (_, index) => {
+    return { name: `edge-${index}`, addresses: ['172.16.0.11'], podCIDRs: ['10.0.0.0/25'], peers: [], speakerOf: [] }
+  })
+  const { clock, source, feed } = feedOf()
+  source.change({ nodes: many })
+  const reader = new Reader(feed.open())
+  void reader.readAll()
+  await settle()
+  const whole = reader.text.length
+  const [first, second, ...others] = many
+  if (first === undefined || second === undefined) throw new Error('no nodes')
+  const { heldRemovals: _, ...rest } = source.snapshot()
+  source.change({ ...rest, nodes: [{ ...second, podCIDRs: [] }, ...others, { ...first, name: 'new' }], sessions: [] })
+  await clock.advance(250)
+  expect(reader.text.length - whole).toBeLessThan(2000)
+  expect(whole).toBeGreaterThan(300_000)
+  const messages = [...reader.text.matchAll(/^event: (snapshot|changes)\ndata: (.*)\n\n/gm)]
+  const shown = messages.reduce<Snapshot | undefined>((snapshot, [, kind, data = '']) => {
+    return kind === 'snapshot' || snapshot === undefined ? JSON.parse(data) : withChanges(snapshot, JSON.parse(data))
+  }, undefined)
+  const byName = (snapshot: Snapshot | undefined) =>
+    [...(snapshot?.nodes ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1))
+  expect(byName(shown)).toEqual(byName(source.snapshot()))
+  expect({ ...shown, nodes: [] }).toEqual({ ...source.snapshot(), nodes: [] })
 })

@@ -286,3 +286,34 @@ testInBrowser('every table has a caption and headers with a scope', async () => 
   expect(tables.length).toBe(7)
   expect(tables.flat().every(Boolean)).toBe(true)
 })
+
+testInBrowser(
+  'a link leads to what is filtered, the history has a row for each transition, packets colour the line',
+  async () => {
+    const history = [
+      { time: '2026-03-01T11:00:00Z', what: 'up', times: 1 },
+      { time: '2026-03-01T10:50:00Z', lastTime: '2026-03-01T10:59:00Z', what: 'failed', reason: 'refused', times: 4 },
+    ] as const
+    const [first, ...others] = controllerSnapshot().sessions
+    if (first === undefined) throw new Error('no session')
+    const sessions = [{ ...first, history, routesVerified: 'False' } as const, ...others]
+    const visited = await visit(controllerSnapshot({ sessions }))
+    const { page, complaints } = visited
+    await live(visited)
+    expect(await page.locator('svg .session.up.lost').count()).toBe(1)
+    expect((await rows(visited, 'history')).map(cells => cells.slice(1))).toEqual([
+      ['lan-a edge-1', 'came up', '–', '–'],
+      ['lan-a edge-1', 'failed', '4', 'refused'],
+    ])
+    await page.locator('#filter').fill('edge-3')
+    expect(page.url()).toEndWith('#filter=edge-3')
+    const names = async () => (await rows(visited, 'nodes')).map(([name]) => name)
+    expect(await names()).toEqual(['edge-3'])
+    await page.reload()
+    await live(visited)
+    expect(await names()).toEqual(['edge-3'])
+    visited.source.change({ nodes: controllerSnapshot().nodes.map(node => ({ ...node, podCIDRs: ['10.9.0.0/25'] })) })
+    await page.locator('#nodes td', { hasText: '10.9.0.0/25' }).first().waitFor()
+    expect(complaints).toEqual([])
+  },
+)
