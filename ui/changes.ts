@@ -1,4 +1,7 @@
-/** What the server sends after the first snapshot, put into the snapshot that is there. No document. */
+/**
+ * What the server sends after the first snapshot, put into the snapshot that is there. No
+ * document.
+ */
 import type { Snapshot, SnapshotChanges } from '../src/model/snapshot.ts'
 
 export function withChanges(snapshot: Snapshot, { keys, set, dropped, rows }: SnapshotChanges): Snapshot {

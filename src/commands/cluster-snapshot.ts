@@ -1,7 +1,7 @@
 /**
- * The cluster as a controller would show it, read from the API server by an administrator at a desk:
- * nodes, BGPPeers with what their speakers report, problems, Events. Reads once and changes nothing;
- * what only a node knows (messages, timers, its kernel) is asked there.
+ * The cluster as a controller would show it, read from the API server by an administrator at a
+ * desk: nodes, BGPPeers with what their speakers report, problems, Events. Reads once and changes
+ * nothing; what only a node knows (messages, timers, its kernel) is asked there.
  */
 
 import { type Config, parseConfig } from '../config.ts'

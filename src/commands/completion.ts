@@ -1,6 +1,6 @@
 /**
- * `terway-edge completion SHELL`: asks every subcommand for its argument parser, and prints a script
- * that completes what the parser takes.
+ * `terway-edge completion SHELL`: asks every subcommand for its argument parser, and prints a
+ * script that completes what the parser takes.
  */
 import { Argument, type Command } from 'commander'
 import { DESCRIBE, Described } from '../lib/command-line.ts'

@@ -1,7 +1,8 @@
 /**
  * Tables and ages for people at a terminal, in the manner of kubectl: columns three spaces apart,
- * no lines; nothing is cut off unless it is asked to fit a width, and colours are the caller's. Cells may hold text that came from elsewhere (a peer's
- * message, a name), so control characters are written out and cannot steer the terminal. Pure.
+ * no lines; nothing is cut off unless it is asked to fit a width, and colours are the caller's.
+ * Cells may hold text that came from elsewhere (a peer's message, a name), so control characters
+ * are written out and cannot steer the terminal. Pure.
  */
 
 export interface Column {

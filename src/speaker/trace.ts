@@ -1,7 +1,7 @@
 /**
- * A message of a session in the words of `bgp decode`, with its time and direction. Nothing in BGP's
- * messages is a secret (the TCP MD5 key is in none); what is not understood is shown as octets, cut
- * where it is long. Pure.
+ * A message of a session in the words of `bgp decode`, with its time and direction. Nothing in
+ * BGP's messages is a secret (the TCP MD5 key is in none); what is not understood is shown as
+ * octets, cut where it is long. Pure.
  */
 import { reportMessage } from '../bgp/report/decode-report.ts'
 import type { TracedMessage } from '../bgp/speaker-types.ts'

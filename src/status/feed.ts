@@ -3,9 +3,9 @@
  * at once (`snapshot`), and what has changed in it after each change (`changes`).
  *
  * Bounded in every direction: so many clients, at most four snapshots a second, and a client that
- * reads slowly gets the newest state when it is ready for it, never a queue. A snapshot is made once
- * for all clients, and only while there are any; what changed is encoded once for all that had the
- * same before.
+ * reads slowly gets the newest state when it is ready for it, never a queue. A snapshot is made
+ * once for all clients, and only while there are any; what changed is encoded once for all that
+ * had the same before.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Snapshot } from '../model/snapshot.ts'
