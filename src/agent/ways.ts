@@ -54,7 +54,12 @@ export function wayQuestions({ routes, others, turn, suspects, most = ROUTES_EAC
   const turnOf = [...routes, ...routes].slice(start, start + Math.min(most, routes.length))
   const within = others.routes.length > MOST_FOREIGN ? [] : others.routes.map(({ destination }) => destination)
   const ruled = others.rules.flatMap(({ destination }) => destination ?? [])
-  const inside = [...within, ...ruled].filter(prefix => wantedAt(prefix) !== undefined).slice(0, MOST_WITHIN)
+  // a host route within this node's own podCIDRs is how a pod is reached, whoever wired it
+  const isForeign = (prefix: string) => {
+    const wanted = wantedAt(prefix)
+    return wanted !== undefined && !(wanted.type === 'unreachable' && isHost(prefix))
+  }
+  const inside = [...within, ...ruled].filter(isForeign).slice(0, MOST_WITHIN)
   const addresses = [...turnOf.map(({ destination }) => destination), ...inside].map(firstAddress)
   const questions = new Map<string, WayQuestion>()
   for (const address of [...suspects, ...addresses]) {
@@ -199,6 +204,10 @@ function makerOf(route: Route, names: ReadonlyMap<number, string>): string {
 function deviceOf({ nextHops }: Route, names: ReadonlyMap<number, string>): string | undefined {
   const index = nextHops[0]?.interface
   return index === undefined ? undefined : names.get(index)
+}
+
+function isHost(prefix: string): boolean {
+  return prefix.endsWith(`/${addressBits(familyOf(prefix))}`)
 }
 
 function firstAddress(prefix: string): string {

@@ -126,7 +126,8 @@ testNeeding(
         'the doctor is content',
         () => {
           const found = patient.doctor()
-          return found.status === 0 ? found : undefined
+          if (found.status === 0) return found
+          throw new Error(JSON.stringify(found.checks.filter(({ result }) => result === 'problem')))
         },
         30,
       )
