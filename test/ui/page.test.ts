@@ -283,7 +283,7 @@ testInBrowser('every table has a caption and headers with a scope', async () => 
         [...table.querySelectorAll('th')].every(cell => ['col', 'row'].includes(cell.getAttribute('scope') ?? '')),
       ]),
     )
-  expect(tables.length).toBe(7)
+  expect(tables.length).toBe(8)
   expect(tables.flat().every(Boolean)).toBe(true)
 })
 
