@@ -1,6 +1,6 @@
 /** The configuration file and its flags: defaults, and all problems at once, each by its path. */
 import { expect, test } from 'bun:test'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig, parseConfig } from '../src/config.ts'
@@ -30,6 +30,20 @@ test('an empty file gives the documented defaults', () => {
     firewall: { acceptPodTraffic: true },
     ipMasq: { enabled: false, nonMasqueradeCIDRs: [] },
   })
+})
+
+test('every key is read by somebody', () => {
+  const leaves = (value: object): string[] =>
+    Object.entries(value).flatMap(([key, inner]) =>
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? leaves(inner) : [key],
+    )
+  const code = [...new Bun.Glob('**/*.{ts,tsx}').scanSync('src')]
+    .filter(file => file !== 'config.ts')
+    .map(file => readFileSync(`src/${file}`, 'utf8'))
+  const words = new Set(code.flatMap(text => text.match(/\w+/g) ?? []))
+  const keys = leaves(parseConfig('', '/etc/x.yaml'))
+  expect(keys.length).toBeGreaterThan(35)
+  expect(keys.filter(key => !words.has(key))).toEqual([])
 })
 
 test('flags override the file', () => {

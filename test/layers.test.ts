@@ -4,7 +4,8 @@
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { dirname, normalize } from 'node:path'
+import { EFFECTS, type EffectKind, handsOf, ownedFiles, owns } from './support/effects.ts'
+import { codeOf, files, headerOf, type Import, imports, importsByFile, importsOf, room } from './support/sources.ts'
 
 /**
  * A file imports only lower ranks and its own room. `model/`, what several rooms and readers share
@@ -36,62 +37,6 @@ const RANKS: Readonly<Record<string, number>> = {
   lab: 3,
   commands: 4,
   'main.ts': 5,
-}
-
-interface Import {
-  readonly file: string
-  /** As written: `./x.ts`, `node:fs`, `hono`. */
-  readonly target: string
-  /** The file of `src/` that it names; undefined for packages and what lies outside. */
-  readonly path: string | undefined
-  /** Whether it is imported for its types alone. */
-  readonly typeOnly: boolean
-  /** The values taken by name; `*` for the whole of it, however that is written. */
-  readonly values: readonly string[]
-}
-
-const files = [...new Bun.Glob('**/*.{ts,tsx}').scanSync('src')].filter(file => !file.endsWith('.d.ts')).sort()
-const sources = new Map(files.map(file => [file, readFileSync(`src/${file}`, 'utf8')]))
-const imports = files.flatMap(file => importsOf(file, source(file)))
-const importsByFile = Map.groupBy(imports, ({ file }) => file)
-
-function source(file: string): string {
-  return sources.get(file) ?? ''
-}
-
-/** The code without comments. */
-function codeOf(file: string): string {
-  return source(file)
-    .replace(/\/\*[\s\S]*?\*\//g, '')
-    .replace(/(^|[^:])\/\/.*$/gm, '$1')
-}
-
-function room(path: string): string {
-  return path.split('/')[0] ?? ''
-}
-
-function importsOf(file: string, text: string, base = dirname(file)): Import[] {
-  const pattern =
-    /\b(import|export)\s+(type\s+)?(?:([^'"();]*?)\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]/g
-  return [...text.matchAll(pattern)].map(([, , typed, names, target = '', lazy]) => {
-    const named = target || lazy || ''
-    const path = named.startsWith('.') ? normalize(`${base}/${named}`) : undefined
-    const inner = /^\{([\s\S]*)\}$/.exec(names?.trim() ?? '')?.[1]
-    const parts =
-      inner
-        ?.split(',')
-        .map(part => part.trim())
-        .filter(Boolean) ?? []
-    const typeOnly = typed !== undefined || (parts.length > 0 && parts.every(part => part.startsWith('type ')))
-    const values = inner === undefined ? ['*'] : parts.filter(part => !part.startsWith('type '))
-    return {
-      file,
-      target: named,
-      path: path?.startsWith('..') ? undefined : path,
-      typeOnly,
-      values: typeOnly ? [] : values.map(part => part.split(/\s+as\s+/)[0] ?? part),
-    }
-  })
 }
 
 test('every room has a rank, and every rank a room', () => {
@@ -149,11 +94,6 @@ test('only kube imports the Kubernetes client', () => {
   expect([...new Set(users)]).toEqual(['kube'])
 })
 
-/** What the head of a file says of it: its first comment. */
-function headerOf(file: string): string {
-  return /^\s*\/\*\*([\s\S]*?)\*\//.exec(source(file))?.[1] ?? ''
-}
-
 /**
  * A file whose header has the word *pure* decides: it is a function of values. A header that uses
  * the word of another file names that file: "(`x.ts`, pure)" is not meant; say "decided in `x.ts`".
@@ -161,18 +101,13 @@ function headerOf(file: string): string {
 const pure = new Set(files.filter(file => /\bpure\b/i.test(headerOf(file))))
 
 /**
- * Clock, chance, process, files, sockets, waiting, by whatever spelling: of `Date`, `Math` and
- * `Bun` a pure file takes what computes, by its name, and of the other globals nothing.
+ * What a pure file has not: any effect, by whatever spelling; waiting, a language or a time zone of
+ * the machine, and state of its own. Of `Date`, `Math` and `Bun` it takes what computes, by its
+ * name, and of the other globals nothing.
  */
-const EFFECTS = new RegExp(
+const IMPURE = new RegExp(
   [
-    String.raw`(?<![.\w$'"\x60/-])Date\b(?!\.(?:parse|UTC)\()(?<!new Date(?=\(\s*[^\s)]))`,
-    String.raw`(?<![.\w$'"\x60/-])Math\b(?!\.(?!random\b)\w)`,
-    String.raw`(?<![.\w$'"\x60/-])Bun\b(?!\.(?:Glob|hash|CryptoHasher|deepEquals|inspect|semver|stringWidth|YAML)\b)`,
-    String.raw`\b(?:globalThis|import\.meta|performance\.|Temporal\.|console\.|navigator\.|Atomics\.|crypto\.(?!createH)|process\.)`,
-    String.raw`=\s*(?:process|console|crypto|performance|fetch)\s*$`,
-    String.raw`\b(?:systemClock|randomUUID|getRandomValues|setTimeout|setInterval|setImmediate|queueMicrotask)\b`,
-    String.raw`\b(?:fetch\(|WebSocket|new (?:Worker|BroadcastChannel|MessageChannel|EventSource)\b)`,
+    ...Object.values(EFFECTS).flatMap(effect => ('spelled' in effect ? effect.spelled.source : [])),
     String.raw`\b(?:await|async)\b|\bPromise\.|\bnew Promise\b|\.then\(|\bimport\(`,
     String.raw`\.(?:localeCompare|toLocale\w+)\(|\bIntl\.\w+\(`,
     '^(?:export )?(?:let|var) ',
@@ -202,7 +137,7 @@ function computes({ target, values }: Import): boolean {
 test('what says that it is pure has no clock, chance, socket, file, log or await', () => {
   expect(pure.size).toBeGreaterThan(280)
   const wrong = [...pure].flatMap(file => {
-    const found = EFFECTS.exec(codeOf(file))
+    const found = IMPURE.exec(codeOf(file))
     return found === null ? [] : [`${file}: ${found[0]}`]
   })
   expect(wrong).toEqual([])
@@ -235,7 +170,7 @@ function couldBePure(): string[] {
       const foreign = (importsByFile.get(file) ?? []).some(
         imported => !imported.typeOnly && imported.path === undefined && !computes(imported),
       )
-      return foreign || EFFECTS.test(code) || HANDED_EFFECTS.test(code)
+      return foreign || IMPURE.test(code) || HANDED_EFFECTS.test(code)
     }),
   )
   for (let before = -1; before !== not.size; ) {
@@ -247,6 +182,35 @@ function couldBePure(): string[] {
 
 test('what could say that it is pure says so: nobody has to remember to guard a file', () => {
   expect(couldBePure().filter(file => !pure.has(file))).toEqual([])
+})
+
+/** Packages that do nothing by themselves, and are no value either. */
+const FRAMEWORKS = ['commander', 'hono']
+
+test('a file reaches for the clock, the kernel, a server and all else only where that is its business', () => {
+  const beyond = files.flatMap(file =>
+    handsOf(file)
+      .filter(kind => !owns(file, kind))
+      .map(kind => `${file} reaches for ${kind}: let it be handed, or name it in OWNERS of test/support/effects.ts`),
+  )
+  expect(beyond).toEqual([])
+  const idle = ownedFiles().filter(({ file, kind }) => !files.includes(file) || !handsOf(file).includes(kind))
+  expect(idle).toEqual([])
+})
+
+test('every package and module is known for what it does', () => {
+  const known = new Set<string>(Object.values(EFFECTS).flatMap(effect => ('modules' in effect ? effect.modules : [])))
+  const unknown = imports.filter(
+    imported =>
+      imported.path === undefined &&
+      !imported.typeOnly &&
+      !imported.target.startsWith('.') &&
+      !computes(imported) &&
+      !known.has(imported.target) &&
+      !FRAMEWORKS.includes(imported.target) &&
+      !(imported.target === 'node:crypto' && handsOf(imported.file).includes('chance' satisfies EffectKind)),
+  )
+  expect(unknown).toEqual([])
 })
 
 test('routes are written by the agent (between nodes), cni (to pods), eni (of interfaces) and paths (for probes), nowhere else', () => {

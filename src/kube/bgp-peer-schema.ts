@@ -7,7 +7,9 @@
  * The schema may be wider than the door (a server before 1.25 knows no rules about two fields),
  * never narrower. Pure.
  */
-import { BGP_ROLES, type BGPPeerSpec, type BGPPeerStatus, COMMUNITY_NAMES, type SpeakerStatus } from './bgp-peer.ts'
+import { CONDITION_STATUSES } from '../model/condition-status.ts'
+import { BGP_ROLES } from '../model/session-settings.ts'
+import { type BGPPeerSpec, type BGPPeerStatus, COMMUNITY_NAMES, type SpeakerStatus } from './bgp-peer.ts'
 import {
   boolean,
   decimalUpTo,
@@ -181,7 +183,7 @@ function count(description: string) {
 
 const CONDITION = {
   type: { type: 'string' },
-  status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
+  status: { type: 'string', enum: CONDITION_STATUSES },
   reason: { type: 'string' },
   message: { type: 'string', maxLength: 32_768 },
   lastTransitionTime: { type: 'string', format: 'date-time' },
@@ -203,7 +205,7 @@ export const SPEAKER_STATUS = {
   routesVerified: {
     description: 'Whether packets by way of the device came out at the right nodes, as a condition has it.',
     type: 'string',
-    enum: ['True', 'False', 'Unknown'],
+    enum: CONDITION_STATUSES,
   },
   routesProblem: text('What packets did not come out, where they did not.'),
 } as const satisfies Properties<SpeakerStatus>

@@ -7,7 +7,7 @@
  * speaker room say that. Pure.
  */
 import type { BgpSession, REPORTED } from '../model/session.ts'
-import type { RoleName, SessionSettings } from '../model/session-settings.ts'
+import type { SessionSettings } from '../model/session-settings.ts'
 import type { Condition, KubeObject } from './resources.ts'
 
 export interface BGPPeerSpec extends SessionSettings {
@@ -48,9 +48,6 @@ export interface BGPPeerSpec extends SessionSettings {
   readonly largeCommunities: readonly string[]
   readonly med?: number
 }
-
-/** RFC 9234 section 4.1. */
-export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const satisfies readonly RoleName[]
 
 /**
  * Names of the IANA registry of well-known communities that make sense on a route that we announce.

@@ -8,7 +8,8 @@
 import type { Problem } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
 import { parseNodeSelector } from '../lib/node-selector.ts'
-import { BGP_ROLES, type BGPPeer, type BGPPeerSpec, COMMUNITY_NAMES } from './bgp-peer.ts'
+import { BGP_ROLES } from '../model/session-settings.ts'
+import { type BGPPeer, type BGPPeerSpec, COMMUNITY_NAMES } from './bgp-peer.ts'
 import { BFD, BGP_PEER_SPEC, BMP, GRACEFUL_RESTART } from './bgp-peer-schema.ts'
 import { isFields, SpecReader } from './spec-reader.ts'
 

@@ -4,8 +4,10 @@
  * status only the items that can be read are kept, each other named. eni-node-schema.ts has the
  * bounds. Pure.
  */
+
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress } from '../lib/ip.ts'
+import { CONDITION_STATUSES } from '../model/condition-status.ts'
 import {
   type ENIInterface,
   type ENINode,
@@ -147,7 +149,7 @@ function decodeReport(value: unknown, problems: Problem[]): ENINodeReport | unde
 
 function decodeCondition(reader: SpecReader): Condition | undefined {
   const type = requiredText(reader, 'type')
-  const status = oneOf(reader, 'status', ['True', 'False', 'Unknown'] as const)
+  const status = oneOf(reader, 'status', CONDITION_STATUSES)
   if (type === undefined || status === undefined) return undefined
   return {
     type,

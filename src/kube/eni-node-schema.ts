@@ -6,6 +6,7 @@
  * The controller and the node alone write ENINodes: the schema is there against writes of others.
  * Pure.
  */
+import { CONDITION_STATUSES } from '../model/condition-status.ts'
 import {
   type ENIInterface,
   type ENINodeReport,
@@ -121,7 +122,7 @@ export const REPORT = {
 
 const CONDITION = {
   type: { type: 'string', maxLength: 316 },
-  status: { type: 'string', enum: ['True', 'False', 'Unknown'] },
+  status: { type: 'string', enum: CONDITION_STATUSES },
   reason: { type: 'string', maxLength: 1024 },
   message: { type: 'string', maxLength: 32_768 },
   lastTransitionTime: { type: 'string', format: 'date-time' },

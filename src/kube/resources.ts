@@ -3,6 +3,7 @@
  * What the API server sends is untrusted until a decoder of this room (`decodeBGPPeer`, …) made it
  * one of these types. Fields that nobody here reads are not listed. Pure.
  */
+import type { ConditionStatus } from '../model/condition-status.ts'
 
 /** How to address a kind: its group, version, plural and scope. */
 export interface ResourceType {
@@ -111,7 +112,7 @@ export interface KubeSecret extends KubeObject {
 /** metav1.Condition. */
 export interface Condition {
   readonly type: string
-  readonly status: 'True' | 'False' | 'Unknown'
+  readonly status: ConditionStatus
   readonly reason: string
   readonly message: string
   readonly lastTransitionTime: string

@@ -6,7 +6,8 @@
 import { type FieldTable, fieldsOf, pickFields } from '../lib/fields.ts'
 
 /** RFC 9234 section 4.1, in lower case. */
-export type RoleName = 'provider' | 'rs' | 'rs-client' | 'customer' | 'peer'
+export const BGP_ROLES = ['customer', 'peer', 'provider', 'rs-client', 'rs'] as const
+export type RoleName = (typeof BGP_ROLES)[number]
 
 export interface SessionSettings {
   readonly peerPort: number

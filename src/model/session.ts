@@ -6,6 +6,7 @@
  * What a reader cannot know is absent, never zero: the controller knows what the speakers report,
  * only the node itself knows the rest. Times are RFC 3339 in UTC. No secret ever stands here. Pure.
  */
+import type { ConditionStatus } from './condition-status.ts'
 
 /** RFC 4271 section 8.2.2. */
 export type BgpState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
@@ -164,7 +165,7 @@ export interface BgpSession {
    * Whether packets that were handed to the peer came out at the nodes whose pod CIDRs it was told
    * of, as a condition's status has it; absent where nobody measures.
    */
-  readonly routesVerified?: 'True' | 'False' | 'Unknown'
+  readonly routesVerified?: ConditionStatus
   /** What packets did not come out, where they did not. */
   readonly routesProblem?: string
   /** Newest first. */

@@ -3,6 +3,7 @@
  * `/metrics` and of the operator's commands. Types only; who runs (commands/) fills it from the
  * rooms. Times are RFC 3339 in UTC. No secret ever stands here. Pure.
  */
+import type { ConditionStatus } from './condition-status.ts'
 import type { NodeMode } from './node-mode.ts'
 import type { BgpSession } from './session.ts'
 
@@ -173,7 +174,7 @@ export interface SwitchView {
   readonly bgpPeer: string
   readonly via: string
   /** As a condition: True, False, Unknown. */
-  readonly status: 'True' | 'False' | 'Unknown'
+  readonly status: ConditionStatus
   readonly message: string
   /** podCIDRs that were reached by way of the switch lately, and those that were not. */
   readonly verified: readonly string[]

@@ -6,7 +6,9 @@
  * link when nobody does; a switch by what it does for several podCIDRs; a line by two nodes of the
  * other LAN. What has no recent evidence is unknown.
  */
+
 import { assertNever } from '../lib/assert.ts'
+import type { ConditionStatus } from '../model/condition-status.ts'
 import type { Evidence, TargetHistory, TargetState } from './evidence.ts'
 import { stateOf } from './evidence.ts'
 import type { PathKind, PathTarget } from './targets.ts'
@@ -37,7 +39,7 @@ export interface PathFinding {
 export interface SwitchVerdict {
   readonly bgpPeer: string
   readonly via: string
-  readonly status: 'True' | 'False' | 'Unknown'
+  readonly status: ConditionStatus
   readonly reason: 'PacketsArrive' | 'PacketsLost' | 'NoEvidence'
   readonly message: string
   /**

@@ -6,11 +6,13 @@
  * session: while a session fails, the RFC 4271 states it passes through (Connect, Active, OpenSent,
  * OpenConfirm, Idle) are one state, Active, with the reason of the last failure.
  */
+
 import type { BfdSessionView } from '../bfd/bfd-types.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
 import type { BGPPeerSpec, SpeakerStatus } from '../kube/bgp-peer.ts'
 import { fieldsOf, nothingLeft, pickFields, present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import type { ConditionStatus } from '../model/condition-status.ts'
 import { type BgpSession, REPORTED, type Reported } from '../model/session.ts'
 import { bfdPath } from './bfd-status.ts'
 import { notAnnouncedText } from './not-announced.ts'
@@ -65,7 +67,7 @@ export function bgpSession(
 
 /** What packets by way of a peer proved, as whoever measures says it. */
 export interface RoutesProof {
-  readonly status: 'True' | 'False' | 'Unknown'
+  readonly status: ConditionStatus
   readonly message: string
 }
 

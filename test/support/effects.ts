@@ -1,0 +1,249 @@
+/**
+ * What a file of src/ reaches for beyond values, by kind: known by how the code spells it, by the
+ * modules and packages it imports, and by the doors of our own that it takes by name. `OWNERS` says
+ * who may: `test/layers.test.ts` compares the two, both ways.
+ */
+import { codeOf, type Import, importsByFile } from './sources.ts'
+
+interface Effect {
+  /** How the code spells it, without comments. */
+  readonly spelled?: RegExp
+  /** Modules and packages. */
+  readonly modules?: readonly string[]
+  /** Files of src/, for the values that they export; with names: these alone. */
+  readonly doors?: Readonly<Record<string, readonly string[] | 'all'>>
+}
+
+/** A name that is a global, not a property, a text or part of a path. */
+const GLOBAL = String.raw`(?<![.\w$'"\x60/-])`
+
+export const EFFECTS = {
+  clock: {
+    spelled: new RegExp(
+      String.raw`${GLOBAL}Date\b(?!\.(?:parse|UTC)\()(?<!new Date(?=\(\s*[^\s)]))|=\s*performance\s*$|\b(?:performance\.|Temporal\.|systemClock\b)`,
+      'm',
+    ),
+  },
+  timers: { spelled: /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b/ },
+  chance: {
+    spelled: new RegExp(
+      String.raw`${GLOBAL}Math\b(?!\.(?!random\b)\w)|=\s*crypto\s*$|\b(?:randomUUID|randomBytes|randomInt|getRandomValues|crypto\.(?!createH))`,
+      'm',
+    ),
+  },
+  process: {
+    spelled: /\b(?:globalThis|import\.meta|console\.|navigator\.|Atomics\.|process\.)|=\s*(?:process|console)\s*$/m,
+    modules: ['node:child_process', 'node:os', 'node:worker_threads', 'node:process'],
+  },
+  Bun: {
+    spelled: new RegExp(
+      String.raw`${GLOBAL}Bun\b(?!\.(?:Glob|hash|CryptoHasher|deepEquals|inspect|semver|stringWidth|YAML)\b)`,
+    ),
+  },
+  network: {
+    spelled: /\bfetch\(|=\s*fetch\s*$|\bWebSocket|\bnew (?:Worker|BroadcastChannel|MessageChannel|EventSource)\b/m,
+    modules: ['node:dgram', 'node:dns', 'node:dns/promises', 'node:http', 'node:https', 'node:net', 'node:tls'],
+  },
+  files: {
+    modules: ['node:fs', 'node:fs/promises', 'node:readline'],
+    doors: { 'lib/disk.ts': 'all', 'lib/file-lock.ts': 'all', 'lib/files.ts': 'all' },
+  },
+  'system calls': { modules: ['bun:ffi'], doors: { 'lib/libc.ts': 'all' } },
+  stdout: { doors: { 'lib/stdout.ts': 'all' } },
+  log: { modules: ['pino'], doors: { 'lib/log.ts': ['createLog', 'silentLog'] } },
+  kernel: {
+    doors: {
+      'netlink/door.ts': 'all',
+      'netlink/on-link.ts': 'all',
+      'netlink/rtnetlink.ts': ['Rtnetlink'],
+      'netlink/ruleset-watch.ts': 'all',
+      'netlink/socket.ts': 'all',
+      'netlink/watch.ts': 'all',
+    },
+  },
+  'API server': {
+    modules: ['@kubernetes/client-node'],
+    doors: { 'kube/client.ts': 'all', 'kube/transport.ts': 'all' },
+  },
+  cloud: { modules: ['@alicloud/credentials', '@alicloud/openapi-core'], doors: { 'cloud/door.ts': 'all' } },
+} as const satisfies Readonly<Record<string, Effect>>
+
+export type EffectKind = keyof typeof EFFECTS
+
+/** The kinds of effect that a file reaches for itself. */
+export function handsOf(file: string): EffectKind[] {
+  const code = codeOf(file)
+  const imported = (importsByFile.get(file) ?? []).filter(({ typeOnly }) => !typeOnly)
+  return (Object.keys(EFFECTS) as EffectKind[]).filter(kind => {
+    const effect: Effect = EFFECTS[kind]
+    return effect.spelled?.test(code) === true || imported.some(one => reaches(effect, one))
+  })
+}
+
+function reaches({ modules, doors }: Effect, { target, path, values }: Import): boolean {
+  if (modules?.includes(target) === true) return true
+  const names = path === undefined ? undefined : doors?.[path]
+  return names === 'all' || (names !== undefined && values.some(name => name === '*' || names.includes(name)))
+}
+
+type Owners = Readonly<Record<string, readonly string[]>>
+
+/**
+ * Who reaches for what, by room: the names of files, or `*` for a room whose whole business it is.
+ * To any other file what it needs is handed.
+ */
+export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
+  clock: {
+    bfd: ['worker'],
+    cni: ['address-store command reservation server'],
+    commands: [
+      'check cni-server confirm controller drain kubeconfig node-network node-parts node-status',
+      'node observe-cluster plan upgrade',
+    ],
+    doctor: ['inspect observe-interfaces'],
+    kube: ['try-kubeconfig'],
+    lab: ['*'],
+    lib: ['clock files log'],
+    status: ['app'],
+  },
+  timers: {
+    bgp: ['tcp/tcp-connection'],
+    cni: ['command server'],
+    lib: ['clock stdout'],
+  },
+  chance: {
+    apiserver: ['*'],
+    cloudsim: ['*'],
+    cni: ['add'],
+    commands: ['controller-cloud controller'],
+    lib: ['clock'],
+    paths: ['check prober'],
+  },
+  process: {
+    '': ['config main'],
+    apiserver: ['*'],
+    bfd: ['bfd worker'],
+    cloud: ['door'],
+    cni: ['command server'],
+    commands: ['bgp check controller drain install plan show uninstall version'],
+    doctor: ['inspect'],
+    host: ['executable signals state-folder'],
+    lab: ['*'],
+    lib: ['files libc'],
+  },
+  Bun: {
+    agent: ['cni-plugins'],
+    apiserver: ['*'],
+    bfd: ['transport'],
+    bgp: ['tcp/tcp-connection tcp/transport'],
+    cloudsim: ['*'],
+    cni: ['command server'],
+    commands: ['bgp drain switch-config version'],
+    firewall: ['nftables'],
+    host: ['executable systemd upgrade'],
+    lab: ['*'],
+    lib: ['file-lock stdout'],
+    netlink: ['ruleset-watch watch'],
+    paths: ['udp'],
+    status: ['page server'],
+  },
+  network: {
+    agent: ['lifelines'],
+    apiserver: ['*'],
+    bfd: ['bfd'],
+    cloudsim: ['*'],
+    controller: ['api-server-addresses'],
+    kube: ['transport'],
+    lab: ['*'],
+    status: ['ask server'],
+  },
+  files: {
+    '': ['config'],
+    agent: ['cni-config cni-plugins lifelines sysctl'],
+    apiserver: ['*'],
+    cni: ['add address-store boot interface-pool-file leaks readiness server sysctl'],
+    commands: ['doctor install kubeconfig node-network plan switch-config uninstall upgrade'],
+    doctor: ['cni inspect observe-interfaces'],
+    eni: ['controller-start'],
+    firewall: ['legacy'],
+    host: [
+      'boot-config capabilities carry-out drained-file executable look state-folder state-watch',
+      'systemd upgrade',
+    ],
+    kube: ['cluster-state eni-node-source held-state kubeconfig token-renewal'],
+    lab: ['*'],
+    lib: ['disk files stdout'],
+    speaker: ['restart-marker'],
+    status: ['credentials'],
+  },
+  'system calls': {
+    agent: ['sysctl'],
+    bfd: ['transport'],
+    bgp: ['tcp/transport'],
+    cni: ['leaks server veth'],
+    doctor: ['arp-probe'],
+    firewall: ['legacy nftables'],
+    host: ['notify'],
+    lab: ['*'],
+    lib: ['file-lock libc'],
+    netlink: ['socket'],
+    paths: ['udp'],
+  },
+  stdout: {
+    '': ['main'],
+    cni: ['command'],
+    commands: [
+      'bgp check config confirm doctor drain install kubeconfig manifests peers plan show status',
+      'switch-config uninstall upgrade version',
+    ],
+    lab: ['*'],
+    lib: ['command-line'],
+  },
+  log: {
+    commands: ['cni-server confirm controller kubeconfig node observe-cluster'],
+    doctor: ['inspect'],
+    kube: ['try-kubeconfig'],
+    lab: ['*'],
+    lib: ['log'],
+    status: ['app'],
+  },
+  kernel: {
+    agent: ['leave lifelines observe reconcile'],
+    cni: ['add inspect keep-wiring node-interfaces operations rebuild veth'],
+    doctor: ['inspect observe-interfaces observe'],
+    eni: ['keep-datapath keep-marks leave'],
+    firewall: ['reconcile'],
+    host: ['local-addresses'],
+    netlink: ['door rtnetlink ruleset-watch watch'],
+    paths: ['check kernel prober'],
+  },
+  'API server': {
+    commands: ['confirm controller kubeconfig node-parts observe-cluster'],
+    doctor: ['inspect'],
+    kube: ['client issue-kubeconfig kubeconfig token-renewal try-kubeconfig'],
+    lab: ['*'],
+  },
+  cloud: {
+    cloud: ['credentials door'],
+    eni: ['controller-start'],
+  },
+}
+
+/** Whether `OWNERS` has a file for a kind of effect. */
+export function owns(file: string, kind: EffectKind): boolean {
+  const [room = '', ...rest] = file.includes('/') ? file.split('/') : ['', file]
+  const names = (OWNERS[kind][room] ?? []).flatMap(line => line.split(' '))
+  return names.includes('*') || names.includes(rest.join('/').replace(/\.tsx?$/, ''))
+}
+
+/** Every file of `OWNERS` with its kind, `*` left out. */
+export function ownedFiles(): { readonly kind: EffectKind; readonly file: string }[] {
+  return (Object.keys(OWNERS) as EffectKind[]).flatMap(kind =>
+    Object.entries(OWNERS[kind]).flatMap(([room, lines]) =>
+      lines
+        .flatMap(line => line.split(' '))
+        .filter(name => name !== '*')
+        .map(name => ({ kind, file: `${room === '' ? '' : `${room}/`}${name}.ts` })),
+    ),
+  )
+}

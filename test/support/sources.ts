@@ -1,0 +1,64 @@
+/** The files of src/ as the rules of the house look at them: their code, headers and imports. */
+import { readFileSync } from 'node:fs'
+import { dirname, normalize } from 'node:path'
+
+export interface Import {
+  readonly file: string
+  /** As written: `./x.ts`, `node:fs`, `hono`. */
+  readonly target: string
+  /** The file of `src/` that it names; undefined for packages and what lies outside. */
+  readonly path: string | undefined
+  /** Whether it is imported for its types alone. */
+  readonly typeOnly: boolean
+  /** The values taken by name; `*` for the whole of it, however that is written. */
+  readonly values: readonly string[]
+}
+
+export const files = [...new Bun.Glob('**/*.{ts,tsx}').scanSync('src')].filter(file => !file.endsWith('.d.ts')).sort()
+const sources = new Map(files.map(file => [file, readFileSync(`src/${file}`, 'utf8')]))
+export const imports = files.flatMap(file => importsOf(file, source(file)))
+export const importsByFile = Map.groupBy(imports, ({ file }) => file)
+
+function source(file: string): string {
+  return sources.get(file) ?? ''
+}
+
+/** The code without comments. */
+export function codeOf(file: string): string {
+  return source(file)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|[^:])\/\/.*$/gm, '$1')
+}
+
+/** What the head of a file says of it: its first comment. */
+export function headerOf(file: string): string {
+  return /^\s*\/\*\*([\s\S]*?)\*\//.exec(source(file))?.[1] ?? ''
+}
+
+export function room(path: string): string {
+  return path.split('/')[0] ?? ''
+}
+
+export function importsOf(file: string, text: string, base = dirname(file)): Import[] {
+  const pattern =
+    /\b(import|export)\s+(type\s+)?(?:([^'"();]*?)\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]/g
+  return [...text.matchAll(pattern)].map(([, , typed, names, target = '', lazy]) => {
+    const named = target || lazy || ''
+    const path = named.startsWith('.') ? normalize(`${base}/${named}`) : undefined
+    const inner = /^\{([\s\S]*)\}$/.exec(names?.trim() ?? '')?.[1]
+    const parts =
+      inner
+        ?.split(',')
+        .map(part => part.trim())
+        .filter(Boolean) ?? []
+    const typeOnly = typed !== undefined || (parts.length > 0 && parts.every(part => part.startsWith('type ')))
+    const values = inner === undefined ? ['*'] : parts.filter(part => !part.startsWith('type '))
+    return {
+      file,
+      target: named,
+      path: path?.startsWith('..') ? undefined : path,
+      typeOnly,
+      values: typeOnly ? [] : values.map(part => part.split(/\s+as\s+/)[0] ?? part),
+    }
+  })
+}
