@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
-import { configSchema } from '../src/config-schema.ts'
+import { configSchema } from '../src/config/schema.ts'
 import { BGP_PEER_RULES } from '../src/kube/bgp-peer-schema.ts'
 
 /** The part of JSON Schema and OpenAPI that these have in common. */

@@ -3,7 +3,7 @@
  * arrive. Exit status 0: all did; 1: some were lost, or nothing could be checked; 2: wrong usage.
  */
 import { configuredMtu } from '../agent/cni-config.ts'
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import { type ConfigFlags, loadConfig } from '../config/load.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import { loadClusterState } from '../kube/cluster-state.ts'
 import { viewOf } from '../kube/merge-cluster.ts'

@@ -5,7 +5,7 @@
  * plugin, and keeps nothing: without it, each call of the plugin does the work itself.
  */
 import { startCniServer } from '../cni/server.ts'
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import { type ConfigFlags, loadConfig } from '../config/load.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'
 import { endSoon, untilSignal } from '../host/signals.ts'

@@ -1,7 +1,7 @@
 /**
  * `terway-edge config`: the effective configuration, as YAML that may be used as the file itself.
  */
-import { type ConfigFlags, loadConfig } from '../config.ts'
+import { type ConfigFlags, loadConfig } from '../config/load.ts'
 import { UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'

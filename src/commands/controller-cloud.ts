@@ -4,7 +4,7 @@
  * under its Lease.
  */
 import { randomUUID } from 'node:crypto'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { Controller } from '../controller/reconcile.ts'
 import type { EniController, EniControllerView } from '../eni/controller-reconcile.ts'
 import { modeOfNode } from '../eni/mode.ts'

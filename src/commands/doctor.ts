@@ -4,7 +4,8 @@
  * problems were found; 2: wrong usage.
  */
 import { existsSync } from 'node:fs'
-import { type Config, type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig, parseConfig } from '../config.ts'
+import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig, parseConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { checksOf, isHealthy } from '../doctor/checks.ts'
 import type { HostChange } from '../doctor/facts.ts'
 import { inspectNode } from '../doctor/inspect.ts'

@@ -6,7 +6,8 @@
  * The routes of this node stay, so its pods keep their way out while the LAN's other speakers
  * announce them. The work is done by the process that serves; this one asks it to and waits.
  */
-import { type Config, type ConfigFlags, loadConfig } from '../config.ts'
+import { type ConfigFlags, loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { drainedPath } from '../host/drained-file.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import { UserError } from '../lib/errors.ts'

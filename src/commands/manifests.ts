@@ -9,7 +9,7 @@ import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
 import routeSlicesCrd from '../../config/crd-routeslices.yaml' with { type: 'text' }
 import namespace from '../../config/namespace.yaml' with { type: 'text' }
 import rbac from '../../config/rbac.yaml' with { type: 'text' }
-import { parseConfig } from '../config.ts'
+import { parseConfig } from '../config/load.ts'
 import { ramPolicy } from '../eni/ram-policy.ts'
 import { controllerManifest } from '../kube/controller-manifest.ts'
 import { secretReaderObjects } from '../kube/node-identity.ts'

@@ -2,7 +2,7 @@
  * What every part of a node's process is given: its configuration and log, whom to tell of changes
  * and of problems, and where to leave how it is ended.
  */
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
 import { errorText } from '../lib/errors.ts'

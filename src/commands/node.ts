@@ -4,7 +4,7 @@
  * order that disturbs the network least. No decisions here; how each part is put together is in
  * node-parts.ts.
  */
-import type { ConfigFlags } from '../config.ts'
+import type { ConfigFlags } from '../config/load.ts'
 import { bootConfig, keepConfig } from '../host/boot-config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
 import { notifyService } from '../host/notify.ts'

@@ -3,7 +3,8 @@
  * controller's configuration. Reads only; needs the rights of an administrator who may list Nodes
  * and get ConfigMaps in kube-system.
  */
-import { type Config, parseConfig } from '../config.ts'
+import { parseConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'

@@ -4,7 +4,7 @@
  * is decided in src/planner/vendors. Exit status 3: `--verify` found differences.
  */
 import { readFileSync } from 'node:fs'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { decodePassword, PASSWORD_NAMESPACE } from '../kube/bgp-password.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'

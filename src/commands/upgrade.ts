@@ -3,7 +3,8 @@
  * until the node does with it what it did before. Puts the parts together; host/upgrade.ts does it.
  */
 import { existsSync } from 'node:fs'
-import { type Config, parseConfig } from '../config.ts'
+import { parseConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { carryOut } from '../host/carry-out.ts'
 import { installableExecutable } from '../host/executable.ts'
 import { PREVIOUS_EXECUTABLE, ROLE_FILES, type Role, UNITS, unitName } from '../host/installed-files.ts'

@@ -5,7 +5,7 @@
 import { AddressStore } from '../cni/address-store.ts'
 import { waitingPods } from '../cni/attachments.ts'
 import { podAddresses } from '../cni/pod-addresses.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { MARKS_TABLE } from '../eni/connection-marks.ts'
 import { type Changes, desiredDatapath, familiesServed, planDatapath } from '../eni/datapath.ts'
 import { observeDatapath } from '../eni/keep-datapath.ts'

@@ -4,7 +4,7 @@
  * nodes); what is not named there belongs into `ipMasq.nonMasqueradeCIDRs`. Pure.
  */
 
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { FirewallConfig } from './reconcile.ts'
 
 export function firewallConfig({ firewall, ipMasq, network }: Config): FirewallConfig {

@@ -6,7 +6,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Config, type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config.ts'
+import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import type { Log } from '../lib/log.ts'

@@ -4,7 +4,7 @@
  * never touched; what cannot work is a problem, said before anything is changed. Pure.
  */
 import { join } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { Problem } from '../lib/errors.ts'
 import {
   CNI_NAMES,

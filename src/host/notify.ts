@@ -2,7 +2,7 @@
  * Tells systemd what the service does (sd_notify(3)): a datagram to the socket that it names.
  * Nothing happens outside of systemd, and what cannot be told is a warning, never a failure.
  */
-import { environment } from '../config.ts'
+import { environment } from '../config/environment.ts'
 import { AF } from '../lib/address-family.ts'
 import { errorText } from '../lib/errors.ts'
 import { close, SOCK, sendTo, socket } from '../lib/libc.ts'

@@ -3,7 +3,7 @@
  * files go, and what the other role of this machine needs stays. Pure.
  */
 import { dirname } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { pluginPaths } from './install-plan.ts'
 import {
   CONTROLLER_STATE,

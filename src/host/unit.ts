@@ -8,7 +8,7 @@ import { isAbsolute, resolve } from 'node:path'
 import nodeUnit from '../../config/terway-edge.service' with { type: 'text' }
 import cniUnit from '../../config/terway-edge-cni.service' with { type: 'text' }
 import controllerUnit from '../../config/terway-edge-controller.service' with { type: 'text' }
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import type { Problem } from '../lib/errors.ts'
 import { CNI_UNIT, CONTROLLER_UNIT, NODE_UNIT, type Role, STATE_DIRECTORY } from './installed-files.ts'
 

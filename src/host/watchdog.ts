@@ -3,7 +3,7 @@
  * loop stands still, whatever holds it, is not heard, and systemd starts it again. Nothing happens
  * outside of systemd.
  */
-import { environment } from '../config.ts'
+import { environment } from '../config/environment.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { notifyService } from './notify.ts'

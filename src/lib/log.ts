@@ -4,9 +4,7 @@
  * `cni`) imports this file.
  */
 import { destination, type Logger, pino } from 'pino'
-
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+import type { LogLevel } from './log-level.ts'
 
 /**
  * The fields a line may carry: a closed vocabulary, so that a query for one finds every line that

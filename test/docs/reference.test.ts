@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync } from 'node:fs'
 import { referencePages } from '../../scripts/reference-text.ts'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/load.ts'
 
 const PAGES = referencePages()
 

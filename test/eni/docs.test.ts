@@ -3,7 +3,7 @@
  * configuration that it shows is one.
  */
 import { expect, test } from 'bun:test'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { CLOUD_ERRORS } from '../../src/eni/cloud-errors.ts'
 
 const guide = await Bun.file('docs/cloud.md').text()

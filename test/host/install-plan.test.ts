@@ -1,6 +1,6 @@
 /** What `install` and `uninstall` decide for a machine as it was seen. */
 import { describe, expect, test } from 'bun:test'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { planInstall, type WantedInstall } from '../../src/host/install-plan.ts'
 import { CNI_UNIT, EXECUTABLE, NODE_UNIT, PREVIOUS_EXECUTABLE } from '../../src/host/installed-files.ts'
 import { type SeenMachine, type SeenPath, sha256 } from '../../src/host/seen-machine.ts'

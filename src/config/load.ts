@@ -1,26 +1,17 @@
 /**
- * The configuration, by the schema of `config-schema.ts`. A file (`--config FILE`, else
- * /etc/terway-edge/config.yaml if it is there) and flags that override it make one `Config`;
- * unknown keys are errors, and all problems are listed at once with their paths.
- *
- * This file and main.ts are the only readers of the environment, beside cni, whose parameters come
- * that way.
+ * Reads the configuration: a file (`--config FILE`, else /etc/terway-edge/config.yaml if it is
+ * there) and flags that override it make one `Config`; all problems are listed at once with their
+ * paths. What there is to configure is in schema.ts.
  */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import type { z } from 'zod'
-import { configSchema } from './config-schema.ts'
-import { type Problem, problemsError, UserError } from './lib/errors.ts'
-import { readFileIfPresent } from './lib/files.ts'
-import { plainMessage, schemaProblems } from './lib/schema.ts'
-import { parseYaml } from './lib/yaml.ts'
+import { type Problem, problemsError, UserError } from '../lib/errors.ts'
+import { readFileIfPresent } from '../lib/files.ts'
+import { plainMessage, schemaProblems } from '../lib/schema.ts'
+import { parseYaml } from '../lib/yaml.ts'
+import { type Config, configSchema } from './schema.ts'
 
 export const DEFAULT_CONFIG_FILE = '/etc/terway-edge/config.yaml'
-
-export type Config = Readonly<Omit<z.output<typeof configSchema>, 'node'>> & {
-  /** This node's name. */
-  readonly node: string
-}
 
 /** Flags that override the file, named as on the command line. */
 export interface ConfigFlags {
@@ -30,22 +21,6 @@ export interface ConfigFlags {
   readonly statusListen?: string
   readonly logLevel?: string
   readonly node?: string
-}
-
-/** What a configuration lacks for the controller: a node's needs none of it. */
-export function controllerProblems({ allocatePodCIDRs, network }: Config): Problem[] {
-  if (!allocatePodCIDRs) return []
-  const elsewhere = 'or set allocatePodCIDRs: false where something else allocates them'
-  const problems: Problem[] = []
-  if (network.podCIDRs.length === 0) {
-    const message = `is empty: name the pools that pod CIDRs come from, ${elsewhere}`
-    problems.push({ path: 'network.podCIDRs', message })
-  }
-  if (network.edgeNodes === undefined) {
-    const message = `is required: say which Nodes get a pod CIDR, for ever (a label selector, or all()), ${elsewhere}`
-    problems.push({ path: 'network.edgeNodes', message })
-  }
-  return problems
 }
 
 /** Reads, overrides, checks. Throws a `UserError` of exit status 2 that lists every problem. */
@@ -116,19 +91,4 @@ function ofFlag(problem: Problem, flags: ConfigFlags): Problem {
   const given =
     entry !== undefined && Object.entries(flags).some(([name, value]) => name === entry[0] && value !== undefined)
   return given ? { ...problem, path: entry[1].flag } : problem
-}
-
-/** What the service manager and the cluster put into the environment. */
-export const environment = {
-  /** systemd's notification socket (sd_notify(3)). */
-  notifySocket: () => process.env.NOTIFY_SOCKET,
-  /**
-   * Within how many microseconds systemd wants to hear of the service, where it does
-   * (sd_watchdog_enabled(3)).
-   */
-  watchdogMicroseconds: () => Number(process.env.WATCHDOG_USEC ?? 0),
-  /** Whether the operator wants no colours (no-color.org), or has a terminal that shows none. */
-  noColours: () => (process.env.NO_COLOR ?? '') !== '' || process.env.TERM === 'dumb',
-  /** Proxies that every request of this process goes by, where the operator set any. */
-  proxies: () => ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy'].flatMap(name => process.env[name] || []),
 }

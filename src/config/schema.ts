@@ -1,14 +1,15 @@
 /**
  * What a configuration file may say: one schema, every default and every key's meaning in one
- * place. docs/reference/configuration.md is made of it (`scripts/reference.ts`); `config.ts` reads
- * files by it.
+ * place. Unknown keys are errors, and so is what could not work. docs/reference/configuration.md is
+ * made of it (`scripts/reference.ts`); load.ts reads files by it. Pure.
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { covers, overlaps, parsePrefix } from './lib/ip.ts'
-import { LOG_LEVELS } from './lib/log.ts'
-import { parseNodeSelector } from './lib/node-selector.ts'
-import { cidrs } from './lib/schema.ts'
+import type { Problem } from '../lib/errors.ts'
+import { covers, overlaps, parsePrefix } from '../lib/ip.ts'
+import { LOG_LEVELS } from '../lib/log-level.ts'
+import { parseNodeSelector } from '../lib/node-selector.ts'
+import { cidrs } from '../lib/schema.ts'
 
 /** rtnetlink table numbers that have names (linux/rtnetlink.h). */
 const TABLES: Readonly<Record<string, number>> = { main: 254, default: 253 }
@@ -377,3 +378,24 @@ export const configSchema = z.strictObject({
       'Paths between nodes are measured by packets, so many a minute as is said here, whatever the size of the cluster.',
     ),
 })
+
+export type Config = Readonly<Omit<z.output<typeof configSchema>, 'node'>> & {
+  /** This node's name. */
+  readonly node: string
+}
+
+/** What a configuration lacks for the controller: a node's needs none of it. */
+export function controllerProblems({ allocatePodCIDRs, network }: Config): Problem[] {
+  if (!allocatePodCIDRs) return []
+  const elsewhere = 'or set allocatePodCIDRs: false where something else allocates them'
+  const problems: Problem[] = []
+  if (network.podCIDRs.length === 0) {
+    const message = `is empty: name the pools that pod CIDRs come from, ${elsewhere}`
+    problems.push({ path: 'network.podCIDRs', message })
+  }
+  if (network.edgeNodes === undefined) {
+    const message = `is required: say which Nodes get a pod CIDR, for ever (a label selector, or all()), ${elsewhere}`
+    problems.push({ path: 'network.edgeNodes', message })
+  }
+  return problems
+}
