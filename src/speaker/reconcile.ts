@@ -2,11 +2,12 @@
  * The speaker room: carries what the cluster wants to the BGP speaker, and what the sessions do to
  * BGPPeer status and Events.
  *
- * The decisions are desired-peers.ts, session-status.ts and events.ts; the protocol is src/bgp. BGP
- * never waits for the API server here: without a view nothing is told to the speaker, a view that
- * is lost changes nothing, and reports are kept until they can be written.
+ * The decisions are desired-peers.ts, session-status.ts and events.ts; bfd-beside.ts looks after
+ * BFD; the protocol is src/bgp. BGP never waits for the API server here: without a view nothing is
+ * told to the speaker, a view that is lost changes nothing, and reports are kept until they can be
+ * written.
  */
-import type { Bfd, BfdEvent, BfdSessionView, SuspendedSession } from '../bfd/bfd-types.ts'
+import type { Bfd } from '../bfd/bfd-types.ts'
 import { keptAtMostSeconds } from '../bgp/machine/graceful-restart.ts'
 import type {
   NotAnnounced,
@@ -25,7 +26,7 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { AdvertisedRoute, BgpSession, TraceLine } from '../model/session.ts'
-import { bfdProblems, NOT_UP_MILLISECONDS, waitsForBfd } from './bfd-status.ts'
+import { BfdBeside } from './bfd-beside.ts'
 import { changeText } from './changed-settings.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
 import {
@@ -108,14 +109,13 @@ export function createSpeakerRoom(options: SpeakerRoomOptions): SpeakerRoom {
 
 /** Missing Secrets are said again and interfaces looked at, at least this often. */
 const EVERY_MILLISECONDS = 300_000
-/** While BGP waits for BFD. */
-const LOOK_MILLISECONDS = 1_000
 /** How long a shutdown waits for the API server to take our status entries away. */
 const LAST_WRITE_MILLISECONDS = 3_000
 
 class Room implements SpeakerRoom {
   readonly #options: SpeakerRoomOptions
   readonly #writer: StatusWriter | undefined
+  readonly #bfd: BfdBeside
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
   readonly #stops: (() => void)[]
@@ -131,8 +131,6 @@ class Room implements SpeakerRoom {
   /** What was changed in a session that was up and is not since, in words, by BGPPeer. */
   readonly #changedSettings = new Map<string, string>()
   #cancelWait: Cancel = () => {}
-  #cancelBfdLook: Cancel = () => {}
-  #cancelHoldLook: Cancel = () => {}
   #spoke: boolean
   #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
@@ -144,7 +142,6 @@ class Room implements SpeakerRoom {
     this.#writer = api && new StatusWriter({ self, api, clock, log })
     this.#spoke = options.marker?.restarting ?? false
     this.#former = options.marker?.formerPeers ?? []
-    options.bfd?.resume(options.marker?.formerBfd ?? [])
     this.#loop = new Loop({
       clock,
       run: () => this.#reconcile(),
@@ -152,11 +149,11 @@ class Room implements SpeakerRoom {
         log.error({ detail: errorText(error), err: error }, 'peers and announcements could not be applied'),
       everyMilliseconds: EVERY_MILLISECONDS,
     })
+    this.#bfd = new BfdBeside({ ...options, wake: () => this.#loop.wake() }, options.marker?.formerBfd ?? [])
     this.#stops = [
       view.onChange(() => this.#loop.wake()),
       speaker.onEvent(event => this.#happened(event)),
       speaker.onChange(() => this.#changed()),
-      ...(options.bfd === undefined ? [] : [options.bfd.onEvent(event => this.#pathChanged(event))]),
     ]
     this.#loop.wake()
   }
@@ -170,15 +167,11 @@ class Room implements SpeakerRoom {
   #sessionOf(session: SessionView, missing: readonly NotAnnounced[]): BgpSession {
     const { self, routesProof } = this.#options
     const memory = this.#histories.get(session.key)
-    const seen = { bfd: this.#bfdOf(session.key), proof: routesProof?.(session.key), memory }
+    const seen = { bfd: this.#bfd.viewOf(session.key), proof: routesProof?.(session.key), memory }
     const shown = bgpSession(self, session, missing, seen)
     const changed = this.#changedSettings.get(session.key)
     if (changed === undefined || shown.lastError === undefined) return shown
     return { ...shown, lastError: `${shown.lastError}; ${changed}` }
-  }
-
-  #bfdOf(key: string): BfdSessionView | undefined {
-    return this.#options.bfd?.sessions().find(session => session.key === key)
   }
 
   advertised(bgpPeer: string): readonly AdvertisedRoute[] | undefined {
@@ -217,11 +210,10 @@ class Room implements SpeakerRoom {
   async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
     this.#cancelWait()
-    this.#cancelBfdLook()
-    this.#cancelHoldLook()
+    this.#bfd.stop()
     await this.#loop.close()
     if (how.mode === 'restart') {
-      const waiting = await this.#suspendBfd()
+      const waiting = await this.#bfd.suspend(this.#desired.peers)
       this.#mark(marker => marker.restart(waiting))
     } else this.#leave(how.reason)
     await Promise.all([this.#closeSessions(how), this.#writer?.close(LAST_WRITE_MILLISECONDS)])
@@ -235,26 +227,12 @@ class Room implements SpeakerRoom {
   }
 
   /**
-   * RFC 5882 section 4.3.2.2: a switch that keeps our routes for a while is asked to wait for our
-   * BFD as long.
-   */
-  async #suspendBfd(): Promise<readonly SuspendedSession[]> {
-    const { bfd, log } = this.#options
-    const kept = this.#desired.peers.filter(({ gracefulRestart }) => gracefulRestart.enabled)
-    const seconds = new Map(kept.map(({ key, gracefulRestart }) => [key, gracefulRestart.restartTimeSeconds]))
-    const waiting = (await bfd?.suspend(seconds)) ?? []
-    for (const { peerAddress } of waiting)
-      log.info({ address: peerAddress }, 'BFD session left for the next process; its peer waits')
-    return waiting
-  }
-
-  /**
    * BGP first: a peer that takes our AdminDown for a failure, which RFC 5882 section 3.2 advises
    * against, is by then in the graceful restart that keeps our routes.
    */
   async #closeSessions(how: CloseHow): Promise<void> {
     await this.#options.speaker.close(how)
-    await this.#options.bfd?.close()
+    await this.#bfd.close()
   }
 
   #reconcile(): void {
@@ -268,7 +246,7 @@ class Room implements SpeakerRoom {
       self,
       view: current,
       local,
-      links: this.#links(current),
+      links: this.#bfd.linksTo(spokenTo(self, current)),
       formerBfd,
       former: this.#configs,
     })
@@ -280,9 +258,8 @@ class Room implements SpeakerRoom {
     for (const { key, reason } of goneEnds(speaker.sessions(), this.#configs, local)) {
       speaker.failSession(key, { kind: 'local-end-gone', reason })
     }
-    this.#options.bfd?.setSessions(this.#desired.bfd)
-    this.#holdForBfd()
-    this.#lookAtBfd()
+    const { peers, problems } = this.#desired
+    this.#desired = { ...this.#desired, problems: [...problems, ...this.#bfd.want(this.#desired.bfd, peers)] }
     this.#tellProblems()
     this.#changed()
   }
@@ -302,29 +279,6 @@ class Room implements SpeakerRoom {
     }
   }
 
-  #links(view: ClusterView): ReadonlyMap<string, string> {
-    const { self, linkTo } = this.#options
-    const links = new Map<string, string>()
-    for (const { spec } of spokenTo(self, view)) {
-      const link = spec.bfd?.enabled === true ? linkTo(spec.peerIP) : undefined
-      if (link !== undefined) links.set(spec.peerIP, link)
-    }
-    return links
-  }
-
-  /**
-   * What is not up for a while is a problem like others; that it came up is looked at when it did.
-   */
-  #lookAtBfd(): void {
-    const { bfd, clock } = this.#options
-    const views = bfd?.sessions() ?? []
-    const problems = bfdProblems(views, clock.now())
-    this.#desired = { ...this.#desired, problems: [...this.#desired.problems, ...problems] }
-    this.#cancelBfdLook()
-    const coming = this.#desired.bfd.length - views.filter(({ state }) => state === 'Up').length - problems.length
-    if (coming > 0) this.#cancelBfdLook = clock.after(NOT_UP_MILLISECONDS + 1_000, () => this.#loop.wake())
-  }
-
   #tellProblems(): void {
     const { self, log, clock } = this.#options
     const { memory, lasting, news, waiting } = lastingProblems(
@@ -341,34 +295,6 @@ class Room implements SpeakerRoom {
     }
     this.#cancelWait()
     if (waiting) this.#cancelWait = clock.after(PROBLEM_LASTS_MILLISECONDS, () => this.#loop.wake())
-  }
-
-  /**
-   * RFC 5882 section 4.2: a path that was there and went takes the session down at once. A session
-   * waits for no BFD, as the peer may speak none; and a peer that takes BFD out of service says
-   * nothing about the path.
-   */
-  #pathChanged(event: BfdEvent): void {
-    this.#loop.wake()
-    if (event.kind === 'down' && !event.administrative) {
-      this.#options.speaker.failSession(event.key, { kind: 'bfd-down', reason: event.reason })
-    }
-    this.#holdForBfd()
-  }
-
-  /** RFC 5882 section 4.1. */
-  #holdForBfd(): void {
-    const { bfd, speaker, clock } = this.#options
-    let waiting = false
-    for (const { key } of this.#desired.peers) {
-      const view = bfd?.sessions().find(session => session.key === key)
-      const reason = view === undefined ? undefined : waitsForBfd(view)
-      waiting ||= reason !== undefined
-      speaker.holdSession(key, reason)
-    }
-    this.#cancelHoldLook()
-    // a peer that falls silent, or takes BFD out of service, tells no event
-    if (waiting) this.#cancelHoldLook = clock.after(LOOK_MILLISECONDS, () => this.#holdForBfd())
   }
 
   #happened(event: SessionEvent): void {
