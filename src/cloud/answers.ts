@@ -108,7 +108,7 @@ export function interfaceState(value: unknown): CloudInterfaceState {
 /**
  * An interface as CreateNetworkInterface and DescribeNetworkInterfaces of ECS and ENS describe it.
  */
-export function readInterface(value: unknown): CloudInterface | undefined {
+function readInterface(value: unknown): CloudInterface | undefined {
   const item = fields(value)
   const id = text(item.NetworkInterfaceId)
   const mac = text(item.MacAddress).toLowerCase()

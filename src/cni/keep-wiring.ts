@@ -184,7 +184,7 @@ function answeringAddress(local: readonly Route[]): string | undefined {
 }
 
 /** What is not as ADD left it, a phrase each. Pure. */
-export function damagesOf(
+function damagesOf(
   { link, addresses, routed }: { link: Link; addresses: readonly string[]; routed: boolean },
   seen: Omit<Seen, 'links'>,
 ): string[] {

@@ -74,7 +74,7 @@ const KIND_TEXT: Readonly<Record<PathKindView['kind'], string>> = {
 }
 
 /** The text for people. */
-export function formatCheck(view: PathsView): string {
+function formatCheck(view: PathsView): string {
   if (view.kinds.length === 0) return 'There is no other node to ask: nothing was sent.\n'
   const rows = view.kinds.map(({ kind, lan, family, size, sent, lost, roundTripMilliseconds }) => [
     KIND_TEXT[kind],

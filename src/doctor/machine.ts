@@ -7,13 +7,13 @@ import type { MachineFacts } from './facts.ts'
 import { type Check, ok, problem, warning } from './verdicts.ts'
 
 /** What needs more of the kernel than the executable itself, oldest first. */
-export const KERNEL_NEEDS = [
+const KERNEL_NEEDS = [
   { version: '4.20', what: 'dumps of the routes that bear our protocol number (NETLINK_GET_STRICT_CHK)' },
   { version: '5.2', what: 'IPv4 routes with an IPv6 next hop (RTA_VIA)' },
 ] as const
 
 /** Resident, of both services with pods and sessions; measured in docs/benchmarks.md. */
-export const MEMORY_MEBIBYTES = 256
+const MEMORY_MEBIBYTES = 256
 
 /** `ipv4OverIPv6`: whether pods here have IPv4 and the machine itself has not. */
 export function machineCheck({ kernel, libc, memoryMebibytes }: MachineFacts, ipv4OverIPv6: boolean): Check {

@@ -315,6 +315,6 @@ function isAttached({ state }: ENIInterface): boolean {
 }
 
 /** For Events. */
-export function referenceTo({ name, uid }: Pick<ENINode, 'name' | 'uid'>): ObjectReference {
+function referenceTo({ name, uid }: Pick<ENINode, 'name' | 'uid'>): ObjectReference {
   return { apiVersion: `${ENI_NODES.group}/${ENI_NODES.version}`, kind: ENI_NODES.kind, name, uid }
 }

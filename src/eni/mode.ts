@@ -11,7 +11,7 @@ import type { NodeMode } from '../model/node-mode.ts'
 export type ConfiguredMode = 'auto' | NodeMode
 
 export const ENS_INSTANCE_LABEL = 'alibabacloud.com/ens-instance-id'
-export const EDGE_WORKER_LABEL = 'alibabacloud.com/is-edge-worker'
+const EDGE_WORKER_LABEL = 'alibabacloud.com/is-edge-worker'
 
 /** What of a Node tells its mode. */
 export interface NodeTraits {

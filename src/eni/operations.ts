@@ -28,7 +28,7 @@ export function cloudActionOf(platform: ENINodeSpec['platform'], action: Operati
 }
 
 /** An interface as it is recorded when it is first seen. */
-export function recordInterface(
+function recordInterface(
   item: CloudInterface,
   ipFamilies: ENINodeSpec['ipFamilies'],
   vSwitches: ReadonlyMap<string, VSwitch>,

@@ -11,7 +11,7 @@ import type { Recorded } from './operations.ts'
 import type { SelectionPolicy } from './vswitch.ts'
 
 /** none; no-releases: nothing is given back; no-calls: nothing is changed at all. */
-export const DEGRADATIONS = ['none', 'no-releases', 'no-calls'] as const
+const DEGRADATIONS = ['none', 'no-releases', 'no-calls'] as const
 export type Degradation = (typeof DEGRADATIONS)[number]
 
 export interface PlanInput {

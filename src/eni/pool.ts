@@ -51,7 +51,7 @@ export interface Filling {
  * The most secondary addresses that one call creates an interface with (API page of
  * CreateNetworkInterface).
  */
-export const MOST_SECONDARY_AT_CREATION = 49
+const MOST_SECONDARY_AT_CREATION = 49
 
 /**
  * Interfaces that have room first, the fullest first, so that the emptiest can be given back; then

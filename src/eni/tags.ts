@@ -6,7 +6,7 @@
 import type { Tag } from '../cloud/actions.ts'
 import type { CloudInterface } from '../cloud/answers.ts'
 
-export const CREATOR = 'terway-edge'
+const CREATOR = 'terway-edge'
 const CREATOR_TAG = 'creator'
 const CLUSTER_TAG = 'terway-edge/cluster'
 const INSTANCE_TAG = 'terway-edge/instance'

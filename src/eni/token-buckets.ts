@@ -5,7 +5,7 @@
  */
 
 /** Calls a minute, below what the cloud allows an account. Source: the defaults of terway. */
-export const CALLS_PER_MINUTE: Readonly<Record<string, number>> = {
+const CALLS_PER_MINUTE: Readonly<Record<string, number>> = {
   CreateNetworkInterface: 500,
   AttachNetworkInterface: 500,
   DetachNetworkInterface: 400,

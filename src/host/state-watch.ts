@@ -47,7 +47,7 @@ export function watchStateFolder(
 }
 
 /** Why nothing can be written there, and what that means; undefined when it can. */
-export function stateFolderProblem(stateDir: string): string | undefined {
+function stateFolderProblem(stateDir: string): string | undefined {
   const why = unwritable(stateDir)
   if (why === undefined) return undefined
   return `the state folder ${stateDir} cannot be written: ${why}; what changes from now on is forgotten at the next start`

@@ -191,7 +191,7 @@ const CONDITION = {
 } as const satisfies Properties<Condition>
 
 /** Of a speaker of another version, too: states are not an enumeration here. */
-export const SPEAKER_STATUS = {
+const SPEAKER_STATUS = {
   node: { type: 'string', ...NAME },
   state: text('State of the session, spelled as in RFC 4271 section 8.2.2.'),
   since: text('Since when it is in that state.'),
@@ -210,7 +210,7 @@ export const SPEAKER_STATUS = {
   routesProblem: text('What packets did not come out, where they did not.'),
 } as const satisfies Properties<SpeakerStatus>
 
-export const BGP_PEER_STATUS = {
+const BGP_PEER_STATUS = {
   conditions: list(
     'Accepted (the spec can work), Established (the sessions are up), RoutesVerified (packets proved that the device holds the routes) and others.',
     { type: 'object', required: ['type', 'status', 'reason', 'message', 'lastTransitionTime'], properties: CONDITION },

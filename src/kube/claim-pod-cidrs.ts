@@ -27,7 +27,7 @@ export interface ClaimOptions {
 }
 
 /** The text of the annotation. */
-export function claimText(podCIDRs: readonly string[]): string {
+function claimText(podCIDRs: readonly string[]): string {
   return podCIDRs.length === 0 ? 'none' : podCIDRs.join(',')
 }
 

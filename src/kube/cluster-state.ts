@@ -85,7 +85,7 @@ export interface Salvaged extends StateFacts {
 }
 
 /** The state in `text`, as far as it can be read. Throws where it is not even an object. */
-export function decodeClusterState(text: string): Salvaged {
+function decodeClusterState(text: string): Salvaged {
   const document: unknown = JSON.parse(text)
   if (!isFields(document)) throw new Error('it is not an object')
   const problems: string[] = []

@@ -47,7 +47,7 @@ export function createENINodeSource(options: ENINodeSourceOptions): ENINodeSourc
 }
 
 /** Of the state folder. */
-export function eniNodeFile(stateDir: string): string {
+function eniNodeFile(stateDir: string): string {
   return join(stateDir, 'eni-node.json')
 }
 

@@ -93,17 +93,15 @@ export interface ENINodeReport {
   readonly left: boolean
 }
 
-/**
- * `SufficientAddresses`: there is an address for the next pod. `CloudAccess`: the cloud answers and
- * lets us.
- */
-export type ENIConditionType = 'SufficientAddresses' | 'CloudAccess'
-
 export interface ENINodeStatus {
   readonly interfaces: readonly ENIInterface[]
   readonly operations: readonly ENIOperation[]
   /** Undefined until the node has spoken. */
   readonly node: ENINodeReport | undefined
+  /**
+   * `SufficientAddresses`: there is an address for the next pod. `CloudAccess`: the cloud answers
+   * and lets us.
+   */
   readonly conditions: readonly Condition[]
 }
 

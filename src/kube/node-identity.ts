@@ -16,9 +16,6 @@ export const NODE_NAMESPACE = 'terway-edge-nodes'
 /** The ServiceAccount of the controller, in kube-system. */
 export const CONTROLLER = 'terway-edge-controller'
 
-/** The group that all ServiceAccounts of the namespace are in. */
-export const NODE_GROUP = `system:serviceaccounts:${NODE_NAMESPACE}`
-
 /**
  * On a node's own ServiceAccount: the podCIDRs that the node had when it was last in contact,
  * joined by commas, or `none`. Written by the node, read by the controller when nothing else
@@ -32,11 +29,6 @@ export const SERVICE_ACCOUNTS: ResourceType = {
   kind: 'ServiceAccount',
   plural: 'serviceaccounts',
   namespaced: true,
-}
-
-/** The user name under which a node's requests are authorized and audited. */
-export function nodeUser(node: string): string {
-  return `system:serviceaccount:${NODE_NAMESPACE}:${node}`
 }
 
 /**

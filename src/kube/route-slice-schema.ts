@@ -6,7 +6,7 @@
 import { list, type ObjectProperty, type Properties, text } from './openapi.ts'
 import { ENTRIES_PER_SLICE, type RouteEntry } from './route-slice.ts'
 
-export const ROUTE_ENTRY = {
+const ROUTE_ENTRY = {
   node: text('Name of the node.', { minLength: 1, maxLength: 253 }),
   addresses: list('Addresses of the node, the preferred one of each family first.', {
     type: 'string',

@@ -94,15 +94,7 @@ const PATIENCE_MILLISECONDS = 3000
 
 /** Ends all processes of a lab: first asked to, then killed. */
 export async function endProcesses(directory: string, recorded: readonly ProcessRecord[], clock: Clock): Promise<void> {
-  await end(() => [...recorded, ...markedProcesses(directory)].filter(isAlive), clock)
-}
-
-/** Ends one process of a lab. */
-export async function endProcess(record: ProcessRecord, clock: Clock): Promise<void> {
-  await end(() => [record].filter(isAlive), clock)
-}
-
-async function end(alive: () => readonly Pick<ProcessRecord, 'pid' | 'startTime'>[], clock: Clock): Promise<void> {
+  const alive = () => [...recorded, ...markedProcesses(directory)].filter(isAlive)
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     for (const { pid } of alive()) send(pid, signal)
     const deadline = clock.monotonic() + PATIENCE_MILLISECONDS

@@ -56,16 +56,6 @@ export function addVeth(pair: NewLink & { readonly peer: Omit<NewLink, 'up'> }):
   })
 }
 
-/** Creates a link of a kind that needs no more settings: `bridge`, `dummy`, `ifb`. */
-export function addLink(link: NewLink & { readonly kind: string }): Request {
-  const text = `add ${link.kind} ${link.name}`
-  return request({ text, type: RTM.NEWLINK, flags: NLM_F.CREATE | NLM_F.EXCL }, encoder => {
-    encodeHeader(encoder, 0, link.up)
-    encodeSettings(encoder, link)
-    encoder.nested(IFLA.LINKINFO, () => encoder.textAttribute(IFLA_INFO.KIND, link.kind))
-  })
-}
-
 /**
  * Changes a link. One that gets a new name must be given by index: the kernel would look for the
  * new name.

@@ -18,7 +18,7 @@ import { DEFAULT_DESTINATIONS, type RouteSpec } from './route.ts'
 import type { Rule } from './types.ts'
 
 /** Behind every other route of its table. */
-export const LAST_PRIORITY = 2 ** 32 - 1
+const LAST_PRIORITY = 2 ** 32 - 1
 
 /** The rules of a node, the same for all of its pods. */
 export function nodeRules(family: Family, { pods, marked, protocol }: PolicyNumbers): Rule[] {
@@ -32,7 +32,7 @@ export function nodeRules(family: Family, { pods, marked, protocol }: PolicyNumb
 /** Of interface 0, which no link has: the table of an interface that is not there. */
 export const NO_INTERFACE = 0
 
-export function interfaceTable(index: number, { interfaces }: PolicyNumbers): number {
+function interfaceTable(index: number, { interfaces }: PolicyNumbers): number {
   return interfaces.tableBase + index
 }
 

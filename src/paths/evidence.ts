@@ -28,7 +28,7 @@ export interface TargetHistory {
 /** By `targetKey`. */
 export type Evidence = ReadonlyMap<string, TargetHistory>
 
-export const KEPT = 16
+const KEPT = 16
 /** So many losses in a row make a failure. */
 export const LOSSES = 3
 /** Pairs of ports that probes of one path take turns with. */

@@ -13,7 +13,7 @@ import type { Route, Rule } from '../netlink/types.ts'
 const FIRST_TABLE = 0x5445
 const FIRST_MARK = 0x5445_0000
 /** A node has a switch or two. */
-export const MOST_SWITCHES = 8
+const MOST_SWITCHES = 8
 /** Before everything but the kernel's own table: the way is the subject of the question. */
 export const RULE_PRIORITY = 187
 

@@ -10,7 +10,7 @@ import { HORIZON_YEARS, monthAfter } from './growth.ts'
 
 const DAY = 86_400_000
 /** Nodes that came in this time make the pace. */
-export const PACE_DAYS = 90
+const PACE_DAYS = 90
 /** Before that the pace is that of the first installation. */
 const LEAST_AGE_DAYS = 120
 

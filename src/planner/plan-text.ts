@@ -42,7 +42,7 @@ export function planText(plan: Plan): string {
     .concat('\n')
 }
 
-export function findingText({ severity, message, places, wayOut }: Finding): string {
+function findingText({ severity, message, places, wayOut }: Finding): string {
   const at = places.map(({ path, value }) => `  ${[path, value].filter(Boolean).map(printable).join(': ')}`)
   return [`${LABELS[severity]}: ${printable(message)}`, ...at, `  Way out: ${printable(wayOut)}`].join('\n')
 }

@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { Environment } from '@marcbachmann/cel-js'
-import { nodeUser } from '../../src/kube/node-identity.ts'
+import { nodeUser } from '../support/node-user.ts'
 import { parseYamlDocuments } from '../../src/lib/yaml.ts'
 
 interface Policy {

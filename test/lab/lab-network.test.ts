@@ -11,7 +11,7 @@ import { takeDown } from '../../src/lab/down.ts'
 import { exclusively, makeFolder, removeFolder } from '../../src/lab/folders.ts'
 import { listenIn } from '../../src/lab/namespace-socket.ts'
 import { decodeOptions, namespacesOf, planLab } from '../../src/lab/plan.ts'
-import { endProcess, endProcesses, isAlive, startProcess } from '../../src/lab/processes.ts'
+import { endProcesses, isAlive, startProcess } from '../../src/lab/processes.ts'
 import { LabBook, readRecord } from '../../src/lab/record.ts'
 import { startRelay } from '../../src/lab/relay.ts'
 import { startRouters, switchRoutes, switchSessions } from '../../src/lab/routers.ts'
@@ -127,9 +127,9 @@ describe('processes', () => {
   test('are ended when pid and start time fit, and left alone when they do not', async () => {
     const { book, directory } = newLab()
     const started = startProcess(book, { name: 'sleeper', command: ['sleep', '1000'] })
-    await endProcess({ ...started, startTime: '1' }, clock)
+    await endProcesses('/nowhere', [{ ...started, startTime: '1' }], clock)
     expect(isAlive(started)).toBe(true)
-    await endProcess(started, clock)
+    await endProcesses('/nowhere', [started], clock)
     expect(isAlive(started)).toBe(false)
     removeFolder(directory)
   })

@@ -7,7 +7,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { addAddress, decodeAddress } from '../../src/netlink/address.ts'
 import { Encoder } from '../../src/netlink/attributes.ts'
 import { NLM_F, NLMSG, RTA, RTM } from '../../src/netlink/constants.ts'
-import { addLink, addVeth, decodeLink, hardwareAddressBytes, setLink } from '../../src/netlink/link.ts'
+import { addVeth, decodeLink, hardwareAddressBytes, setLink } from '../../src/netlink/link.ts'
 import { decodeError, decodeMessages, encodeMessage, NetlinkFormatError } from '../../src/netlink/message.ts'
 import { addProxy, decodeNeighbour } from '../../src/netlink/neighbour.ts'
 import {
@@ -144,11 +144,11 @@ describe('links', () => {
 
   test('round trip of what a link says of itself', () => {
     const link = decodeLink(
-      addLink({ name: 'br0', kind: 'bridge', mtu: 9000, up: true, address: '02:00:5e:10:00:00', master: 4 }).body,
+      addVeth({ name: 'h', mtu: 9000, up: true, address: '02:00:5e:10:00:00', master: 4, peer: { name: 'p' } }).body,
     )
     expect(link).toMatchObject({
-      name: 'br0',
-      kind: 'bridge',
+      name: 'h',
+      kind: 'veth',
       mtu: 9000,
       up: true,
       address: '02:00:5e:10:00:00',

@@ -5,7 +5,7 @@ import { describe, expect } from 'bun:test'
 import { close as closeFile, openFile } from '../../src/lib/libc.ts'
 import { addAddress } from '../../src/netlink/address.ts'
 import { IFA_F, NUD } from '../../src/netlink/constants.ts'
-import { addLink, addVeth, deleteLink, setLink } from '../../src/netlink/link.ts'
+import { addVeth, deleteLink, setLink } from '../../src/netlink/link.ts'
 import { NetlinkError } from '../../src/netlink/message.ts'
 import { replaceNeighbour } from '../../src/netlink/neighbour.ts'
 import { addRoute, deleteRoute, replaceRoute } from '../../src/netlink/route.ts'
@@ -222,8 +222,8 @@ describe('links', () => {
   )
 
   rooted('a port of a bridge, up and down', () =>
-    withKernel(({ netlink, d0 }) => {
-      netlink.run(addLink({ name: 'br0', kind: 'bridge', up: true }))
+    withKernel(({ netlink, network, namespace, d0 }) => {
+      network.ip(namespace, 'link add br0 up type bridge')
       const bridge = netlink.getLink('br0')?.index ?? 0
       netlink.run(setLink('d0', { master: bridge }))
       netlink.run(setLink('d0', { up: false }))

@@ -1,7 +1,7 @@
 /** The watch over the real kernel: sees changes of every kind, and says so when it lost some. */
 import { systemClock } from '../../src/lib/clock.ts'
 import { addAddress } from '../../src/netlink/address.ts'
-import { addLink, setLink } from '../../src/netlink/link.ts'
+import { addVeth, setLink } from '../../src/netlink/link.ts'
 import { replaceNeighbour } from '../../src/netlink/neighbour.ts'
 import { addRoute, deleteRoute } from '../../src/netlink/route.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
@@ -46,7 +46,7 @@ rooted('sees links, addresses, routes of both families and neighbours', () =>
       action()
       await eventually(`a change of kind ${kind}`, () => seen.has(kind))
     }
-    await sees('link', () => netlink.run(addLink({ name: 'd0', kind: 'bridge', up: true })))
+    await sees('link', () => netlink.run(addVeth({ name: 'd0', up: true, peer: { name: 'd1' } })))
     const d0 = netlink.getLink('d0')?.index ?? 0
     await sees('address', () => netlink.run(addAddress({ address: '172.16.0.1', prefixLength: 24, interface: d0 })))
     await sees('address', () =>
@@ -73,7 +73,7 @@ rooted('a flood larger than the buffer is reported as a loss, and the watch goes
     await eventually('the loss to be reported', () => losses() > 0)
     await Bun.sleep(50)
     seen.clear()
-    netlink.run(addLink({ name: 'd0', kind: 'bridge' }))
+    netlink.run(addVeth({ name: 'd0', peer: { name: 'd1' } }))
     await eventually('a change after the loss', () => seen.has('link'))
   }),
 )

@@ -59,7 +59,7 @@ export function hardResetReason(outer: Notification): Notification | undefined {
  * The text that stands in a Hard Reset where a NOTIFICATION should, with or without the length
  * octet of RFC 9003.
  */
-export function hardResetText(outer: Notification): string | undefined {
+function hardResetText(outer: Notification): string | undefined {
   if (outer.code !== ErrorCode.Cease || outer.subcode !== Cease.HardReset) return undefined
   if (hardResetReason(outer) !== undefined) return undefined
   return barelyText(outer.data) ?? plainText(outer.data)
@@ -123,7 +123,7 @@ export function maximumPrefixes(message: Notification): { afi: number; safi: num
 }
 
 /** `Cease / Administrative Shutdown`; numbers that nobody registered stay numbers. */
-export function errorName(code: number, subcode: number): string {
+function errorName(code: number, subcode: number): string {
   const entry = ERROR_NAMES[code]
   if (entry === undefined) return `error code ${code} subcode ${subcode}`
   const name = entry.subcodes[subcode]

@@ -10,7 +10,7 @@ import { notification } from './errors.ts'
 import type { Capability, Decoded, Notification, Open } from './message-types.ts'
 import { AS_TRANS, ErrorCode, nameOf, OpenError, OptionalParameterType, Role } from './registry.ts'
 
-export const BGP_VERSION = 4
+const BGP_VERSION = 4
 const FIXED_FIELDS = 9
 
 export function encodeOpen(writer: Writer, open: Open): void {

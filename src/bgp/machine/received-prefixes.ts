@@ -10,7 +10,7 @@ import { prefixTexts } from '../codec/nlri.ts'
 import type { Nlri } from '../codec/nlri-types.ts'
 
 /** From here on the count stands still: "at least". */
-export const COUNTED_AT_MOST = 20_000
+const COUNTED_AT_MOST = 20_000
 
 export class ReceivedPrefixes {
   readonly #prefixes = new Set<string>()

@@ -5,7 +5,7 @@ import type { Family } from '../../lib/ip.ts'
 import { nameOf, poolsOf, type SwitchIntent, type SwitchPool } from './intent.ts'
 import { WHY } from './vendor.ts'
 
-export function prefixListWord(family: Family): string {
+function prefixListWord(family: Family): string {
   return family === 'ipv4' ? 'ip prefix-list' : 'ipv6 prefix-list'
 }
 
