@@ -109,6 +109,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   timers: {
     bgp: ['tcp/tcp-connection'],
     cni: ['command server'],
+    host: ['signals'],
     lib: ['clock stdout'],
   },
   chance: {
