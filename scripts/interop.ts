@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib'
 import type { Cell } from '../test/interop/column.ts'
 import type { RouterKind } from '../test/interop/routers.ts'
 import { ROWS, type RowName } from '../test/interop/rows.ts'
+import { pageWide } from './page-wide.ts'
 
 interface Column {
   readonly kind: RouterKind
@@ -38,7 +39,7 @@ try {
     process.exitCode = 1
   } else {
     mkdirSync('docs', { recursive: true })
-    writeFileSync('docs/interop.md', page(seconds))
+    writeFileSync('docs/interop.md', pageWide(page(seconds)))
     for (const { kind } of COLUMNS)
       writeFileSync(
         join(CORPUS, `${kind}.jsonl.gz`),

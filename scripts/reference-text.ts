@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { configSchema } from '../src/config/schema.ts'
 import { BGP_PEER_RULES } from '../src/kube/bgp-peer-schema.ts'
+import { pageWide, wrapped } from './page-wide.ts'
 
 /** The part of JSON Schema and OpenAPI that these have in common. */
 interface Schema {
@@ -50,12 +51,13 @@ const CRD = z.object({
 
 /** Each page of docs/reference with its text. */
 export function referencePages(): ReadonlyMap<string, string> {
-  return new Map([
+  const pages = [
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/bgppeer.md', `${crdPage('config/crd-bgppeers.yaml')}${rules()}`],
     ['docs/reference/routeslice.md', crdPage('config/crd-routeslices.yaml')],
     ['docs/reference/eninode.md', crdPage('config/crd-eninodes.yaml')],
-  ])
+  ] as const
+  return new Map(pages.map(([file, text]) => [file, pageWide(text)]))
 }
 
 function configurationPage(): string {
@@ -198,19 +200,6 @@ function numberText(type: 'integer' | 'number', minimum?: number, maximum?: numb
 /** Within a table: no bar, no line of its own. */
 function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll('\n', ' ')
-}
-
-/** Prose of at most 100 columns. */
-function wrapped(text: string): string {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(/\s+/)) {
-    if (line !== '' && line.length + 1 + word.length > 100) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line].join('\n')
 }
 
 const GENERATED = '<!-- Written by scripts/reference.ts from what the programs read; do not edit. -->'

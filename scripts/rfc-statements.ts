@@ -2,6 +2,7 @@
  * docs/rfc-statements.txt as values, and as the Markdown of docs/rfc.md. Pure; test/rfc.test.ts
  * holds it to the code.
  */
+import { pageWide } from './page-wide.ts'
 
 export interface Statement {
   /** Line of docs/rfc-statements.txt. */
@@ -51,5 +52,5 @@ export function toMarkdown(statements: readonly Statement[]): string {
     })
     return `\n## RFC ${rfc}\n\n| section | | statement | verdict | code | test, or why |\n|---|---|---|---|---|---|\n${lines.join('\n')}\n`
   })
-  return HEAD + totals + parts.join('')
+  return pageWide(HEAD + totals + parts.join(''))
 }

@@ -5,6 +5,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { pageWide } from '../page-wide.ts'
 import { bgp } from './bgp.ts'
 import { cni } from './cni.ts'
 import { eni } from './eni.ts'
@@ -45,7 +46,7 @@ for (const name of names) {
     ...(seconds?.[0] !== undefined && { seconds: seconds[0] }),
   })
   const facts = `Machine: ${machine}. Versions: ${section.versions().join(', ')}. Command: \`scripts/bench ${name}\`.`
-  const text = `## ${section.title}\n\n${body}\n\n${facts}\n`
+  const text = pageWide(`## ${section.title}\n\n${body}\n\n${facts}\n`)
   console.log(text)
   if (args.includes('--write')) writeSection(name, text)
 }
@@ -64,7 +65,7 @@ function isCount(value: number): boolean {
 function writeSection(name: string, text: string): void {
   const [begin, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->\n`]
   mkdirSync(dirname(DOCUMENT), { recursive: true })
-  const before = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : INTRODUCTION
+  const before = existsSync(DOCUMENT) ? readFileSync(DOCUMENT, 'utf8') : pageWide(INTRODUCTION)
   const [from, to] = [before.indexOf(begin), before.indexOf(end)]
   const block = `${begin}${text}${end}`
   writeFileSync(

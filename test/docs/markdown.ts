@@ -15,11 +15,11 @@ export function codeBlocks(markdown: string): readonly CodeBlock[] {
   }))
 }
 
-/** The commands of all `sh` blocks, a line each. */
+/** The commands of all `sh` blocks, each in one line. */
 export function commands(markdown: string): readonly string[] {
   return codeBlocks(markdown)
     .filter(({ language }) => language === 'sh')
-    .flatMap(({ text }) => text.split('\n'))
+    .flatMap(({ text }) => text.replace(/ \\\n\s*/g, ' ').split('\n'))
     .filter(line => line.trim() !== '' && !line.trim().startsWith('#'))
 }
 

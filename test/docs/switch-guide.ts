@@ -2,11 +2,13 @@
  * The guides in docs/switches: one for each vendor, written from what the generator prints for the
  * user document's BGPPeer.
  */
+import { pageWide, wrapped } from '../../scripts/page-wide.ts'
 import type { SwitchIntent } from '../../src/planner/vendors/intent.ts'
 import { switchConfigText, type Vendor } from '../../src/planner/vendors/vendor.ts'
 
 export function switchCommand(vendor: Vendor): string {
-  return `terway-edge switch-config --file bgppeer.yaml --network network.yaml --speaker node-1=172.16.0.11 node-2=172.16.0.12 --vendor ${vendor.name}`
+  return `terway-edge switch-config --vendor ${vendor.name} --file bgppeer.yaml --network network.yaml \\
+  --speaker node-1=172.16.0.11 node-2=172.16.0.12`
 }
 
 /** `withBfd` is the same BGPPeer with `bfd: {enabled: true}` and `ttlSecurity: 1`. */
@@ -57,21 +59,8 @@ ${more.join('\n')}
 
 Sources of the words:
 
-${vendor.sources.map(source => `- ${wrapped(source)}`).join('\n')}
+${vendor.sources.map(source => wrapped(`- ${source}`, { indent: '  ' })).join('\n')}
 `
-}
-
-/** At most 98 columns, behind a dash. */
-function wrapped(text: string): string {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > 96) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line].join('\n  ')
 }
 
 export function switchIndex(vendors: readonly Vendor[]): string {
@@ -79,10 +68,10 @@ export function switchIndex(vendors: readonly Vendor[]): string {
     ({ name, title, ranWith, checkedWith, read }) =>
       `| [${title}](${name}.md) | \`${name}\` | ${ranWith ?? 'not run on a device'}${checkedWith === undefined ? '' : `; check of ${checkedWith}`} | ${read === undefined ? 'no' : 'yes'} |`,
   )
-  return `# The switch's side
+  return pageWide(`# The switch's side
 
-\`terway-edge switch-config\` prints it in the words of the switch's vendor, for a BGPPeer of a running
-cluster or of a file. What every output says: a neighbour for each speaker, the AS numbers, the
+\`terway-edge switch-config\` prints it in the words of the switch's vendor, for a BGPPeer of a
+running cluster or of a file. What every output says: a neighbour for each speaker, the AS numbers, the
 password (a placeholder unless asked for), graceful restart as helper for the restart time of the
 BGPPeer, a filter that takes only blocks of nodes, nothing towards the nodes, a limit of prefixes,
 equal paths, BFD and GTSM where the BGPPeer has them; how to look there, and how to take it back.
@@ -93,8 +82,8 @@ ${rows.join('\n')}
 
 ## When a speaker dies
 
-A **planned** restart or upgrade of a speaker costs nothing on any switch that helps neighbours which
-restart: the session closes without a NOTIFICATION, and the routes stay. With BFD the speaker agrees
+A **planned** restart or upgrade of a speaker costs nothing on any switch that helps neighbours
+which restart: the session closes without a NOTIFICATION, and the routes stay. With BFD the speaker agrees
 with the switch on a longer detection time before it stops.
 
 An **unplanned** death costs nothing where another speaker of the LAN has announced the same blocks,
@@ -104,5 +93,5 @@ VyOS, \`bfd c-bit\` of EOS let the switch keep the routes for the restart time (
 4.3.2.2), and Junos does so by itself. In other words the session ends at once, and the routes go.
 For BIRD both are tried with the real program (\`test/planner/vendors/daemons.test.ts\`). FRR 8.4 kept
 the routes in some runs and dropped them in others: count on three speakers there.
-`
+`)
 }
