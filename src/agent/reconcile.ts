@@ -16,6 +16,7 @@ import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import type { KnownNetwork } from '../model/known-network.ts'
 import type { RouteRow } from '../model/snapshot.ts'
 import { type NetworkDoor, networkDoor } from '../netlink/door.ts'
 import { askOnLink } from '../netlink/on-link.ts'
@@ -72,17 +73,6 @@ export interface AgentOptions {
   readonly firewall?: NetworkFollower
   /** What BGP and BFD know of peers; call `wake` when it changed. Absent: nothing. */
   readonly peers?: () => readonly PeerEvidence[]
-}
-
-/** What is known of the network after a pass. */
-export interface KnownNetwork {
-  /** This node's own. */
-  readonly podCIDRs: readonly string[]
-  /** Of all nodes of the cluster. */
-  readonly clusterPodCIDRs: readonly string[]
-  readonly nodeAddresses: readonly string[]
-  /** Names of the interfaces that lead away from this machine. */
-  readonly uplinks: readonly string[]
 }
 
 /**

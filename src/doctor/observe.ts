@@ -17,17 +17,12 @@ import { dropsForwarded, FORWARD_CHAIN, letsThrough, OWN_TABLE } from '../firewa
 import { legacyCommands, readLegacyForward } from '../firewall/legacy.ts'
 import { masqueradedFamilies, NFT_FAMILY } from '../firewall/masquerade.ts'
 import { Nft } from '../firewall/nftables.ts'
-import {
-  acceptedTraffic,
-  type FirewallConfig,
-  forwardAdvice,
-  type KnownNetwork,
-  readForwardTables,
-} from '../firewall/reconcile.ts'
+import { acceptedTraffic, type FirewallConfig, forwardAdvice, readForwardTables } from '../firewall/reconcile.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { familyOf } from '../lib/ip.ts'
+import type { KnownNetwork } from '../model/known-network.ts'
 import { RT_TABLE } from '../netlink/constants.ts'
 import { askOnLink } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'

@@ -14,6 +14,7 @@ import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
+import type { KnownNetwork } from '../model/known-network.ts'
 import { POD_INTERFACE_PREFIX } from '../model/pod-interfaces.ts'
 import { RulesetWatch } from '../netlink/ruleset-watch.ts'
 import { askRuleset } from './ask-ruleset.ts'
@@ -23,17 +24,6 @@ import { masqueradedFamilies, masqueradeScript, NFT_FAMILY, removal, removeTable
 import { Nft } from './nftables.ts'
 import type { NftChain, NftFamily } from './nftables-listing.ts'
 import { sourceTables } from './sources.ts'
-
-/** What the rules are made from, as the agent knows it. */
-export interface KnownNetwork {
-  /** This node's own. */
-  readonly podCIDRs: readonly string[]
-  /** Of all nodes of the cluster. */
-  readonly clusterPodCIDRs: readonly string[]
-  readonly nodeAddresses: readonly string[]
-  /** Names of the interfaces that lead away from this machine. */
-  readonly uplinks: readonly string[]
-}
 
 export interface FirewallConfig {
   /** Whether pods' packets are let through where FORWARD drops. */

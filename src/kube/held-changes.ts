@@ -20,14 +20,14 @@ export interface RoutingObjects {
  * One object whose change is held: the text of it as it is refused (`gone`: that there is none),
  * and what counts in its place.
  */
-export interface Held<T> {
+export interface HeldChange<T> {
   readonly refused: string
   readonly former?: T
 }
 
 export interface HeldChanges {
   /** By node. */
-  readonly entries: ReadonlyMap<string, Held<RouteEntry>>
+  readonly entries: ReadonlyMap<string, HeldChange<RouteEntry>>
 }
 
 export const NOTHING_HELD: HeldChanges = { entries: new Map() }
@@ -101,7 +101,7 @@ function cidrsOf(refused: string): string {
   }
 }
 
-function differences(before: RoutingObjects, after: RoutingObjects): (readonly [string, Held<RouteEntry>])[] {
+function differences(before: RoutingObjects, after: RoutingObjects): (readonly [string, HeldChange<RouteEntry>])[] {
   const former = new Map(before.entries.map(entry => [entry.node, entry]))
   const now = new Map(after.entries.map(entry => [entry.node, entry]))
   return [...new Set([...former.keys(), ...now.keys()])].flatMap(node => {

@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
-import { type Held, type HeldChanges, isHolding, NOTHING_HELD } from './held-changes.ts'
+import { type HeldChange, type HeldChanges, isHolding, NOTHING_HELD } from './held-changes.ts'
 import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
 import { isFields } from './spec-reader.ts'
 
@@ -39,8 +39,8 @@ export function loadHeld(stateDir: string, disk: Disk = systemDisk): HeldChanges
   return { entries: heldOf(document.entries) }
 }
 
-function heldOf(value: unknown): Map<string, Held<RouteEntry>> {
-  const held = new Map<string, Held<RouteEntry>>()
+function heldOf(value: unknown): Map<string, HeldChange<RouteEntry>> {
+  const held = new Map<string, HeldChange<RouteEntry>>()
   for (const [key, one] of Object.entries(isFields(value) ? value : {})) {
     if (!isFields(one) || typeof one.refused !== 'string') continue
     const former = one.former === undefined ? undefined : entryOf(one.former)

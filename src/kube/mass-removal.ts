@@ -22,14 +22,14 @@ export interface RemovalLimits {
 /** What stands: the groups that each thing is of, by its key. */
 export type Standing = ReadonlyMap<string, readonly string[]>
 
-export interface Held {
+export interface HeldRemoval {
   /** Clock.monotonic() milliseconds. */
   readonly since: number
   readonly delayMilliseconds: number
 }
 
 export interface RemovalState {
-  readonly held: ReadonlyMap<string, Held>
+  readonly held: ReadonlyMap<string, HeldRemoval>
   /** What went lately, unexplained: when, and of which groups. */
   readonly recent: ReadonlyMap<string, { readonly at: number; readonly groups: readonly string[] }>
   /** The newest word of the operator that was seen, and when it was. */
@@ -100,7 +100,7 @@ export function holdRemovals(state: RemovalState, input: RemovalInput, limits: R
     ? new Map<string, number>()
     : trippedGroups(open, { standing, held: before, recent }, limits)
 
-  const held = new Map<string, Held>()
+  const held = new Map<string, HeldRemoval>()
   let released = false
   for (const [key, { since, delayMilliseconds }] of before) {
     const delay = input.isKindUnknown ? limits.delayMilliseconds : delayMilliseconds
