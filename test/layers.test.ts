@@ -125,7 +125,7 @@ const PURE_PACKAGES = new Map<string, readonly string[] | 'all'>([
   ['hono/html', 'all'],
   ['node:path', 'all'],
   ['node:util', ['isDeepStrictEqual']],
-  ['node:crypto', ['createHash', 'createHmac', 'timingSafeEqual']],
+  ['node:crypto', ['X509Certificate', 'createHash', 'createHmac', 'timingSafeEqual']],
 ])
 
 function computes({ target, values }: Import): boolean {
