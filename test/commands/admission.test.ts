@@ -5,8 +5,8 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { Environment } from '@marcbachmann/cel-js'
-import { nodeUser } from '../support/node-user.ts'
 import { parseYamlDocuments } from '../../src/lib/yaml.ts'
+import { nodeUser } from '../support/node-user.ts'
 
 interface Policy {
   readonly kind: string

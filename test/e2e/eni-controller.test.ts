@@ -12,11 +12,11 @@ import { type Serving, serveCloud } from '../../src/cloudsim/serve.ts'
 import { decodeENINode } from '../../src/kube/decode-eni-node.ts'
 import { type ENINode, reportFieldManager, reportPatch } from '../../src/kube/eni-node.ts'
 import { nodeIdentityObjects } from '../../src/kube/node-identity.ts'
-import { NODE_GROUP, nodeUser } from '../support/node-user.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { KEY, REGION, simulator, ZONE } from '../cloud/world.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { run } from '../support/namespaces.ts'
+import { NODE_GROUP, nodeUser } from '../support/node-user.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 
 const NEEDS = ['KUBEBUILDER_ASSETS', 'kubectl'] as const
