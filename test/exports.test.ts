@@ -1,7 +1,7 @@
 /**
- * Nothing is exported for nobody: a function, constant or class that a file of src/ gives away is
- * taken by another one (of src/, ui/ or scripts/), or it does its work in its own file and a test
- * looks at it alone. What only tests call is no code of the program: it belongs to the tests.
+ * Nothing is there for nobody: a function, constant or class that a file of src/ exports is taken
+ * by another one (of src/, ui/ or scripts/), or does its work in its own file. What only tests call
+ * is no code of the program: it belongs to the tests.
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -24,7 +24,6 @@ function textsOf(pattern: string): string[] {
 
 test('what is exported is taken by somebody who is no test', () => {
   const program = wordCounts([...files.map(codeOf), ...textsOf('{ui,scripts}/**/*.ts')])
-  const tests = wordCounts(textsOf('test/**/*.ts'))
   const exported = files
     .filter(file => !FOR_TESTS.includes(room(file)))
     .flatMap(file =>
@@ -36,8 +35,7 @@ test('what is exported is taken by somebody who is no test', () => {
   expect(exported.length).toBeGreaterThan(800)
   const idle = exported.filter(({ file, name }) => {
     if ((program.get(name) ?? 0) > 1) return false
-    const ownUses = codeOf(file).match(new RegExp(`\\b${name}\\b`, 'g')) ?? []
-    return ownUses.length < 2 || !tests.has(name)
+    return (codeOf(file).match(new RegExp(`\\b${name}\\b`, 'g')) ?? []).length < 2
   })
   expect(idle.map(({ file, name }) => `${file}: ${name}`)).toEqual([])
 })
