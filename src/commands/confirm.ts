@@ -6,7 +6,7 @@
  * state folder (kube/local-word.ts).
  */
 import { existsSync, rmSync } from 'node:fs'
-import { loadConfig } from '../config.ts'
+import { loadConfig } from '../config/load.ts'
 import { runningProcess } from '../host/state-folder.ts'
 
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
