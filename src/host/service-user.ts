@@ -5,7 +5,7 @@
  * going back to a version that ran as root give back. Pure.
  */
 import { join } from 'node:path'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/schema.ts'
 import { ROOT, type SeenMachine, type SeenPath } from './seen-machine.ts'
 import type { Step } from './steps.ts'
 

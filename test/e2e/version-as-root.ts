@@ -2,7 +2,7 @@
  * The entry of a version for tests of upgrades whose services run as root, as the first ones did:
  * its units name no user, it hands nothing over, and it says of no user in `version`.
  */
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { carryOut } from '../../src/host/carry-out.ts'
 import { installableExecutable } from '../../src/host/executable.ts'
 import { pathsToSee, planInstall } from '../../src/host/install-plan.ts'

@@ -15,7 +15,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/load.ts'
 import { carryOut } from '../../src/host/carry-out.ts'
 import { pathsToSee, planInstall, type WantedInstall } from '../../src/host/install-plan.ts'
 import { EXECUTABLE, NODE_UNIT, PREVIOUS_EXECUTABLE, partOf, UNITS } from '../../src/host/installed-files.ts'

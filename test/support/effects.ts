@@ -131,7 +131,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     doctor: ['inspect'],
     host: ['executable signals state-folder'],
     lab: ['*'],
-    lib: ['files libc'],
+    lib: ['disk files libc'],
   },
   Bun: {
     agent: ['cni-plugins'],
@@ -142,7 +142,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     cni: ['command server'],
     commands: ['bgp confirm drain switch-config version'],
     firewall: ['nftables'],
-    host: ['executable systemd upgrade'],
+    host: ['accounts executable systemd upgrade'],
     lab: ['*'],
     lib: ['file-lock stdout'],
     netlink: ['ruleset-watch watch'],
@@ -170,8 +170,8 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     eni: ['controller-start gateway-source'],
     firewall: ['legacy'],
     host: [
-      'boot-config capabilities carry-out drained-file executable look state-folder state-watch',
-      'systemd upgrade',
+      'accounts boot-config capabilities carry-out drained-file executable hand-over look',
+      'state-folder state-watch systemd upgrade',
     ],
     kube: ['claim-pod-cidrs cluster-state eni-node-source held-state kubeconfig local-word', 'token-renewal'],
     lab: ['*'],
