@@ -4,7 +4,8 @@
  * nothing; what only a node knows (messages, timers, its kernel) is asked there.
  */
 
-import { type Config, parseConfig } from '../config.ts'
+import { parseConfig } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
 import { decide } from '../controller/decide.ts'
 import { nodeFacts, reduceNode } from '../controller/nodes.ts'
 import { NO_MEMORY } from '../controller/pod-cidr.ts'

@@ -2,7 +2,7 @@
  * What stdout is: a terminal of some width that shows colours, or a file or pipe that gets plain
  * text. NO_COLOR (no-color.org) and TERM=dumb are heeded.
  */
-import { environment } from '../config.ts'
+import { environment } from '../config/environment.ts'
 import { stdoutTerminal } from '../lib/stdout.ts'
 
 /** What a cell says of its row. */
