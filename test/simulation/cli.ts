@@ -85,6 +85,7 @@ function many(values: ReturnType<typeof parse>): number {
   const last = first + Number(values.seeds) - 1
   const startedAt = Bun.nanoseconds()
   const elapsed = () => (Bun.nanoseconds() - startedAt) / 1e9
+  const worked = () => (process.cpuUsage().user + process.cpuUsage().system) / 1e6
   let nodeHours = 0
   let steps = 0
   let failures = 0
@@ -109,7 +110,8 @@ function many(values: ReturnType<typeof parse>): number {
   const played = Math.min(seed, last + 1) - first
   console.error(
     `${played} seeds, ${failures} failed; ${Math.round(nodeHours)} node-hours in ${seconds.toFixed(1)} s: ` +
-      `${Math.round(nodeHours / seconds)} node-hours/s, ${Math.round(steps / seconds)} steps/s`,
+      `${(nodeHours / seconds).toFixed(1)} node-hours/s, ${Math.round(steps / seconds)} steps/s ` +
+      `(${worked().toFixed(1)} s of processor, ${(nodeHours / worked()).toFixed(1)} node-hours/s)`,
   )
   return failures > 0 ? 1 : 0
 }

@@ -13,7 +13,7 @@ export function generate(seed: number): Script {
   const shape = drawShape(new Random(seed, 'shape'))
   const levels = drawLevels(new Random(seed, 'levels'))
   const random = new Random(seed, 'events')
-  const chaosMilliseconds = random.between(5, 60) * MINUTE
+  const chaosMilliseconds = random.pick([5, 10, 20, 40]) * MINUTE
   const events = [...joins(shape, random, chaosMilliseconds), ...drawEvents(shape, random, chaosMilliseconds)]
   return {
     seed,
@@ -21,7 +21,7 @@ export function generate(seed: number): Script {
     levels,
     events: events.toSorted((a, b) => a.at - b.at),
     quietAt: chaosMilliseconds,
-    restMilliseconds: random.pick([10, 60, 240]) * MINUTE,
+    restMilliseconds: random.pick([10, 10, 10, 30]) * MINUTE,
   }
 }
 
@@ -38,7 +38,7 @@ function drawShape(random: Random): Shape {
       number: random.pick([2, 3]),
       delayMilliseconds: random.pick([30_000, 120_000, 600_000]),
     },
-    twoGateways: random.chance(0.3),
+    twoGateways: random.chance(0.1),
   }
 }
 

@@ -25,6 +25,8 @@ export function whatIsWrong(site: Site): string | undefined {
     wrongSlices(site, nodes) ??
     site.machines
       .filter(({ isOn, place }) => isOn && nodes.some(({ metadata }) => metadata.name === place.name))
+      // a node that blames a change for an outage says so, and keeps what was before it
+      .filter(({ running }) => !running?.view.problems.some(problem => problem.includes(' is held')))
       .map(machine => wrongRoutes(site, machine, nodes))
       .find(text => text !== undefined)
   )
