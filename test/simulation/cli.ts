@@ -25,6 +25,7 @@ every step. The same seed always plays the same.
   --seed SEED     one seed; of a failure the shortest script is written to simulation-SEED.json
   --script FILE   replay such a file
   --trace         print what happens
+  --as-it-is      of a failure say the seed alone: no shortening
 
 Exit status: 0 all held, 1 an invariant was hurt, 2 wrong usage.
 
@@ -61,6 +62,7 @@ function parse() {
       seed: { type: 'string' },
       script: { type: 'string' },
       trace: { type: 'boolean', default: false },
+      'as-it-is': { type: 'boolean', default: false },
     },
   })
   for (const name of ['seeds', 'from', 'seconds', 'seed'] as const) {
@@ -103,6 +105,7 @@ function many(values: ReturnType<typeof parse>): number {
     failures++
     console.error(`seed ${seed}: ${outcome.violation.message}`)
     if (values['keep-going']) continue
+    if (values['as-it-is']) break
     report(script, outcome)
     break
   }

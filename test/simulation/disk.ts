@@ -34,6 +34,12 @@ export class SimDisk {
   isFull = false
   /** Changes of files so far: nothing is written in the steady state. */
   writes = 0
+  #writtenAt = 0
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
 
   get paths(): readonly string[] {
     return [...this.#names.keys()].sort()
@@ -48,6 +54,11 @@ export class SimDisk {
     const file = { bytes, synced: bytes }
     this.#names.set(path, file)
     this.#lasting.set(path, file)
+  }
+
+  /** Whether nothing was written for so long. */
+  quietFor(milliseconds: number): boolean {
+    return this.#now() - this.#writtenAt >= milliseconds
   }
 
   /** The machine loses power. */
@@ -115,7 +126,7 @@ export class SimDisk {
         longer.set(file.bytes)
         longer.set(bytes.subarray(offset, taken), file.bytes.length)
         file.bytes = longer
-        this.writes++
+        this.#written()
         return taken - offset
       },
       sync: handle => {
@@ -158,7 +169,12 @@ export class SimDisk {
   #rename(path: string, file: File | undefined): void {
     setName(this.#names, path, file)
     this.#pending.push({ path, file })
+    this.#written()
+  }
+
+  #written(): void {
     this.writes++
+    this.#writtenAt = this.#now()
   }
 
   #syncNames(): void {

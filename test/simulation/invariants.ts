@@ -29,7 +29,7 @@ export class Invariants {
   #entries: ReadonlyMap<string, Entry> = new Map()
   /** Since when each Node exists with just these podCIDRs. */
   readonly #nodes = new Map<string, { readonly at: number; readonly podCIDRs: string }>()
-  /** Who had each podCIDR ever. */
+  /** Who had each podCIDR ever, as published: of what was not, no pod got an address. */
   readonly #owners = new Map<string, Set<string>>()
   #restoredAt = Number.NEGATIVE_INFINITY
   #isHuman = false
@@ -167,7 +167,6 @@ export class Invariants {
 
   #noteNode(name: string, podCIDRs: readonly string[]): void {
     this.#nodes.set(name, { at: this.#now(), podCIDRs: podCIDRs.join() })
-    for (const podCIDR of podCIDRs) this.#owners.set(podCIDR, (this.#owners.get(podCIDR) ?? new Set()).add(name))
   }
 
   #publish(): void {
@@ -187,6 +186,7 @@ export class Invariants {
     for (const { node, podCIDRs, addresses } of this.#entries.values()) {
       for (const podCIDR of podCIDRs) {
         const former = this.#since.get(podCIDR)
+        this.#owners.set(podCIDR, (this.#owners.get(podCIDR) ?? new Set()).add(node))
         since.set(podCIDR, former?.node === node ? former : { at: now, node })
         for (const address of addresses) this.#everPublished.add(`${podCIDR} ${address}`)
       }

@@ -51,7 +51,7 @@ interface Running {
 
 export class Machine {
   readonly place: NodePlace
-  disk = new SimDisk()
+  disk: SimDisk
   kernel = new SimKernel()
   isOn = false
   /** While its netlink watch hears nothing. */
@@ -64,6 +64,7 @@ export class Machine {
 
   constructor(options: MachineOptions) {
     this.#options = options
+    this.disk = new SimDisk(() => options.bus.now)
     this.place = options.place
   }
 
@@ -106,6 +107,15 @@ export class Machine {
       },
       'add',
     )
+  }
+
+  /** Whether it has had routes of its own for so long, and stored why. */
+  knowsItsPlace(milliseconds: number): boolean {
+    const { process } = this.#running ?? {}
+    if (process === undefined || this.disk.isFull) return false
+    const isStored =
+      this.disk.textOf(`${STATE}/cluster.json`)?.includes(`"node":"${this.place.name}","addresses"`) === true
+    return isStored && process.clock.monotonic() > milliseconds && this.disk.quietFor(milliseconds)
   }
 
   /** Power off, without a word to anybody. */

@@ -21,6 +21,8 @@ export type Invariant =
   | 'wanted routes only'
   | 'nothing removed because it is unknown'
   | 'entries of nodes that exist stay'
+  | 'a node that boots acts on what it knew'
+  | 'answers at once'
   | 'convergence'
   | 'rest'
   | 'no exception'

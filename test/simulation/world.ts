@@ -13,13 +13,18 @@ import { worldTime } from './process.ts'
 import { hashText } from './random.ts'
 import { Replica } from './replica.ts'
 import { CALM, type Event, type Levels, type Script } from './script.ts'
-import { gatewayOf, nodesOf, peerName, peerNumbers } from './topology.ts'
+import { gatewayOf, nodesOf, PROTOCOL, peerName, peerNumbers } from './topology.ts'
 import { Violation } from './violation.ts'
 
 const HEARTBEAT_MILLISECONDS = 300_000
 /** A process that was to die at its next effect, and has none, dies all the same. */
 const LAST_BREATH_MILLISECONDS = 20_000
 const LOOK_MILLISECONDS = 5_000
+/** What was stored so long ago is on the medium. */
+const KNOWN_MILLISECONDS = 60_000
+/** A route deleted by hand is back, and a Node that registers is routed everywhere. */
+const ROUTE_BACK_MILLISECONDS = 500
+const JOINED_MILLISECONDS = 10_000
 
 export interface Outcome {
   /** Of everything that happened, in order. */
@@ -76,7 +81,7 @@ export class World {
           onKernel: (machine, kernel) => {
             kernel.onRoute = (change, route, byRequest) => {
               if (!byRequest) return
-              if (route.protocol === 187)
+              if (route.protocol === PROTOCOL)
                 this.#note(
                   `${machine.place.name} ${change} ${route.destination} ${route.nextHops.map(hop => hop.gateway).join()}`,
                   true,
@@ -110,6 +115,7 @@ export class World {
       this.#calm()
       this.#converge()
       this.#rest()
+      this.#respond()
     } catch (error) {
       violation =
         error instanceof Violation
@@ -216,6 +222,44 @@ export class World {
     if (wrong !== undefined) throw new Violation('convergence', `after it was so already: ${wrong}`)
   }
 
+  /** In the calm a change is carried out soon, not at the next full pass that mends what was missed. */
+  #respond(): void {
+    const machine = this.machines.find(
+      ({ isOn, place }) => isOn && this.server.object('nodes', place.name) !== undefined,
+    )
+    if (machine === undefined) return
+    const ours = machine.kernel.routes.filter(({ protocol }) => protocol === PROTOCOL)
+    for (const route of ours) machine.kernel.removeByHand(route)
+    this.#soon(ROUTE_BACK_MILLISECONDS, `routes deleted by hand on ${machine.place.name}`)
+    const newcomer = this.machines.find(({ place }) => !this.#joined.has(place.name))
+    if (newcomer === undefined) return
+    this.#joined.add(newcomer.place.name)
+    newcomer.boot()
+    this.#register(newcomer.place.name)
+    this.#soon(JOINED_MILLISECONDS, `node ${newcomer.place.name} joined`)
+  }
+
+  #soon(milliseconds: number, what: string): void {
+    this.#playUntil(this.bus.now + milliseconds)
+    const wrong = whatIsWrong({ shape: this.#script.shape, server: this.server, machines: this.machines })
+    if (wrong !== undefined) throw new Violation('answers at once', `${milliseconds} ms after ${what}: ${wrong}`)
+  }
+
+  /** Ten seconds after a boot routes of ours are there, whether or not the API server answers. */
+  #expectAutonomy(machine: Machine, wasKnown: boolean): void {
+    if (!wasKnown) return
+    const { kernel } = machine
+    this.bus.post(this.#self, 10_000, 'has booted', () => {
+      if (machine.kernel !== kernel || machine.running === undefined || machine.disk.isFull) return
+      if (kernel.links.some(({ up }) => !up)) return
+      if (!kernel.routes.some(({ protocol }) => protocol === PROTOCOL))
+        throw new Violation(
+          'a node that boots acts on what it knew',
+          `${machine.place.name} has no routes 10 s after its boot`,
+        )
+    })
+  }
+
   readonly #joined = new Set<string>()
   #lastWork = ''
 
@@ -291,7 +335,7 @@ export class World {
         return
       case 'delete-route': {
         const { kernel } = this.#machine(event.node)
-        const ours = kernel.routes.filter(({ protocol }) => protocol === 187)
+        const ours = kernel.routes.filter(({ protocol }) => protocol === PROTOCOL)
         const route = ours[event.nth % Math.max(1, ours.length)]
         if (route !== undefined) kernel.removeByHand(route)
         return
@@ -356,12 +400,16 @@ export class World {
   #cutPower({ node, swap, backMilliseconds }: Extract<Event, { do: 'power' }>): void {
     const machines = [node, ...(swap === undefined || swap === node ? [] : [swap])].map(name => this.#machine(name))
     const wereOn = machines.filter(({ isOn }) => isOn)
+    const isSwapped = machines.length === 2 && wereOn.length === 2
+    const known = new Map(wereOn.map(machine => [machine, !isSwapped && machine.knowsItsPlace(KNOWN_MILLISECONDS)]))
     for (const machine of wereOn) machine.cutPower()
     const [one, other] = machines
     if (one !== undefined && other !== undefined && wereOn.length === 2) [one.disk, other.disk] = [other.disk, one.disk]
     for (const machine of wereOn) {
       this.#later(backMilliseconds, () => {
-        if (!machine.isOn) machine.boot()
+        if (machine.isOn) return
+        machine.boot()
+        this.#expectAutonomy(machine, known.get(machine) === true)
         this.#register(machine.place.name)
       })
     }

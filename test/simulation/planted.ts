@@ -1,0 +1,180 @@
+/**
+ * Defects that are planted, one at a time, into a copy of the product's sources: each must be found
+ * by the simulation. Deciders, stores and shells; what each would do to a site stands beside it.
+ *
+ *   bun test/simulation/planted.ts [WORD]    looks for a seed that finds each (whose name has WORD)
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface Planted {
+  /** What the site suffers. */
+  readonly name: string
+  readonly file: string
+  readonly from: string
+  readonly to: string
+  /** A seed that finds it. */
+  readonly seed: number
+}
+
+export const PLANTED: readonly Planted[] = [
+  {
+    name: 'a podCIDR is given to two nodes',
+    file: 'controller/pod-cidr.ts',
+    from: '[...reservedOf(config), ...owned, ',
+    to: '[...reservedOf(config), ',
+    seed: 1,
+  },
+  {
+    name: 'what nodes had is forgotten when they go',
+    file: 'controller/former-pod-cidrs.ts',
+    from: 'if (!seen.nodes.has(name) && podCIDRs.length > 0)',
+    to: 'if (false)',
+    seed: 1,
+  },
+  {
+    name: 'the Lease is taken while its holder still leads',
+    file: 'controller/lease.ts',
+    from: 'now - observed.at >= (leaseDurationSeconds ?? LEASE_SECONDS) * 1000',
+    to: 'now - observed.at >= 4000',
+    seed: 1,
+  },
+  {
+    name: 'a leader goes on by its last answer, however old',
+    file: 'controller/lease.ts',
+    from: 'this.#leadsUntil = sent + RENEW_DEADLINE_MILLISECONDS',
+    to: 'this.#leadsUntil = sent + 60 * RENEW_DEADLINE_MILLISECONDS',
+    seed: 1,
+  },
+  {
+    name: 'entries of nodes that are gone stay',
+    file: 'controller/slices.ts',
+    from: 'if (entry === undefined || kept.length === ENTRIES_PER_SLICE) continue',
+    to: 'if (kept.length === ENTRIES_PER_SLICE || entry === undefined) return nodesIn(slice).length > 1 ? [...slice.entries] : kept',
+    seed: 1,
+  },
+  {
+    name: 'held removals never go on',
+    file: 'kube/mass-removal.ts',
+    from: 'const isOver = now - since >= delay && input.listedAt - since >= delay',
+    to: 'const isOver = false',
+    seed: 1,
+  },
+  {
+    name: 'routes go when no entry names the node',
+    file: 'agent/desired-routes.ts',
+    from: 'if (own === undefined) return undefined',
+    to: 'if (own === undefined) return { routes: [], problems: [], podCIDRs: [], addresses: [] }',
+    seed: 1,
+  },
+  {
+    name: 'a first list that has not come in counts as empty',
+    file: 'kube/cluster-view.ts',
+    from: 'if (!this.#slices?.synced || !this.#peers?.synced) return',
+    to: 'if (!this.#slices || !this.#peers) return',
+    seed: 1,
+  },
+  {
+    name: 'routes that are not wanted any more stay',
+    file: 'agent/plan.ts',
+    from: 'if (!keep.has(route)) changes.push',
+    to: 'if (!keep.has(route) && desired.length === 0) changes.push',
+    seed: 1,
+  },
+  {
+    name: 'a route that leads the wrong way is left alone',
+    file: 'agent/plan.ts',
+    from: 'if (wanted.gateway !== present.gateway) return false',
+    to: '',
+    seed: 1,
+  },
+  {
+    name: 'merged routes cover more than was given',
+    file: 'lib/merge-prefixes.ts',
+    from: 'if (a.last + 1n !== b.first || a.first % size !== 0n)',
+    to: 'if (a.first % size !== 0n)',
+    seed: 1,
+  },
+  {
+    name: 'a watch that is too old goes on without a new list',
+    file: 'kube/cache.ts',
+    from: "if (event.code === 410) return 'relist'",
+    to: "if (event.code === 410) return 'again'",
+    seed: 1,
+  },
+  {
+    name: 'objects that were deleted stay known',
+    file: 'kube/cache.ts',
+    from: "if (event.type === 'DELETED') return this.#objects.delete(key)",
+    to: "if (event.type === 'DELETED') return true",
+    seed: 1,
+  },
+  {
+    name: 'wake-ups during a pass are lost',
+    file: 'lib/loop.ts',
+    from: 'if (this.#running !== undefined) this.#again = true',
+    to: 'if (this.#running !== undefined) return',
+    seed: 1,
+  },
+  {
+    name: 'files are renamed before they are synced',
+    file: 'lib/files.ts',
+    from: '    disk.sync(file)\n  } finally {',
+    to: '  } finally {',
+    seed: 1,
+  },
+  {
+    name: 'the state of a node is stored again and again',
+    file: 'kube/cluster-view.ts',
+    from: 'if (text === this.#stored) return',
+    to: '',
+    seed: 1,
+  },
+  {
+    name: 'netlink is not listened to',
+    file: 'agent/reconcile.ts',
+    from: 'onChange: () => this.#wakeByNetlink(),',
+    to: 'onChange: () => {},',
+    seed: 1,
+  },
+]
+
+const ROOT = join(import.meta.dir, '..', '..')
+
+/** A copy of the sources with the defect in it; the caller removes the folder. */
+export function plant(defect: Planted): string {
+  const folder = mkdtempSync(join(tmpdir(), 'terway-edge-planted-'))
+  for (const name of ['src', 'test/simulation']) cpSync(join(ROOT, name), join(folder, name), { recursive: true })
+  for (const name of ['node_modules', 'config', 'ui', 'package.json', 'tsconfig.json'])
+    symlinkSync(join(ROOT, name), join(folder, name))
+  const path = join(folder, 'src', defect.file)
+  const text = readFileSync(path, 'utf8')
+  if (text.split(defect.from).length !== 2) throw new Error(`${defect.file} does not hold once: ${defect.from}`)
+  writeFileSync(
+    path,
+    text.replace(defect.from, () => defect.to),
+  )
+  return folder
+}
+
+/** Plays seeds on the copy; the first that fails and what it says. */
+export function playPlanted(folder: string, arguments_: readonly string[]): { found: boolean; text: string } {
+  const run = Bun.spawnSync([process.execPath, join(folder, 'test/simulation/cli.ts'), '--as-it-is', ...arguments_], {
+    cwd: folder,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  return { found: run.exitCode === 1, text: run.stderr.toString() }
+}
+
+function search(word: string): void {
+  for (const defect of PLANTED.filter(({ name, file }) => `${name} ${file}`.includes(word))) {
+    const folder = plant(defect)
+    const { found, text } = playPlanted(folder, ['--from', '1', '--seeds', '60', '--seconds', '60'])
+    console.error(`${found ? 'found' : 'NOT FOUND'}: ${defect.name}: ${text.split('\n')[0]}`)
+    rmSync(folder, { recursive: true })
+  }
+}
+
+if (import.meta.main) search(process.argv[2] ?? '')
