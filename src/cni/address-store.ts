@@ -31,6 +31,8 @@ export interface StoreOptions {
   readonly patience?: number
   /** Absent: the machine's. */
   readonly disk?: Disk
+  /** What a damaged file said; absent: as the kernel knows it. */
+  readonly rebuild?: () => Attachments
 }
 
 /**
@@ -69,11 +71,13 @@ export class AddressStore {
   readonly #folder: string
   readonly #file: string
   readonly #disk: Disk
+  readonly #rebuild: () => Attachments
   readonly #patience: number | undefined
 
   constructor(stateDir: string, options: StoreOptions = {}) {
     this.#patience = options.patience
     this.#disk = options.disk ?? systemDisk
+    this.#rebuild = options.rebuild ?? rebuiltAttachments
     this.#folder = join(stateDir, 'cni')
     this.#file = join(this.#folder, 'attachments.json')
   }
@@ -97,7 +101,7 @@ export class AddressStore {
       const text = readFileIfPresent(this.#file, this.#disk)
       if (text === undefined) return { attachments: NO_ATTACHMENTS, damaged: false }
       const attachments = attachmentsIn(text)
-      return { attachments: attachments ?? rebuiltAttachments(), damaged: attachments === undefined }
+      return { attachments: attachments ?? this.#rebuild(), damaged: attachments === undefined }
     } catch (error) {
       throw new StoreError(`cannot read ${this.#file}`, { cause: error })
     }

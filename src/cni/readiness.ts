@@ -4,6 +4,7 @@
  * the CNI configuration is written only when it is.
  */
 import { join } from 'node:path'
+import { type Disk, systemDisk } from '../lib/disk.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { isObject } from '../lib/json.ts'
 
@@ -17,13 +18,13 @@ export interface Readiness {
   readonly reason?: string
 }
 
-export function writeReadiness(stateDir: string, readiness: Readiness): void {
-  writeFileWhole(fileIn(stateDir), `${JSON.stringify(readiness)}\n`)
+export function writeReadiness(stateDir: string, readiness: Readiness, disk: Disk = systemDisk): void {
+  writeFileWhole(fileIn(stateDir), `${JSON.stringify(readiness)}\n`, { disk })
 }
 
 /** Throws when the file is there and cannot be read. */
-export function readReadiness(stateDir: string): Readiness {
-  const text = readFileIfPresent(fileIn(stateDir))
+export function readReadiness(stateDir: string, disk: Disk = systemDisk): Readiness {
+  const text = readFileIfPresent(fileIn(stateDir), disk)
   if (text === undefined) return { state: 'ready' }
   const json: unknown = JSON.parse(text)
   if (!isObject(json)) throw new Error(`${fileIn(stateDir)} is not a JSON object`)

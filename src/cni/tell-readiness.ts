@@ -3,6 +3,7 @@
  * what changed, and tries until it could. Nothing waits for it: routes and sessions do not need it.
  */
 import type { Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -20,7 +21,7 @@ export interface NodeReadiness {
 /** Starts at once, and follows `node`. Returns how to end it. */
 export function keepTellingReadiness(
   stateDir: string,
-  { node, clock, log }: { node: NodeReadiness; clock: Clock; log: Log },
+  { node, clock, log, disk }: { node: NodeReadiness; clock: Clock; log: Log; disk?: Disk },
 ): { close(): Promise<void> } {
   let told = ''
   let failing = false
@@ -30,7 +31,7 @@ export function keepTellingReadiness(
       const readiness = readinessOf(node)
       const text = JSON.stringify(readiness)
       if (text === told) return
-      writeReadiness(stateDir, readiness)
+      writeReadiness(stateDir, readiness, disk)
       told = text
       failing = false
     },

@@ -117,6 +117,14 @@ const KINDS: readonly Draw[] = [
     forMilliseconds: short(random),
   }),
   (random, _shape, node) => ({ do: 'disk-full', node, forMilliseconds: short(random) }),
+  (random, _shape, node) => ({
+    do: 'pods',
+    node,
+    verb: random.pick(['add', 'add', 'delete', 'collect'] as const),
+    count: random.between(1, 8),
+    effects: random.chance(0.7) ? 1000 : random.between(0, 20),
+  }),
+  (random, _shape, node) => ({ do: 'pods', node, verb: 'add', count: random.between(1, 40), effects: 1000 }),
   random => ({ do: 'delete-slice', nth: random.between(0, 5) }),
   (random, shape) => ({
     do: 'delete-peer',

@@ -104,7 +104,8 @@ export class Invariants {
     const { place, kernel, running } = machine
     const now = this.#now()
     const own = this.#entries.get(place.name)?.podCIDRs[0]
-    if (own === undefined || !this.#isKnown(own, now)) return
+    // a node that no entry names keeps its last good routes, all of them
+    if (own !== undefined && !this.#isKnown(own, now)) return
     if (
       running === undefined ||
       running.view.problems.some(text => text.includes('held') || text.includes('taken back'))
@@ -162,7 +163,21 @@ export class Invariants {
           `${name} got ${podCIDR}, which ${[...owners].join()} had, while ${this.#blocks - this.#owners.size} blocks were never given`,
         )
     }
+    this.#returned(name, podCIDRs)
     this.#noteNode(name, podCIDRs)
+  }
+
+  /** Pods of a node that is registered anew still have the addresses that it had. */
+  #returned(name: string, podCIDRs: readonly string[]): void {
+    const former = [...this.#owners].flatMap(([podCIDR, owners]) => (owners.has(name) ? [podCIDR] : []))
+    const isRestored = this.#restoredAt > Number.NEGATIVE_INFINITY
+    if (podCIDRs.length === 0 || former.length === 0 || isRestored || former.some(one => podCIDRs.includes(one))) return
+    const others = this.#server.collection('nodes').filter(({ metadata }) => metadata.name !== name)
+    if (others.some(other => podCIDRsOf(other).some(one => former.includes(one)))) return
+    throw new Violation(
+      'a node that returns gets its own back',
+      `${name} had ${former.join()}, which nobody has, and got ${podCIDRs.join()}`,
+    )
   }
 
   #noteNode(name: string, podCIDRs: readonly string[]): void {

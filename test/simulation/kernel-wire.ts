@@ -23,49 +23,58 @@ const AF_INET6 = 10
 
 /** What `Rtnetlink` stands on. `gate` is asked before each request: throwing is the machine's end. */
 export function kernelWire(kernel: SimKernel, gate: () => void = () => {}): Kernel {
-  const dumps = new DumpCache(kernel)
+  const kept = new AnswerCache(kernel)
   return requests => {
-    gate()
-    return decodeMessages(requests).flatMap(message => answer(kernel, dumps, message))
+    const messages = decodeMessages(requests)
+    return messages.flatMap(message => {
+      gate() // a process may die between two requests of one datagram
+      return READS.has(message.type) ? kept.get(message) : [write(kernel, message)]
+    })
   }
 }
 
-function answer(kernel: SimKernel, dumps: DumpCache, message: Message): Uint8Array[] {
-  const isDump = (message.flags & NLM_F.DUMP) === NLM_F.DUMP
-  if (isDump) return [dumps.get(message)]
+const READS: ReadonlySet<number> = new Set([RTM.GETROUTE, RTM.GETLINK, RTM.GETADDR, RTM.GETNEIGH, RTM.GETRULE])
+
+function read(kernel: SimKernel, message: Message): Uint8Array[] {
+  if ((message.flags & NLM_F.DUMP) === NLM_F.DUMP) return [dump(kernel, message)]
+  return message.type === RTM.GETLINK ? getLink(kernel, message) : lookup(kernel, message)
+}
+
+function write(kernel: SimKernel, message: Message): Uint8Array {
   switch (message.type) {
-    case RTM.GETROUTE:
-      return lookup(kernel, message)
-    case RTM.GETLINK:
-      return getLink(kernel, message)
     case RTM.NEWROUTE: {
       const mode = (message.flags & NLM_F.REPLACE) !== 0 ? 'replace' : 'add'
-      return [ack(message, kernel.writeRoute(routeRequest(message.body), mode))]
+      return ack(message, kernel.writeRoute(routeRequest(message.body), mode))
     }
     case RTM.DELROUTE:
-      return [ack(message, kernel.deleteRoute(routeRequest(message.body)))]
+      return ack(message, kernel.deleteRoute(routeRequest(message.body)))
     case RTM.NEWNEIGH:
-      return [ack(message, probe(kernel, message.body))]
+      return ack(message, probe(kernel, message.body))
     default:
       throw new Error(`the simulated kernel does not know request ${message.type}`)
   }
 }
 
-class DumpCache {
+/** Answers are the same until something changes; only their sequence is another. */
+class AnswerCache {
   readonly #kernel: SimKernel
-  readonly #kept = new Map<string, { version: number; bytes: Uint8Array }>()
+  readonly #kept = new Map<string, readonly Uint8Array[]>()
+  #version = -1
   constructor(kernel: SimKernel) {
     this.#kernel = kernel
   }
-  get(message: Message): Uint8Array {
-    const key = `${message.type} ${message.body.join()}`
+  get(message: Message): readonly Uint8Array[] {
+    if (this.#version !== this.#kernel.version) this.#kept.clear()
+    this.#version = this.#kernel.version
+    const { type, flags, body } = message
+    const key = `${type} ${flags} ${Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')}`
     let kept = this.#kept.get(key)
-    if (kept?.version !== this.#kernel.version) {
-      kept = { version: this.#kernel.version, bytes: dump(this.#kernel, message) }
+    if (kept === undefined) {
+      kept = read(this.#kernel, message)
       this.#kept.set(key, kept)
     }
-    restamp(kept.bytes, message.sequence)
-    return kept.bytes
+    for (const datagram of kept) restamp(datagram, message.sequence)
+    return kept
   }
 }
 

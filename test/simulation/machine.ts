@@ -3,6 +3,7 @@
  * commands/node-parts.ts puts them together. Power, crashes, a cloned disk.
  */
 import { type Agent, createAgent } from '../../src/agent/reconcile.ts'
+import { keepTellingReadiness } from '../../src/cni/tell-readiness.ts'
 import { claimPodCIDRs } from '../../src/kube/claim-pod-cidrs.ts'
 import { createKubeApiOver } from '../../src/kube/client.ts'
 import { type ClusterSource, createClusterViewSource } from '../../src/kube/cluster-view.ts'
@@ -56,6 +57,8 @@ export class Machine {
   isOn = false
   /** While its netlink watch hears nothing. */
   isDeaf = false
+  /** Processes beside the node's own: they end with the machine. */
+  readonly plugins = new Set<Process>()
   readonly #options: MachineOptions
   #running: Running | undefined
   #lost: (() => void)[] = []
@@ -68,6 +71,12 @@ export class Machine {
     this.place = options.place
   }
 
+  get bus(): Bus {
+    return this.#options.bus
+  }
+  get bootId(): string {
+    return `boot-${this.place.name}-${this.#boots}`
+  }
   get running(): Running | undefined {
     return this.#running
   }
@@ -88,7 +97,7 @@ export class Machine {
     kernel.addAddress(1, '127.0.0.1', 8)
     kernel.addAddress(UPLINK, place.address, 24)
     this.addDefaultRoute()
-    for (const [path, value] of settingsAtBoot(`boot-${place.name}-${this.#boots}`)) this.disk.settings.set(path, value)
+    for (const [path, value] of settingsAtBoot(this.bootId)) this.disk.settings.set(path, value)
     for (const which of peerNumbers(shape)) kernel.probe(gatewayOf(place.lan, which), UPLINK)
     this.start()
   }
@@ -122,6 +131,8 @@ export class Machine {
   cutPower(): void {
     this.#running?.process.kill()
     this.#running = undefined
+    for (const plugin of this.plugins) plugin.kill()
+    this.plugins.clear()
     this.isOn = false
     this.disk.loseCurrent(new Random(this.#options.seed, `${this.place.name} power ${this.#boots}`))
   }
@@ -185,6 +196,7 @@ export class Machine {
         cni: { confDir: '/cni', binDir: '/nowhere', mtu: 'auto' },
       },
     })
+    keepTellingReadiness(STATE, { node: agent, clock, log, disk })
     this.#running = { process, mortal, agent, source, view }
   }
 

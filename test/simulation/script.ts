@@ -46,6 +46,15 @@ export type Happening =
       readonly forMilliseconds: number
     }
   | { readonly do: 'api-down'; readonly forMilliseconds: number }
+  | {
+      readonly do: 'pods'
+      readonly node: string
+      readonly verb: 'add' | 'delete' | 'collect'
+      /** How many at once. */
+      readonly count: number
+      /** After which each plugin dies. */
+      readonly effects: number
+    }
   | { readonly do: 'cut-watches'; readonly process?: string }
   | { readonly do: 'compact' }
   | { readonly do: 'backup' }

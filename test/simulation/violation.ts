@@ -17,6 +17,8 @@ export class Violation extends Error {
 export type Invariant =
   | 'one podCIDR, one node'
   | 'freed podCIDRs are given away last'
+  | 'a node that returns gets its own back'
+  | 'one address, one pod'
   | 'one writer'
   | 'wanted routes only'
   | 'nothing removed because it is unknown'

@@ -9,6 +9,7 @@ import { Bus, type Owner } from './bus.ts'
 import { Invariants } from './invariants.ts'
 import { Machine } from './machine.ts'
 import { whatIsWrong } from './oracle.ts'
+import { Pods } from './pods.ts'
 import { worldTime } from './process.ts'
 import { hashText } from './random.ts'
 import { Replica } from './replica.ts'
@@ -44,6 +45,10 @@ export class World {
   readonly network: ApiNetwork
   readonly machines: readonly Machine[]
   readonly replicas: readonly Replica[]
+  readonly #pods: ReadonlyMap<Machine, Pods>
+  /** Who has each address. */
+  readonly #addressed = new Map<string, string>()
+  #podSerial = 0
   readonly invariants: Invariants
   readonly #script: Script
   readonly #self: Owner = { name: 'world', alive: true }
@@ -90,6 +95,19 @@ export class World {
             }
           },
         }),
+    )
+    this.#pods = new Map(
+      this.machines.map(machine => [
+        machine,
+        new Pods({
+          machine,
+          seed,
+          onPod: (node, pod, addresses) => this.#podHas(node, pod, addresses),
+          onGone: pod => {
+            for (const [address, one] of this.#addressed) if (one === pod) this.#addressed.delete(address)
+          },
+        }),
+      ]),
     )
     this.replicas = Array.from(
       { length: shape.controllers },
@@ -316,6 +334,9 @@ export class World {
           network.isDown = false
         })
         return
+      case 'pods':
+        this.#callPlugin(event)
+        return
       case 'cut-watches':
         network.cutWatches(event.process)
         return
@@ -390,6 +411,28 @@ export class World {
     }
   }
 
+  #callPlugin({ node, verb, count, effects }: Extract<Event, { do: 'pods' }>): void {
+    const pods = this.#pods.get(this.#machine(node))
+    if (pods === undefined) return
+    if (verb === 'collect') pods.collect(effects)
+    for (let index = 0; index < count && verb !== 'collect'; index++) {
+      const pod = pods.running[0]
+      if (verb === 'add') pods.add(`pod-${this.#podSerial++}`, effects)
+      else if (pod !== undefined) pods.del(pod, effects)
+    }
+  }
+
+  /** Nobody else on the whole site has it, and it is the node's to give. */
+  #podHas(node: string, pod: string, addresses: readonly string[]): void {
+    this.#note(`${node} ${pod} has ${addresses.join()}`)
+    for (const address of addresses) {
+      const other = this.#addressed.get(address)
+      if (other !== undefined)
+        throw new Violation('one address, one pod', `${pod} on ${node} got ${address}, which ${other} has`)
+      this.#addressed.set(address, pod)
+    }
+  }
+
   /** For what ends a fault: at the end of all faults at the latest. */
   #later(milliseconds: number, action: () => void): void {
     this.bus.post(this.#self, milliseconds, 'fault ends', () => {
@@ -402,7 +445,10 @@ export class World {
     const wereOn = machines.filter(({ isOn }) => isOn)
     const isSwapped = machines.length === 2 && wereOn.length === 2
     const known = new Map(wereOn.map(machine => [machine, !isSwapped && machine.knowsItsPlace(KNOWN_MILLISECONDS)]))
-    for (const machine of wereOn) machine.cutPower()
+    for (const machine of wereOn) {
+      this.#pods.get(machine)?.lose()
+      machine.cutPower()
+    }
     const [one, other] = machines
     if (one !== undefined && other !== undefined && wereOn.length === 2) [one.disk, other.disk] = [other.disk, one.disk]
     for (const machine of wereOn) {
