@@ -54,6 +54,8 @@ export class ApiNetwork {
   faults: NetworkFaults
   /** Told of each request as it takes effect. */
   onRequest: (process: string, request: Request, answer: ApiAnswer) => void = () => {}
+  /** Told of each request as it leaves a process. */
+  onSend: (process: string, request: Request) => void = () => {}
   #sessions = new Set<Session>()
   /** While the server is down nobody is answered. */
   isDown = false
@@ -79,6 +81,7 @@ export class ApiNetwork {
       server: 'https://192.0.2.1:6443',
       request: request => {
         gate()
+        this.onSend(process.name, request)
         return this.#request(process, request)
       },
       stream: (request, signal) => {

@@ -31,7 +31,7 @@ function drawShape(random: Random): Shape {
     lans,
     controllers: random.pick([1, 2, 2, 3]),
     pool: '10.0.0.0/20',
-    podsPerNode: 128,
+    podsPerNode: random.pick([16, 128]),
     rememberSeconds: random.pick([0, 20, 60]),
     removal: {
       share: random.pick([0.3, 0.5, 2]),
@@ -65,11 +65,14 @@ function drawLevels(random: Random): Levels {
 
 /** Most nodes are there from the beginning, some come later. */
 function joins(shape: Shape, random: Random, until: number): Event[] {
-  return nodesOf(shape).map(({ name }) => ({
-    at: random.chance(0.8) ? random.between(0, 5_000) : random.between(0, until - 1),
-    do: 'join',
-    node: name,
-  }))
+  // the last one joins when all is calm again (world.ts)
+  return nodesOf(shape)
+    .slice(0, -1)
+    .map(({ name }) => ({
+      at: random.chance(0.8) ? random.between(0, 5_000) : random.between(0, until - 1),
+      do: 'join',
+      node: name,
+    }))
 }
 
 type Draw = (random: Random, shape: Shape, node: string) => Happening

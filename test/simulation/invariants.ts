@@ -74,6 +74,12 @@ export class Invariants {
       throw new Violation('one writer', `${leading.map(({ name }) => name).join(' and ')} lead at once`)
   }
 
+  /** Who does not lead writes nothing that is the leader's. */
+  writes({ name, controller }: Replica, what: string): void {
+    if (controller?.leadership().isLeader === false)
+      throw new Violation('one writer', `${name}, which does not lead, sends ${what}`)
+  }
+
   /** A route of ours changed in a kernel. */
   route(machine: Machine, change: 'add' | 'replace' | 'delete', route: Route): void {
     if (route.protocol !== PROTOCOL) return

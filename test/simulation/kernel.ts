@@ -138,7 +138,9 @@ export class SimKernel {
   }
 
   deleteRoute(request: RouteRequest): number {
-    const gone = this.#routes.find(
+    // those of one destination stand in the order of their priority
+    const inOrder = this.#routes.toSorted((a, b) => a.priority - b.priority)
+    const gone = inOrder.find(
       route =>
         route.destination === request.destination &&
         route.table === request.table &&
@@ -192,8 +194,8 @@ export class SimKernel {
     for (const hop of hops) {
       const link = hop.interface === undefined ? undefined : this.#links.find(one => one.index === hop.interface)
       if (hop.interface !== undefined && link === undefined) return ERRNO.ENODEV
-      if (link !== undefined && !link.up) return ERRNO.ENETDOWN
       if (hop.gateway === undefined) {
+        if (link !== undefined && !link.up) return ERRNO.ENETDOWN
         resolved.push(hop)
         continue
       }

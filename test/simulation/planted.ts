@@ -27,10 +27,10 @@ export const PLANTED: readonly Planted[] = [
     seed: 1,
   },
   {
-    name: 'what nodes had is forgotten when they go',
-    file: 'controller/former-pod-cidrs.ts',
-    from: 'if (!seen.nodes.has(name) && podCIDRs.length > 0)',
-    to: 'if (false)',
+    name: 'who does not lead writes too',
+    file: 'controller/reconcile.ts',
+    from: 'this.#undone = !this.#election.isLeader\n',
+    to: 'this.#undone = false\n',
     seed: 1,
   },
   {
@@ -69,10 +69,10 @@ export const PLANTED: readonly Planted[] = [
     seed: 1,
   },
   {
-    name: 'a first list that has not come in counts as empty',
-    file: 'kube/cluster-view.ts',
-    from: 'if (!this.#slices?.synced || !this.#peers?.synced) return',
-    to: 'if (!this.#slices || !this.#peers) return',
+    name: 'an address that a pod has is given to another',
+    file: 'cni/address-pool.ts',
+    from: 'if (!taken.has(address)) return address',
+    to: 'return address',
     seed: 1,
   },
   {
@@ -120,8 +120,8 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'files are renamed before they are synced',
     file: 'lib/files.ts',
-    from: '    disk.sync(file)\n  } finally {',
-    to: '  } finally {',
+    from: 'written += disk.write(file, bytes, written)\n    disk.sync(file)',
+    to: 'written += disk.write(file, bytes, written)',
     seed: 1,
   },
   {
@@ -171,7 +171,7 @@ export function playPlanted(folder: string, arguments_: readonly string[]): { fo
 function search(word: string): void {
   for (const defect of PLANTED.filter(({ name, file }) => `${name} ${file}`.includes(word))) {
     const folder = plant(defect)
-    const { found, text } = playPlanted(folder, ['--from', '1', '--seeds', '60', '--seconds', '60'])
+    const { found, text } = playPlanted(folder, ['--from', '1', '--seeds', '40', '--seconds', '40'])
     console.error(`${found ? 'found' : 'NOT FOUND'}: ${defect.name}: ${text.split('\n')[0]}`)
     rmSync(folder, { recursive: true })
   }

@@ -9,7 +9,7 @@ import { generate } from './generate.ts'
 import type { Script } from './script.ts'
 import { World } from './world.ts'
 
-const SEEDS = 16
+const SEEDS = 8
 const CASES = join(import.meta.dir, 'cases')
 
 function violationOf(script: Script): string | undefined {

@@ -118,6 +118,11 @@ export class World {
           onDeath: replica => this.#comeBack(replica.name, () => replica.start()),
         }),
     )
+    this.network.onSend = (process, { method, path }) => {
+      const replica = method === 'GET' ? undefined : this.replicas.find(({ name }) => name === process)
+      const isLeaders = /\/(?:nodes|routeslices|bgppeers|configmaps)(?:\/|$)/.test(path)
+      if (replica !== undefined && isLeaders) this.invariants.writes(replica, `${method} ${path}`)
+    }
     this.network.onRequest = (process, { method, path }, answer) => {
       const isWork = method !== 'GET' && !path.includes('/leases')
       this.#note(`${process} ${method} ${path} ${answer.code}`, isWork && !isRefusal(answer))
