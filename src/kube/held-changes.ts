@@ -1,8 +1,10 @@
 /**
  * Changes of routing that were taken back because they cost this node its contact with the API
  * server, and how that is found out: changes of the last minute are on trial, and when the server
- * falls silent meanwhile, what was before comes back. Does the server answer again, the changes
- * are held; does it not, it was an outage like any other and they are put in force again. Pure.
+ * falls silent meanwhile, what was before comes back. Does the server answer again, the changes are
+ * tried once more, for a short outage looks just so; does it fall silent again, they are held. Does
+ * it not answer with what was before either, it was an outage like any other and they are put in
+ * force again. Pure.
  *
  * On trial are podCIDRs and the nodes that they lead to: a packet on the way to the server, or its
  * answer, is led astray by these alone. BGPPeers are not: an outage may cost no session.
@@ -129,6 +131,8 @@ export interface Trial {
   readonly silent: number
   /** Since when the changes are taken back, on trial themselves. */
   readonly takenBackAt?: number
+  /** The changes were taken back before, and the server answered then: they are tried once more. */
+  readonly isSecond?: boolean
   /** It is an outage: nothing is on trial until the server answers again. */
   readonly outage: boolean
 }
@@ -145,7 +149,7 @@ export function trialOfChange(trial: Trial, before: RoutingObjects, at: number):
   return { ...trial, changes: [...recent(trial, at), { at, before }] }
 }
 
-export type TrialVerdict = 'go on' | 'take back' | 'hold' | 'put back'
+export type TrialVerdict = 'go on' | 'take back' | 'try again' | 'hold' | 'put back'
 
 /**
  * The server was asked. `innocent`: something else explains the silence (the link is down, its
@@ -157,9 +161,14 @@ export function trialStep(
 ): readonly [Trial, TrialVerdict] {
   const takenBack = trial.takenBackAt
   if (answered) {
-    const settled = { ...trial, answeredAt: at, silent: 0, outage: false }
-    if (takenBack === undefined) return [{ ...settled, changes: recent(trial, at) }, 'go on']
-    return [{ changes: [], answeredAt: at, silent: 0, outage: false }, 'hold']
+    const settled = { answeredAt: at, silent: 0, outage: false }
+    if (takenBack === undefined) {
+      const changes = recent(trial, at)
+      return [{ ...settled, changes, ...(changes.length > 0 && trial.isSecond && { isSecond: true }) }, 'go on']
+    }
+    const before = beforeTrial(trial)
+    if (trial.isSecond || before === undefined) return [{ ...settled, changes: [] }, 'hold']
+    return [{ ...settled, changes: [{ at, before }], isSecond: true }, 'try again']
   }
   const silent = trial.silent + 1
   if (takenBack !== undefined) {

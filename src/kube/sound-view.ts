@@ -195,6 +195,10 @@ class View implements SoundView {
       log.error({}, 'the API server fell silent after routes changed: the former ones come back')
     if (verdict === 'put back')
       log.warn({}, 'the API server is silent with the former routes too: the new ones are put back')
+    if (verdict === 'try again') {
+      this.#asked = 0
+      log.warn({}, 'the API server answers with the former routes: the new ones are tried once more')
+    }
     if (verdict === 'hold' && former !== undefined && this.#believed !== undefined) {
       this.#hold(holdChanges(former, withoutHeld(this.#believed, this.#held), this.#held))
       for (const detail of heldTexts(this.#held)) log.error({ detail }, 'a change is held')

@@ -41,20 +41,22 @@ function walk(script: string): { verdicts: string; trial: Trial } {
     }
     const [next, verdict] = trialStep(trial, { answered: what === '+', innocent: what === 'i', at })
     trial = next
-    verdicts.push({ 'go on': '.', 'take back': 'T', hold: 'H', 'put back': 'P' }[verdict])
+    verdicts.push({ 'go on': '.', 'take back': 'T', 'try again': 'A', hold: 'H', 'put back': 'P' }[verdict])
   }
   return { verdicts: verdicts.join(''), trial }
 }
 
 test.each([
   ['the server answers', 'c++++', '....'],
-  ['it falls silent after a change, and answers with what was before', 'c+---+', '...TH'],
+  ['it falls silent with a change, twice, and answers with what was before', 'c+---+---+', '...TA..TH'],
+  ['an outage that is over when the change is taken back holds nothing', 'c+---+++++w+---', '...TA........'],
+  ['a second outage long after the first holds nothing', 'c+---+++++w+c---+', '...TA.......TA'],
   ['it is silent with what was before too', 'c----------', '..T...P...'],
   ['nothing changed', '------', '......'],
   ['the change is long ago', 'c+w+---', '.....'],
   ['it is silent and the link is down', 'c--iiii', '......'],
   ['two lost tries are no silence', 'c--+--+', '......'],
-  ['an outage that is over, then a change', 'c---------+c---+', '..T...P.....TH'],
+  ['an outage that is over, then a change', 'c---------+c---+', '..T...P.....TA'],
   ['a change in an outage', '---c----', '.......'],
 ])('%s', (_what, script, verdicts) => {
   expect(walk(script).verdicts).toBe(verdicts)

@@ -16,6 +16,8 @@ export interface Site {
   readonly shape: Shape
   readonly server: SimApiServer
   readonly machines: readonly Machine[]
+  /** Whether contact was lost so often that a node may blame a change for it, and hold it. */
+  readonly mayHold: boolean
 }
 
 export function whatIsWrong(site: Site): string | undefined {
@@ -26,7 +28,7 @@ export function whatIsWrong(site: Site): string | undefined {
     site.machines
       .filter(({ isOn, place }) => isOn && nodes.some(({ metadata }) => metadata.name === place.name))
       // a node that blames a change for an outage says so, and keeps what was before it
-      .filter(({ running }) => !running?.view.problems.some(problem => problem.includes(' is held')))
+      .filter(({ running }) => !site.mayHold || !running?.view.problems.some(problem => problem.includes(' is held')))
       .map(machine => wrongRoutes(site, machine, nodes))
       .find(text => text !== undefined)
   )

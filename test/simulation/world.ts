@@ -18,6 +18,8 @@ import { gatewayOf, nodesOf, PROTOCOL, peerName, peerNumbers } from './topology.
 import { Violation } from './violation.ts'
 
 const HEARTBEAT_MILLISECONDS = 300_000
+/** What costs a node its contact with the API server: one of these is no reason to hold anything. */
+const LOSSES: ReadonlySet<string> = new Set(['api-down', 'cut', 'flap'])
 /** A process that was to die at its next effect, and has none, dies all the same. */
 const LAST_BREATH_MILLISECONDS = 20_000
 const LOOK_MILLISECONDS = 5_000
@@ -218,6 +220,13 @@ export class World {
     }
   }
 
+  #wrong(): string | undefined {
+    const { shape, events } = this.#script
+    const losses = events.filter(event => LOSSES.has(event.do)).length
+    const mayHold = losses > 1 || this.#script.levels.network.lost > 0
+    return whatIsWrong({ shape, server: this.server, machines: this.machines, mayHold })
+  }
+
   /** Within a bound it is as it must be. */
   #converge(): void {
     const { removal, rememberSeconds } = this.#script.shape
@@ -225,7 +234,7 @@ export class World {
     let wrong: string | undefined
     for (let at = this.bus.now + LOOK_MILLISECONDS; at <= bound; at += LOOK_MILLISECONDS) {
       this.#playUntil(at)
-      wrong = whatIsWrong({ shape: this.#script.shape, server: this.server, machines: this.machines })
+      wrong = this.#wrong()
       if (wrong === undefined) break
     }
     if (wrong !== undefined) throw new Violation('convergence', wrong)
@@ -241,7 +250,7 @@ export class World {
     if (this.#work > 0)
       throw new Violation('rest', `${this.#work} writes to the API server or kernels at rest: ${this.#lastWork}`)
     if (writes() > before) throw new Violation('rest', `${writes() - before} writes to disks at rest`)
-    const wrong = whatIsWrong({ shape: this.#script.shape, server: this.server, machines: this.machines })
+    const wrong = this.#wrong()
     if (wrong !== undefined) throw new Violation('convergence', `after it was so already: ${wrong}`)
   }
 
@@ -264,7 +273,7 @@ export class World {
 
   #soon(milliseconds: number, what: string): void {
     this.#playUntil(this.bus.now + milliseconds)
-    const wrong = whatIsWrong({ shape: this.#script.shape, server: this.server, machines: this.machines })
+    const wrong = this.#wrong()
     if (wrong !== undefined) throw new Violation('answers at once', `${milliseconds} ms after ${what}: ${wrong}`)
   }
 
