@@ -171,7 +171,7 @@ export function playPlanted(folder: string, arguments_: readonly string[]): { fo
 function search(word: string): void {
   for (const defect of PLANTED.filter(({ name, file }) => `${name} ${file}`.includes(word))) {
     const folder = plant(defect)
-    const { found, text } = playPlanted(folder, ['--from', '1', '--seeds', '40', '--seconds', '40'])
+    const { found, text } = playPlanted(folder, ['--from', '1', '--seeds', '40', '--seconds', '25'])
     console.error(`${found ? 'found' : 'NOT FOUND'}: ${defect.name}: ${text.split('\n')[0]}`)
     rmSync(folder, { recursive: true })
   }
