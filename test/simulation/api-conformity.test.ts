@@ -47,6 +47,7 @@ function simulated(): KubeApi {
       if (isRefusal(answer)) throw new ApiError(answer.message, { status: answer.code, reason: answer.reason })
       return answer.body
     },
+    body: () => Promise.reject(new Error('no list here')),
     stream: () => Promise.reject(new Error('no watch here')),
     close() {},
   }

@@ -84,12 +84,25 @@ export class ApiNetwork {
         this.onSend(process.name, request)
         return this.#request(process, request)
       },
+      body: async request => {
+        gate()
+        const answer = await this.#request(process, request)
+        return this.#chunksOf(process, encoder.encode(JSON.stringify(answer)))
+      },
       stream: (request, signal) => {
         gate()
         return this.#stream(process, request, signal)
       },
       close() {},
     }
+  }
+
+  /** A body may come in two pieces, anywhere. */
+  async *#chunksOf({ random }: Process, bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+    const { split } = this.faults
+    const at = split > 0 && random.chance(split) ? random.between(1, bytes.length - 1) : bytes.length
+    yield bytes.subarray(0, at)
+    if (at < bytes.length) yield bytes.subarray(at)
   }
 
   delay(random: Random): number {

@@ -24,6 +24,13 @@ export interface RouteRequest {
 /** Who is on the wire: whether an address answers ARP on the network of a link now. */
 export type Answers = (address: string, link: number) => boolean
 
+export interface RouteChange {
+  readonly route: Route
+  readonly isGone: boolean
+}
+
+type Listener = (kind: ChangeKind, of?: RouteChange) => void
+
 export class SimKernel {
   #links: Link[] = []
   #addresses: InterfaceAddress[] = []
@@ -31,7 +38,7 @@ export class SimKernel {
   #neighbours: Neighbour[] = []
   /** Grows with every change: who keeps answers knows when they are old. */
   version = 0
-  readonly #listeners = new Set<(kind: ChangeKind) => void>()
+  readonly #listeners = new Set<Listener>()
   /** Told of every change of a route: for invariants. */
   onRoute: (change: 'add' | 'replace' | 'delete', route: Route, byRequest: boolean) => void = () => {}
   answers: Answers = () => true
@@ -49,7 +56,7 @@ export class SimKernel {
     return this.#neighbours
   }
 
-  watch(listener: (kind: ChangeKind) => void): () => void {
+  watch(listener: Listener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -133,7 +140,7 @@ export class SimKernel {
     if (at >= 0) this.#routes = this.#routes.map((other, index) => (index === at ? route : other))
     else this.#insert(route)
     this.onRoute(at >= 0 ? 'replace' : 'add', route, true)
-    this.#tell('route')
+    this.#tell('route', { route, isGone: false })
     return 0
   }
 
@@ -153,14 +160,14 @@ export class SimKernel {
     if (gone === undefined) return ERRNO.ESRCH
     this.#routes = this.#routes.filter(route => route !== gone)
     this.onRoute('delete', gone, true)
-    this.#tell('route')
+    this.#tell('route', { route: gone, isGone: true })
     return 0
   }
 
   /** Somebody types `ip route del`. */
   removeByHand(route: Route): void {
     this.#routes = this.#routes.filter(other => other !== route)
-    this.#tell('route')
+    this.#tell('route', { route, isGone: true })
   }
 
   /** The route that a packet to `address` takes, or the errno that says why there is none. */
@@ -239,13 +246,16 @@ export class SimKernel {
     const gone = this.#routes.filter(isGone)
     if (gone.length === 0) return
     this.#routes = this.#routes.filter(route => !isGone(route))
-    for (const route of gone) this.onRoute('delete', route, false)
-    if (isTold) this.#tell('route')
+    this.version++
+    for (const route of gone) {
+      this.onRoute('delete', route, false)
+      if (isTold) this.#tell('route', { route, isGone: true })
+    }
   }
 
-  #tell(kind: ChangeKind): void {
+  #tell(kind: ChangeKind, of?: RouteChange): void {
     this.version++
-    for (const listener of [...this.#listeners]) listener(kind)
+    for (const listener of [...this.#listeners]) listener(kind, of)
   }
 }
 

@@ -216,10 +216,13 @@ export class Machine {
     const { kernel } = this
     return {
       open: () => new Rtnetlink(kernelWire(kernel, gate)),
-      watch: async ({ kinds, onChange, onLost }) => {
-        const stop = kernel.watch(kind => {
+      watch: async ({ kinds, onChange, onRoute, onLost }) => {
+        const stop = kernel.watch((kind, of) => {
           if (!process.alive || this.isDeaf || kinds?.includes(kind) === false) return
-          bus.post(process, process.random.between(0, 3), `netlink ${kind}`, () => onChange(new Set([kind])))
+          bus.post(process, process.random.between(0, 3), `netlink ${kind}`, () => {
+            // as the watch of the product does: a route that is named may say all there is to it
+            if (of === undefined || onRoute?.(of.route, of.isGone) !== true) onChange(new Set([kind]))
+          })
         })
         const lost = () => {
           if (process.alive) bus.post(process, 1, 'netlink lost', onLost)

@@ -106,8 +106,8 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'wake-ups during a pass are lost',
     file: 'lib/loop.ts',
-    from: 'if (this.#running !== undefined) this.#again = true',
-    to: 'if (this.#running !== undefined) return',
+    from: 'else this.#again = Math.min(this.#again ?? settleMilliseconds, settleMilliseconds)',
+    to: '',
     by: 1,
   },
   {
@@ -120,8 +120,8 @@ export const PLANTED: readonly Planted[] = [
   {
     name: 'the state of a node is stored again and again',
     file: 'kube/cluster-view.ts',
-    from: 'if (text === this.#stored) return',
-    to: '',
+    from: 'if (this.#stored !== undefined && sameState(this.#stored, this.#state)) {',
+    to: 'if (this.#storing === undefined) {',
     by: 1,
   },
   {
