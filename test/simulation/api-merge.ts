@@ -1,7 +1,7 @@
 /**
  * What a patch makes of an object: JSON merge patch (RFC 7396), and server-side apply as far as the
- * product uses it: lists of `speakers`, `conditions` and `selectedNodes` by key, everything else as a
- * tree of fields, each owned by who applied it. Values in, values out.
+ * product uses it: lists of `speakers`, `conditions` and `selectedNodes` by key, everything else as
+ * a tree of fields, each owned by who applied it. Values in, values out.
  */
 import type { KubeObject } from '../../src/kube/resources.ts'
 
@@ -28,7 +28,10 @@ export function merged(target: unknown, patch: unknown): unknown {
   return result
 }
 
-/** Server-side apply, forced: what `owner` applied before and does not now goes, if nobody else has it. */
+/**
+ * Server-side apply, forced: what `owner` applied before and does not now goes, if nobody else has
+ * it.
+ */
 export function applied(
   live: KubeObject | undefined,
   wanted: KubeObject,

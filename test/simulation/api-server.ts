@@ -1,8 +1,8 @@
 /**
  * A simulated API server: objects, one revision for all of them, a bounded history, conflicts,
  * server-side apply, watches. Answers at once; when a request comes in and when its answer arrives
- * is the network's business (api-network.ts). No schemas and no admission: api-conformity.test.ts plays
- * the same random scripts on a real kube-apiserver.
+ * is the network's business (api-network.ts). No schemas and no admission: api-conformity.test.ts
+ * plays the same random scripts on a real kube-apiserver.
  */
 import type { KubeObject } from '../../src/kube/resources.ts'
 import { type Applied, applied, merged } from './api-merge.ts'
@@ -38,7 +38,10 @@ export interface Backup {
   readonly managers: ReadonlyMap<string, Applied>
 }
 
-/** Where a path leads: `/api/v1/namespaces/default/events/x` to collection `events`, key `default/x`. */
+/**
+ * Where a path leads: `/api/v1/namespaces/default/events/x` to collection `events`, key
+ * `default/x`.
+ */
 export interface Place {
   readonly collection: string
   readonly namespace: string | undefined
@@ -174,6 +177,9 @@ export class SimApiServer {
 
   #update(place: Place, object: KubeObject): ApiAnswer {
     const live = this.object(place.collection, keyIn(place))
+    // a uid is a precondition: that of an object that is gone is a conflict
+    if (live === undefined && object.metadata.uid !== undefined)
+      return refusal(409, 'Conflict', `${place.collection} "${place.name}": it is not that object any more`)
     if (live === undefined) return missing(place)
     const refused = mismatch(place, live, object.metadata)
     if (refused !== undefined) return refused

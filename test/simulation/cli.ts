@@ -1,6 +1,6 @@
 /**
- * scripts/simulate: plays seeds, says how many node-hours a second that is, and of the first failure
- * the seed and the shortest script, which it writes to a file.
+ * scripts/simulate: plays seeds, says how many node-hours a second that is, and of the first
+ * failure the seed and the shortest script, which it writes to a file.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'

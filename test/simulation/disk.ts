@@ -1,8 +1,8 @@
 /**
- * A simulated disk of one machine. What a process sees is the page cache; what a power cut leaves is
- * what was synced, and of the rest as much as chance wants: names changed since the folder was synced
- * are there up to some point (a journal keeps their order), and the bytes of a file that was not
- * synced are torn anywhere. It may be full, and take fewer bytes than it is given.
+ * A simulated disk of one machine. What a process sees is the page cache; what a power cut leaves
+ * is what was synced, and of the rest as much as chance wants: names changed since the folder was
+ * synced are there up to some point (a journal keeps their order), and the bytes of a file that was
+ * not synced are torn anywhere. It may be full, and take fewer bytes than it is given.
  */
 import type { Disk, OpenFile } from '../../src/lib/disk.ts'
 import type { Random } from './random.ts'

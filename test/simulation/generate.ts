@@ -1,6 +1,7 @@
 /**
  * A script out of a seed: which faults there are and how strong is drawn first (a site without cuts
- * but with crashes finds other things than one with everything at once), then the shape, then events.
+ * but with crashes finds other things than one with everything at once), then the shape, then
+ * events.
  */
 import type { NetworkFaults } from './api-network.ts'
 import { Random } from './random.ts'

@@ -21,7 +21,9 @@ const TYPE_NUMBERS: Readonly<Partial<Record<Route['type'], number>>> = {
 const AF_INET = 2
 const AF_INET6 = 10
 
-/** What `Rtnetlink` stands on. `gate` is asked before each request: throwing is the machine's end. */
+/**
+ * What `Rtnetlink` stands on. `gate` is asked before each request: throwing is the machine's end.
+ */
 export function kernelWire(kernel: SimKernel, gate: () => void = () => {}): Kernel {
   const kept = new AnswerCache(kernel)
   return requests => {

@@ -1,8 +1,8 @@
 /**
- * A simulated kernel of one machine, as far as routes between nodes need one: links, addresses,
- * the main table, neighbours. IPv4. What it refuses and what it takes along silently is what Linux
- * does (fib_semantics.c, fib_frontend.c); kernel-conformity.test.ts plays the same random scripts on
- * a real one. Values in, values out: bytes are kernel-wire.ts's.
+ * A simulated kernel of one machine, as far as routes between nodes need one: links, addresses, the
+ * main table, neighbours. IPv4. What it refuses and what it takes along silently is what Linux does
+ * (fib_semantics.c, fib_frontend.c); kernel-conformity.test.ts plays the same random scripts on a
+ * real one. Values in, values out: bytes are kernel-wire.ts's.
  */
 import { ERRNO } from '../../src/lib/errno.ts'
 import { covers, hostPrefix, networkOf } from '../../src/lib/ip.ts'

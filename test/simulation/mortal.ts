@@ -1,6 +1,6 @@
 /**
- * The end of a process between any two of its effects: each effect asks first, and when the time has
- * come it is not done, nor anything after it.
+ * The end of a process between any two of its effects: each effect asks first, and when the time
+ * has come it is not done, nor anything after it.
  */
 import type { Process } from './process.ts'
 

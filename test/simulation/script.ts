@@ -1,6 +1,7 @@
 /**
- * What one run of the simulation is: the shape of a site, how strong which faults are, and events at
- * their times. A script and its seed say everything, so it can be kept as a file and replays exactly.
+ * What one run of the simulation is: the shape of a site, how strong which faults are, and events
+ * at their times. A script and its seed say everything, so it can be kept as a file and replays
+ * exactly.
  */
 import type { NetworkFaults } from './api-network.ts'
 
@@ -36,7 +37,9 @@ export type Happening =
   | { readonly do: 'register'; readonly node: string }
   /** The process dies after so many more effects, and comes back. */
   | { readonly do: 'crash'; readonly process: string; readonly effects: number; readonly backMilliseconds: number }
-  /** The machine loses power and comes back; with `swap`, with the disk of another one that did too. */
+  /**
+   * The machine loses power and comes back; with `swap`, with the disk of another one that did too.
+   */
   | { readonly do: 'power'; readonly node: string; readonly swap?: string; readonly backMilliseconds: number }
   | {
       readonly do: 'cut'

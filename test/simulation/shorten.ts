@@ -1,7 +1,7 @@
 /**
  * The fewest events of a script that still fail the same way: halves, quarters, … single ones are
- * left out for as long as the same invariant is hurt (delta debugging, Zeller 2002). Then faults that
- * are there all the time are switched off, one by one. Pure but for `fails`.
+ * left out for as long as the same invariant is hurt (delta debugging, Zeller 2002). Then faults
+ * that are there all the time are switched off, one by one. Pure but for `fails`.
  */
 import { CALM, type Event, type Levels, type Script } from './script.ts'
 

@@ -1,7 +1,9 @@
 /** An invariant that does not hold, at a virtual time. */
 export class Violation extends Error {
   override readonly name = 'Violation'
-  /** Which invariant: one word per thing, so that a shortened script is known to fail the same way. */
+  /**
+   * Which invariant: one word per thing, so that a shortened script is known to fail the same way.
+   */
   readonly invariant: Invariant
   /** The same without names and numbers: what a shorter script must still come to. */
   get kind(): string {

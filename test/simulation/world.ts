@@ -18,7 +18,9 @@ import { gatewayOf, nodesOf, PROTOCOL, peerName, peerNumbers } from './topology.
 import { Violation } from './violation.ts'
 
 const HEARTBEAT_MILLISECONDS = 300_000
-/** What costs a node its contact with the API server: one of these is no reason to hold anything. */
+/**
+ * What costs a node its contact with the API server: one of these is no reason to hold anything.
+ */
 const LOSSES: ReadonlySet<string> = new Set(['api-down', 'cut', 'flap'])
 /** A process that was to die at its next effect, and has none, dies all the same. */
 const LAST_BREATH_MILLISECONDS = 20_000
@@ -254,7 +256,9 @@ export class World {
     if (wrong !== undefined) throw new Violation('convergence', `after it was so already: ${wrong}`)
   }
 
-  /** In the calm a change is carried out soon, not at the next full pass that mends what was missed. */
+  /**
+   * In the calm a change is carried out soon, not at the next full pass that mends what was missed.
+   */
   #respond(): void {
     const machine = this.machines.find(
       ({ isOn, place }) => isOn && this.server.object('nodes', place.name) !== undefined,
