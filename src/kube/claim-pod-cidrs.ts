@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { isObject } from '../lib/json.ts'
@@ -22,6 +23,8 @@ export interface ClaimOptions {
   readonly view: Pick<ClusterSource, 'current' | 'onChange' | 'isForgotten' | 'contact'>
   readonly node: string
   readonly stateDir: string
+  /** Absent: the machine's. */
+  readonly disk?: Disk
   readonly clock: Clock
   readonly log: Log
 }
@@ -80,9 +83,9 @@ export function claimPodCIDRs(options: ClaimOptions): () => Promise<void> {
 const FILE = 'pod-cidrs.json'
 
 /** What this node had when it last knew; nothing where the file is of another node, or damaged. */
-function lastHad({ stateDir, node }: ClaimOptions): readonly string[] {
+function lastHad({ stateDir, disk, node }: ClaimOptions): readonly string[] {
   try {
-    const stored: unknown = JSON.parse(readFileIfPresent(join(stateDir, FILE)) ?? '{}')
+    const stored: unknown = JSON.parse(readFileIfPresent(join(stateDir, FILE), disk) ?? '{}')
     if (!isObject(stored) || stored.node !== node || !Array.isArray(stored.podCIDRs)) return []
     return stored.podCIDRs.filter(podCIDR => typeof podCIDR === 'string')
   } catch {
@@ -90,9 +93,11 @@ function lastHad({ stateDir, node }: ClaimOptions): readonly string[] {
   }
 }
 
-function storeHad({ stateDir, node, log }: ClaimOptions, podCIDRs: readonly string[]): void {
+function storeHad({ stateDir, disk, node, log }: ClaimOptions, podCIDRs: readonly string[]): void {
   try {
-    writeFileWhole(join(stateDir, FILE), `${JSON.stringify({ node, podCIDRs })}\n`)
+    writeFileWhole(join(stateDir, FILE), `${JSON.stringify({ node, podCIDRs })}\n`, {
+      ...(disk !== undefined && { disk }),
+    })
   } catch (error) {
     log.debug({ detail: errorText(error) }, 'the pod CIDRs of this node cannot be stored')
   }

@@ -181,7 +181,7 @@ export class Machine {
       clock,
       log,
     })
-    claimPodCIDRs({ api, view: source, node: name, clock, log })
+    claimPodCIDRs({ api, view: source, node: name, stateDir: STATE, disk, clock, log })
     const agent = createAgent({
       clock,
       log,
