@@ -111,7 +111,7 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
 }
 
 function decideRemovals(
-  { slices, removals }: ObservedCluster,
+  { slices, removals, now }: ObservedCluster,
   published: ReadonlyMap<string, RouteEntry>,
   wanted: ReadonlyMap<string, RouteEntry>,
 ): RemovalDecision {
@@ -120,6 +120,7 @@ function decideRemovals(
     explained: new Set([...removals.drained].flatMap(entryKeys)),
     now: removals.at,
     listedAt: removals.listedAt,
+    time: Date.parse(now),
     word: newestWord(slices, [REMOVALS_CONFIRMED]),
   }
   return holdRemovals(removals.state, input, removals.limits)

@@ -236,7 +236,7 @@ class Source implements ClusterSource {
     if (limits === undefined) return {}
     const lists = [slices, peers].map(cache => cache.listedAt ?? Number.NEGATIVE_INFINITY)
     const isKindUnknown = slices.kindUnknown || peers.kindUnknown
-    const at = { now: clock.monotonic(), listedAt: Math.min(...lists), isKindUnknown }
+    const at = { now: clock.monotonic(), time: clock.now(), listedAt: Math.min(...lists), isKindUnknown }
     return { removals: { state: this.#removals, limits, localWord: this.#localWord, ...at } }
   }
 

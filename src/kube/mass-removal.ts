@@ -57,6 +57,11 @@ export interface RemovalInput {
   /** The newest word of the operator: a time as text, which only grows; empty for none. */
   readonly word: string
   /**
+   * Clock.now() milliseconds: how old a word is that is there when this process looks first. Absent:
+   * any counts.
+   */
+  readonly time?: number
+  /**
    * Whether the server does not even know the kind: then nothing that is gone was removed by
    * itself.
    */
@@ -79,6 +84,8 @@ export interface RemovalDecision {
 const TOGETHER_MILLISECONDS = 600_000
 /** How long the operator's word holds for what is removed after it. */
 const WORD_MILLISECONDS = 60_000
+/** A word of an earlier day, found at the start of a process, was meant for something else. */
+const OLD_WORD_MILLISECONDS = 600_000
 /** The last of its kind goes when a second list says so: its kind may have been deleted with it. */
 const LAST_MILLISECONDS = 5_000
 
@@ -88,7 +95,7 @@ const WHOLE = new Set(['entries', 'peers'])
 export function holdRemovals(state: RemovalState, input: RemovalInput, limits: RemovalLimits): RemovalDecision {
   const { standing, gone, explained, now, word } = input
   const hasSpoken = word > state.word
-  const wordAt = hasSpoken ? now : state.wordAt
+  const wordAt = hasSpoken && !isOfOld(state, input) ? now : state.wordAt
   const isConfirmed = now - wordAt < WORD_MILLISECONDS
   // what went may still stand, where it could not be carried out yet; what came back did not go
   const isLately = ([key, { at }]: readonly [string, { readonly at: number }]) =>
@@ -129,6 +136,10 @@ export function holdRemovals(state: RemovalState, input: RemovalInput, limits: R
     dueAt: dues.length === 0 ? undefined : Math.min(...dues),
     released: released || isMeantMass,
   }
+}
+
+function isOfOld(state: RemovalState, { word, time }: RemovalInput): boolean {
+  return state.word === '' && time !== undefined && Math.abs(time - Date.parse(word)) > OLD_WORD_MILLISECONDS
 }
 
 /** Groups that would lose too much, with the delay that this asks for. */

@@ -32,10 +32,13 @@ for (const how of ['from source', 'compiled']) {
         const executable = join(folder, 'program')
         if (how === 'compiled') {
           const flags = ['--bytecode', '--format=esm', '--splitting', '--minify', '--no-compile-autoload-dotenv']
-          run([
-            ...[process.execPath, 'build', PROGRAM, join(SOURCES, 'bfd/worker.ts'), '--root', SOURCES, '--compile'],
-            ...[...flags, '--no-compile-autoload-bunfig', '--outfile', executable],
-          ])
+          run(
+            [
+              ...[process.execPath, 'build', PROGRAM, join(SOURCES, 'bfd/worker.ts'), '--root', SOURCES, '--compile'],
+              ...[...flags, '--no-compile-autoload-bunfig', '--outfile', executable],
+            ],
+            { timeoutMilliseconds: 180_000 },
+          )
         }
         const command = how === 'compiled' ? [executable] : [process.execPath, PROGRAM]
         const child = Bun.spawn([...command, network.path(a), network.path(b)], {

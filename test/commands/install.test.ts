@@ -28,8 +28,10 @@ beforeAll(() => {
     '--no-compile-autoload-dotenv',
     '--no-compile-autoload-bunfig',
   ]
-  run([process.execPath, 'build', ...flags, resolve('src/main.ts'), '--outfile', executable])
-}, 60_000)
+  run([process.execPath, 'build', ...flags, resolve('src/main.ts'), '--outfile', executable], {
+    timeoutMilliseconds: 180_000,
+  })
+}, 200_000)
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

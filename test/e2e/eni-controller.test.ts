@@ -14,6 +14,7 @@ import { type ENINode, reportFieldManager, reportPatch } from '../../src/kube/en
 import { nodeIdentityObjects } from '../../src/kube/node-identity.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { KEY, REGION, simulator, ZONE } from '../cloud/world.ts'
+import { buildVersion } from '../support/build.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { run } from '../support/namespaces.ts'
 import { NODE_GROUP, nodeUser } from '../support/node-user.ts'
@@ -76,10 +77,7 @@ async function until<T>(what: string, condition: () => Promise<T | undefined | f
 
 beforeAll(async () => {
   if (missing(NEEDS).length > 0) return
-  run([
-    ...[process.execPath, 'build', 'src/main.ts', '--compile', '--bytecode', '--format=esm', '--splitting', '--minify'],
-    ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--outfile', program],
-  ])
+  buildVersion(program, '0.0.0')
   server = await TestApiServer.start()
   const rules = run([
     process.execPath,
@@ -140,7 +138,7 @@ beforeAll(async () => {
     },
   }
   writeFileSync(join(folder, 'config.yaml'), JSON.stringify(config))
-}, 90_000)
+}, 240_000)
 
 afterAll(async () => {
   await stop('SIGKILL')

@@ -67,6 +67,18 @@ test('what went by the word and came back is held like anything else', () => {
   expect(cluster.remove(keys)).toEqual(keys)
 })
 
+test('a word of yesterday that a process finds at its start lets nothing go; one of now does', () => {
+  const keys = ['n0', 'n1', 'n2']
+  for (const [time, kept] of [
+    ['2026-01-02T00:00:00Z', keys],
+    ['2026-01-01T00:05:00Z', []],
+  ] as const) {
+    const cluster = new Cluster(4)
+    cluster.word = '2026-01-01T00:00:00Z'
+    expect(cluster.remove(keys, { time: Date.parse(time) })).toEqual([...kept])
+  }
+})
+
 test('with a pause of more than ten minutes each is a removal of its own', () => {
   const cluster = new Cluster(4)
   for (const key of ['n0', 'n1', 'n2']) {
