@@ -57,8 +57,8 @@ export interface RemovalInput {
   /** The newest word of the operator: a time as text, which only grows; empty for none. */
   readonly word: string
   /**
-   * Clock.now() milliseconds: how old a word is that is there when this process looks first. Absent:
-   * any counts.
+   * Clock.now() milliseconds: how old a word is that is there when this process looks first.
+   * Absent: any counts.
    */
   readonly time?: number
   /**
