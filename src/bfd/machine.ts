@@ -2,6 +2,9 @@
  * One BFD session in asynchronous mode: `step(session, event) -> [session, actions]`, pure. RFC
  * 5880 section 6.8, which the functions cite. machine-types.ts has the vocabulary; sockets, clocks
  * and chance are in running-session.ts.
+ *
+ * Deviations: Demand mode is heeded, never asked for; no congestion control (section 7), as a
+ * session has one hop and intervals that its operator chose.
  */
 import { assertNever } from '../lib/assert.ts'
 import type { Action, Cause, Event, Kept, Parameters, PollSequence, Remote, Session, Step } from './machine-types.ts'

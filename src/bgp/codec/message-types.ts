@@ -38,7 +38,8 @@ export interface CodecContext {
   readonly enhancedRouteRefresh?: boolean
   /**
    * When set and not iBGP: an AS_PATH that does not start with it is malformed (RFC 4271 section
-   * 6.3, a MAY).
+   * 6.3, a MAY). Deviation: sessions leave it off (RFC 7606 section 7.2), as a route server puts no
+   * AS of its own in front.
    */
   readonly peerAs?: number
   /**

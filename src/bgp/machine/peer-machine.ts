@@ -219,7 +219,6 @@ function up(
     established: { id, at: monotonic },
     hadSession: true,
     ups: before.ups + 1,
-    capabilities: true,
   })
   const idle = connections.filter(({ state }) => state === 'Connect' || state === 'Active')
   // Some set the bit on their first start too, when nothing of it concerns us.

@@ -7,6 +7,9 @@
  * so a slow peer costs no memory and a change of what still waits replaces it. A first set and a
  * refresh go out in the blocks of the route set, as encoded; only what changes is looked at prefix
  * by prefix. No socket, no clock. Imports nothing. Pure.
+ *
+ * Deviation: neither MinRouteAdvertisementInterval nor MinASOriginationInterval (RFC 4271 section
+ * 9.2.1), as changes come from Kubernetes and are merged there.
  */
 import { type Family, familyOf } from '../../lib/ip.ts'
 import type { AdvertisedRoute } from '../../model/session.ts'

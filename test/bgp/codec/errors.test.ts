@@ -122,7 +122,7 @@ describe('communities', () => {
   for (const text of ['', '1', '1:2:3', '65536:1', '1:65536', '-1:1', '01:1', '1:1 ', 'toString', '__proto__']) {
     test(`${JSON.stringify(text)} is none`, () => expect(parseCommunity(text)).toBeUndefined())
   }
-  for (const text of ['1:2', '1:2:3:4', '4294967296:1:1', '1:1:x']) {
+  for (const text of ['1:2', '1:2:3:4', '4294967296:1:1', '1:1:x', '01:1:1', '1:00:1']) {
     test(`${text} is no large one`, () => expect(parseLargeCommunity(text)).toBeUndefined())
   }
 })
