@@ -91,6 +91,19 @@ describe('what is sent', () => {
     }
     expect(network.sent.map(({ at }) => Math.round(at))).toEqual([0, 750, 1_750, 2_500])
   })
+  test('AdminDown goes on for as long as a peer that wants few packets waits (section 6.8.16)', async () => {
+    const network = new FakeNetwork()
+    network.want({})
+    network.up()
+    network.receive({ state: 'Up', requiredMinRxInterval: 5_000_000 })
+    network.want()
+    network.taken()
+    await network.clock.advance(14_900)
+    expect(network.taken().filter(({ at }) => at > 5_000).length).toBeGreaterThan(0)
+    expect(network.senders).toBe(1)
+    await network.clock.advance(200)
+    expect(network.senders).toBe(0)
+  })
   test('goes to the address of the session, wherever the peer’s packets come from (RFC 5881 section 6)', async () => {
     const network = new FakeNetwork()
     network.want({})
