@@ -115,7 +115,7 @@ describe('a changed configuration', () => {
     world.speaker.setPeers([peerConfig({ connectRetrySeconds: 7, passive: true })])
     expect(connection.ended).toBeUndefined()
   })
-  test('a new password: opened anew by a graceful Cease (RFC 8538 section 4), the listener has the new key', () => {
+  test('a new password: opened anew by a graceful Cease (RFC 8538 section 3), the listener has the new key', () => {
     world = new World({ password: new Secret('old') })
     const connection = world.up()
     const password = new Secret('new')

@@ -195,7 +195,7 @@ describe('graceful restart', () => {
   test('closing: nothing on restart; Cease on a change unless the routes would go by it; Hard Reset where a Cease keeps them', () => {
     expect(closingNotification('restart', keeps)).toBeUndefined()
     expect(closingNotification('restart', keepsNot)).toBeUndefined()
-    expect(closingNotification('configuration-change', keeps)).toEqual(cease(6)) // graceful (RFC 8538 section 4)
+    expect(closingNotification('configuration-change', keeps)).toEqual(cease(6)) // graceful (RFC 8538 section 3)
     expect(closingNotification('configuration-change', keepsWithoutN)).toBeUndefined()
     expect(closingNotification('configuration-change', keepsNot)).toEqual(cease(6))
     expect(closingNotification({ final: shutdown }, keepsWithoutN)).toEqual(shutdown)
