@@ -107,6 +107,7 @@ describe('UPDATE', () => {
     expect(decoded.outcome).toBe('ok')
     expect(updateOf(decoded).attributes.MP_REACH_NLRI?.nlri.count).toBe(1)
     expect(decodeWith('cf0804 00000001').outcome).toBe('ok')
+    expect(updateOf(decodeWith('df630000')).attributes.unknown).toMatchObject([{ type: 99, flags: 0xc0 }])
   })
   test('communities of any value, well-known or reserved (RFC 1997)', () => {
     const decoded = decodeWith('c00814 ffffff01 ffffff02 ffffff03 ffff0000 00000000')

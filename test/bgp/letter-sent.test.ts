@@ -1,6 +1,7 @@
 /**
  * Small print on what goes out, octet by octet where a statement is about octets: the OPEN, UPDATEs
- * and NOTIFICATIONs of this speaker as the RFCs want them. What is received: letter-received.test.ts.
+ * and NOTIFICATIONs of this speaker as the RFCs want them. What is received is in
+ * letter-received.test.ts.
  */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { encodeAttributes } from '../../src/bgp/codec/attributes-loop.ts'
