@@ -3,7 +3,7 @@
  * test would miss.
  */
 import { describe, expect, test } from 'bun:test'
-import { newSession, step } from '../../src/bfd/machine.ts'
+import { newSession, step, transmitInterval } from '../../src/bfd/machine.ts'
 import type { Event, Parameters, Session } from '../../src/bfd/machine-types.ts'
 import { type ControlPacket, encodePacket } from '../../src/bfd/packet.ts'
 import { BFD_STATES } from '../../src/bfd/registry.ts'
@@ -149,4 +149,9 @@ test('what is expected of a peer in AdminDown: our side is Down, and says that t
   ]) {
     expect(after(before, packet({ state: 'AdminDown' }))).toMatchObject({ state: 'Down', diagnostic: 3 })
   }
+})
+
+test('Demand mode of the peer counts only while both sides are Up (section 6.8.6)', () => {
+  expect(transmitInterval(after(up, packet({ state: 'Up', demand: true })))).toBeUndefined()
+  expect(transmitInterval(after(up, packet({ state: 'Init', demand: true })))).toBe(300_000)
 })

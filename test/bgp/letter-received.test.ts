@@ -150,3 +150,8 @@ test('an OPEN is taken whatever the hold time, but 1 and 2 (RFC 4271 section 6.2
     expect(answer(decodeMessage(message(1, `04 fdf2 ${seconds} 0a000001 00`), EXTERNAL))).toBe('2/6')
   }
 })
+
+test('AS 0 in either place of an OPEN is Bad Peer AS (RFC 7607 section 2)', () => {
+  expect(answer(decodeMessage(message(1, '04 0000 005a 0a000001 08 02 06 4104 0000fde9'), EXTERNAL))).toBe('2/2')
+  expect(answer(decodeMessage(message(1, '04 fde9 005a 0a000001 08 02 06 4104 00000000'), EXTERNAL))).toBe('2/2')
+})
