@@ -155,3 +155,50 @@ test('Demand mode of the peer counts only while both sides are Up (section 6.8.6
   expect(transmitInterval(after(up, packet({ state: 'Up', demand: true })))).toBeUndefined()
   expect(transmitInterval(after(up, packet({ state: 'Init', demand: true })))).toBe(300_000)
 })
+
+describe('a planned restart (RFC 5882 section 4.3.2.2)', () => {
+  const remote = {
+    state: 'Up',
+    diagnostic: 0,
+    discriminator: 8,
+    desiredMinTxInterval: 300_000,
+    requiredMinRxInterval: 300_000,
+    detectMult: 3,
+    demand: false,
+  } as const
+  test('goes on with a session of the same addresses only', () => {
+    const kept = { discriminator: 7, remote, desiredMinTxInterval: 200_000_000, requiredMinRxInterval: 300_000 }
+    for (const [localAddress, state] of [
+      ['10.9.0.1', 'Up'],
+      ['10.9.0.2', 'Down'],
+    ] as const) {
+      const network = new FakeNetwork()
+      network.engine.resume([
+        { peerAddress: PEER, localAddress: '10.9.0.1', interface: 'eth0', waitsMilliseconds: 600_000, kept },
+      ])
+      network.want({ localAddress })
+      expect(network.views).toMatchObject([{ state }])
+    }
+  })
+  test('asks nothing of a session that is not up, and leaves its intervals', async () => {
+    const network = new FakeNetwork()
+    network.want({})
+    network.receive({ state: 'Down' })
+    network.taken()
+    const suspended = network.engine.suspend(new Map([['lan', 600]]))
+    expect(network.taken()).toEqual([])
+    await network.clock.advance(3_000)
+    expect(await suspended).toEqual([])
+    const told = network.taken().map(({ packet: { desiredMinTxInterval } }) => desiredMinTxInterval)
+    expect(new Set(told)).toEqual(new Set([1_000_000]))
+  })
+})
+
+test('the end of the process waits no longer than the peers need to hear of it (RFC 5880 section 6.8.16)', async () => {
+  const network = new FakeNetwork()
+  network.want({ multiplier: 1 })
+  const closed = network.engine.close()
+  await network.clock.advance(1_000)
+  expect(network.closed).toBe(true)
+  await closed
+})

@@ -56,6 +56,19 @@ describe('long messages (RFC 8654 section 5)', () => {
   })
 })
 
+test('a refresh that our OPEN did not offer is ignored (RFC 2918 section 4)', async () => {
+  world = new World()
+  world.transport.dial.connect().send(notification(2, 4))
+  await world.clock.advance(60_000)
+  const connection = world.transport.dial.connect()
+  connection.context = { ...connection.context, fourOctetAs: false }
+  world.shake(connection, { ...peerOpen(), capabilities: [] })
+  const before = connection.sent.length
+  connection.send({ type: 'ROUTE-REFRESH', afi: 1, subtype: 0, safi: 1 })
+  expect(connection.sent.length).toBe(before)
+  expect(world.view.state).toBe('Established')
+})
+
 describe('NOTIFICATION data of an attribute without prefixes beside it (RFC 4271 section 6.3)', () => {
   test.each<[string, string, string]>([
     ['flags', 'c00101 00', '3/4 c0010100'],

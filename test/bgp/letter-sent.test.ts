@@ -204,6 +204,16 @@ describe('UPDATE', () => {
     const restarted = peerOpen({ gracefulRestart: { restartTimeSeconds: 120, restarted: true, forwarding: true } })
     expect(world.up(restarted).sent).toEqual(['OPEN', 'KEEPALIVE', 'UPDATE', 'UPDATE'])
   })
+  test('what was announced and cannot be any more is withdrawn (RFC 4271 section 9.1.3)', () => {
+    const plain = agreed({ capabilities: PEER_OPEN.capabilities.filter(({ kind }) => kind !== 'extended-next-hop') })
+    const rib = new AdjRibOut()
+    rib.established(plain, SETTINGS.local.localAs)
+    rib.setDesired([{ prefix: '10.0.1.0/24', nextHop: '10.9.0.11' }])
+    while (rib.next() !== undefined);
+    rib.setDesired([{ prefix: '10.0.1.0/24', nextHop: 'fd00:9::11' }])
+    expect(hex(rib.next()?.subarray(19) ?? bytes(''))).toBe('0004180a00010000')
+    expect(rib.next()).toBeUndefined()
+  })
   test('is sent once for a route that stays as it is (RFC 4271 section 9.2)', () => {
     world = new World()
     const connection = world.up()
@@ -211,6 +221,28 @@ describe('UPDATE', () => {
     for (let times = 0; times < 3; times++) world.speaker.setAnnouncements('lan', [{ ...ROUTE }])
     expect(connection.sent.length).toBe(before)
   })
+})
+
+test('what the socket did not take was not sent: the send hold timer runs from before it (RFC 9687)', async () => {
+  world = new World()
+  const connection = world.up()
+  const pass = async (seconds: number) => {
+    for (let left = seconds; left > 0; left -= 5) {
+      connection.send({ type: 'KEEPALIVE' })
+      await world?.clock.advance(5_000)
+    }
+  }
+  await pass(45) // a KEEPALIVE of ours went after 30 s
+  const write = connection.write.bind(connection)
+  connection.write = octets => {
+    write(octets)
+    connection.congested = true
+  }
+  world.speaker.setAnnouncements('lan', [])
+  await pass(460)
+  expect(connection.ended).toBeUndefined()
+  await pass(10)
+  expect(connection.ended).toBe('abort')
 })
 
 describe('NOTIFICATION', () => {
