@@ -12,6 +12,7 @@ import { installableExecutable } from '../host/executable.ts'
 import { pathsToSee, planInstall, type WantedInstall } from '../host/install-plan.ts'
 import { ROLE_FILES, type Role } from '../host/installed-files.ts'
 import { lookAt } from '../host/look.ts'
+import { pathsToSeeForPlugin, planPluginInstall } from '../host/plugin-plan.ts'
 import { isHidden } from '../host/unit.ts'
 import { namedFiles } from '../kube/kubeconfig-files.ts'
 import { BGP_PEERS, NODES } from '../kube/resources.ts'
@@ -26,6 +27,7 @@ interface InstallOptions {
   readonly config?: string
   readonly kubeconfig?: string
   readonly controller: boolean
+  readonly pluginOnly: boolean
   readonly start: boolean
   readonly offline: boolean
   readonly dryRun: boolean
@@ -45,12 +47,18 @@ export function installCommand(args: string[]): Promise<number> {
     .option('--kubeconfig <file>', `copied to ${ROLE_FILES.node.kubeconfig} (terway-edge kubeconfig makes it)`)
     .option('--config <file>', `copied to ${ROLE_FILES.node.config}; what was there is kept as .previous`)
     .option('--controller', 'install the controller, not a node', false)
+    .option(
+      '--plugin-only',
+      'install the CNI plugin alone: the node runs in a container (manifests --daemonset)',
+      false,
+    )
     .option('--dry-run', 'say what would change, and change nothing', false)
     .option('--offline', 'do not try the kubeconfig: the API server is out of reach now', false)
     .option('--root <dir>', 'install below this folder instead of /', '/')
     .option('--no-start', 'do not enable and start the services')
   return runProgram<InstallOptions>(program, args, async options => {
-    await install(options)
+    if (options.pluginOnly) await installPlugin(options)
+    else await install(options)
     return 0
   })
 }
@@ -79,6 +87,22 @@ async function install(options: InstallOptions): Promise<void> {
   const say = (line: string) => print(`${line}\n`)
   if (dryRun) for (const line of dryRunText(plan.steps, root)) say(line)
   else await carryOut(plan.steps, { root, say })
+}
+
+/** What a container does on its node: `root` is the node's, and the configuration is read there. */
+async function installPlugin(options: InstallOptions): Promise<void> {
+  const { root, config: file, dryRun, kubeconfig, controller } = options
+  if (controller || kubeconfig !== undefined)
+    throw new UserError('--plugin-only goes with neither --controller nor --kubeconfig', USAGE)
+  if (!dryRun) requireRoot(root, 'install')
+  const path = join(root, file ?? ROLE_FILES.node.config)
+  const config = parseConfig(readFileIfPresent(path) ?? '', path)
+  const wanted = { config, executable: installableExecutable() }
+  const { steps, problems } = planPluginInstall(wanted, lookAt(root, pathsToSeeForPlugin(config), []))
+  if (problems.length > 0) throw problemsError('nothing was changed: the installation', problems)
+  const say = (line: string) => print(`${line}\n`)
+  if (dryRun) for (const line of dryRunText(steps, root)) say(line)
+  else await carryOut(steps, { root, say })
 }
 
 /** The configuration that will be in effect, and its text where it is to be written. */

@@ -13,6 +13,7 @@ import { parseConfig } from '../config/load.ts'
 import { ramPolicy } from '../eni/ram-policy.ts'
 import { controllerManifest } from '../kube/controller-manifest.ts'
 import { secretReaderObjects } from '../kube/node-identity.ts'
+import { nodeManifest } from '../kube/node-manifest.ts'
 import { type Problem, problemsError, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -22,6 +23,7 @@ interface Options {
   readonly cloudSecret?: string
   readonly image?: string
   readonly part: string
+  readonly daemonset: boolean
   readonly allocate: boolean
   readonly edgeNodes?: string
   readonly podCidrs?: readonly string[]
@@ -34,7 +36,7 @@ interface Options {
   readonly disruptionBudget: boolean
 }
 
-const PARTS = ['main', 'crds', 'rbac', 'controller', 'admission', 'ram-policy'] as const
+const PARTS = ['main', 'crds', 'rbac', 'controller', 'daemonset', 'admission', 'ram-policy'] as const
 
 export function manifestsCommand(args: string[]): Promise<number> {
   const program = createProgram(
@@ -50,7 +52,8 @@ export function manifestsCommand(args: string[]): Promise<number> {
     ],
   )
     .option('--part <part>', `one of ${PARTS.join(', ')}; main is rbac and controller`, 'main')
-    .option('--image <image>', 'the image of the controller')
+    .option('--daemonset', 'also a DaemonSet for the nodes, in place of install on each', false)
+    .option('--image <image>', 'the image that holds the executable')
     .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
     .option('--pod-cidrs <cidrs...>', 'the pools that pod CIDRs come from')
     .option('--pods-per-node <number>', 'gives the size of a pod CIDR (default: 128)')
@@ -78,9 +81,10 @@ function manifests(options: Options): string {
     crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd, namespace],
     rbac: () => [namespace, rbac, ...readers(options)],
     controller: () => controller(options),
+    daemonset: () => [daemonSet(options)],
     admission: () => [admission],
     'ram-policy': () => [JSON.stringify(ramPolicy(['ecs', 'vpc', 'ens']), null, 2)],
-    main: () => [rbac, ...readers(options), ...controller(options)],
+    main: () => [rbac, ...readers(options), ...controller(options), ...(options.daemonset ? [daemonSet(options)] : [])],
   }
   const chosen = parts[options.part]
   if (chosen === undefined)
@@ -108,6 +112,17 @@ function controller(options: Options): string[] {
   const config = controllerConfig(options)
   parseConfig(Bun.YAML.stringify(config), 'the command line')
   return controllerManifest({ image, replicas, edgeNodes, config, metricsSecret, disruptionBudget })
+}
+
+function daemonSet({ image, edgeNodes }: Options): string {
+  const missing: Problem[] = []
+  if (image === undefined || !/^\S+$/.test(image))
+    missing.push({ path: '--image', message: 'name the image that holds the executable' })
+  if (edgeNodes === undefined)
+    missing.push({ path: '--edge-nodes', message: 'say which Nodes it runs on (a label selector, or all())' })
+  if (image === undefined || missing.length > 0) throw problemsError('the command line', missing)
+  parseConfig(Bun.YAML.stringify({ network: { edgeNodes } }), 'the command line')
+  return nodeManifest({ image, edgeNodes })
 }
 
 function controllerConfig(options: Options) {

@@ -7,6 +7,7 @@
 import type { ConfigFlags } from '../config/load.ts'
 import { bootConfig, keepConfig } from '../host/boot-config.ts'
 import { requireCapabilities } from '../host/capabilities.ts'
+import { workBelow } from '../host/chroot.ts'
 import { notifyService } from '../host/notify.ts'
 import { endSoon, untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
@@ -53,7 +54,9 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
       ? '\nSignals: SIGTERM ends it and keeps the routes, and by graceful restart the announcements too;\nSIGUSR2 drains (terway-edge drain).'
       : '\nSignals: SIGTERM ends it and keeps the routes.',
   )
-  return runProgram<ConfigFlags>(program, args, async flags => {
+  program.option('--chroot <dir>', 'work in the file system below this folder: a container, in that of its node')
+  return runProgram<ConfigFlags & { chroot?: string }>(program, args, async flags => {
+    if (flags.chroot !== undefined) workBelow(flags.chroot)
     const { config, problem } = bootConfig(flags)
     const kubeconfig = nodeKubeconfig(config.kubeconfig, config.state)
     requireCapabilities([

@@ -267,13 +267,16 @@ function tryPeer({ name, spec }: BGPPeer, view: ClusterView): Promise<NonNullabl
   return promise
 }
 
-/** A `loopback` may be that of the CNI project. */
-function isLinkToUs(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === EXECUTABLE
+/** A `loopback` may be that of the CNI project; `own` is a link, or a copy of the executable. */
+function isOurs(path: string, own: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found?.isSymbolicLink() !== true) return path === own && found?.isFile() === true
+  return [EXECUTABLE, own].includes(readlinkSync(path))
 }
 
 function filesOf({ cni, state }: Config): HostChange[] {
-  const plugins = CNI_NAMES.map(name => join(cni.binDir, name)).filter(isLinkToUs)
+  const [own, ...others] = CNI_NAMES.map(name => join(cni.binDir, name))
+  const plugins = own === undefined ? [] : [own, ...others].filter(path => isOurs(path, own))
   const files = [EXECUTABLE, ...UNITS, CONFIG, KUBECONFIG, ...plugins, cniConfigFile(cni.confDir), state]
   return files.filter(file => existsSync(file)).map(what => ({ kind: 'file', what }))
 }

@@ -41,7 +41,7 @@ async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut)
   const at = (path: string) => join(root, path)
   switch (step.do) {
     case 'copy':
-      return copyWhole(step.from, at(step.path), at(step.keepAs))
+      return copyWhole(step.from, at(step.path), step.keepAs === undefined ? undefined : at(step.keepAs))
     case 'write':
       if (step.keepAs !== undefined) keepAside(at(step.path), at(step.keepAs))
       return writeWhole(at(step.path), step)
@@ -98,14 +98,14 @@ function below(step: Step, root: string): Step {
 /**
  * The running executable cannot be written to, but it can be replaced; what it replaces is kept.
  */
-function copyWhole(from: string, to: string, keepAs: string): void {
+function copyWhole(from: string, to: string, keepAs: string | undefined): void {
   mkdirSync(dirname(to), { recursive: true })
   const beside = partOf(to)
   try {
     copyOrLink(from, beside, keepAs) // first: `from` may be the one that is kept
     chmodSync(beside, 0o755)
     syncPath(beside)
-    keepAside(to, keepAs)
+    if (keepAs !== undefined) keepAside(to, keepAs)
     renameSync(beside, to)
     syncPath(dirname(to))
   } catch (cause) {
@@ -115,7 +115,7 @@ function copyWhole(from: string, to: string, keepAs: string): void {
 }
 
 /** Going back takes no room on the disk. */
-function copyOrLink(from: string, to: string, kept: string): void {
+function copyOrLink(from: string, to: string, kept: string | undefined): void {
   rmSync(to, { force: true })
   try {
     if (from === kept) linkSync(from, to)

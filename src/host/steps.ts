@@ -9,7 +9,13 @@ export type What = 'executable' | 'kubeconfig' | 'configuration' | 'CNI plugin' 
 
 export type Step =
   /** Copies a file whole, from where this process sees it; what stood there is kept as `keepAs`. */
-  | { readonly do: 'copy'; readonly what: What; readonly from: string; readonly path: string; readonly keepAs: string }
+  | {
+      readonly do: 'copy'
+      readonly what: What
+      readonly from: string
+      readonly path: string
+      readonly keepAs?: string
+    }
   | {
       readonly do: 'write'
       readonly what: What

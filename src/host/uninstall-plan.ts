@@ -19,7 +19,8 @@ import {
   unitName,
 } from './installed-files.ts'
 import { DHCPCD_CONF, KEEP_OFF_FILES, withoutKeepOff } from './keep-off.ts'
-import { isLinkTo, type SeenMachine } from './seen-machine.ts'
+import { installedPlugins } from './plugin-plan.ts'
+import type { SeenMachine } from './seen-machine.ts'
 import { giveBackShared, SERVICE_USER } from './service-user.ts'
 import type { Step } from './steps.ts'
 
@@ -81,7 +82,7 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
     ...(here && role === 'node' && running ? [{ do: 'drain' } as const] : []),
     ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
-    ...(role === 'node' ? remove(pluginPaths(config).filter(path => isLinkTo(seen, path, EXECUTABLE))) : []),
+    ...(role === 'node' ? remove(installedPlugins(config, seen)) : []),
     ...(role === 'node' ? [...remove(KEEP_OFF_FILES.map(({ path }) => path)), ...dhcpcdSteps(seen)] : []),
     ...(role === 'node' ? giveBackShared(config, seen) : []),
     ...remove(units),

@@ -28,6 +28,7 @@ const SYMBOLS = {
   flock: { args: ['i32', 'i32'], returns: 'i32' },
   setns: { args: ['i32', 'i32'], returns: 'i32' },
   getuid: { args: [], returns: 'u32' },
+  chroot: { args: ['ptr'], returns: 'i32' },
   if_nametoindex: { args: ['ptr'], returns: 'u32' },
   __errno_location: { args: [], returns: 'ptr' },
 } as const
@@ -262,4 +263,10 @@ export function interfaceIndex(name: string): number | undefined {
 /** Whether this process runs as root of its user namespace. */
 export function isRoot(): boolean {
   return libc().getuid() === 0
+}
+
+/** From now on `/` of this process is `path` (chroot(2)), which is also its working directory. */
+export function changeRoot(path: string): void {
+  checked(`chroot ${path}`, libc().chroot(ptr(pinned(Buffer.from(`${path}\0`)))))
+  process.chdir('/')
 }

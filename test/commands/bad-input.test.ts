@@ -168,6 +168,13 @@ test('a reader of stdout that goes away is no failure; a full disk is one, in a 
   }
 })
 
+test('a folder that cannot be entered is named, and what goes with no plugin alone is refused', async () => {
+  const missing = await terwayEdge(['node', '--chroot', join(folder, 'nowhere')])
+  expect([missing.status, missing.stderr]).toEqual([2, expect.stringMatching(/--chroot .*nowhere: .*CAP_SYS_CHROOT/)])
+  const both = await terwayEdge(['install', '--plugin-only', '--controller', '--dry-run'])
+  expect([both.status, both.stderr]).toEqual([2, expect.stringContaining('--plugin-only goes with neither')])
+})
+
 test('a port in use is named', async () => {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -155,6 +155,37 @@ test('the controller keeps off the nodes that it serves, and is asked for metric
   expect(two).not.toBe(one) // so a change of the configuration is taken
 })
 
+test('the DaemonSet runs on the nodes that the controller keeps off, with the image that is named', () => {
+  const api = started()
+  const chosen = ['--image', 'registry.example/terway-edge:1', '--edge-nodes', 'edge=true,zone in (a,b),!cloud']
+  const text = terwayEdge('manifests', '--part', 'daemonset', ...chosen)
+  const { template } = (Bun.YAML.parse(text) as { spec: { template: { spec: never } } }).spec
+  expect(template.spec).toMatchObject({
+    affinity: {
+      nodeAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: {
+          nodeSelectorTerms: [
+            {
+              matchExpressions: [
+                { key: 'edge', operator: 'In', values: ['true'] },
+                { key: 'zone', operator: 'In', values: ['a', 'b'] },
+                { key: 'cloud', operator: 'DoesNotExist' },
+              ],
+            },
+          ],
+        },
+      },
+    },
+    initContainers: [{ image: 'registry.example/terway-edge:1' }],
+    containers: [{ image: 'registry.example/terway-edge:1' }],
+  })
+  api.applyYaml(text)
+  expect(terwayEdge('manifests', ...CHOSEN, '--daemonset')).toContain('kind: DaemonSet')
+  expect(terwayEdge('manifests', ...CHOSEN)).not.toContain('kind: DaemonSet')
+  const refused = run([process.execPath, 'src/main.ts', 'manifests', '--part', 'daemonset'], { mayFail: true })
+  expect(refused.stderr).toMatch(/--image: .*\n.*--edge-nodes: /)
+})
+
 test('the kubeconfig of a node is its own, has the rights of this node, and no others', () => {
   const api = started()
   api.applyYaml(terwayEdge('manifests', '--part', 'crds'))

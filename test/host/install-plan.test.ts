@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { parseConfig } from '../../src/config/load.ts'
 import { planInstall, type WantedInstall } from '../../src/host/install-plan.ts'
 import { CNI_UNIT, EXECUTABLE, NODE_UNIT, PREVIOUS_EXECUTABLE } from '../../src/host/installed-files.ts'
+import { planPluginInstall } from '../../src/host/plugin-plan.ts'
 import { type SeenMachine, type SeenPath, sha256 } from '../../src/host/seen-machine.ts'
 import { changes, type Step } from '../../src/host/steps.ts'
 import { planUninstall } from '../../src/host/uninstall-plan.ts'
@@ -192,6 +193,45 @@ describe('uninstall', () => {
   test('below another folder no network is left and no service stopped', () => {
     const steps = planUninstall({ ...wanted, root: '/mnt/image' }, { ...installed, enabled: undefined })
     expect(new Set(steps.map(step => step.do))).toEqual(new Set(['hand over', 'remove', 'say']))
+  })
+})
+
+describe('the plugin alone, for a node in a container', () => {
+  const [own, loopback] = ['/opt/cni/bin/terway-edge', '/opt/cni/bin/loopback']
+  const plan = (paths: Readonly<Record<string, SeenPath>>) => planPluginInstall(WANTED, machine(paths))
+  const done = (paths: Readonly<Record<string, SeenPath>>) =>
+    plan(paths).steps.flatMap(step => ('path' in step && changes(step) ? [`${step.do} ${step.path}`] : []))
+  const copy = { kind: 'file', sha256: 'new', mode: 0o755 } as const
+  const link = { kind: 'link', target: own } as const
+
+  test('is a copy, and a link to it; a second time nothing; another version replaces it', () => {
+    expect(done({})).toEqual([`copy ${own}`, `link ${loopback}`])
+    expect(done({ [own]: copy, [loopback]: link })).toEqual([])
+    expect(done({ [own]: { ...copy, sha256: 'old' }, [loopback]: link })).toEqual([`copy ${own}`])
+  })
+
+  test("takes the links of a former installation over, and leaves the CNI project's loopback", () => {
+    const former = { kind: 'link', target: EXECUTABLE } as const
+    expect(done({ [own]: former, [loopback]: former })).toEqual([`copy ${own}`, `link ${loopback}`])
+    expect(done({ [loopback]: { ...copy, sha256: 'theirs' } })).toEqual([`copy ${own}`])
+  })
+
+  test('is refused where the services are, which would hold the state folder', () => {
+    const { problems } = plan({ [NODE_UNIT]: { kind: 'file', sha256: 'unit', mode: 0o644 } })
+    expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('uninstall ends them first')])
+  })
+
+  test('gives back what the services had: it may not pass over owners', () => {
+    const { steps } = plan({ '/var/lib/terway-edge': { kind: 'folder', owner: USER } })
+    expect(steps).toContainEqual({ do: 'hand over', path: '/var/lib/terway-edge', to: 'root' })
+  })
+
+  test('goes with uninstall', () => {
+    const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: false } as const
+    const removed = (paths: Readonly<Record<string, SeenPath>>) =>
+      planUninstall(wanted, machine(paths)).flatMap(step => (step.do === 'remove' ? [step.path] : []))
+    expect(removed({ [own]: copy, [loopback]: link })).toEqual([own, loopback])
+    expect(removed({ [own]: copy, [loopback]: { ...copy, sha256: 'theirs' } })).toEqual([own])
   })
 })
 

@@ -188,7 +188,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     cni: ['leaks server veth'],
     doctor: ['arp-probe'],
     firewall: ['legacy nftables'],
-    host: ['notify'],
+    host: ['chroot notify'],
     lab: ['*'],
     lib: ['file-lock libc'],
     netlink: ['socket'],

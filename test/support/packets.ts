@@ -38,11 +38,26 @@ export async function countingPackets(
     await child.exited
     const text = await Bun.file(printed).text()
     const sent = Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0)
-    const answered = new Set([...text.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence)))
-    return { sent, lost: lostOf(sent, answered) }
+    const sequences = [...text.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence))
+    return { sent, lost: lostOf(sent, new Set(unwrapped(sequences))) }
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+const WRAP = 2 ** 16
+
+/**
+ * Sequence numbers have 16 bits and begin anew after a minute; each is near the one before it, as
+ * answers come about in the order of what was sent.
+ */
+export function unwrapped(sequences: readonly number[]): number[] {
+  let last = 0
+  return sequences.map(sequence => {
+    const ahead = (((sequence - last) % WRAP) + WRAP) % WRAP
+    last += ahead < WRAP / 2 ? ahead : ahead - WRAP
+    return last
+  })
 }
 
 /** What runs a program before all others, where that is allowed. */
