@@ -129,6 +129,34 @@ describe('UPDATE', () => {
   })
 })
 
+test('no route has the unspecified address as its next hop, also of IPv6 (RFC 4760 section 3)', () => {
+  const reach = (hop: string) => attribute('800e', `0002 01 10 ${hop} 00 40 fd00000100000002`)
+  const outcome = (hop: string) =>
+    decodeMessage(update({ attributes: `${reach(hop)} ${ORIGIN} ${AS_PATH}` }), EXTERNAL).outcome
+  expect([outcome('00'.repeat(16)), outcome(V6_HOP)]).toEqual(['treat-as-withdraw', 'ok'])
+})
+
+test('a malformed UPDATE is logged again in the next session (RFC 7606 section 6)', async () => {
+  world = new World()
+  const malformed = update({ attributes: `${MANDATORY} c00802 fde9`, nlri: NLRI })
+  const first = world.up()
+  first.sendBytes(malformed)
+  first.fail()
+  await world.clock.advance(2_000)
+  world.up().sendBytes(malformed)
+  expect(world.warnings.filter(({ msg }) => msg === 'malformed UPDATE')).toHaveLength(2)
+})
+
+test('people hear of a peer that restarted unnoticed (RFC 4724 section 4.2)', async () => {
+  world = new World()
+  world.up()
+  await world.clock.advance(20_000)
+  world.shake(world.transport.incoming())
+  expect(world.events.find(({ kind }) => kind === 'graceful-restart')).toMatchObject({
+    detail: 'the peer opened a new connection: it has restarted',
+  })
+})
+
 describe('a NOTIFICATION', () => {
   test('a Hard Reset is reported as Cease, Hard Reset, with what it carries (RFC 8538 section 6)', () => {
     world = new World()
