@@ -246,8 +246,8 @@ ${peers.join('\n')}
   }
 
   /**
-   * Resolves once both speakers report Established and the switch holds each pod CIDR via its
-   * owner.
+   * Resolves once the switch has both sessions and holds each pod CIDR via its owner, and both
+   * speakers report Established: what they report may be of a moment ago.
    */
   async established(seconds = 60): Promise<void> {
     const wanted = JSON.stringify(sorted(this.wantedRoutes()))
@@ -256,6 +256,8 @@ ${peers.join('\n')}
       () => JSON.stringify(sorted(this.switchRoutes())) === wanted,
       seconds,
     )
+    const sessions = () => this.birdc('show protocols').match(/BGP.*Established/g)?.length === SPEAKERS.length
+    await eventually('the switch has both sessions', sessions, seconds)
     const up = () => SPEAKERS.every(name => this.speakers()[name]?.state === 'Established')
     await eventually('both speakers report Established', up, seconds)
   }
