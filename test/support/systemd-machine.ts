@@ -105,7 +105,7 @@ export class SystemdMachine {
     command: readonly string[],
     options: { mayFail?: boolean; stdin?: string; timeoutMilliseconds?: number } = {},
   ): CommandResult {
-    return run([...this.#enter(), ...command], options)
+    return run([...this.#enter(), ...command], { timeoutMilliseconds: 120_000, ...options })
   }
 
   /** The path, on this machine, of a file of that one. */
