@@ -1,0 +1,172 @@
+/**
+ * From the archive alone: a release is made, and what its archive holds is all that there is of
+ * this project on a site. An operator prepares the cluster, installs two nodes, configures the
+ * switch from the output of `switch-config`, verifies; upgrades, goes back, uninstalls. Each test
+ * goes on where the one before ended.
+ */
+import { afterAll, beforeAll, expect } from 'bun:test'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { version } from '../../package.json'
+import { eventually } from '../support/namespaces.ts'
+import { countingPackets } from '../support/packets.ts'
+import { copyOfTree, makeRelease } from '../support/release.ts'
+import { missing, testNeeding } from '../support/requires.ts'
+import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
+import { ArchiveSite, NAMES, type NodeName } from './archive-site.ts'
+import { addPod, doctor } from './systemd-calls.ts'
+
+const NEEDS = [...SYSTEMD_NEEDS, 'KUBEBUILDER_ASSETS', 'git', 'tar', 'bird', 'birdc', 'nft', 'ping']
+const test = testNeeding(...NEEDS)
+const MINUTE = 60_000
+const NEWER = '9.0.0'
+const TARGET = process.arch === 'x64' ? 'linux-x64' : 'linux-arm64'
+const folder = mkdtempSync(join(tmpdir(), 'te-archive-'))
+
+let site: ArchiveSite
+const pods = new Map<NodeName, string>()
+
+if (missing(NEEDS).length === 0) {
+  beforeAll(async () => {
+    const tree = copyOfTree(join(folder, 'tree'))
+    const archives = { first: archiveOf(tree, version), newer: archiveOf(tree, NEWER) }
+    rmSync(tree, { recursive: true }) // nothing may want the sources
+    site = await ArchiveSite.start(archives)
+  }, 10 * MINUTE) // two releases, on a machine that may do much else
+  afterAll(async () => {
+    await site?.close()
+    rmSync(folder, { recursive: true, force: true })
+  }, MINUTE)
+}
+
+/** Makes a release of the tree as this version of it, and keeps the archive. */
+function archiveOf(tree: string, wanted: string): string {
+  const file = join(tree, 'package.json')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(`"version": "${version}"`, `"version": "${wanted}"`))
+  const kept = join(folder, `${wanted}.tar.gz`)
+  renameSync(join(makeRelease(tree, '--only', TARGET), `terway-edge-${wanted}-${TARGET}.tar.gz`), kept)
+  return kept
+}
+
+const address = (name: NodeName) => pods.get(name) ?? ''
+
+/** Whether packets go from the switch to both pods, and from one pod to the other. */
+function podsAreReached(): boolean {
+  const between = site
+    .machine('node-1')
+    .exec(['ip', 'netns', 'exec', 'pod-node-1', 'ping', '-c1', '-W1', address('node-2')], { mayFail: true })
+  return between.status === 0 && NAMES.every(name => site.pings(site.switchNamespace, address(name)))
+}
+
+test(
+  'the cluster is prepared: CRDs, roles, an identity for each node, the controller',
+  () => {
+    site.server.applyYaml(site.atDesk('manifests', '--part', 'crds'))
+    const pools = ['--pod-cidrs', '10.0.0.0/16', '--data-center-cidrs', '172.16.0.0/16']
+    const chosen = ['--image', `localhost/terway-edge:${version}`, '--edge-nodes', 'alibabacloud.com/nodepool-id=npxxx']
+    const passwords = ['--bgp-secret', 'bgp-secret=node-1,node-2']
+    site.server.applyYaml(site.atDesk('manifests', ...chosen, ...pools, ...passwords, '--no-disruption-budget'))
+    const admin = ['--kubeconfig', site.server.kubeconfig]
+    writeFileSync(site.path('nodes.txt'), `${NAMES.join('\n')}\n`)
+    site.atDesk('kubeconfig', '--nodes', site.path('nodes.txt'), ...admin, '--out', site.path('kubeconfigs'))
+    site.atDesk('kubeconfig', '--controller', ...admin, '--out', site.path('controller.kubeconfig'))
+    site.startController()
+    site.server.applyYaml(readFileSync(site.path('first/examples/bgppeer-example.yaml'), 'utf8'))
+  },
+  MINUTE,
+)
+
+test(
+  'the nodes are installed, and get their pod CIDRs',
+  async () => {
+    for (const name of NAMES) {
+      const there = site.machine(name).path('/root/kubeconfig')
+      writeFileSync(there, readFileSync(site.path('kubeconfigs', `${name}.kubeconfig`)), { mode: 0o600 })
+      expect(site.brought(name, 'first', 'install', '--kubeconfig', '/root/kubeconfig')).toContain('the service runs')
+    }
+    await eventually('both have one', () => site.podCIDRs().every(Boolean), 60)
+  },
+  2 * MINUTE,
+)
+
+test(
+  'the switch takes what switch-config prints: sessions with a password, routes, pods that are reached',
+  async () => {
+    const admin = ['--kubeconfig', site.server.kubeconfig]
+    const words = ['switch-config', 'peer', '--vendor', 'bird', ...admin]
+    writeFileSync(site.path('terway-edge.conf'), site.atDesk(...words, '--password'), { mode: 0o600 })
+    site.startSwitch(site.path('terway-edge.conf'))
+    await site.established()
+    expect(site.birdc('show', 'protocols', 'all')).toContain('Graceful restart') // what an upgrade lives on
+    site.atDesk(...words, '--verify', site.path('terway-edge.conf')) // fails where something differs
+    for (const name of NAMES) {
+      const conflist = '/etc/cni/net.d/10-terway-edge.conflist'
+      const there = () => site.machine(name).exec(['test', '-e', conflist], { mayFail: true }).status === 0
+      await eventually('the CNI configuration', there, 30)
+      pods.set(name, addPod(site.machine(name), `pod-${name}`))
+    }
+    expect(podsAreReached()).toBe(true)
+  },
+  2 * MINUTE,
+)
+
+test(
+  'check and doctor find the site sound, by packets',
+  async () => {
+    for (const name of NAMES) {
+      // a node that was just installed may not have told its neighbour yet that it answers
+      await eventually(`check on ${name}`, () => site.on(name, 'check').status === 0, 60)
+      const { stdout } = site.on(name, 'check')
+      expect(stdout).toContain('to neighbours')
+      await eventually('the doctor is content', () => doctor(site.machine(name)).bad.length === 0, 30)
+    }
+  },
+  3 * MINUTE,
+)
+
+test(
+  'is upgraded by the next archive and goes back: no packet is lost',
+  async () => {
+    const running = (name: NodeName): string => JSON.parse(site.on(name, 'status', '-o', 'json').stdout).version
+    const to = { namespace: site.switchNamespace, to: address('node-1') }
+    const counted = await countingPackets(site.network, to, async () => {
+      for (const name of NAMES) expect(site.brought(name, 'newer', 'upgrade')).toContain(`${NEWER} runs`)
+      expect(NAMES.map(running)).toEqual([NEWER, NEWER])
+      await site.established()
+      for (const name of NAMES) expect(site.on(name, 'rollback').stdout).toContain(`from ${NEWER} to ${version}`)
+      expect(NAMES.map(running)).toEqual([version, version])
+      await site.established()
+    })
+    expect(counted.lost).toBe(0)
+    expect(counted.sent).toBeGreaterThan(1000)
+    expect(podsAreReached()).toBe(true)
+  },
+  5 * MINUTE,
+)
+
+test(
+  'is uninstalled: the switch forgets it, and nothing is left on the nodes',
+  async () => {
+    for (const name of NAMES) {
+      expect(site.on(name, 'uninstall', '--purge')).toMatchObject({ status: 0, stderr: '' })
+      expect(leftOn(name)).toEqual({ routes: '', tables: '', links: '', user: '', units: '', files: [] })
+    }
+    await eventually('no route is left', () => site.switchRoutes().length === 0, 30)
+  },
+  2 * MINUTE,
+)
+
+/** What there is of this project on a node, but for what the operator brought. */
+function leftOn(name: NodeName) {
+  const machine = site.machine(name)
+  const shell = (command: string) => machine.exec(['sh', '-c', command]).stdout.trim()
+  return {
+    routes: shell('ip route show proto 187; ip -6 route show proto 187'),
+    tables: shell('nft list tables'),
+    links: shell('ip -o link show type veth | grep -v eth0 || true'),
+    user: shell('grep terway-edge /etc/passwd /etc/group /etc/shadow || true'),
+    units: shell('systemctl list-units --all --no-legend "terway-edge*"'),
+    files: machine.changedFiles().filter(path => /terway-edge|cni/.test(path) && !path.startsWith('/root/')),
+  }
+}
