@@ -20,7 +20,7 @@ import type {
 import type { EventRecorder, KubeApi } from '../kube/api.ts'
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
-import type { Cancel, Clock } from '../lib/clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -29,21 +29,9 @@ import type { AdvertisedRoute, BgpSession, TraceLine } from '../model/session.ts
 import { BfdBeside } from './bfd-beside.ts'
 import { changeText } from './changed-settings.ts'
 import { type DesiredPeers, desiredPeers, spokenTo } from './desired-peers.ts'
-import {
-  admit,
-  drainEvent,
-  type EventMemory,
-  kubeEvent,
-  lastingProblems,
-  notAnnouncedEvent,
-  PROBLEM_LASTS_MILLISECONDS,
-  type ProblemMemory,
-  problemEvent,
-  type SpeakerEvent,
-  sessionEvent,
-} from './events.ts'
+import { EventTeller } from './event-teller.ts'
 import { goneEnds } from './gone-ends.ts'
-import { isNews, notAnnounced, notAnnouncedText } from './not-announced.ts'
+import { notAnnounced } from './not-announced.ts'
 import type { LocalAddress } from './peer-link.ts'
 import type { RestartMarker } from './restart-marker.ts'
 import { freshMemory, remember, type SessionMemory } from './session-history.ts'
@@ -116,6 +104,7 @@ class Room implements SpeakerRoom {
   readonly #options: SpeakerRoomOptions
   readonly #writer: StatusWriter | undefined
   readonly #bfd: BfdBeside
+  readonly #teller: EventTeller
   readonly #loop: Loop
   readonly #listeners = new Set<() => void>()
   readonly #stops: (() => void)[]
@@ -123,14 +112,9 @@ class Room implements SpeakerRoom {
   #view: ClusterView | undefined
   #desired: DesiredPeers = { peers: [], announcements: new Map(), bfd: [], problems: [] }
   #configs: ReadonlyMap<string, PeerConfig> = new Map()
-  #memory: EventMemory = new Map()
-  /** What Events said of prefixes that are not announced, by BGPPeer. */
-  readonly #toldMissing = new Map<string, readonly NotAnnounced[]>()
-  #problems: ProblemMemory = new Map()
   readonly #histories = new Map<string, SessionMemory>()
   /** What was changed in a session that was up and is not since, in words, by BGPPeer. */
   readonly #changedSettings = new Map<string, string>()
-  #cancelWait: Cancel = () => {}
   #spoke: boolean
   #closing: Promise<void> | undefined
   /** BGPPeers that may have an entry of the former process; looked at with the first view. */
@@ -149,7 +133,10 @@ class Room implements SpeakerRoom {
         log.error({ detail: errorText(error), err: error }, 'peers and announcements could not be applied'),
       everyMilliseconds: EVERY_MILLISECONDS,
     })
-    this.#bfd = new BfdBeside({ ...options, wake: () => this.#loop.wake() }, options.marker?.formerBfd ?? [])
+    const wake = () => this.#loop.wake()
+    this.#bfd = new BfdBeside({ ...options, wake }, options.marker?.formerBfd ?? [])
+    const peerOf = (bgpPeer: string) => this.#view?.peers.find(({ name }) => name === bgpPeer)
+    this.#teller = new EventTeller({ ...options, peerOf, wake })
     this.#stops = [
       view.onChange(() => this.#loop.wake()),
       speaker.onEvent(event => this.#happened(event)),
@@ -209,7 +196,7 @@ class Room implements SpeakerRoom {
 
   async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
-    this.#cancelWait()
+    this.#teller.close()
     this.#bfd.stop()
     await this.#loop.close()
     if (how.mode === 'restart') {
@@ -222,7 +209,7 @@ class Room implements SpeakerRoom {
 
   /** Tells of the drain and takes the status entries away, while BGP forewarns the peers. */
   #leave(reason: string): void {
-    for (const config of this.#configs.values()) this.#record(drainEvent(this.#options.self, reason, config))
+    for (const config of this.#configs.values()) this.#teller.drain(reason, config)
     for (const name of this.#writer?.owned ?? []) this.#writer?.report(name, undefined)
   }
 
@@ -252,7 +239,7 @@ class Room implements SpeakerRoom {
     })
     this.#rememberChanges(this.#desired.peers)
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
-    for (const key of this.#toldMissing.keys()) if (!this.#configs.has(key)) this.#toldMissing.delete(key)
+    this.#teller.keep(new Set(this.#configs.keys()))
     speaker.setPeers(this.#desired.peers)
     for (const [key, announcements] of this.#desired.announcements) speaker.setAnnouncements(key, announcements)
     for (const { key, reason } of goneEnds(speaker.sessions(), this.#configs, local)) {
@@ -260,7 +247,7 @@ class Room implements SpeakerRoom {
     }
     const { peers, problems } = this.#desired
     this.#desired = { ...this.#desired, problems: [...problems, ...this.#bfd.want(this.#desired.bfd, peers)] }
-    this.#tellProblems()
+    this.#teller.problems(this.#desired.problems)
     this.#changed()
   }
 
@@ -279,24 +266,6 @@ class Room implements SpeakerRoom {
     }
   }
 
-  #tellProblems(): void {
-    const { self, log, clock } = this.#options
-    const { memory, lasting, news, waiting } = lastingProblems(
-      this.#problems,
-      this.#desired.problems,
-      clock.monotonic(),
-    )
-    this.#problems = memory
-    for (const { bgpPeer, message } of news)
-      log.warn({ bgpPeer, detail: message }, 'a BGPPeer cannot be served in full')
-    for (const problem of lasting) {
-      const event = problemEvent(self, problem)
-      if (event !== undefined) this.#record(event)
-    }
-    this.#cancelWait()
-    if (waiting) this.#cancelWait = clock.after(PROBLEM_LASTS_MILLISECONDS, () => this.#loop.wake())
-  }
-
   #happened(event: SessionEvent): void {
     const config = this.#configs.get(event.key)
     if (config === undefined) return // no longer ours: nobody waits for it
@@ -306,19 +275,8 @@ class Room implements SpeakerRoom {
     }
     const now = this.#options.clock.now()
     this.#histories.set(event.key, remember(this.#histories.get(event.key) ?? freshMemory(now), event, now))
-    this.#record(sessionEvent(this.#options.self, event, config))
+    this.#teller.session(event, config)
     this.#changed()
-  }
-
-  /** Whether it was recorded. */
-  #record(event: SpeakerEvent): boolean {
-    const { events, clock } = this.#options
-    const peer = this.#view?.peers.find(({ name }) => name === event.bgpPeer)
-    if (peer === undefined || events === undefined) return false
-    const { memory, record } = admit(this.#memory, event, clock.monotonic())
-    this.#memory = memory
-    if (record) events.record(kubeEvent(event, peer))
-    return record
   }
 
   /** Brings the reports up to what is so now. */
@@ -338,7 +296,7 @@ class Room implements SpeakerRoom {
       if (config === undefined) continue
       const [previous, missing] = [this.#reported.get(session.key), this.#missing(session)]
       reports.set(session.key, speakerStatus(this.#sessionOf(session, missing), previous))
-      this.#tellMissing(session, missing, config)
+      this.#teller.missing(session, missing, config)
     }
     const names = new Set([
       ...reports.keys(),
@@ -355,15 +313,6 @@ class Room implements SpeakerRoom {
 
   #missing(session: SessionView): readonly NotAnnounced[] {
     return notAnnounced(session, this.#desired.problems)
-  }
-
-  /** One Event when it begins, not with each session and each node more. */
-  #tellMissing({ key, state }: SessionView, missing: readonly NotAnnounced[], config: PeerConfig): void {
-    if (state !== 'Established') return
-    const text = notAnnouncedText(missing)
-    const news = text !== undefined && isNews(this.#toldMissing.get(key) ?? [], missing)
-    if (news && !this.#record(notAnnouncedEvent(this.#options.self, text, config))) return
-    this.#toldMissing.set(key, missing)
   }
 
   /**
