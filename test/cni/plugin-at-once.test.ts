@@ -50,7 +50,7 @@ testRoot(
       expect(await node.leftovers()).toEqual([])
     }
   },
-  60_000,
+  180_000,
 )
 
 testRoot(
@@ -74,7 +74,7 @@ testRoot(
     }
     for (const code of codes) expect([0, 3, 11, 104]).toContain(code)
   },
-  60_000,
+  180_000,
 )
 
 testRoot(
@@ -89,5 +89,5 @@ testRoot(
     await Promise.all(pods.map(pod => node.call({ command: 'DEL', containerId: pod.id, netns: pod.path })))
     expect(await node.leftovers()).toEqual([])
   },
-  60_000,
+  180_000,
 )
