@@ -158,8 +158,7 @@ export function applySettings(
   place: SysctlPlace,
 ): { readonly written: readonly Setting[]; readonly problems: readonly string[] } {
   const current = readSettings(place, settingsToRead(needs))
-  const isOurs = current.get(IPV6_FORWARD) === '0' || readRecord(place)[IPV6_FORWARD]?.former === '0'
-  const settings = decideSettings(needs, current, isOurs)
+  const settings = decideSettings(needs, current, current.get(IPV6_FORWARD) === '0' || madeItForward(place))
   if (settings.length === 0) return { written: [], problems: [] }
   const problems = recordIfWritable(place, settings, current)
   const written = settings.filter(setting => {
@@ -168,6 +167,15 @@ export function applySettings(
     return problem === undefined
   })
   return { written, problems }
+}
+
+/** A record that cannot be read says nothing: pods need the settings all the same. */
+function madeItForward(place: SysctlPlace): boolean {
+  try {
+    return readRecord(place)[IPV6_FORWARD]?.former === '0'
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -189,7 +189,8 @@ rooted(
       for (const part of ['going on with the configuration of the last good start', 'whether this start is a restart'])
         expect(problems.join('\n')).toContain(part)
       expect(api.problem).toContain('kubeconfig')
-      expect(network.exec(namespace, ['sysctl', '-n', 'net.ipv4.ip_forward']).stdout.trim()).toBe('1')
+      const forwards = () => network.exec(namespace, ['sysctl', '-n', 'net.ipv4.ip_forward']).stdout.trim() === '1'
+      await eventually('it forwards', forwards)
       await eventually('it is ready', () => snapshot(namespace).ready)
     } finally {
       child.kill('SIGTERM')

@@ -123,7 +123,9 @@ withApi(
     await eventually('the good half', () => view.current()?.entries[0]?.addresses[0] === '172.16.0.12')
     expect(view.current()?.peers[0]?.spec.peerAsNumber).toBe(65001)
 
-    const stored = readFileSync(clusterStatePath(stateDir), 'utf8')
+    const storedNow = () => readFileSync(clusterStatePath(stateDir), 'utf8')
+    await eventually('the good half is stored', () => storedNow().includes('172.16.0.12')) // nodes act first
+    const stored = storedNow()
     await server.stopApiServer()
     await eventually('out of reach', () => view.contact.problem?.includes('connection refused'))
     expect(view.contact.connected).toBe(false)
@@ -136,7 +138,7 @@ withApi(
     })
     expect(booted.current()?.passwords.get('peer')?.reveal()).toBe('mySecretValue')
     expect(source(undefined, stateDir).current()?.source).toBe('state')
-    expect(readFileSync(clusterStatePath(stateDir), 'utf8')).toBe(stored)
+    expect(storedNow()).toBe(stored)
 
     await server.startApiServer()
     await eventually('both follow again', () => view.contact.connected && booted.current()?.source === 'api')
