@@ -44,7 +44,10 @@ const EVERYTHING: CodecContext = {
   extendedNextHop: true,
 }
 
-/** Chunks of a TCP stream in, whole messages out. Holds one incomplete message at most. */
+/**
+ * Chunks of a TCP stream in, whole messages out, valid until the next push. Holds one incomplete
+ * message at most, and nothing of a chunk by reference.
+ */
 export class BmpFramer {
   #held = new Uint8Array()
   #failed = false
@@ -52,7 +55,7 @@ export class BmpFramer {
   push(chunk: Uint8Array): BmpFramed {
     const messages: Uint8Array[] = []
     if (this.#failed) return { messages }
-    let bytes = this.#held.length === 0 ? chunk : joined(this.#held, chunk)
+    let bytes: Uint8Array = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     while (bytes.length >= COMMON_HEADER_LENGTH) {
       const length = new Reader(bytes.subarray(1)).u32()
       const error = headerProblem(bytes[0] ?? 0, length)
@@ -62,10 +65,10 @@ export class BmpFramer {
         return { messages, error }
       }
       if (bytes.length < length) break
-      messages.push(bytes.slice(0, length))
+      messages.push(bytes.subarray(0, length))
       bytes = bytes.subarray(length)
     }
-    this.#held = bytes.slice()
+    this.#held = new Uint8Array(bytes) // a copy: `slice` of a Buffer is none
     return { messages }
   }
 }
@@ -74,13 +77,6 @@ function headerProblem(version: number, length: number): string | undefined {
   if (version !== VERSION) return `BMP version ${version}, not ${VERSION} (RFC 7854 section 4.1)`
   if (length < COMMON_HEADER_LENGTH || length > MAX_LENGTH) return `a BMP message of ${length} octets`
   return undefined
-}
-
-function joined(one: Uint8Array, other: Uint8Array): Uint8Array {
-  const both = new Uint8Array(one.length + other.length)
-  both.set(one)
-  both.set(other, one.length)
-  return both
 }
 
 /**

@@ -114,6 +114,14 @@ describe('frames of a stream', () => {
     expect(found).toEqual(messages)
   })
 
+  test('a chunk may be overwritten once it was taken, as that of a socket is', () => {
+    const framer = new BmpFramer()
+    const chunk = Buffer.from(stream.subarray(0, 60))
+    const first = framer.push(chunk).messages.map(message => new Uint8Array(message))
+    chunk.fill(0)
+    expect([...first, ...framer.push(stream.slice(60)).messages]).toEqual(messages)
+  })
+
   test.each([
     ['another version', [4, 0, 0, 0, 6, 4], 'BMP version 4'],
     ['a length below the header', [3, 0, 0, 0, 5, 4], '5 octets'],
