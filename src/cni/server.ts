@@ -161,7 +161,7 @@ function take(socket: Socket, bytes: Uint8Array, { log, counter }: { log: Log; c
     socket.terminate()
     return
   }
-  connection.received.push(bytes.slice())
+  connection.received.push(new Uint8Array(bytes))
   if (bytes.at(-1) !== 0x0a) return
   socket.timeout(0)
   const line = Buffer.concat(connection.received).toString()

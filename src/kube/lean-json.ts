@@ -141,7 +141,7 @@ export class Pieces {
   /** Keeps `piece` for later, as a copy: a chunk is the stream's. */
   add(piece: Uint8Array): void {
     if (piece.length === 0) return
-    this.#pieces.push(piece.slice())
+    this.#pieces.push(new Uint8Array(piece))
     this.#length += piece.length
     if (this.#length > MAXIMUM_LENGTH) throw new Error('the API server sent an object that is too long')
   }

@@ -61,7 +61,7 @@ export class CaptureFile {
       if (step.packet !== undefined) packets.push(step.packet)
       bytes = bytes.subarray(step.length)
     }
-    this.#rest = bytes.slice()
+    this.#rest = new Uint8Array(bytes)
     return packets
   }
 
