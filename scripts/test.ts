@@ -1,7 +1,9 @@
 /**
  * Runs the checks and every test file, each in a process of its own so that none can disturb
  * another, as many at a time as there are cores. Prints a line per step, the whole output of what
- * failed, and last the counts.
+ * failed, and last the counts. Files that failed beside others are run once more with the machine to
+ * themselves, where they are few: many tests wait for real packets and timers. What passes only then
+ * is named before the counts.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -20,8 +22,16 @@ interface Counts {
   readonly skipped: number
 }
 
+interface Outcome {
+  readonly step: Step
+  readonly counts: Counts
+}
+
 /** No file may take longer than this. */
 const STEP_LIMIT_MILLISECONDS = 15 * 60_000
+
+/** More files than these that fail are no accident of the load: they are not tried again. */
+const MOST_TRIED_AGAIN = 4
 
 const words = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'terway-edge-test-'))
@@ -117,27 +127,37 @@ function junitCounts(file: string): Counts {
   return { passed: tests - failed - skipped, failed, skipped }
 }
 
-async function runAll(steps: readonly Step[], atOnce: number): Promise<Counts> {
-  let sum: Counts = { passed: 0, failed: 0, skipped: 0 }
+async function runAll(steps: readonly Step[], atOnce: number): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = []
   const queue = [...steps]
   const worker = async () => {
-    for (let step = queue.shift(); step !== undefined && !interrupted; step = queue.shift()) {
-      const counts = await runStep(step)
-      sum = {
-        passed: sum.passed + counts.passed,
-        failed: sum.failed + counts.failed,
-        skipped: sum.skipped + counts.skipped,
-      }
-    }
+    for (let step = queue.shift(); step !== undefined && !interrupted; step = queue.shift())
+      outcomes.push({ step, counts: await runStep(step) })
   }
   await Promise.all(Array.from({ length: atOnce }, worker))
-  return sum
+  return outcomes
+}
+
+/** What failed beside others, once more and one after the other; the second outcome counts. */
+async function tryAgainAlone(outcomes: readonly Outcome[]): Promise<readonly Outcome[]> {
+  const again = outcomes.filter(({ step, counts }) => counts.failed > 0 && step.junit !== undefined)
+  if (again.length === 0 || again.length > MOST_TRIED_AGAIN || outcomes.length === again.length) return outcomes
+  process.stdout.write(`Once more, with nothing beside: ${again.map(({ step }) => step.name).join(', ')}\n`)
+  const second = await runAll(
+    again.map(({ step }) => step),
+    1,
+  )
+  const alone = second.filter(({ counts }) => counts.failed === 0).map(({ step }) => step.name)
+  if (alone.length > 0) process.stdout.write(`Passed only with nothing beside: ${alone.join(', ')}\n`)
+  return [...outcomes.filter(outcome => !again.includes(outcome)), ...second]
 }
 
 try {
   const steps = [...(words.length === 0 ? checks() : []), ...testFiles()]
   if (steps.length === 0) process.stderr.write(`no test file has ${words.join(' or ')} in its path\n`)
-  const { passed, failed, skipped } = await runAll(steps, availableParallelism())
+  const outcomes = await tryAgainAlone(await runAll(steps, availableParallelism()))
+  const sum = (of: keyof Counts) => outcomes.reduce((all, { counts }) => all + counts[of], 0)
+  const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
   const strict = process.env.CI === 'true' && skipped > 0
   if (strict) process.stdout.write('Under CI a skip is a failure.\n')
   if (interrupted) process.stdout.write('Interrupted: not all was run.\n')

@@ -6,6 +6,7 @@ import { afterAll, afterEach, describe, expect } from 'bun:test'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { MIN_IDLE } from '../../src/lab/cloud-plan.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually, run } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
@@ -131,7 +132,7 @@ describe('lab up --cloud --check', () => {
       ])
       for (const { interfaces } of state.cloudNodes) {
         expect(interfaces.every(({ state: one }) => one === 'InUse')).toBe(true)
-        expect(interfaces.reduce((sum, { addresses }) => sum + addresses, 0)).toBeGreaterThanOrEqual(9)
+        expect(interfaces.reduce((sum, { addresses }) => sum + addresses, 0)).toBeGreaterThanOrEqual(MIN_IDLE)
       }
       expect(state.pages).toHaveLength(8)
       expect(traces()).toEqual([])

@@ -306,7 +306,7 @@ testInBrowser(
       ['lan-a edge-1', 'failed', '4', 'refused'],
     ])
     await page.locator('#filter').fill('edge-3')
-    expect(page.url()).toEndWith('#filter=edge-3')
+    await page.waitForURL(url => url.hash === '#filter=edge-3')
     const names = async () => (await rows(visited, 'nodes')).map(([name]) => name)
     expect(await names()).toEqual(['edge-3'])
     await page.reload()
