@@ -64,7 +64,7 @@ function testFiles(): Step[] {
         command: [
           process.execPath,
           'test',
-          '--timeout=30000',
+          '--timeout=120000',
           `./${file}`,
           '--reporter=junit',
           `--reporter-outfile=${junit}`,

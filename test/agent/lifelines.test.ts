@@ -186,7 +186,7 @@ rooted(
     expect(site.problems()).toContain('172.16.0.252/30 of node edge-9 holds 172.16.0.254')
     expect(site.snapshot().api.connected).toBe(true)
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -203,7 +203,7 @@ rooted(
     await site.routesBecome(['10.0.1.0/25', '10.0.2.0/25'])
     await eventually('contact', () => site?.snapshot().api.connected === true)
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -218,18 +218,16 @@ rooted(
     await at.publish([SELF, bad])
     await at.routesBecome(['10.0.1.0/25', '10.0.2.0/25', '198.51.100.0/28'])
     await at.routesBecome(['10.0.1.0/25', '10.0.2.0/25'], 60)
-    await eventually(
-      'it is named',
-      () => at.problems().includes('the change of node edge-2 (10.0.2.0/25, 198.51.100.0/28) is held'),
-      30,
+    await eventually('it is named', () =>
+      at.problems().includes('the change of node edge-2 (10.0.2.0/25, 198.51.100.0/28) is held'),
     )
-    await eventually('an Event tells', async () => (await at.events()).includes('ChangeHeld'), 30)
+    await eventually('an Event tells', async () => (await at.events()).includes('ChangeHeld'))
     await at.stop()
     at.run(INNER)
-    await eventually('it is held after a restart', () => at.problems().includes('is held'), 30)
+    await eventually('it is held after a restart', () => at.problems().includes('is held'))
     expect(at.routes()).not.toContain('198.51.100.0/28')
     await at.publish([SELF, OTHER])
-    await eventually('it is over', () => !at.problems().includes('is held'), 30)
+    await eventually('it is over', () => !at.problems().includes('is held'))
   },
   150_000,
 )
@@ -251,7 +249,7 @@ rooted(
       await Bun.sleep(200)
     }
   },
-  90_000,
+  120_000,
 )
 
 rooted(

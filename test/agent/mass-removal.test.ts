@@ -73,7 +73,7 @@ async function start(): Promise<void> {
   writeFileSync(kubeconfig, kubeconfigText('http://172.16.0.12:6443'))
   const words = ['agent', '--config', config, '--kubeconfig', kubeconfig, '--state', state, '--node', 'edge-1']
   child = network.spawn(node, [process.execPath, 'src/main.ts', ...words])
-  await eventually('its routes are there', () => routes().includes('10.0.4.0/25'), 30)
+  await eventually('its routes are there', () => routes().includes('10.0.4.0/25'))
 }
 
 const rooted = testNeeding('root', 'ip', 'ping')

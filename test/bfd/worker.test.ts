@@ -52,7 +52,7 @@ testNeeding('root')(
       await network.close()
     }
   },
-  60_000,
+  120_000,
 )
 
 test('no session wanted: no worker, nothing to close', async () => {

@@ -60,7 +60,7 @@ testKept(
     }
     await eventually('it is said', () => lines.join('\n').includes('there is no route 10.0.1.1/32'))
   },
-  60_000,
+  120_000,
 )
 
 testKept('defaults of the machine that switch IPv6 off harm no pod', async () => {

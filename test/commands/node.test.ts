@@ -88,7 +88,7 @@ rooted(
     }
     expect(await child.exited).toBe(0)
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -125,7 +125,7 @@ rooted(
       Bun.spawnSync(['umount', '--lazy', disk])
     }
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -156,7 +156,7 @@ rooted(
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -199,7 +199,7 @@ rooted(
     for (const part of ['what was held cannot be read', 'was drained once', 'cannot be told whether pods'])
       expect(await log).toContain(part)
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -217,9 +217,9 @@ rooted(
       await eventually('it runs', () => snapshot(namespace).ready)
       Bun.spawnSync(['dd', 'if=/dev/zero', `of=${join(disk, 'fill')}`, 'bs=4k'])
       const told = () => snapshot(namespace).problems.some(text => text.includes('its disk is full'))
-      await eventually('it is told', told, 30)
+      await eventually('it is told', told)
       rmSync(join(disk, 'fill'))
-      await eventually('it is over', () => !told(), 30)
+      await eventually('it is over', () => !told())
       expect(lines.filter(line => line.includes('cannot be written'))).toHaveLength(1)
     } finally {
       child.kill('SIGTERM')
@@ -227,7 +227,7 @@ rooted(
       Bun.spawnSync(['umount', '--lazy', disk])
     }
   },
-  90_000,
+  120_000,
 )
 
 rooted(
@@ -253,7 +253,7 @@ rooted(
       await cni.close()
     }
   },
-  60_000,
+  120_000,
 )
 
 rooted(
@@ -288,5 +288,5 @@ rooted(
     }
     silent.kill()
   },
-  60_000,
+  120_000,
 )

@@ -76,8 +76,8 @@ for (const [index, broken] of PARTS.entries()) {
       try {
         const arrives = () =>
           network.exec(namespace, ['ping', '-c1', '-W1', '10.0.2.1'], { mayFail: true }).status === 0
-        await eventually('a packet arrives', arrives, 30)
-        await eventually('the switch is dialled', () => dialled().includes(address), 30)
+        await eventually('a packet arrives', arrives)
+        await eventually('the switch is dialled', () => dialled().includes(address))
         expect(child.exitCode).toBeNull()
       } catch (cause) {
         child.kill('SIGKILL')

@@ -122,15 +122,11 @@ testNeeding(
 
       patient.surround()
       patient.startAgent()
-      const well = await eventually(
-        'the doctor is content',
-        () => {
-          const found = patient.doctor()
-          if (found.status === 0) return found
-          throw new Error(JSON.stringify(found.checks.filter(({ result }) => result === 'problem')))
-        },
-        30,
-      )
+      const well = await eventually('the doctor is content', () => {
+        const found = patient.doctor()
+        if (found.status === 0) return found
+        throw new Error(JSON.stringify(found.checks.filter(({ result }) => result === 'problem')))
+      })
       expect(well.bad).toEqual([])
       expect(well.checks.find(({ name }) => name === 'FORWARD')?.detail).toBe(
         'ip filter drops, and pods are let through',
@@ -166,7 +162,7 @@ testNeeding(
       taker.kill('SIGKILL')
       lan.run('nft', 'delete table inet t')
       lan.network.ip(lan.node, 'rule del to 10.0.0.0/8 table 77')
-      await eventually('and not when it is gone', () => patient.doctor().status === 0, 30)
+      await eventually('and not when it is gone', () => patient.doctor().status === 0)
 
       lan.network.ip(lan.node, 'link set eth0 mtu 1400')
       await eventually('the MTU of pods follows the uplink', () =>
@@ -188,7 +184,7 @@ testNeeding(
 
       rmSync(join(lan.folder, 'net.d/05-other.conflist'))
       patient.startAgent()
-      await eventually('it is mended', () => patient.doctor().status === 0, 30)
+      await eventually('it is mended', () => patient.doctor().status === 0)
 
       lan.network.ip(lan.node, 'route del 10.0.2.0/24')
       lan.network.ip(lan.node, 'link set eth0 down')

@@ -72,5 +72,5 @@ testNeeding('root', 'ip', 'nft')(
     expect(detail('NodePorts of local pods')).toContain('terway-edge-eni is missing')
     expect(detail('pod CIDRs')).toBeUndefined() // it has none, and needs none
   },
-  60_000,
+  120_000,
 )

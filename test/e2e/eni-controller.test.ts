@@ -234,7 +234,7 @@ test('what a node writes outside of status.node is undone, and told; another nod
   })
   await until('it is told', async () => api().kubectl(['get', 'events', '-o', 'json']).stdout.includes('ForeignWrite'))
   expect(invariants.check()).toEqual([])
-}, 60_000)
+}, 120_000)
 
 test('no key stands in the log, a status, an Event or the page', async () => {
   const log = await Bun.file(join(folder, 'log')).text()

@@ -69,7 +69,7 @@ test('it reports, lets addresses go, and may write nothing else of ENINodes', as
   const running = new NodeProcess(node, { kubeconfig, program })
   closing.push(() => running.stop('SIGKILL'))
   await running.untilReady()
-  await eventually('it has spoken', () => get().status.node?.inUse === 0, 30)
+  await eventually('it has spoken', () => get().status.node?.inUse === 0)
   const pod = await node.startPod('a')
   node2.writePool()
   const far = await node2.startPod('b')
@@ -88,9 +88,9 @@ test('it reports, lets addresses go, and may write nothing else of ENINodes', as
     })),
   })
   const released = () => (get().status.node?.released ?? []).sort()
-  await eventually('what nobody has is let go', () => Bun.deepEquals(released(), [idle]), 30)
+  await eventually('what nobody has is let go', () => Bun.deepEquals(released(), [idle]))
   await node.stopPod('a')
-  await eventually("the pod's goes after it", () => Bun.deepEquals(released(), leaving.toSorted()), 30)
+  await eventually("the pod's goes after it", () => Bun.deepEquals(released(), leaving.toSorted()))
   expect(running.lines.filter(line => /forbidden/i.test(line))).toEqual([])
 
   const as = [`--as=${nodeUser(node.name)}`, `--as-group=${NODE_GROUP}`]

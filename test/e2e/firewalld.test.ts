@@ -57,11 +57,11 @@ testFirewalld(
     expect(passes()).toEqual({ in: true, out: true })
     acceptPodTraffic(false)
     lan.on('systemctl', 'start', 'firewalld')
-    await eventually('pods are cut off', cutOff, 5)
+    await eventually('pods are cut off', cutOff)
     expect(forwardCheck()).toMatchObject({ result: 'warning', detail: expect.stringContaining('inet firewalld drops') })
 
     acceptPodTraffic(true)
-    await eventually('pods pass', pass, 5)
+    await eventually('pods pass', pass)
     expect(forwardCheck()).toMatchObject({ result: 'ok', detail: 'inet firewalld drops, and pods are let through' })
     for (const words of [
       ['firewall-cmd', '--reload'],
@@ -69,7 +69,7 @@ testFirewalld(
       ['systemctl', 'restart', 'firewalld'],
     ]) {
       lan.on(...words)
-      await eventually(`our rules are back after ${words.join(' ')}`, () => rules().includes('jump TERWAY-EDGE'), 5)
+      await eventually(`our rules are back after ${words.join(' ')}`, () => rules().includes('jump TERWAY-EDGE'))
       expect(passes()).toEqual({ in: true, out: true })
     }
     expect(lan.on('firewall-cmd', '--state')).toBe('running\n')
@@ -83,7 +83,7 @@ testFirewalld(
   'the commands that status and doctor name for a table that it guards: both ways are open by them alone',
   async () => {
     acceptPodTraffic(false)
-    await eventually('pods are cut off', () => !rules().includes('TERWAY') && cutOff(), 5)
+    await eventually('pods are cut off', () => !rules().includes('TERWAY') && cutOff())
     const podCIDRs: string[] = JSON.parse(lan.on('cat', CONFLIST)).plugins[0].podCIDRs
     const table = { family: 'inet', table: 'firewalld', bases: [], rules: new Map() } as const
     const commands = /run (.*)\)$/.exec(forwardAdvice(table, [...podCIDRs, OTHER_POD_CIDR]))?.[1] ?? ''
@@ -100,7 +100,7 @@ testFirewalld(
     expect(passes()).toEqual({ in: true, out: true })
     lan.on('firewall-cmd', '--permanent', '--delete-policy=terway-edge')
     lan.on('firewall-cmd', '--reload')
-    await eventually('our rules take over', () => rules().includes('jump TERWAY-EDGE') && pass(), 5)
+    await eventually('our rules take over', () => rules().includes('jump TERWAY-EDGE') && pass())
 
     lan.on('terway-edge', 'uninstall', '--purge')
     expect(rules()).not.toContain('TERWAY')

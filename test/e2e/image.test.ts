@@ -181,7 +181,7 @@ test(
     prepareCluster()
     applyController('10.0.0.0/16')
     await rolledOut(1)
-    await eventually('it leads', () => leader().startsWith(NODE), 30)
+    await eventually('it leads', () => leader().startsWith(NODE))
     const pid = kubelet.exec(['pidof', 'terway-edge']).stdout.trim()
     const status = kubelet.exec(['cat', `/proc/${pid}/status`]).stdout
     expect(status).toMatch(/^Uid:\s+65534\s/m)
@@ -191,7 +191,7 @@ test(
     const first = leader()
     applyController('10.0.0.0/15')
     await rolledOut(2)
-    await eventually('the new one leads', () => leader() !== first && leader() !== '', 30)
+    await eventually('the new one leads', () => leader() !== first && leader() !== '')
 
     applyController('10.0.0.0/15', `localhost/terway-edge:${NEWER}`)
     await rolledOut(3)
@@ -295,7 +295,7 @@ spec: {localSpeakers: [${NODE}], localAsNumber: 65010, peerIP: 172.16.0.1, peerA
       const { version: running, sessions } = snapshot()
       return running === of && sessions.some(({ state }) => state === 'Established')
     }
-    await eventually('the session is up', () => isUp(version), 30)
+    await eventually('the session is up', () => isUp(version))
     server.applyYaml(
       JSON.stringify({
         apiVersion: 'v1',
@@ -317,7 +317,7 @@ spec: {localSpeakers: [${NODE}], localAsNumber: 65010, peerIP: 172.16.0.1, peerA
       60,
     )
     const reached = () => network.exec(outside, ['ping', '-c1', '-W1', address], { mayFail: true }).status === 0
-    await eventually('the switch reaches the pod', reached, 20)
+    await eventually('the switch reaches the pod', reached)
     const pid = kubelet.exec(['pgrep', '-f', 'terway-edge node']).stdout.trim().split('\n')[0]
     // CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_SYS_CHROOT
     expect(kubelet.exec(['cat', `/proc/${pid}/status`]).stdout).toMatch(/^CapEff:\s+0+43400$/m)

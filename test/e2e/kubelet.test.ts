@@ -48,7 +48,7 @@ if (missing(NEEDS).length === 0) {
     await kubelet?.close()
     await server?.close()
     await network?.close()
-  }, 60_000)
+  }, 120_000)
 }
 
 /** What runs `terway-edge`: the built executable, or a script that runs the source. */
@@ -187,14 +187,10 @@ function fetchFrom(namespace: string, url: string): string {
 testNode(
   'is not ready before there is a network, and serves pods by their own addresses after',
   async () => {
-    const before = await eventually(
-      'the kubelet says that there is no network',
-      () => {
-        const condition = readyCondition()
-        return condition.message.includes('NetworkReady=false') ? condition : undefined
-      },
-      30,
-    )
+    const before = await eventually('the kubelet says that there is no network', () => {
+      const condition = readyCondition()
+      return condition.message.includes('NetworkReady=false') ? condition : undefined
+    })
     expect(before.status).toBe('False')
     installPlugins()
     startRouter()

@@ -136,14 +136,14 @@ testNeeding(
   async () => {
     const up = lab('up', '--switch', 'bird,frr')
     expect(up.status, up.stderr + up.stdout).toBe(0)
-    await eventually('packets prove the routes of both switches', calm, 40)
+    await eventually('packets prove the routes of both switches', calm)
     const config = ['--config', join(directory, 'nodes/node-1/config.yaml')]
     const good = lab('exec', 'node-1', '--', BUILT, 'check', ...config)
     expect(good.stdout).toContain('Nothing is lost.')
     expect(good.status).toBe(0)
 
     const column = () => lab('kubectl', 'get', 'bgppeer', 'lan-a', '-o', 'wide').stdout
-    await eventually('the condition says so', () => /2\/2\s+\d+\s+True/.test(column()), 30)
+    await eventually('the condition says so', () => /2\/2\s+\d+\s+True/.test(column()))
 
     for (const { name, node, place, put, mend } of FAULTS) {
       put()
@@ -151,9 +151,9 @@ testNeeding(
       await eventually(`${name}: named`, named, 60)
       const { sessions, problems } = snapshotOf(node)
       if (name.startsWith('the import filter')) {
-        await eventually('VERIFIED is False', () => /2\/2\s+\d+\s+False/.test(column()), 30)
+        await eventually('VERIFIED is False', () => /2\/2\s+\d+\s+False/.test(column()))
         const events = () => lab('kubectl', 'describe', 'bgppeer', 'lan-a').stdout
-        await eventually('an Event says why', () => /Warning\s+RoutesNotVerified/.test(events()), 30)
+        await eventually('an Event says why', () => /Warning\s+RoutesNotVerified/.test(events()))
       }
       expect(problems.length, name).toBeGreaterThan(0)
       expect(

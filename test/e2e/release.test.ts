@@ -90,7 +90,7 @@ testArm(
     expect(call('manifests', '--part', 'crds').stdout).toContain('name: bgppeers.network.openyurt.io')
     expect(call('config', '-o', 'json').stdout).toContain('"protocol": 187')
   },
-  MINUTE,
+  2 * MINUTE,
 )
 
 testPodman(
@@ -117,7 +117,7 @@ testPodman(
     expect(inspected).toMatchObject({ User: '65534:65534', Architecture: 'amd64' })
     podman('rmi', '--all', '--force')
   },
-  MINUTE,
+  2 * MINUTE,
 )
 
 testContainerd(
@@ -147,5 +147,5 @@ testContainerd(
     }
     expect(existsSync(socket)).toBe(false)
   },
-  MINUTE,
+  2 * MINUTE,
 )

@@ -65,7 +65,7 @@ export class SpeakerLan {
     for (const name of Object.keys(NODES)) this.server.applyYaml(nodeYaml(name as NodeName))
     this.#startController()
     for (const name of SPEAKERS) this.startNode(name)
-    await eventually('every node has a pod CIDR', () => Object.keys(this.podCIDRs()).length === 3, 30)
+    await eventually('every node has a pod CIDR', () => Object.keys(this.podCIDRs()).length === 3)
   }
 
   namespace(name: string): string {

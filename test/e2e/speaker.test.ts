@@ -31,9 +31,9 @@ story(
   async () => {
     const at = await lan()
     at.server.applyYaml(BGPPEER_YAML)
-    await eventually('SecretNotFound', () => at.events('SecretNotFound').length > 0, 30)
+    await eventually('SecretNotFound', () => at.events('SecretNotFound').length > 0)
     expect(at.describe()).toContain('kube-system/bgp-secret')
-    await eventually('Idle speakers', () => at.speakers()['node-1']?.state === 'Idle', 30)
+    await eventually('Idle speakers', () => at.speakers()['node-1']?.state === 'Idle')
     at.server.kubectl(['delete', 'bgppeer', 'peer'])
   },
   2 * MINUTES,
@@ -49,20 +49,18 @@ story(
     expect(heading?.trim().split(/\s+/)).toEqual(COLUMNS)
     expect(row).toMatch(/^peer\s+\["node-1","node-2"\]\s+65010\s+172\.16\.0\.1\s+65001\s+\d+\w*\s*$/)
 
-    await eventually('FailedEstablish', () => /FailedEstablish.*refused/.test(at.describe()), 40)
-    await eventually('the reason in status', () => /refused/.test(at.speakers()['node-1']?.lastError ?? ''), 20)
+    await eventually('FailedEstablish', () => /FailedEstablish.*refused/.test(at.describe()))
+    await eventually('the reason in status', () => /refused/.test(at.speakers()['node-1']?.lastError ?? ''))
 
     at.startSwitch(asDocumented)
     await at.established()
-    await eventually('Established', () => /Normal\s+Established/.test(at.describe()), 20)
+    await eventually('Established', () => /Normal\s+Established/.test(at.describe()))
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
     expect(at.speakers()['node-2']).toMatchObject({ advertisedPrefixes: 3, holdTimeSeconds: 90 })
     const wide = at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout
     expect(wide).toMatch(/SESSIONS\s+PREFIXES\s+VERIFIED/)
-    await eventually(
-      'SESSIONS',
-      () => / 2\/2\s/.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
-      20,
+    await eventually('SESSIONS', () =>
+      / 2\/2\s/.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
     )
   },
   3 * MINUTES,
@@ -80,7 +78,7 @@ story(
       await Bun.sleep(3_000)
       return version() === before
     }
-    await eventually('the status settles', settled, 30)
+    await eventually('the status settles', settled)
     await Bun.sleep(12_000)
     expect(version()).toBe(before)
   },
@@ -92,7 +90,7 @@ story(
   async () => {
     const at = await lan()
     await at.stop('bird', 'SIGKILL') // no Cease: the nodes try again at once
-    await eventually('the sessions are lost', () => at.events('SessionLost').length >= 2, 30)
+    await eventually('the sessions are lost', () => at.events('SessionLost').length >= 2)
     at.startSwitch({ ...asDocumented, password: 'another' })
     await eventually('the suspicion', () => /FailedEstablish.*wrong password/.test(at.describe()), 90)
     await at.stop('bird')
@@ -180,8 +178,8 @@ story(
     const at = await lan()
     const speakers = (names: string[]) => JSON.stringify({ spec: { localSpeakers: names } })
     at.server.kubectl(['patch', 'bgppeer', 'peer', '--type', 'merge', '-p', speakers(['node-1'])])
-    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-1', 30)
-    await eventually('one session', () => !/node_2 .*Established/.test(at.birdc('show protocols')), 30)
+    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-1')
+    await eventually('one session', () => !/node_2 .*Established/.test(at.birdc('show protocols')))
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
     at.server.kubectl(['patch', 'bgppeer', 'peer', '--type', 'merge', '-p', speakers(['node-1', 'node-2'])])
     await at.established(90)
@@ -198,9 +196,9 @@ story(
     const drain = Bun.spawn(command, { stdout: 'pipe', stderr: 'pipe' })
     await eventually('the community of RFC 8326', () => at.birdc('show route all').includes('(65535,0)'))
     expect(await drain.exited).toBe(0)
-    await eventually('the Cease', () => /node_1: Received: Administrative shutdown/.test(at.switchLog()), 30)
-    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-2', 30)
-    await eventually('the Event', () => at.events('Drained').some(({ message }) => message.startsWith('node-1 ')), 10)
+    await eventually('the Cease', () => /node_1: Received: Administrative shutdown/.test(at.switchLog()))
+    await eventually('one entry', () => Object.keys(at.speakers()).join() === 'node-2')
+    await eventually('the Event', () => at.events('Drained').some(({ message }) => message.startsWith('node-1 ')))
     expect(at.switchRoutes()).toEqual(at.wantedRoutes())
     expect(watch.deletions()).toEqual([])
     await watch.stop()
@@ -216,8 +214,8 @@ story(
   async () => {
     const at = await lan()
     at.server.kubectl(['delete', 'bgppeer', 'peer'])
-    await eventually('no route is left', () => Object.keys(at.switchRoutes()).length === 0, 30)
-    await eventually('the Cease', () => /node_1: Received: Peer de-configured/.test(at.switchLog()), 10)
+    await eventually('no route is left', () => Object.keys(at.switchRoutes()).length === 0)
+    await eventually('the Cease', () => /node_1: Received: Peer de-configured/.test(at.switchLog()))
     for (const name of ['node-1', 'node-2', 'controller']) expect(at.log(name)).not.toContain(PASSWORD)
   },
   2 * MINUTES,

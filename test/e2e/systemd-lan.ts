@@ -106,7 +106,7 @@ export class SystemdLan {
 
   /** Waits until BIRD holds the pod CIDRs of both nodes, in a session that is up. */
   async established(): Promise<void> {
-    await eventually('BIRD has the session and both routes', () => this.isEstablished() && this.switchHasRoutes(), 30)
+    await eventually('BIRD has the session and both routes', () => this.isEstablished() && this.switchHasRoutes())
   }
 
   isEstablished(): boolean {

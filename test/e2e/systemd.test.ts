@@ -73,7 +73,7 @@ describe('the service', () => {
       expect(lan.on('cat', CONFLIST)).toContain('"portmap"') // a program that the agent has asked
       first = addPod('pod-1')
       expect(lan.pingsFromSwitch(first)).toBe(true)
-      await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
+      await eventually('the doctor is content', () => doctor().bad.length === 0)
       expect(doctor().status).toBe(0)
       expect(lan.machine.journal('terway-edge')).not.toMatch(/"level":"(error|fatal)"/)
     },
@@ -98,7 +98,7 @@ describe('the service', () => {
       await whole()
       expect(lan.pingsFromSwitch(first)).toBe(true)
       expect(lan.withdrawals()).toEqual([])
-      await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
+      await eventually('the doctor is content', () => doctor().bad.length === 0)
     },
     MINUTE,
   )
@@ -170,7 +170,7 @@ describe('the service', () => {
       expect(counted.lost).toBe(0)
       expect(lan.withdrawals()).toEqual(lost)
       expect(owners()).toEqual(HANDED_OVER)
-      await eventually('the doctor is content', () => doctor().bad.length === 0, 5)
+      await eventually('the doctor is content', () => doctor().bad.length === 0)
       expect(lan.machine.journal('terway-edge')).not.toMatch(/permission denied|EACCES/i)
     },
     3 * MINUTE,

@@ -98,7 +98,7 @@ testVpc(
     node.network.ip(node.namespace, `rule add from ${near.address} lookup 1999 pref 2048 protocol 187`)
     await eventually('the wrong rule is gone', () => !node.run('ip', 'rule').includes('1999'))
   },
-  60_000,
+  120_000,
 )
 
 testVpc(
@@ -135,7 +135,7 @@ testVpc(
       whole,
     )
   },
-  60_000,
+  120_000,
 )
 
 testVpc(
@@ -160,7 +160,7 @@ testVpc(
     expect(datapath.last.problems).toEqual([])
     expect(cloud.vpc.spoofed()).toBe(0)
   },
-  60_000,
+  120_000,
 )
 
 testVpc('a node that leaves the network leaves nothing of ours behind, and all of others', async () => {

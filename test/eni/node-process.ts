@@ -85,14 +85,10 @@ export class NodeProcess {
 
   async untilReady(): Promise<Snapshot> {
     try {
-      return await eventually(
-        `${this.node.name} is ready`,
-        () => {
-          const seen = this.snapshot()
-          return seen.ready && seen.node?.interfaces !== undefined ? seen : undefined
-        },
-        30,
-      )
+      return await eventually(`${this.node.name} is ready`, () => {
+        const seen = this.snapshot()
+        return seen.ready && seen.node?.interfaces !== undefined ? seen : undefined
+      })
     } catch (cause) {
       throw new Error(this.lines.join('\n'), { cause })
     }

@@ -117,7 +117,7 @@ testCluster(
     patch({ ...wanted.status, interfaces: [], node: undefined })
     const get = () => JSON.parse(server.kubectl(['get', 'eninode', node.name, '-o', 'json']).stdout)
     const first = run(node, { kubeconfig: server.kubeconfig })
-    await eventually('it has spoken', () => get().status.node?.inUse === 0, 30)
+    await eventually('it has spoken', () => get().status.node?.inUse === 0)
     const pod = node.pod('early')
     expect((await node.addPod('early', pod.path)).json.code).toBe(11)
     await eventually('somebody waits', () => get().status.node.waiting === 1)
@@ -180,7 +180,7 @@ testCluster(
     }
     server.applyYaml(JSON.stringify(slice))
     const process = run(node, { kubeconfig: server.kubeconfig })
-    await eventually('route mode', () => process.snapshot().ready && process.snapshot().node?.mode === 'route', 30)
+    await eventually('route mode', () => process.snapshot().ready && process.snapshot().node?.mode === 'route')
     const pod = node.pod('routed')
     node.podCIDRs = ['10.9.0.0/24']
     expect((await node.add('routed', pod.path)).status).toBe(0)
@@ -201,17 +201,14 @@ testCluster(
     )
     await eventually('an Event says so', () => events().includes('ModeChangeRefused'))
     expect((await node.call({ command: 'DEL', containerId: 'routed' })).status).toBe(0)
-    await eventually('the mode changes', () => process.snapshot().node?.mode === 'eni-ens', 30)
+    await eventually('the mode changes', () => process.snapshot().node?.mode === 'eni-ens')
     await process.untilReady()
     await node.startPod('on-eni')
     await process.stop()
 
     const pinned = run(node, { kubeconfig: server.kubeconfig, config: { mode: 'eni-ecs' } })
-    await eventually(
-      'the contradiction is told',
-      () =>
-        pinned.snapshot().problems.some(text => text.includes('says mode: eni-ecs, the controller decided eni-ens')),
-      30,
+    await eventually('the contradiction is told', () =>
+      pinned.snapshot().problems.some(text => text.includes('says mode: eni-ecs, the controller decided eni-ens')),
     )
     await eventually('an Event says so', () => events().includes('ModeContradiction'))
     expect(pinned.snapshot().node?.mode).toBe('eni-ens') // its pods are served as before

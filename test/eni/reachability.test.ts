@@ -91,7 +91,7 @@ testVpc(
     expect(await cloud.unreachable([...ipv6, ...nodes])).toEqual([])
     expect(cloud.vpc.spoofed()).toBe(0)
   },
-  60_000,
+  120_000,
 )
 
 testVpc(
@@ -166,7 +166,7 @@ testProxy(
     const get = (from: string, address: string) =>
       network.exec(from, ['curl', '-sS', '--noproxy', '*', '--max-time', '2', `http://${address}/`], { mayFail: true })
         .stdout
-    await eventually('kube-proxy serves the host', () => get(node.namespace, LOCAL.clusterIP) !== '', 40)
+    await eventually('kube-proxy serves the host', () => get(node.namespace, LOCAL.clusterIP) !== '')
 
     const clusterIPs = {
       'local pod': [get(b.namespace, LOCAL.clusterIP), get(b.namespace, REMOTE.clusterIP)],

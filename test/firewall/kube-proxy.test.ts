@@ -130,7 +130,7 @@ testNeeding(
         const mode = ['--proxy-mode', 'iptables', '--cluster-cidr', POD_CIDR, '--bind-address', NODE_ADDRESS]
         const words = [...mode, ...limits, '--conntrack-tcp-timeout-close-wait', '0s']
         network.spawn(node, [PROXY, '--kubeconfig', api.kubeconfig, ...words])
-        await eventually('kube-proxy serves the host', () => get(node, HERE.clusterIP) !== '', 30)
+        await eventually('kube-proxy serves the host', () => get(node, HERE.clusterIP) !== '')
         await expectReached(scene)
         expect(lan.run('iptables-nft', '-S', 'FORWARD')).toContain('-j KUBE-FORWARD')
       } finally {

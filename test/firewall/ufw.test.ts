@@ -76,13 +76,13 @@ testNeeding(
         lan.connects(lan.outside, POD_ADDRESS) &&
         lan.connects(lan.pod, '2001:db8::1') &&
         lan.connects(lan.outside, POD_ADDRESS_V6)
-      await eventually('pods pass', passes, 40)
+      await eventually('pods pass', passes)
       expect(firewall.problems).toEqual([])
       lan.ufw('reload')
-      await eventually('pods pass after a reload', passes, 40)
+      await eventually('pods pass after a reload', passes)
       lan.ufw('route', 'deny', 'from', 'any', 'to', FAR)
       lan.ufw('status', 'numbered')
-      await eventually('pods pass after a rule of ufw', () => lan.connects(lan.pod, '172.16.0.254'), 40)
+      await eventually('pods pass after a rule of ufw', () => lan.connects(lan.pod, '172.16.0.254'))
       expect(firewall.problems).toEqual([])
 
       await firewall.close()

@@ -76,7 +76,7 @@ testNeeding(...ROUTER_NEEDS.bird, ...ROUTER_NEEDS.frr)(
       speaker.setPeers(peers)
       const learnt = async () => {
         for (const { kind, kernel, nextHop } of devices)
-          await eventually(`${kind} has the route`, () => kernel().includes(`via ${nextHop} `), 30)
+          await eventually(`${kind} has the route`, () => kernel().includes(`via ${nextHop} `))
       }
       await learnt()
 
@@ -96,5 +96,5 @@ testNeeding(...ROUTER_NEEDS.bird, ...ROUTER_NEEDS.frr)(
       await network.close()
     }
   },
-  60_000,
+  120_000,
 )

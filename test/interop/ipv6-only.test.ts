@@ -95,7 +95,7 @@ testNeeding(...ROUTER_NEEDS.bird)(
       expect(told.events.filter(({ reason }) => reason === 'NotAnnounced')).toEqual([])
     })
   },
-  60_000,
+  120_000,
 )
 
 /**

@@ -180,7 +180,7 @@ export const SESSION_ROWS = {
           neighbour: { ...neighbour, ...(password !== undefined && { password }) },
         })
         running.speaker.setPeers([{ ...config, ...(password !== undefined && { password: new Secret(password) }) }])
-        await eventually(`established again with ${password ?? 'none'}`, () => times() > before, 40)
+        await eventually(`established again with ${password ?? 'none'}`, () => times() > before)
         await lan.established(running)
         await lan.routesBecome(IPV4_ROUTES)
       }

@@ -143,7 +143,7 @@ describe('processes', () => {
     await endProcesses(directory, [], clock)
     expect(isAlive(started)).toBe(false)
     removeFolder(directory)
-  }, 20_000)
+  }, 120_000)
 })
 
 describe('folder', () => {

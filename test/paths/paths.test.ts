@@ -13,7 +13,7 @@ testNeeding('root', 'ip')(
     await using site = new Site()
     site.start()
     const calm = () => site.calm()
-    await eventually('packets prove the routes of the switch', calm, 25)
+    await eventually('packets prove the routes of the switch', calm)
     expect(site.said('a1')?.problems).toEqual([])
     // the probe address is on no interface, so it is never a source by accident
     expect(site.run('a1', 'ip', '-o', 'addr')).not.toContain('10.0.0.0/32')
@@ -21,11 +21,11 @@ testNeeding('root', 'ip')(
 
     // the switch loses (or never took) one node's route, while the direct one still carries
     site.ip('sw-a', 'route replace blackhole 10.0.0.128/25')
-    await eventually('the missing route is named', () => site.places('a1').includes('switch'), 25)
+    await eventually('the missing route is named', () => site.places('a1').includes('switch'))
     expect(site.said('a1')?.verdict.switches[0]).toMatchObject({ status: 'False', missing: ['10.0.0.128/25'] })
     expect(site.places('a1')).not.toContain('neighbour')
     site.ip('sw-a', 'route replace 10.0.0.128/25 via 172.16.0.12')
-    await eventually('and found again', calm, 40)
+    await eventually('and found again', calm)
 
     // a line with a smaller MTU
     site.ip('sw-a', 'link set line mtu 1400')
@@ -37,13 +37,13 @@ testNeeding('root', 'ip')(
     // a rule and a table of another program
     site.ip('a1', 'route add blackhole default table 77')
     site.ip('a1', 'rule add to 10.0.0.0/8 table 77 priority 1000')
-    await eventually('nothing arrives', () => site.places('a1').includes('neighbour'), 25)
+    await eventually('nothing arrives', () => site.places('a1').includes('neighbour'))
     site.ip('a1', 'rule del to 10.0.0.0/8 table 77 priority 1000')
     await eventually('and arrives again', calm, 60)
 
     // the line is cut
     site.ip('sw-a', 'link set line down')
-    await eventually('the other LAN is gone', () => site.places('a1').includes('far LAN'), 25)
+    await eventually('the other LAN is gone', () => site.places('a1').includes('far LAN'))
     expect(site.said('a1')?.verdict.switches[0]?.status).toBe('True')
     site.ip('sw-a', 'link set line up')
     site.ip('sw-a', 'route replace 10.0.1.0/25 via 192.0.2.2')

@@ -28,12 +28,12 @@ test('the same seed plays the same twice, to the last step', () => {
     expect(other.trace).toBe(one.trace)
     expect(other.steps).toBe(one.steps)
   }
-}, 60_000)
+}, 120_000)
 
 test('seeds differ', () => {
   const traces = [2, 5].map(seed => new World({ ...generate(2), seed }).play().trace)
   expect(new Set(traces).size).toBe(2)
-}, 60_000)
+}, 120_000)
 
 for (const name of readdirSync(CASES)) {
   const { script } = JSON.parse(readFileSync(join(CASES, name), 'utf8')) as { script: Script }

@@ -43,4 +43,4 @@ test('the executable brings the page with it', async () => {
     child.kill('SIGKILL')
     await child.exited
   }
-}, 60_000)
+}, 120_000)

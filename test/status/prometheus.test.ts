@@ -96,7 +96,7 @@ testNeeding('prometheus')(
     }
     const query = async (expr: string) => RESULT.parse(await ask(`query?query=${encodeURIComponent(expr)}`)).result
     try {
-      await eventually('both are up', async () => (await query('up{job=~"terway-edge.*"} == 1')).length === 2, 30)
+      await eventually('both are up', async () => (await query('up{job=~"terway-edge.*"} == 1')).length === 2)
       await eventually('every rule is evaluated', async () => {
         const rules = RULES.parse(await ask('rules')).groups.flatMap(group => group.rules)
         return rules.length > 15 && rules.every(({ health }) => health === 'ok')
@@ -125,5 +125,5 @@ testNeeding('prometheus')(
       rmSync(folder, { recursive: true, force: true })
     }
   },
-  90_000,
+  120_000,
 )

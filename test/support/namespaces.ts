@@ -19,7 +19,7 @@ export function run(
     stdin: options.stdin === undefined ? 'ignore' : Buffer.from(options.stdin),
     stdout: 'pipe',
     stderr: 'pipe',
-    timeout: options.timeoutMilliseconds ?? 30_000,
+    timeout: options.timeoutMilliseconds ?? 120_000,
   })
   const result = { status: done.exitCode ?? -1, stdout: done.stdout.toString(), stderr: done.stderr.toString() }
   if (result.status !== 0 && options.mayFail !== true) {
@@ -149,7 +149,7 @@ export class TestNetwork {
 export async function eventually<T>(
   what: string,
   condition: () => T | Promise<T>,
-  seconds = 15,
+  seconds = 60,
 ): Promise<NonNullable<T>> {
   const deadline = performance.now() + seconds * 1000
   let last: unknown

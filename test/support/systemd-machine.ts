@@ -79,7 +79,7 @@ export class SystemdMachine {
     })
     const ended = () => this.#boot?.exitCode !== null
     const up = () => existsSync(this.#path('pid')) && this.#state() === 'running'
-    await eventually('systemd is up', () => ended() || up(), 30)
+    await eventually('systemd is up', () => ended() || up())
     if (ended()) throw new Error(`it did not start: ${readFileSync(this.#path('boot.log'), 'utf8')}`)
   }
 

@@ -65,10 +65,8 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
         await Bun.sleep(1500) // so long nobody is there
         expect(lan.routes()).toEqual(nextHops)
         const strangers = lan.startSpeakers(WANTED, 'not the password')
-        await eventually(
-          'a wrong password is suspected',
-          () => strangers.every(one => one.sessions()[0]?.lastError?.kind === 'timed-out'),
-          30,
+        await eventually('a wrong password is suspected', () =>
+          strangers.every(one => one.sessions()[0]?.lastError?.kind === 'timed-out'),
         )
         expect(lan.routes()).toEqual(nextHops)
       }),
@@ -83,10 +81,8 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
         await lan.established(speakers)
         const many = Array.from({ length: 20 }, (_, index) => ({ prefix: `10.3.${index}.0/25`, nextHop: OWNER }))
         for (const speaker of speakers) speaker.setAnnouncements('peer', many)
-        await eventually(
-          'both are told',
-          () => speakers.every(one => one.sessions()[0]?.lastError?.kind === 'notification-received'),
-          30,
+        await eventually('both are told', () =>
+          speakers.every(one => one.sessions()[0]?.lastError?.kind === 'notification-received'),
         )
       }),
     90_000,
@@ -148,7 +144,7 @@ for (const name of ['bird'] as const) {
   test(`${name}: BFD: the only speaker dies without a word: the routes stay; in the other words they go`, async () => {
     expect(await routesAfterDeath()).toEqual(nextHops)
     expect(await routesAfterDeath(STRICT[name])).toEqual({})
-  }, 90_000)
+  }, 120_000)
 }
 
 async function loads(name: DaemonName, what: SwitchIntent): Promise<void> {
