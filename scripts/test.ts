@@ -1,9 +1,9 @@
 /**
  * Runs the checks and every test file, each in a process of its own so that none can disturb
  * another, as many at a time as there are cores. Prints a line per step, the whole output of what
- * failed, and last the counts. Files that failed beside others are run once more with the machine to
- * themselves, where they are few: many tests wait for real packets and timers. What passes only then
- * is named before the counts.
+ * failed, and last the counts. Files that failed beside others are run once more with the machine
+ * to themselves, where they are few: many tests wait for real packets and timers. What passes only
+ * then is named before the counts.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'

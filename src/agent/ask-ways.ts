@@ -14,7 +14,46 @@ import type { Route, Rule } from '../netlink/types.ts'
 import type { DesiredRoute } from './desired-routes.ts'
 import type { ObservedKernel } from './observe.ts'
 import type { RouteMark } from './plan.ts'
+import type { Applied } from './rows.ts'
 import { type Astray, astray, type OthersRouting, type WayAnswer, type WayQuestion, wayQuestions } from './ways.ts'
+
+/** Asks pass after pass: about a share of the routes in turn, and what went astray before. */
+export class Ways {
+  readonly #mark: RouteMark
+  #astray: readonly Astray[] = []
+  #turn = 0
+
+  constructor(mark: RouteMark) {
+    this.#mark = mark
+  }
+
+  /** Packets that went astray when it was asked last. */
+  get astray(): readonly Astray[] {
+    return this.#astray
+  }
+
+  /**
+   * Where packets would go now, of the routes that are as they should be. Throws `NetlinkError`.
+   */
+  ask(netlink: Rtnetlink, { observed, routes, applied }: AskedPass): readonly Astray[] {
+    const { failures, plan } = applied
+    const troubled = new Set([...failures.keys(), ...plan.conflicts.map(({ destination }) => destination)])
+    this.#astray = askWays(netlink, {
+      observed,
+      routes: routes.filter(({ destination }) => !troubled.has(destination)),
+      mark: this.#mark,
+      turn: this.#turn++,
+      suspects: this.#astray.map(({ address }) => address),
+    })
+    return this.#astray
+  }
+}
+
+interface AskedPass {
+  readonly observed: Pick<ObservedKernel, 'links' | 'routes'>
+  readonly routes: readonly DesiredRoute[]
+  readonly applied: Applied
+}
 
 export interface WaysInput {
   readonly observed: Pick<ObservedKernel, 'links' | 'routes'>

@@ -19,7 +19,7 @@ import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
 /** `reason` of the routes that guard this node's own podCIDRs. */
 export const OWN_REASON = 'this node'
 /** `reason` of the routes to what is not in this LAN. */
-export const GATEWAY_REASON = 'gateway'
+const GATEWAY_REASON = 'gateway'
 /** `reason` of the routes that keep packets from going around in a circle. */
 const NOWHERE_REASON = 'nowhere'
 
@@ -72,6 +72,22 @@ export interface Routing {
   /** This node's own. */
   readonly podCIDRs: readonly string[]
   readonly addresses: readonly string[]
+}
+
+/** A gateway that routes go by, on a link. */
+export interface UsedGateway {
+  readonly address: string
+  /** Interface index. */
+  readonly interface: number
+}
+
+/** Those of the routes out of the LAN, and so of the BGPPeers or the default route. */
+export function usedGateways(routes: readonly DesiredRoute[]): UsedGateway[] {
+  const hops = routes.filter(({ reason }) => reason === GATEWAY_REASON).flatMap(({ nextHops }) => nextHops)
+  const used = hops.flatMap(({ gateway: address, interface: index }) =>
+    address === undefined || index === undefined ? [] : [[address, { address, interface: index }] as const],
+  )
+  return [...new Map(used).values()]
 }
 
 /** The addresses of which `desiredRoutes` wants to know whether they are on-link. */

@@ -11,7 +11,6 @@
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
-import { ERRNO } from '../lib/errno.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
@@ -23,27 +22,29 @@ import { askOnLink } from '../netlink/on-link.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link, NextHop, Route } from '../netlink/types.ts'
 import { AnsweringGateways } from './answering-gateways.ts'
-import { askWays } from './ask-ways.ts'
+import { Ways } from './ask-ways.ts'
+import { carryOut } from './carry-out.ts'
 import { podCIDRProblems } from './cni-config.ts'
+import { afterPass, contestProblems, isContested, NO_CONTEST } from './contest.ts'
 import {
   addressesToAsk,
   desiredRoutes,
-  GATEWAY_REASON,
   namedGateways,
   type ObservedNetwork,
   OWN_REASON,
   type Routing,
   routingView,
+  usedGateways,
 } from './desired-routes.ts'
 import type { PeerEvidence } from './gateway-evidence.ts'
 import { type ObservedKernel, observe, outwardOf, ownAddresses, uplinkOf } from './observe.ts'
-import { changeRequest, countText, type Plan, plan } from './plan.ts'
+import { countText, type Plan, plan } from './plan.ts'
 import { mtuProblems, PodOffer } from './pod-offer.ts'
 import { RouteRestorer } from './restore-routes.ts'
-import { type Applied, routeProblems, routeRows } from './rows.ts'
+import { type Applied, routeProblems, routeRows, silentProblems } from './rows.ts'
 import { SilentGateways } from './silent-gateways.ts'
 import { applySettings, sysctlNeeds } from './sysctl.ts'
-import { type Astray, astrayProblems } from './ways.ts'
+import { astrayProblems } from './ways.ts'
 
 export interface AgentOptions {
   readonly clock: Clock
@@ -91,11 +92,7 @@ const FULL_COMPARE_MILLISECONDS = 30_000
 const SETTLE_MILLISECONDS = 10
 /** After routes were changed or brought back, when everything is compared once more. */
 const COMPARE_MILLISECONDS = 1000
-/**
- * When the same changes are needed so often in a row, somebody undoes them: from then on they are
- * made once a second.
- */
-const CONTEST_PASSES = 5
+/** Changes that another program undoes are made once a second. */
 const CONTEST_PAUSE_MILLISECONDS = 1000
 
 const NO_VIEW = 'nothing is known of the cluster yet: neither the API server nor the state folder has said anything'
@@ -113,15 +110,14 @@ export class Agent {
   readonly #loop: Loop
   readonly #answering: AnsweringGateways
   readonly #silent: SilentGateways
+  readonly #ways: Ways
   readonly #listeners = new Set<() => void>()
   readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
   #watch: { close(): void } | undefined
   #routing: Routing | undefined
   #memo: { view: ClusterView; network: string; routing: Routing | undefined } | undefined
-  #contest = { changes: '', passes: 0 }
-  /** Packets that went astray in the last pass, and how many passes asked. */
-  #ways = { astray: [] as readonly Astray[], turn: 0 }
+  #contest = NO_CONTEST
   #cancelPause: Cancel | undefined
   readonly #offer: PodOffer
   readonly #restorer: RouteRestorer
@@ -137,6 +133,7 @@ export class Agent {
     this.#door = options.door ?? networkDoor(netns)
     this.#offer = new PodOffer({ log, disk: options.disk, ...options.config })
     this.#restorer = new RouteRestorer(clock, options.config)
+    this.#ways = new Ways(options.config)
     const onChange = () => this.#loop.wake()
     const peers = options.peers ?? (() => [])
     this.#answering = new AnsweringGateways({ clock, log, door: this.#door, onChange, peers })
@@ -238,10 +235,10 @@ export class Agent {
       ...unusable,
       ...mtuProblems(observed.links, uplink, config.cni.mtu),
       ...routeProblems(routing, applied),
-      ...this.#contestProblems(applied.plan),
+      ...contestProblems(this.#contest, applied.plan),
       ...this.#tend(routing, observed, uplink),
-      ...this.#silentGateways(routing, observed),
-      ...astrayProblems(this.#askWays(netlink, observed, routing, applied)),
+      ...silentProblems(this.#silent.among(usedGateways(routing.routes)), observed.links),
+      ...astrayProblems(this.#ways.ask(netlink, { observed, routes: routing.routes, applied })),
       ...this.#firewallProblems(routing, current, outwardOf(observed, uplink)),
     ]
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
@@ -277,7 +274,7 @@ export class Agent {
   }
 
   #wakeByNetlink(): void {
-    if (this.#contest.passes < CONTEST_PASSES) {
+    if (!isContested(this.#contest)) {
       this.#loop.wake()
       return
     }
@@ -322,68 +319,18 @@ export class Agent {
     return this.#lastGateways.get(family) ?? []
   }
 
-  /** Carries out a plan; one change that fails does not stop the others. */
   #apply(netlink: Rtnetlink, todo: Plan): Applied {
     const { log } = this.#options
-    const failures = new Map<string, string>()
-    const outcomes = netlink.execute(todo.changes.map(changeRequest))
-    for (const [index, { error }] of outcomes.entries()) {
-      const change = todo.changes[index]
-      if (change === undefined) continue
-      const gone = change.do === 'delete' && error?.errno === ERRNO.ESRCH
-      if (error !== undefined && !gone) failures.set(change.route.destination, error.message)
-      else log.debug({ change: change.do, destination: change.route.destination }, 'route changed')
-    }
-    const made = todo.changes.filter(({ route }) => !failures.has(route.destination))
-    const text = made.map(change => `${change.do} ${change.route.destination}`).join()
-    this.#contest = {
-      changes: text,
-      passes: text !== '' && text === this.#contest.changes ? this.#contest.passes + 1 : 0,
-    }
+    const applied = carryOut(netlink, todo, log)
+    const { made, failures } = applied
+    this.#contest = afterPass(this.#contest, made)
     if (this.#kept === this.#routing) this.#repairs += made.filter(change => change.do !== 'delete').length
     if (failures.size === 0) this.#kept = this.#routing
     if (made.length > 0) {
       log.info({ count: made.length, detail: countText(made) }, 'routes changed')
       this.#loop.wake(COMPARE_MILLISECONDS) // the echo of our own changes wakes nobody
     }
-    return { plan: todo, failures }
-  }
-
-  #contestProblems(todo: Plan): string[] {
-    if (this.#contest.passes < CONTEST_PASSES || todo.changes.length === 0) return []
-    return ['another program keeps undoing changes of routes: see which one writes to this table (ip monitor route)']
-  }
-
-  /** Where packets would go now, of the routes that are as they should be. */
-  #askWays(netlink: Rtnetlink, observed: ObservedKernel, routing: Routing, { plan, failures }: Applied) {
-    const troubled = new Set([...failures.keys(), ...plan.conflicts.map(({ destination }) => destination)])
-    const { astray, turn } = this.#ways
-    const found = askWays(netlink, {
-      observed,
-      routes: routing.routes.filter(({ destination }) => !troubled.has(destination)),
-      mark: this.#options.config,
-      turn,
-      suspects: astray.map(({ address }) => address),
-    })
-    this.#ways = { astray: found, turn: turn + 1 }
-    return found
-  }
-
-  /** Gateways of routes, or of the BGPPeers, at which nobody answers. */
-  #silentGateways({ routes }: Routing, { links }: ObservedKernel): string[] {
-    const used = new Map(
-      routes
-        .filter(({ reason }) => reason === GATEWAY_REASON)
-        .flatMap(({ nextHops }) => nextHops)
-        .flatMap(({ gateway: address, interface: index }) =>
-          address === undefined || index === undefined ? [] : [[address, { address, interface: index }] as const],
-        ),
-    )
-    this.#silent.use([...used.values()])
-    return this.#silent.silent.map(({ address, interface: index }) => {
-      const name = links.find(link => link.index === index)?.name ?? `interface ${index}`
-      return `nobody answers at the gateway ${address} on ${name}: correct gateway of the BGPPeer (or the default route), or see whether that device is up`
-    })
+    return applied
   }
 
   /** Settings of the kernel. Returns problems. */

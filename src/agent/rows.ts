@@ -4,8 +4,8 @@
  */
 import { present, type Said } from '../lib/fields.ts'
 import type { RouteRow } from '../model/snapshot.ts'
-import type { NextHop } from '../netlink/types.ts'
-import type { DesiredRoute, Routing } from './desired-routes.ts'
+import type { Link, NextHop } from '../netlink/types.ts'
+import type { DesiredRoute, Routing, UsedGateway } from './desired-routes.ts'
 import type { Plan } from './plan.ts'
 import type { Astray } from './ways.ts'
 
@@ -45,6 +45,14 @@ export function routeProblems(routing: Routing, applied: Applied): string[] {
   const told = failures.slice(0, FAILURES_TOLD)
   const more = failures.length - told.length
   return [...new Set([...routing.problems, ...conflicts, ...told, ...(more > 0 ? [`${more} more routes failed`] : [])])]
+}
+
+/** What an operator should know of gateways at which nobody answers. */
+export function silentProblems(silent: readonly UsedGateway[], links: readonly Link[]): string[] {
+  return silent.map(({ address, interface: index }) => {
+    const name = links.find(link => link.index === index)?.name ?? `interface ${index}`
+    return `nobody answers at the gateway ${address} on ${name}: correct gateway of the BGPPeer (or the default route), or see whether that device is up`
+  })
 }
 
 function wayOf(

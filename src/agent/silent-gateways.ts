@@ -9,13 +9,7 @@ import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { NetworkDoor } from '../netlink/door.ts'
 import { answers, probeOf } from './answering-gateways.ts'
-
-/** A gateway on a link. */
-export interface UsedGateway {
-  readonly address: string
-  /** Interface index. */
-  readonly interface: number
-}
+import type { UsedGateway } from './desired-routes.ts'
 
 export interface SilentOptions {
   readonly clock: Clock
@@ -52,15 +46,15 @@ export class SilentGateways {
     })
   }
 
-  /** Those that routes go by. */
-  use(gateways: readonly UsedGateway[]): void {
-    if (JSON.stringify(gateways) === JSON.stringify(this.#used)) return
-    this.#used = gateways
-    this.#loop.wake()
-  }
-
-  /** Those at which nobody answered for a while. */
-  get silent(): readonly UsedGateway[] {
+  /**
+   * Those of the gateways that routes go by at which nobody answered for a while; says later, by
+   * `onChange`, when these are others.
+   */
+  among(used: readonly UsedGateway[]): readonly UsedGateway[] {
+    if (JSON.stringify(used) !== JSON.stringify(this.#used)) {
+      this.#used = used
+      this.#loop.wake()
+    }
     return this.#silent
   }
 

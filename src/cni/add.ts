@@ -15,6 +15,7 @@ import { currentBootId } from './boot.ts'
 import { failureOf } from './failures.ts'
 import { inspectPod } from './inspect.ts'
 import { NodeInterfaces, removePodRules } from './node-interfaces.ts'
+import { POD_GATEWAY, type PodWire } from './pod-wire.ts'
 import {
   type AttachRequest,
   CNI_ERROR,
@@ -25,7 +26,7 @@ import {
   type ResultInterface,
 } from './protocol.ts'
 import { release, reserve } from './reservation.ts'
-import { attachPod, detachLink, POD_GATEWAY, type PodWire, uplinkMtu, type Wired } from './veth.ts'
+import { attachPod, detachLink, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
 /**

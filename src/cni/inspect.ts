@@ -7,7 +7,8 @@ import { familyOf, formatPrefix, hostPrefix, parseAddressWithLength } from '../l
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Link } from '../netlink/types.ts'
 import { NamespaceGone } from './errors.ts'
-import { openRtnetlink, POD_GATEWAY } from './veth.ts'
+import { POD_GATEWAY } from './pod-wire.ts'
+import { openRtnetlink } from './veth.ts'
 
 export interface ExpectedWiring {
   readonly hostInterface: string

@@ -26,7 +26,8 @@ import type { InterfaceAddress, Link, Route } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { AddressStore } from './address-store.ts'
 import type { AttachmentRecord } from './attachments.ts'
-import { hostEndRequests, POD_GATEWAY, setHostEnd, sourceRequest } from './veth.ts'
+import { hostEndRequests, POD_GATEWAY, sourceRequest } from './pod-wire.ts'
+import { setHostEnd } from './veth.ts'
 import { isOurAlias } from './veth-names.ts'
 
 export interface WiringKeeper {

@@ -17,8 +17,9 @@ import { addRule, deleteRule } from '../netlink/rule.ts'
 import type { Link } from '../netlink/types.ts'
 import type { AttachmentRecord } from './attachments.ts'
 import { readInterfacePool } from './interface-pool-file.ts'
+import type { PodPolicy } from './pod-wire.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
-import { nodeAddress, type PodPolicy } from './veth.ts'
+import { nodeAddress } from './veth.ts'
 
 /** The source of addresses of one ADD. */
 export class NodeInterfaces {

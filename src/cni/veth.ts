@@ -1,33 +1,21 @@
 /**
- * How a pod is wired: a veth pair, /32 or /128 in the pod, a default route to a link-local gateway,
- * on the host a route for the pod, and at both ends a permanent neighbour entry for the other. No
- * bridge, and nobody asks by ARP or ND; but where entries are lost (flushed, or the pod's MAC
- * changes) the host end answers for the gateway, and no other interface does.
+ * Wires pods and takes them down: sends the requests of `pod-wire.ts` on the host and in the pod's
+ * namespace, writes the settings of the host's end, and takes back what was made when a step fails.
+ * Also finds the links that are ours, and what of the uplink a pod is given.
  *
- * Routes to pods bear RTPROT_BOOT: like pods they last until the next boot, and the agent (which
- * may own any number from 5 on) never takes them for its own. They go with the link. Forwarding and
- * everything else between nodes is the agent's.
+ * A link is ours by its alias (`veth-names.ts`); nobody else's is ever deleted.
  */
-
 import { ERRNO, SystemError } from '../lib/errno.ts'
-import { addressBits, FAMILIES, type Family, familyOf, hostPrefix } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { close, inNetworkNamespace, interfaceIndex, openFile } from '../lib/libc.ts'
-import { ANY_SOURCE_GROUP, POD_GROUP } from '../model/pod-interfaces.ts'
-import { addAddress } from '../netlink/address.ts'
-import { IFA_F, RT_SCOPE, RTPROT } from '../netlink/constants.ts'
-import { addVeth, deleteLink, setLink } from '../netlink/link.ts'
+import { deleteLink, setLink } from '../netlink/link.ts'
 import type { Request } from '../netlink/message.ts'
-import { addProxy, replaceNeighbour } from '../netlink/neighbour.ts'
-import { addRoute, DEFAULT_DESTINATIONS, type RouteSpec, replaceRoute } from '../netlink/route.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import { addRule } from '../netlink/rule.ts'
 import { LinkNameTaken, NamespaceGone } from './errors.ts'
+import { defaultRoute, gatewayRoute, hostRequests, ownWay, type PodWire, pairRequest, podRequests } from './pod-wire.ts'
 import type { Attachment } from './protocol.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
 import { isOurAlias, parseVethAlias } from './veth-names.ts'
-
-/** What the pod takes for its router. Never leaves the veth pair. */
-export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.1', ipv6: 'fe80::1' }
 
 /**
  * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it
@@ -36,25 +24,6 @@ export const POD_GATEWAY: Readonly<Record<Family, string>> = { ipv4: '169.254.1.
  */
 const HOST_IPV6 = { disable_ipv6: 0, accept_ra: 0, accept_dad: 0, addr_gen_mode: 1, forwarding: 1 } as const
 const WITHOUT_IPV6 = { disable_ipv6: 1 } as const
-
-export interface PodWire {
-  readonly hostInterface: string
-  readonly hostMac: string
-  readonly podMac: string
-  readonly alias: string
-  readonly namespacePath: string
-  readonly interfaceName: string
-  readonly addresses: readonly string[]
-  /** Bytes. */
-  readonly mtu: number
-  /**
-   * How the host reaches a pod whose addresses are of an elastic network interface; absent: by a
-   * route in table main.
-   */
-  readonly policy?: PodPolicy
-  /** Whether the pod may send from any address; absent: from its own alone. */
-  readonly anySource?: boolean
-}
 
 export interface Wired {
   /** Index of the host's end. */
@@ -65,12 +34,6 @@ export interface Wired {
    */
   readonly defaultRoutes: readonly Family[]
 }
-
-/**
- * The requests that lead to a pod by policy routes, and from it by its interface
- * (`netlink/policy-routes.ts`), once its host end has an index.
- */
-export type PodPolicy = (hostIndex: number) => readonly Request[]
 
 /** What the requests of a policy may be refused with, for what they ask for is so already. */
 const SO_ALREADY: readonly number[] = [ERRNO.EEXIST, ERRNO.ENOENT]
@@ -109,18 +72,6 @@ type HostEnd = Pick<PodWire, 'hostInterface' | 'addresses' | 'anySource'>
 export function setHostEnd({ hostInterface, addresses, anySource }: HostEnd): void {
   setInterfaceSysctls('ipv4', hostInterface, { rp_filter: anySource === true ? 0 : 1, forwarding: 1 })
   setInterfaceSysctls('ipv6', hostInterface, addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
-}
-
-/**
- * What makes a host end whole again that lost its routes or addresses; what is there already is
- * refused with EEXIST.
- */
-export function hostEndRequests(hostIndex: number, addresses: readonly string[], routed: boolean): Request[] {
-  const families = [...new Set(addresses.map(familyOf))]
-  return [
-    ...families.map(family => answerForGateway(family, hostIndex)),
-    ...(routed ? addresses.map(address => mainRoute(address, hostIndex)) : []),
-  ]
 }
 
 /** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */
@@ -229,14 +180,8 @@ function namespaceError(path: string, error: unknown): unknown {
  * Creates the pair, the pod's end right in its namespace, and returns the index of the host's end.
  */
 function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
-  const { hostInterface, interfaceName, mtu } = wire
-  const pair = addVeth({
-    name: hostInterface,
-    mtu,
-    address: wire.hostMac,
-    group: wire.anySource === true ? ANY_SOURCE_GROUP : POD_GROUP,
-    peer: { name: interfaceName, mtu, address: wire.podMac, namespaceFd: namespace },
-  })
+  const { hostInterface } = wire
+  const pair = pairRequest(wire, namespace)
   const refusal = host.execute([pair])[0]?.error
   if (refusal !== undefined) {
     if (refusal.errno !== ERRNO.EEXIST) throw refusal
@@ -312,97 +257,14 @@ function configurePod(wire: PodWire): Family[] {
   }
 }
 
-/** Tables of a pod's further interfaces: this and the interface's index. */
-const FIRST_TABLE = 1000
-const RULE_PRIORITY = 2048
-
-/**
- * What a pod sends from the address of a further interface leaves by that one, and not by the
- * default route of the first: the host takes from each only what belongs to it.
- */
-function ownWay(podIndex: number, address: string): Request[] {
-  const family = familyOf(address)
-  const table = FIRST_TABLE + podIndex
-  const nextHops = [{ gateway: POD_GATEWAY[family], interface: podIndex, onlink: true }]
-  return [
-    addRoute({ destination: DEFAULT_DESTINATIONS[family], protocol: RTPROT.BOOT, table, nextHops }),
-    addRule({ family, priority: RULE_PRIORITY, table, protocol: RTPROT.BOOT, source: hostPrefix(address) }),
-  ]
-}
-
-function podRequests(wire: PodWire, podIndex: number, address: string): Request[] {
-  const family = familyOf(address)
-  const gateway = POD_GATEWAY[family]
-  const own = addAddress({
-    address,
-    prefixLength: addressBits(family),
-    interface: podIndex,
-    ...(family === 'ipv6' && { flags: IFA_F.NODAD }),
-  })
-  const neighbour = replaceNeighbour({ address: gateway, interface: podIndex, hardwareAddress: wire.hostMac })
-  return [own, neighbour]
-}
-
 /**
  * The default route and the one to its gateway. False, and neither, when the pod has a default
  * route by another interface.
  */
 function addGatewayRoutes(pod: Rtnetlink, podIndex: number, family: Family): boolean {
-  const gateway = POD_GATEWAY[family]
-  const byGateway = addRoute({
-    destination: DEFAULT_DESTINATIONS[family],
-    protocol: RTPROT.BOOT,
-    nextHops: [{ gateway, interface: podIndex, onlink: true }],
-  })
-  const [outcome] = pod.execute([byGateway])
+  const [outcome] = pod.execute([defaultRoute(podIndex, family)])
   if (outcome?.error?.errno === ERRNO.EEXIST) return false
   if (outcome?.error !== undefined) throw outcome.error
-  pod.run(
-    addRoute({
-      destination: hostPrefix(gateway),
-      protocol: RTPROT.BOOT,
-      nextHops: [{ interface: podIndex }],
-      ...(family === 'ipv4' && { scope: RT_SCOPE.LINK }),
-    }),
-  )
+  pod.run(gatewayRoute(podIndex, family))
   return true
-}
-
-function hostRequests(wire: PodWire, hostIndex: number): Request[] {
-  const families = new Set(wire.addresses.map(familyOf))
-  return [
-    ...[...families].map(family => answerForGateway(family, hostIndex)),
-    ...wire.addresses.flatMap(address => [
-      replaceNeighbour({ address, interface: hostIndex, hardwareAddress: wire.podMac }),
-      ...(wire.policy === undefined ? [mainRoute(address, hostIndex)] : []),
-    ]),
-  ]
-}
-
-function mainRoute(address: string, hostIndex: number): Request {
-  return addRoute(podRoute(address, hostIndex))
-}
-
-/**
- * Has what the host itself sends to a pod bear `source`; absent: what the kernel chooses. In the
- * place of the route that is there.
- */
-export function sourceRequest(address: string, hostIndex: number, source: string | undefined): Request {
-  const route = podRoute(address, hostIndex)
-  return replaceRoute(source === undefined ? route : { ...route, preferredSource: source })
-}
-
-function podRoute(address: string, hostIndex: number): RouteSpec {
-  return { destination: hostPrefix(address), protocol: RTPROT.BOOT, nextHops: [{ interface: hostIndex }] }
-}
-
-/**
- * Has the host's end answer who asks for the gateway. IPv4 by a proxy entry, because the kernel
- * answers ARP for an address of one interface on all of them (arp_ignore 0), the uplink too. An
- * IPv6 link-local address belongs to its link, and the host needs one to ask for the pod.
- */
-function answerForGateway(family: Family, hostIndex: number): Request {
-  const address = POD_GATEWAY[family]
-  if (family === 'ipv4') return addProxy({ address, interface: hostIndex })
-  return addAddress({ address, prefixLength: 64, interface: hostIndex, flags: IFA_F.NODAD })
 }

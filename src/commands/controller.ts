@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { controllerProblems } from '../config/controller-problems.ts'
 import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.ts'
-import { controllerProblems } from '../config/schema.ts'
 import { createController } from '../controller/reconcile.ts'
 import { notifyService } from '../host/notify.ts'
 import { endSoon, untilSignal } from '../host/signals.ts'

@@ -5,8 +5,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import configExample from '../../config/config.yaml' with { type: 'text' }
+import { controllerProblems } from '../config/controller-problems.ts'
 import { parseConfig } from '../config/load.ts'
-import { type Config, controllerProblems } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { carryOut, dryRunText } from '../host/carry-out.ts'
 import { installableExecutable } from '../host/executable.ts'
 import { pathsToSee, planInstall, type WantedInstall } from '../host/install-plan.ts'

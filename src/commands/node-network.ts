@@ -19,16 +19,15 @@ import { setInterfaceSysctls } from '../cni/sysctl.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
 import type { Config } from '../config/schema.ts'
 import type { InterfaceNode, Plugin } from '../eni/interface-node.ts'
-import type { ModeInput } from '../eni/mode.ts'
+import { modeInput, type SeenByNode } from '../eni/mode.ts'
 import { ModeKeeper } from '../eni/mode-keeper.ts'
+import { networkOfPods } from '../eni/network-of-pods.ts'
 import { firewallConfig } from '../firewall/config.ts'
 import { Nft } from '../firewall/nftables.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
-import type { Platform } from '../kube/eni-node.ts'
 import { createENINodeSource, type ENINodeSource } from '../kube/eni-node-source.ts'
 import { systemClock } from '../lib/clock.ts'
 import { fileStamp } from '../lib/files.ts'
-import { hostPrefix } from '../lib/ip.ts'
 import type { Log } from '../lib/log.ts'
 import { Parting } from '../lib/parting.ts'
 import type { NodeMode } from '../model/node-mode.ts'
@@ -51,8 +50,6 @@ interface Part {
   close(): Promise<void>
 }
 
-const MODES: Readonly<Record<Platform, NodeMode>> = { ecs: 'eni-ecs', ens: 'eni-ens' }
-
 /** Starts it, and follows the mode of the node from then on. */
 export function startNetwork(
   services: NodeServices,
@@ -67,7 +64,14 @@ export function startNetwork(
   const keeper: ModeKeeper<Part> = new ModeKeeper<Part>({
     clock,
     log: log.child({ room: 'agent' }),
-    input: () => modeInput(config, source, cluster, keeper.mode),
+    input: () =>
+      modeInput({
+        configured: config.mode,
+        eniNode: { exists: source.exists, platform: source.current?.spec.platform },
+        isRouted: view.current()?.entries.some(entry => entry.node === config.node) === true,
+        attached: attachedHere(config.state),
+        running: keeper.mode,
+      }),
     start: mode => startPart(mode, services, { cluster, source, drain, sessions }),
     onChange: changes.tell,
     onRefusal: ({ reason, message }) => {
@@ -107,49 +111,15 @@ function running({ part }: ModeKeeper<Part>): Agent | InterfaceNode | undefined 
   return part?.agent ?? part?.interfaces
 }
 
-function modeInput(
-  { mode, node, state }: Config,
-  source: ENINodeSource,
-  { view }: Cluster,
-  running: NodeMode | undefined,
-): ModeInput {
-  const platform = source.current?.spec.platform
-  const eni = platform && MODES[platform]
-  const routed = view.current()?.entries.some(entry => entry.node === node) === true
-  return {
-    configured: mode,
-    decided: source.exists === false || eni === undefined ? withoutENINode({ routed, eni, mode }) : eni,
-    ...attachedHere(state, eni ?? 'eni-ecs', running),
-  }
-}
-
-/**
- * What pods are attached in, and how many. Where that cannot be read, there may be some: what runs
- * goes on.
- */
-function attachedHere(
-  state: string,
-  eni: NodeMode,
-  running: NodeMode | undefined,
-): Pick<ModeInput, 'current' | 'attached'> {
+/** The pods of this node; undefined where their records cannot be read. */
+function attachedHere(state: string): SeenByNode['attached'] {
   try {
     const attachments = new AddressStore(state).read()
-    const attached = podsOf(attachments)
     const onInterfaces = attachments.records.some(record => record.interface !== undefined)
-    return { attached, current: attached === 0 ? undefined : onInterfaces ? eni : 'route' }
+    return { pods: podsOf(attachments), onInterfaces }
   } catch {
-    return { attached: 1, current: running }
+    return undefined
   }
-}
-
-/** One that is gone with nothing in its place decides nothing: the node goes on as it is. */
-function withoutENINode(known: {
-  routed: boolean
-  eni: NodeMode | undefined
-  mode: Config['mode']
-}): NodeMode | undefined {
-  if (known.routed) return 'route'
-  return known.eni === undefined && known.mode === 'auto' ? 'route' : undefined
 }
 
 interface Around {
@@ -214,11 +184,8 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
   const telling = keepTellingReadiness(state, { node: interfaces, ...cni })
   parting.defer('readiness for the CNI plugin', () => telling.close())
   const tellFirewall = () => {
-    const addresses = (source.current?.status.interfaces ?? []).flatMap(one => one.addresses).map(hostPrefix)
-    const { vpcCIDRs } = config.network
-    const podCIDRs = vpcCIDRs.length > 0 ? vpcCIDRs : addresses
-    if (podCIDRs.length === 0) return
-    firewall.want({ podCIDRs, clusterPodCIDRs: [], nodeAddresses: [], uplinks: outwardLinksNow(config.route) })
+    const known = networkOfPods({ vpcCIDRs: config.network.vpcCIDRs, interfaces: source.current?.status.interfaces })
+    if (known !== undefined) firewall.want({ ...known, uplinks: outwardLinksNow(config.route) })
   }
   tellFirewall()
   parting.defer('the firewall', source.onChange(tellFirewall))

@@ -5,7 +5,6 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import type { Problem } from '../lib/errors.ts'
 import { covers, overlaps, parsePrefix } from '../lib/ip.ts'
 import { LOG_LEVELS } from '../lib/log-level.ts'
 import { parseNodeSelector } from '../lib/node-selector.ts'
@@ -382,20 +381,4 @@ export const configSchema = z.strictObject({
 export type Config = Readonly<Omit<z.output<typeof configSchema>, 'node'>> & {
   /** This node's name. */
   readonly node: string
-}
-
-/** What a configuration lacks for the controller: a node's needs none of it. */
-export function controllerProblems({ allocatePodCIDRs, network }: Config): Problem[] {
-  if (!allocatePodCIDRs) return []
-  const elsewhere = 'or set allocatePodCIDRs: false where something else allocates them'
-  const problems: Problem[] = []
-  if (network.podCIDRs.length === 0) {
-    const message = `is empty: name the pools that pod CIDRs come from, ${elsewhere}`
-    problems.push({ path: 'network.podCIDRs', message })
-  }
-  if (network.edgeNodes === undefined) {
-    const message = `is required: say which Nodes get a pod CIDR, for ever (a label selector, or all()), ${elsewhere}`
-    problems.push({ path: 'network.edgeNodes', message })
-  }
-  return problems
 }

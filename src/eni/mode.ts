@@ -1,10 +1,12 @@
 /**
  * Where a node's pods get their addresses: out of its podCIDR (`route`), or of elastic network
  * interfaces of the cloud (`eni-ecs`) or of Edge Node Service (`eni-ens`). The controller decides
- * by what the Node says of itself (`modeOfNode`); a node follows, unless its configuration pins the
- * mode, and never changes it under the feet of its pods (`decideMode`). Pure.
+ * by what the Node says of itself (`modeOfNode`); a node follows what it sees of that
+ * (`modeInput`), unless its configuration pins the mode, and never changes it under the feet of its
+ * pods (`decideMode`). Pure.
  */
 
+import type { Platform } from '../kube/eni-node.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 
 /** What the node's configuration may say. */
@@ -40,6 +42,36 @@ export function modeOfNode({ labels, providerID = '' }: NodeTraits): ModeOfNode 
   }
   if (labels[EDGE_WORKER_LABEL] === 'true') return { mode: 'route', why: `label ${EDGE_WORKER_LABEL}=true` }
   return { mode: 'eni-ecs', why: `providerID ${providerID}`, instanceID, regionID }
+}
+
+/** The mode of a node whose ENINode names a platform. */
+export const MODE_ON: Readonly<Record<Platform, NodeMode>> = { ecs: 'eni-ecs', ens: 'eni-ens' }
+
+/** What a node sees that tells its mode. */
+export interface SeenByNode {
+  readonly configured: ConfiguredMode
+  /** Of its ENINode: whether there is one now (undefined: nobody has said), and its platform. */
+  readonly eniNode: { readonly exists: boolean | undefined; readonly platform: Platform | undefined }
+  /** Whether a RouteSlice names it. */
+  readonly isRouted: boolean
+  /** Its pods, and whether any sits on an elastic network interface; undefined: cannot be read. */
+  readonly attached: { readonly pods: number; readonly onInterfaces: boolean } | undefined
+  /** The mode that its process works in; undefined before it has begun. */
+  readonly running: NodeMode | undefined
+}
+
+/**
+ * An ENINode that is gone with nothing in its place decides nothing: the node goes on as it is.
+ * Where the records of pods cannot be read there may be some, and what runs goes on.
+ */
+export function modeInput({ configured, eniNode, isRouted, attached, running }: SeenByNode): ModeInput {
+  const onInterfaces = eniNode.platform && MODE_ON[eniNode.platform]
+  const otherwise = isRouted || (onInterfaces === undefined && configured === 'auto') ? 'route' : undefined
+  const decided = eniNode.exists === false ? otherwise : (onInterfaces ?? otherwise)
+  if (attached === undefined) return { configured, decided, attached: 1, current: running }
+  const { pods } = attached
+  const inUse = attached.onInterfaces ? (onInterfaces ?? 'eni-ecs') : 'route'
+  return { configured, decided, attached: pods, current: pods === 0 ? undefined : inUse }
 }
 
 export interface ModeInput {

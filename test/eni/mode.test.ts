@@ -1,6 +1,6 @@
 /** Which mode a Node asks for, and when a node follows. */
 import { expect, test } from 'bun:test'
-import { decideMode, modeOfNode } from '../../src/eni/mode.ts'
+import { decideMode, modeInput, modeOfNode, type SeenByNode } from '../../src/eni/mode.ts'
 
 test('the controller decides by label and providerID', () => {
   const edge = { 'alibabacloud.com/is-edge-worker': 'true' }
@@ -52,4 +52,38 @@ test('a change under pods and a contradiction are refused, with what to do', () 
     expect(contradiction.refusal?.reason).toBe('ModeContradiction')
     expect(contradiction.refusal?.message).toContain('mode: eni-ens, the controller decided eni-ecs')
   }
+})
+
+/** What is seen of a node at its first start, before anybody has said anything. */
+const NEW: SeenByNode = {
+  configured: 'auto',
+  eniNode: { exists: undefined, platform: undefined },
+  isRouted: false,
+  attached: { pods: 0, onInterfaces: false },
+  running: undefined,
+}
+
+test('an ENINode or a RouteSlice says the mode; one that is gone with nothing in its place says nothing', () => {
+  const decided = (seen: Partial<SeenByNode>) => modeInput({ ...NEW, ...seen }).decided
+  expect(decided({})).toBe('route')
+  expect(decided({ configured: 'eni-ens' })).toBeUndefined()
+  expect(decided({ eniNode: { exists: true, platform: 'ecs' } })).toBe('eni-ecs')
+  expect(decided({ eniNode: { exists: undefined, platform: 'ens' }, isRouted: true })).toBe('eni-ens')
+  expect(decided({ eniNode: { exists: false, platform: 'ecs' } })).toBeUndefined()
+  expect(decided({ eniNode: { exists: false, platform: 'ecs' }, isRouted: true })).toBe('route')
+  expect(decided({ configured: 'eni-ecs', isRouted: true })).toBe('route')
+})
+
+test('pods tell what a node was before a restart; records that cannot be read leave what runs', () => {
+  const eniNode = { exists: true, platform: 'ens' } as const
+  const inUse = (seen: Partial<SeenByNode>) => {
+    const { current, attached } = modeInput({ ...NEW, ...seen })
+    return [current, attached]
+  }
+  expect(inUse({ eniNode, running: 'route' })).toEqual([undefined, 0])
+  expect(inUse({ eniNode, attached: { pods: 2, onInterfaces: true } })).toEqual(['eni-ens', 2])
+  expect(inUse({ attached: { pods: 2, onInterfaces: true } })).toEqual(['eni-ecs', 2])
+  expect(inUse({ eniNode, attached: { pods: 1, onInterfaces: false } })).toEqual(['route', 1])
+  expect(inUse({ eniNode, attached: undefined, running: 'route' })).toEqual(['route', 1])
+  expect(inUse({ eniNode, attached: undefined })).toEqual([undefined, 1])
 })
