@@ -60,7 +60,13 @@ ${more.join('\n')}
 Sources of the words:
 
 ${vendor.sources.map(source => wrapped(`- ${source}`, { indent: '  ' })).join('\n')}
-`
+${notFound(vendor)}`
+}
+
+function notFound({ unconfirmed = [] }: Vendor): string {
+  if (unconfirmed.length === 0) return ''
+  const words = unconfirmed.map(part => `\`${part}\``).join(', ')
+  return `\n${wrapped(`Not found in any of them, and so to be looked at first where the switch refuses a line: ${words}.`)}\n`
 }
 
 export function switchIndex(vendors: readonly Vendor[]): string {

@@ -12,11 +12,15 @@ export const aristaEos: Vendor = {
   name: 'arista-eos',
   title: 'Arista EOS 4.2x (multi-agent)',
   sources: [
-    'Arista EOS User Manual, Border Gateway Protocol: graceful-restart-helper, graceful-restart stalepath-time (default 300), neighbor maximum-routes, neighbor ttl maximum-hops, neighbor bfd',
-    'Arista EOS, BFD support for the C-bit: neighbor bfd c-bit',
+    'Arista EOS User Manual, Border Gateway Protocol: graceful-restart stalepath-time (default 300), neighbor maximum-routes (12000 where it is not said)',
     'ipspace/netlab, netsim/extra/bgp.session/eos.j2 (used in its integration tests): password, ttl maximum-hops, timers, bfd, passive',
-    'aristanetworks/avd, router_bgp of eos_cli_config_gen: graceful-restart-helper, graceful-restart stalepath-time',
+    "aristanetworks/avd, router_bgp of eos_cli_config_gen, Arista's own: graceful-restart-helper, graceful-restart-helper long-lived, graceful-restart stalepath-time, neighbor next-hop address-family ipv6 originate",
+    'batfish/batfish, grammar of Arista BGP: peer group, maximum-routes N warning-limit N percent, idle-restart-timer N, password 0 or 7, passive, timers; no neighbor X ttl maximum-hops',
+    'Arista EOS, BGP idle restart interval, read: https://www.arista.com/en/support/toi/tag/toi?maxNumPages=94&start=100&widgetCacheId=18b02c62efb405fcaaaa90198b09dc27: a session that stays idle waits for clear ip bgp unless an interval is set',
+    'configurations of others: neighbor GROUP bfd interval 300 min-rx 300 multiplier 3',
   ],
+  unconfirmed: ['bfd c-bit'],
+  stays: 'no bgp default ipv4-unicast, maximum-paths, graceful-restart-helper and its timer',
   comment: '!',
   configure: intent => [...prefixLists(intent), ...routeMaps(intent), ...router(intent)],
   look: intent => [
@@ -33,7 +37,7 @@ export const aristaEos: Vendor = {
     ...undoLists(intent),
   ],
   missing: intent => (intent.port === 179 ? [] : ['a port other than 179']),
-  read: text => readIos(text, { gracefulRestart: true, stalePathSeconds: 300 }),
+  read: text => readIos(text, { gracefulRestart: true, stalePathSeconds: 300, eos: { maximumRoutes: 12_000 } }),
 }
 
 function prefixLists(intent: SwitchIntent): string[] {
@@ -81,8 +85,9 @@ function router(intent: SwitchIntent): string[] {
           `   neighbor ${name} bfd interval ${bfd.intervalMilliseconds} min-rx ${bfd.intervalMilliseconds} multiplier ${bfd.multiplier}`,
           `   neighbor ${name} bfd c-bit`,
         ]),
-    `   ! ${WHY.maximum(intent.maximumPrefixes * intent.families.length)}; a session that was cut stays down: clear ip bgp`,
+    `   ! ${WHY.maximum(intent.maximumPrefixes * intent.families.length)}; a session that was cut tries again after 5 minutes`,
     `   neighbor ${name} maximum-routes ${intent.maximumPrefixes * intent.families.length} warning-limit 80 percent`,
+    `   neighbor ${name} idle-restart-timer 300`,
     `   ! ${WHY.speakers}`,
     ...intent.speakers.flatMap(({ node, address }) => [
       `   neighbor ${address} peer group ${name}`,

@@ -12,9 +12,13 @@ export const ciscoIosXr: Vendor = {
   title: 'Cisco IOS-XR 6 and newer',
   sources: [
     'Cisco IOS XR Routing Command Reference, BGP Commands: neighbor-group, bgp graceful-restart, bgp graceful-restart stalepath-time (default 360), bgp graceful-restart purge-time, session-open-mode, maximum-prefix, ttl-security, bfd fast-detect',
-    'Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy',
+    'Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy; one set for each family here, as whether one may hold both was not found',
+    "netascode/terraform-iosxr-nac-iosxr, Cisco's own: bfd fast-detect, bfd minimum-interval, bfd multiplier, password, ebgp-multihop, use neighbor-group of a neighbour; strict-mode is another word of bfd fast-detect",
+    'ansible-collections/cisco.iosxr, bgp_global: bgp graceful-restart purge-time, bgp graceful-restart stalepath-time',
+    "Team Cymru's guide to UTRS: session-open-mode passive-only of a neighbour",
     'ipspace/netlab, netsim/extra/bgp.session/iosxr.j2 (used in its integration tests): password clear, ttl-security, timers',
   ],
+  stays: 'bgp graceful-restart and its timers, the families of the instance, maximum-paths',
   comment: '!',
   configure: intent => [...policies(intent), ...router(intent), 'commit'],
   look: intent => [
@@ -28,9 +32,9 @@ export const ciscoIosXr: Vendor = {
     ...intent.speakers.map(({ address }) => `  no neighbor ${address}`),
     `  no neighbor-group ${nameOf(intent)}`,
     'exit',
-    `no route-policy ${nameOf(intent)}-IN`,
+    ...intent.families.map(family => `no route-policy ${setOf(intent, family)}-IN`),
     `no route-policy ${nameOf(intent)}-OUT`,
-    `no prefix-set ${nameOf(intent)}`,
+    ...intent.families.map(family => `no prefix-set ${setOf(intent, family)}`),
     'commit',
   ],
   missing: intent => [
@@ -49,14 +53,22 @@ export const ciscoIosXr: Vendor = {
 }
 
 function policies(intent: SwitchIntent): string[] {
-  const name = nameOf(intent)
-  const rules = intent.families.flatMap(family =>
-    poolsOf(intent, family).map(({ cidr, length, blockLength }) =>
-      length === blockLength ? cidr : `${cidr} eq ${blockLength}`,
-    ),
-  )
   return [
     `! ${WHY.prefixes}`,
+    ...intent.families.flatMap(family => familyPolicy(intent, family)),
+    `! ${WHY.nothing}`,
+    `route-policy ${nameOf(intent)}-OUT`,
+    '  drop',
+    'end-policy',
+  ]
+}
+
+function familyPolicy(intent: SwitchIntent, family: Family): string[] {
+  const name = setOf(intent, family)
+  const rules = poolsOf(intent, family).map(({ cidr, length, blockLength }) =>
+    length === blockLength ? cidr : `${cidr} eq ${blockLength}`,
+  )
+  return [
     `prefix-set ${name}`,
     ...rules.map((rule, index) => `  ${rule}${index < rules.length - 1 ? ',' : ''}`),
     'end-set',
@@ -67,11 +79,12 @@ function policies(intent: SwitchIntent): string[] {
     '    drop',
     '  endif',
     'end-policy',
-    `! ${WHY.nothing}`,
-    `route-policy ${name}-OUT`,
-    '  drop',
-    'end-policy',
   ]
+}
+
+/** A family's prefix set, and how its policy begins. */
+function setOf(intent: SwitchIntent, family: Family): string {
+  return family === 'ipv4' ? nameOf(intent) : `${nameOf(intent)}-IPV6`
 }
 
 function router(intent: SwitchIntent): string[] {
@@ -126,7 +139,7 @@ function addressFamily(intent: SwitchIntent, family: Family): string[] {
   return [
     `  address-family ${family} unicast`,
     `   ! ${WHY.nextHop}`,
-    `   route-policy ${name}-IN in`,
+    `   route-policy ${setOf(intent, family)}-IN in`,
     `   route-policy ${name}-OUT out`,
     `   ! ${WHY.maximum(intent.maximumPrefixes)}; a session that was cut tries again after 5 minutes`,
     `   maximum-prefix ${intent.maximumPrefixes} 80 restart 5`,

@@ -20,10 +20,12 @@ export interface SwitchFacts {
 export interface NeighbourFacts {
   /** Its AS, or whichever is not the switch's own, or is. */
   readonly remoteAs?: number | 'external' | 'internal'
+  /** As which the switch presents itself to this one; absent: as everywhere. */
+  readonly localAs?: number
   /** The routing table that it is in; absent: the usual one. */
   readonly vrf?: string
-  /** False: not for this one, whatever the switch does else. */
-  readonly gracefulRestart?: false
+  /** Whatever the switch does else. */
+  readonly gracefulRestart?: boolean
   readonly password: boolean
   /** Configured, and switched off. */
   readonly shutdown: boolean
@@ -39,6 +41,8 @@ export interface FamilyFacts {
   /** What gets in; absent: everything. */
   readonly accepts?: readonly Acceptance[]
   readonly maximumPrefixes?: number
+  /** Beyond the limit there is a warning, and more gets in. */
+  readonly warnsOnly?: true
 }
 
 /** Prefixes inside `cidr` with a length from `from` to `to`. */
@@ -94,10 +98,11 @@ function differs(where: string, what: string): Difference {
 function switchDifferences(intent: SwitchIntent, facts: SwitchFacts): Difference[] {
   const found: Difference[] = []
   const seconds = intent.restartTimeSeconds
+  const speakers = intent.speakers.map(({ address }) => neighbourAt(facts, address))
   if (facts.as === undefined) found.push(missing('switch', 'there is no BGP'))
-  else if (facts.as !== intent.switchAs)
+  else if (facts.as !== intent.switchAs && speakers.some(one => one?.localAs === undefined))
     found.push(missing('switch', `its AS is ${facts.as}, and the BGPPeer says ${intent.switchAs}`))
-  if (seconds !== undefined && !facts.gracefulRestart)
+  if (seconds !== undefined && !facts.gracefulRestart && speakers.some(one => one?.gracefulRestart === undefined))
     found.push(missing('switch', 'graceful restart is off: every restart of a speaker takes its routes along'))
   else if (seconds !== undefined && facts.stalePathSeconds !== undefined && facts.stalePathSeconds < seconds)
     found.push(
@@ -112,6 +117,8 @@ function switchDifferences(intent: SwitchIntent, facts: SwitchFacts): Difference
 function neighbourDifferences(intent: SwitchIntent, facts: NeighbourFacts, where: string): Difference[] {
   const found: Difference[] = []
   if (facts.shutdown) found.push(missing(where, 'it is shut down'))
+  if (facts.localAs !== undefined && facts.localAs !== intent.switchAs)
+    found.push(missing(where, `the switch is AS ${facts.localAs} towards it, and the BGPPeer says ${intent.switchAs}`))
   if (facts.remoteAs === undefined) found.push(missing(where, 'it has no remote AS'))
   else if (facts.remoteAs === (isInternal(intent) ? 'internal' : 'external')) {
     if (!isInternal(intent)) found.push(differs(where, `any AS but its own is taken, planned is ${intent.nodesAs}`))
@@ -129,8 +136,14 @@ function neighbourDifferences(intent: SwitchIntent, facts: NeighbourFacts, where
     found.push(missing(where, 'GTSM is off: the speaker drops what does not arrive with a TTL near 255'))
   if (intent.ttlSecurity === undefined && facts.ttlSecurity !== undefined)
     found.push(missing(where, 'GTSM is on, and the BGPPeer has no ttlSecurity: the switch drops its packets'))
-  if (intent.multihop !== undefined && !isInternal(intent) && facts.multihop === undefined)
-    found.push(missing(where, `multihop is off, and the BGPPeer has ebgpMultihop ${intent.multihop}`))
+  if (intent.ttlSecurity !== undefined && (facts.ttlSecurity ?? 255) < intent.ttlSecurity)
+    found.push(missing(where, `GTSM is for ${facts.ttlSecurity} hops, and the BGPPeer says ${intent.ttlSecurity}`))
+  if (intent.multihop !== undefined && !isInternal(intent)) {
+    if (facts.multihop === undefined)
+      found.push(missing(where, `multihop is off, and the BGPPeer has ebgpMultihop ${intent.multihop}`))
+    else if (facts.multihop < intent.multihop)
+      found.push(missing(where, `multihop is ${facts.multihop}, and the BGPPeer has ebgpMultihop ${intent.multihop}`))
+  }
   found.push(...bfdDifferences(intent, facts, where))
   if (intent.extendedNextHop && !facts.extendedNextHop)
     found.push(missing(where, 'IPv6 next hops of IPv4 prefixes (RFC 8950) are off: IPv4 blocks cannot be announced'))
@@ -179,6 +192,8 @@ function familyDifferences(
         differs(where, `${family}: more gets in than blocks of nodes: ${one.cidr} from /${one.from} to /${one.to}`),
       )
   }
+  if (facts.warnsOnly === true)
+    found.push(differs(where, `${family}: beyond the limit of prefixes there is only a warning`))
   if (facts.maximumPrefixes === undefined)
     found.push(differs(where, `${family}: no limit of prefixes (planned: ${intent.maximumPrefixes})`))
   else if (facts.maximumPrefixes < intent.maximumPrefixes)

@@ -14,6 +14,7 @@ export const frr: Vendor = {
   title: 'FRR 8 and newer',
   ranWith: 'FRR 8.4',
   sources: ['https://docs.frrouting.org/en/latest/bgp.html, and the real FRR'],
+  stays: 'no bgp default ipv4-unicast, bgp graceful-restart and its timer, maximum-paths',
   comment: '!',
   configure: intent => [...prefixLists(intent), ...routeMaps(intent, ['exit']), ...router(intent)],
   look: intent => lookInIosWords(intent),

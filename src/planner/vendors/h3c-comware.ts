@@ -12,10 +12,13 @@ export const h3cComware: Vendor = {
   title: 'H3C Comware 7',
   sources: [
     'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Basic BGP commands: group, peer as-number, peer timer, peer enable, peer prefix-list, peer route-policy, peer route-limit, balance',
-    'H3C Layer 3 IP Routing Command Reference, Advanced BGP commands: graceful-restart, peer bfd, peer password',
-    'HP 6600/HSR6600 Layer 3 IP Routing Command Reference (Comware): peer ttl-security hops, in no company with peer ebgp-max-hop; peer route-limit, peer timer; read: https://www.manualshelf.com/manual/hp/hp-hsr6804-router-chassis/r3303-hp-hsr6800-routers-layer-3-ip-routing-command-reference/page-294.html',
+    'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Advanced BGP commands, contents read: https://www.h3c.com/en/d_202509/2657525_294551_0.htm: graceful-restart, peer bfd, peer bfd parameters, peer password',
+    'HP MSR (Comware 7) Layer 3 IP Routing Command Reference, read: https://www.manualshelf.com/manual/hp/hp-msr3024-taa-compliant-ac-router/r0106-hp-msr-router-series-layer-3-ip-routing-command-referencev7/page-384.html: graceful-restart opens the sessions anew; a helper keeps stale routes for the timer of the OPEN that it got; page-404: peer bfd is single-hop or multi-hop, and may notice a restart before graceful restart does',
+    'HP 6600/HSR6600 Layer 3 IP Routing Command Reference (Comware 5), read: https://www.manualshelf.com/manual/hp/hp-hsr6602-g-router/r3102-r3103-hp-6600hsr6600-routers-layer-3-ip-routing-command-reference/page-299.html: peer ttl-security hops 1 to 254, of a group too; page-295: peer route-limit NUMBER with reconnect SECONDS and a percentage; peer timer keepalive hold',
     'H3C Layer 3 IP Routing Command Reference, Routing policy commands: ip prefix-list, ipv6 prefix-list, route-policy',
   ],
+  unconfirmed: ['password simple', 'prefix-list'],
+  stays: 'graceful-restart, balance',
   comment: '#',
   configure: intent => [...lists(intent), ...router(intent)],
   look: intent => [
@@ -42,7 +45,7 @@ export const h3cComware: Vendor = {
     ...(intent.bfd === undefined
       ? []
       : [
-          `the times of BFD stand at the interface of the LAN: bfd min-transmit-interval ${intent.bfd.intervalMilliseconds}, bfd min-receive-interval ${intent.bfd.intervalMilliseconds}, bfd detect-multiplier ${intent.bfd.multiplier}`,
+          `the times of BFD stand at the interface of the LAN (newer releases have peer bfd parameters beside it): bfd min-transmit-interval ${intent.bfd.intervalMilliseconds}, bfd min-receive-interval ${intent.bfd.intervalMilliseconds}, bfd detect-multiplier ${intent.bfd.multiplier}`,
           NO_LENIENT_BFD,
         ]),
     ...(intent.port === 179 ? [] : ['a port other than 179']),
@@ -71,7 +74,9 @@ function router(intent: SwitchIntent): string[] {
   return [
     `bgp ${intent.switchAs}`,
     ...(intent.sessionFamily === 'ipv4' ? [] : [` # ${WHY.routerId}`, ` router-id ${routerIdOf(intent)}`]),
-    ...(restartTimeSeconds === undefined ? [] : [` # ${WHY.helper(restartTimeSeconds)}`, ' graceful-restart']),
+    ...(restartTimeSeconds === undefined
+      ? []
+      : [` # ${WHY.helper(restartTimeSeconds)}; every BGP session of this switch is opened anew`, ' graceful-restart']),
     ` group ${name} ${isInternal(intent) ? 'internal' : 'external'}`,
     ...(isInternal(intent) ? [] : [` peer ${name} as-number ${intent.nodesAs}`]),
     ` peer ${name} timer keepalive ${Math.floor(intent.holdTimeSeconds / 3)} hold ${intent.holdTimeSeconds}`,

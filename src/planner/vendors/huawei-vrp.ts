@@ -1,6 +1,7 @@
 /**
  * Huawei VRP 8 (CloudEngine, NetEngine). As helper it heeds the restart time that we announce.
- * Pure.
+ * GTSM of a group wants the group's members first. Load balancing is said for one kind of neighbour:
+ * without that word VRP puts itself as next hop into all it passes on. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'
@@ -11,10 +12,11 @@ export const huaweiVrp: Vendor = {
   name: 'huawei-vrp',
   title: 'Huawei VRP 8',
   sources: [
-    'Huawei CloudEngine and NetEngine Command Reference, BGP view: graceful-restart, graceful-restart timer wait-for-rib (3 to 3000, default 600), peer listen-only, peer valid-ttl-hops, peer ebgp-max-hop, peer bfd, peer password',
-    'Huawei Command Reference, BGP-IPv4 unicast address family view: peer ip-prefix, peer route-policy, peer route-limit, maximum load-balancing',
-    'Huawei Command Reference: ip ip-prefix, ip ipv6-prefix (greater-equal, less-equal), route-policy',
+    'Huawei NetEngine 8000 F1A command reference, gr-timer-wait-for-rib, read: http://a10.tagan.ru/huawei/netengine8000f1a/command/8090/gr-timer-wait-for-rib(BGPOM).html: 3 to 3000 s, 600 s by default, how long End-of-RIB is awaited',
+    'Huawei CE6800 V300R023C00 command reference, BGP configuration commands, read in WheaterW/INTA-project, nassim-main/corpus/hw: peer password simple or cipher (255 characters); peer valid-ttl-hops (1 means TTL 255 alone; not with peer ebgp-max-hop; of a group, after its members); peer bfd (intervals of 3 to 1000 ms, multiplier of 3 to 50) and peer bfd enable; peer route-limit LIMIT PERCENT idle-timeout MINUTES; maximum load-balancing ebgp or ibgp NUMBER; peer ip-prefix NAME import, with an ip ip-prefix permit ADDRESS LENGTH greater-equal less-equal in its example',
   ],
+  unconfirmed: ['listen-only', 'timer keepalive'],
+  stays: 'graceful-restart and its timer, maximum load-balancing, bfd',
   comment: '#',
   configure: intent => [...lists(intent), ...router(intent)],
   look: intent => [
@@ -64,6 +66,8 @@ function lists(intent: SwitchIntent): string[] {
 function router(intent: SwitchIntent): string[] {
   const name = nameOf(intent)
   const { restartTimeSeconds, password, ttlSecurity, multihop, bfd } = intent
+  // 1000 ms at most are taken; a speaker that wants more time gets it (RFC 5880 section 6.8.2)
+  const interval = Math.min(bfd?.intervalMilliseconds ?? 0, 1000)
   return [
     ...(bfd === undefined ? [] : ['bfd', ' quit']),
     `bgp ${intent.switchAs}`,
@@ -80,14 +84,11 @@ function router(intent: SwitchIntent): string[] {
     ` peer ${name} timer keepalive ${Math.floor(intent.holdTimeSeconds / 3)} hold ${intent.holdTimeSeconds}`,
     ...(intent.dials ? [] : [` peer ${name} listen-only`]),
     ...(password === undefined ? [] : [` # ${WHY.password}`, ` peer ${name} password simple ${password}`]),
-    ...(ttlSecurity === undefined
-      ? []
-      : [` # ${WHY.gtsm(ttlSecurity)}`, ` peer ${name} valid-ttl-hops ${ttlSecurity}`]),
     ...(multihop === undefined || isInternal(intent) ? [] : [` peer ${name} ebgp-max-hop ${multihop}`]),
     ...(bfd === undefined
       ? []
       : [
-          ` peer ${name} bfd min-tx-interval ${bfd.intervalMilliseconds} min-rx-interval ${bfd.intervalMilliseconds} detect-multiplier ${bfd.multiplier}`,
+          ` peer ${name} bfd min-tx-interval ${interval} min-rx-interval ${interval} detect-multiplier ${Math.max(bfd.multiplier, 3)}`,
           ` peer ${name} bfd enable`,
         ]),
     ` # ${WHY.speakers}`,
@@ -95,6 +96,9 @@ function router(intent: SwitchIntent): string[] {
       ` peer ${address} group ${name}`,
       ` peer ${address} description ${node}`,
     ]),
+    ...(ttlSecurity === undefined
+      ? []
+      : [` # ${WHY.gtsm(ttlSecurity)}`, ` peer ${name} valid-ttl-hops ${ttlSecurity}`]),
     ...intent.families.flatMap(family => addressFamily(intent, family)),
     ' quit',
     'commit',
@@ -106,7 +110,7 @@ function addressFamily(intent: SwitchIntent, family: Family): string[] {
   return [
     ` ${family}-family unicast`,
     `  # ${WHY.paths}`,
-    '  maximum load-balancing 4',
+    `  maximum load-balancing ${isInternal(intent) ? 'ibgp' : 'ebgp'} 4`,
     `  peer ${name} enable`,
     ...(family === intent.sessionFamily ? [] : intent.speakers.map(({ address }) => `  peer ${address} group ${name}`)),
     `  # ${WHY.nextHop}`,

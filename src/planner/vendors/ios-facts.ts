@@ -17,14 +17,16 @@ export interface Draft {
   ttlSecurity?: number
   multihop?: number
   extendedNextHop?: boolean
-  /** Its routes are not kept while it restarts. */
-  noRestart?: boolean
-  /** Of all families together. */
+  /** Whether its routes are kept while it restarts. */
+  restart?: boolean
+  localAs?: number
+  /** Of all families together; 0: no limit. */
   maximumRoutes?: number
+  warnsOnly?: boolean
   readonly families: Map<AnyFamily, FamilyDraft>
 }
 
-/** `any`: of a template that says it for whichever family inherits it. */
+/** `any`: of a template, or of EOS outside families: for whichever family there is. */
 export type AnyFamily = Family | 'any'
 
 export interface FamilyDraft {
@@ -32,6 +34,7 @@ export interface FamilyDraft {
   routeMap?: string
   prefixList?: string
   maximumPrefixes?: number
+  warnsOnly?: boolean
   /** The `peer-policy` that it inherits. */
   policy?: string
 }
@@ -55,6 +58,7 @@ export interface Reading {
   stalePathSeconds: number
   /** Whether neighbours have IPv4 without being activated. */
   ipv4ByDefault: boolean
+  ipv6ByDefault: boolean
   /** By VRF, '' for none. */
   readonly vrfs: Map<string, Map<string, Draft>>
   /** Where neighbours come from that are not named. */
@@ -68,18 +72,24 @@ export interface IosDefaults {
   /** Whether it helps neighbours that restart. */
   readonly gracefulRestart: boolean
   readonly stalePathSeconds: number
+  /**
+   * Set for EOS. Its `graceful-restart` is about restarting itself, and helping has a word of its
+   * own; what a neighbour says outside families is of all of them; so many routes are taken where
+   * no limit is said.
+   */
+  readonly eos?: { readonly maximumRoutes: number }
 }
 
 /** A template may inherit another, and so on: so many at most. */
 const DEEPEST = 8
 
-export function factsOf(reading: Reading): SwitchFacts {
+export function factsOf(reading: Reading, { eos }: IosDefaults): SwitchFacts {
   const neighbours = new Map<string, NeighbourFacts>()
   const vrfs = [...reading.vrfs].sort(([a], [b]) => (a === '' ? -1 : b === '' ? 1 : 0))
   for (const [vrf, drafts] of vrfs) {
     for (const [name, own] of drafts) {
       if (canonicalAddress(name) === undefined || neighbours.has(name)) continue // a group, or known elsewhere
-      neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf }))
+      neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf, eos }))
     }
   }
   return {
@@ -88,7 +98,8 @@ export function factsOf(reading: Reading): SwitchFacts {
     neighbours,
     ranges: reading.ranges.map(({ cidr, vrf, group, remoteAs }) => {
       const own: Draft = { families: new Map(), group, ...(remoteAs !== undefined && { remoteAs }) }
-      return { cidr, neighbour: neighbourFacts(reading, own, { family: familyOf(cidr.split('/')[0] ?? ''), vrf }) }
+      const family = familyOf(cidr.split('/')[0] ?? '')
+      return { cidr, neighbour: neighbourFacts(reading, own, { family, vrf, eos }) }
     }),
     ...(reading.as !== undefined && { as: reading.as }),
   }
@@ -109,19 +120,26 @@ function lineage({ vrfs }: Reading, own: Draft, vrf: string): readonly Draft[] {
 interface Whose {
   readonly family: Family | undefined
   readonly vrf: string
+  readonly eos: IosDefaults['eos']
 }
 
-function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf }: Whose): NeighbourFacts {
+function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf, eos }: Whose): NeighbourFacts {
   const drafts = lineage(reading, own, vrf)
   const all: Partial<Draft> = Object.assign({}, ...drafts.toReversed())
   const families = new Map<Family, FamilyFacts>()
   for (const family of ['ipv4', 'ipv6'] as const) {
-    const parts = drafts.toReversed().map(draft => withPolicy(reading, draft.families.get(family), vrf))
+    const parts = drafts
+      .toReversed()
+      .map(draft => ({ ...draft.families.get('any'), ...withPolicy(reading, draft.families.get(family), vrf) }))
     const one: FamilyDraft = Object.assign({}, ...parts)
-    const active = one.active ?? (family === 'ipv4' && reading.ipv4ByDefault && address === 'ipv4')
-    const maximumPrefixes = one.maximumPrefixes ?? all.maximumRoutes
-    const whole = maximumPrefixes === undefined ? one : { ...one, maximumPrefixes }
-    if (active) families.set(family, familyFacts(reading, family, whole))
+    const byDefault = family === 'ipv4' ? reading.ipv4ByDefault && address === 'ipv4' : reading.ipv6ByDefault
+    const routes = all.maximumRoutes ?? eos?.maximumRoutes ?? 0
+    const whole = {
+      ...(routes > 0 && { maximumPrefixes: routes }),
+      ...(all.warnsOnly === true && { warnsOnly: true }),
+      ...one,
+    }
+    if (one.active ?? byDefault) families.set(family, familyFacts(reading, family, whole))
   }
   return {
     password: all.password ?? false,
@@ -130,7 +148,8 @@ function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf }: 
     extendedNextHop: all.extendedNextHop ?? false,
     families,
     ...(vrf !== '' && { vrf }),
-    ...(all.noRestart === true && { gracefulRestart: false }),
+    ...(all.restart !== undefined && { gracefulRestart: all.restart }),
+    ...(all.localAs !== undefined && { localAs: all.localAs }),
     ...(all.remoteAs !== undefined && { remoteAs: all.remoteAs }),
     ...(all.ttlSecurity !== undefined && { ttlSecurity: all.ttlSecurity }),
     ...(all.multihop !== undefined && { multihop: all.multihop }),
@@ -145,13 +164,14 @@ function withPolicy(reading: Reading, own: FamilyDraft | undefined, vrf: string)
 }
 
 function familyFacts(reading: Reading, family: Family, draft: FamilyDraft): FamilyFacts {
-  const { prefixList, routeMap, maximumPrefixes } = draft
+  const { prefixList, routeMap, maximumPrefixes, warnsOnly } = draft
   const byList = prefixList === undefined ? 'everything' : acceptedBy(reading.prefixLists.get(prefixList) ?? [], family)
   const byMap = routeMap === undefined ? 'everything' : acceptedByMap(reading, routeMap, family)
   const accepts = byList === 'everything' ? byMap : byMap === 'everything' ? byList : common(byList, byMap)
   return {
     ...(accepts !== 'everything' && { accepts }),
     ...(maximumPrefixes !== undefined && { maximumPrefixes }),
+    ...(warnsOnly === true && { warnsOnly }),
   }
 }
 

@@ -14,6 +14,7 @@ interface Dialect {
   readonly name: string
   readonly title: string
   readonly sources: readonly string[]
+  readonly unconfirmed?: readonly string[]
   /** Behind `fall-over bfd`: lets a restart keep the routes; absent: there is no word for it. */
   readonly lenientBfd?: string
   readonly passive?: string
@@ -25,6 +26,8 @@ function iosLike(dialect: Dialect): Vendor {
     name: dialect.name,
     title: dialect.title,
     sources: dialect.sources,
+    ...(dialect.unconfirmed !== undefined && { unconfirmed: dialect.unconfirmed }),
+    stays: 'no bgp default ipv4-unicast, bgp graceful-restart and its timer, maximum-paths',
     comment: '!',
     configure: intent => [...prefixLists(intent), ...routeMaps(intent), ...router(intent, dialect)],
     look: intent => [
@@ -121,7 +124,9 @@ export const ciscoIosXe = iosLike({
   title: 'Cisco IOS-XE 16 and newer',
   sources: [
     'Cisco IOS IP Routing: BGP Command Reference: bgp graceful-restart (stalepath-time 1 to 3600, default 360), neighbor fall-over, neighbor maximum-prefix, neighbor ttl-security, neighbor transport connection-mode',
-    'Cisco IOS XE, IP Routing: BFD Configuration Guide: BGP support for BFD with the control plane independent bit (check-control-plane-failure)',
+    'CiscoDevNet/terraform-provider-iosxe, examples of iosxe_bgp_neighbor, made from the YANG of IOS-XE: fall-over bfd with check-control-plane-failure beside single-hop and strict-mode',
+    "CiscoTestAutomation/genielibs, conf of BGP for IOS-XE, Cisco's own: bgp graceful-restart stalepath-time",
+    'Cisco IOS, BGP Restart Neighbor Session After Max-Prefix Limit Reached: maximum-prefix N PERCENT restart MINUTES, as in configurations of others',
   ],
   lenientBfd: 'check-control-plane-failure',
   passive: 'transport connection-mode passive',
@@ -132,7 +137,14 @@ export const ruijie = iosLike({
   name: 'ruijie',
   title: 'Ruijie RGOS 11 and newer',
   sources: [
-    'Ruijie RGOS Command Reference, BGP4 Commands: bgp graceful-restart, bgp graceful-restart stalepath-time, neighbor fall-over bfd, neighbor maximum-prefix, neighbor password, neighbor ttl-security hops',
+    "no reference of Ruijie could be read: its words are taken to be those of Cisco's IOS, whose manner RGOS has",
+  ],
+  unconfirmed: [
+    'bgp graceful-restart stalepath-time',
+    'ttl-security hops',
+    'fall-over bfd',
+    'maximum-prefix',
+    'password',
   ],
   defaults: { gracefulRestart: false, stalePathSeconds: 360 },
 })

@@ -3,7 +3,7 @@
  * connection, and `address-families` for `afi`. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
-import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'
+import { isInternal, leastTtl, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'
 import { NO_LENIENT_BFD } from './ios-like.ts'
 import { type Vendor, WHY } from './vendor.ts'
 
@@ -11,10 +11,12 @@ export const mikrotikRouteros: Vendor = {
   name: 'mikrotik-routeros',
   title: 'MikroTik RouterOS 7.20 and newer',
   sources: [
-    'MikroTik RouterOS manual, BGP: /routing/bgp/instance, /routing/bgp/connection (remote.address, local.role, connect, listen, hold-time, tcp-md5-key, use-bfd, multihop, input.filter, input.limit-process-routes-ipv4, output.filter-chain)',
-    'MikroTik RouterOS manual, Route Selection and Filters: /routing/filter/rule, dst, dst-len',
+    'MikroTik RouterOS manual, BGP, read: https://help.mikrotik.com/docs/spaces/ROS/pages/328220/BGP: connect, listen, local.role, hold-time, keepalive-time, tcp-md5-key, use-bfd, input.filter, output.filter-chain; local.ttl is the TTL sent, remote.ttl the least that is taken, of EBGP peers alone; multihop=yes takes next hops outside the network of the connection; input.limit-process-routes-ipv4 and -ipv6 stop a session until its flag limit-exceeded is cleared; gr among the local capabilities of its example',
+    'MikroTik RouterOS manual, Route Selection and Filters, read: https://help.mikrotik.com/docs/pages/diffpagesbyversion.action?pageId=74678285&originalVersion=55&revisedVersion=64: rule="if (dst in 192.168.1.0/24 && dst-len>24) {...}"; a chain drops what no rule takes',
+    'a list of what RouterOS 7.20 has, made for Terraform (resource routeros_routing_bgp_connection): instance, afi, local_ttl, remote_ttl, input_filter, output_filter_chain',
     'ipspace/netlab, netsim/ansible/templates/bgp/routeros7.macro.j2 (used in its integration tests): connection with instance, afi, local.role, output.filter-chain, tcp-md5-key',
   ],
+  unconfirmed: ['/routing/bfd/configuration/add'],
   comment: '#',
   configure: intent => [...filters(intent), ...connections(intent)],
   look: intent => [
@@ -25,6 +27,7 @@ export const mikrotikRouteros: Vendor = {
   undo: intent => [
     `/routing/bgp/connection/remove [find where comment~"^${nameOf(intent)} "]`,
     `/routing/filter/rule/remove [find where chain~"^${nameOf(intent)}-"]`,
+    ...(intent.bfd === undefined ? [] : [`/routing/bfd/configuration/remove [find where comment="${nameOf(intent)}"]`]),
     `/routing/bgp/instance/remove [find where name="${nameOf(intent)}"]   (unless others use it)`,
   ],
   missing: intent => [
@@ -34,9 +37,11 @@ export const mikrotikRouteros: Vendor = {
           'graceful restart has no words here: look whether "gr" stands among local.capabilities of /routing/bgp/session; without it each restart of a speaker takes its routes along, unless another speaker has them',
         ]),
     ...(intent.longLivedSeconds === undefined ? [] : ['long-lived graceful restart (RFC 9494)']),
-    ...(intent.ttlSecurity === undefined
-      ? []
-      : ['GTSM: remove ttlSecurity from the BGPPeer, or the speaker drops what does not arrive with a TTL near 255']),
+    ...(intent.ttlSecurity !== undefined && isInternal(intent)
+      ? [
+          'GTSM of internal neighbours: remote.ttl checks EBGP alone; packets leave with local.ttl=255, as the speaker asks',
+        ]
+      : []),
     ...(intent.extendedNextHop ? ['IPv4 prefixes with IPv6 next hops (RFC 8950): try it first'] : []),
     ...(intent.bfd === undefined ? [] : [NO_LENIENT_BFD]),
     ...(intent.port === 179 ? [] : [`a port other than 179 is local.port=${intent.port} of each connection`]),
@@ -62,7 +67,7 @@ function filters(intent: SwitchIntent): string[] {
 
 function connections(intent: SwitchIntent): string[] {
   const name = nameOf(intent)
-  const { password, multihop, bfd } = intent
+  const { password, multihop, ttlSecurity, bfd } = intent
   const shared = [
     `instance=${name}`,
     `afi=${intent.families.map(afi).join(',')}`,
@@ -74,7 +79,10 @@ function connections(intent: SwitchIntent): string[] {
     `hold-time=${intent.holdTimeSeconds}s`,
     `keepalive-time=${Math.floor(intent.holdTimeSeconds / 3)}s`,
     ...(password === undefined ? [] : [`tcp-md5-key="${password}"`]),
-    ...(multihop === undefined || isInternal(intent) ? [] : ['multihop=yes', `remote.ttl=${multihop}`]),
+    ...(multihop === undefined || isInternal(intent) ? [] : ['multihop=yes', `local.ttl=${multihop}`]),
+    ...(ttlSecurity === undefined
+      ? []
+      : [...(ttlSecurity > 1 ? ['multihop=yes'] : []), 'local.ttl=255', `remote.ttl=${leastTtl(ttlSecurity)}`]),
     ...(bfd === undefined ? [] : ['use-bfd=yes']),
     `input.filter=${name}-IN`,
     ...intent.families.map(family => `input.limit-process-routes-${family}=${intent.maximumPrefixes}`),
@@ -86,10 +94,11 @@ function connections(intent: SwitchIntent): string[] {
     ...(bfd === undefined
       ? []
       : [
-          `/routing/bfd/configuration/add addresses=${intent.speakers.map(({ address }) => address).join(',')} min-rx=${bfd.intervalMilliseconds}ms min-tx=${bfd.intervalMilliseconds}ms multiplier=${bfd.multiplier}`,
+          `/routing/bfd/configuration/add comment="${name}" addresses=${intent.speakers.map(({ address }) => address).join(',')} min-rx=${bfd.intervalMilliseconds}ms min-tx=${bfd.intervalMilliseconds}ms multiplier=${bfd.multiplier}`,
         ]),
     `# ${WHY.speakers}`,
-    `# ${WHY.maximum(intent.maximumPrefixes)}; a session that was cut stays down: /routing/bgp/session/clear`,
+    `# ${WHY.maximum(intent.maximumPrefixes)}; a session that was cut stays down: /routing/bgp/session/clear flag=limit-exceeded`,
+    ...(ttlSecurity === undefined ? [] : [`# ${WHY.gtsm(ttlSecurity)}: local.ttl, remote.ttl`]),
     `# ${WHY.nextHop}`,
     ...intent.speakers.map(
       ({ node, address }) =>

@@ -1,5 +1,6 @@
 /**
- * Nokia SR Linux, set commands in a candidate. Its stale timer is set to our restart time. Pure.
+ * Nokia SR Linux, set commands in a candidate. Its stale timer is set to our restart time. The limit
+ * of prefixes was called otherwise before 24. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'
@@ -8,12 +9,15 @@ import { type Vendor, WHY } from './vendor.ts'
 
 export const nokiaSrlinux: Vendor = {
   name: 'nokia-srlinux',
-  title: 'Nokia SR Linux 24 and newer',
+  title: 'Nokia SR Linux 24.10 and newer',
   sources: [
-    'Nokia SR Linux Routing Protocols Guide, BGP: group, neighbor, graceful-restart stale-routes-time, failure-detection enable-bfd, authentication keychain, transport passive-mode, multihop, receive-ipv6-next-hops',
-    'Nokia SR Linux Routing Protocols Guide, Routing policies: prefix-set mask-length-range, policy default-action policy-result',
-    'ipspace/netlab, netsim/ansible/templates/bgp/srlinux.cli.j2 and netsim/extra/bgp.session/srlinux.j2: autonomous-system, group, keychain of type tcp-md5',
+    "nokia/srlinux-yang-models, models/network-instance/srl_nokia-bgp.yang of 24.10.1 and 26.3.1, Nokia's own: group admin-state, peer-as, timers, transport passive-mode, failure-detection enable-bfd; graceful-restart admin-state (a helper, off by default) and stale-routes-time (1 to 3600 s, default 360); import-policy and export-policy are lists; afi-safi FAMILY FAMILY prefix-limit-received max-received-routes, warning-threshold-pct (the session is torn down unless prevent-teardown); receive-ipv6-next-hops; multihop maximum-hops is the TTL of what is sent",
+    'nokia/srlinux-yang-models, models/system/srl_nokia-keychains.yang of 26.3.1: type tcp-md5 goes with algorithm md5 and with key 1 alone; of 22.6: 20 characters at most',
+    'ipspace/netlab, netsim/extra/bgp.session/srlinux.j2 (used in its integration tests): keychain of type tcp-md5, algorithm, authentication-key',
+    'labs of others for SR Linux 24 and newer: multipath ebgp maximum-paths at an afi-safi of the instance',
   ],
+  unconfirmed: ['mask-length-range'],
+  stays: 'autonomous-system, router-id and the families of the instance, multipath',
   comment: '#',
   configure: intent => ['enter candidate', ...policies(intent), ...router(intent), 'commit save'],
   look: intent => [
@@ -36,7 +40,7 @@ export const nokiaSrlinux: Vendor = {
     ...(intent.ttlSecurity === undefined
       ? []
       : [
-          'GTSM: no word of its own; without it the speaker drops what does not arrive with a TTL near 255: remove ttlSecurity from the BGPPeer',
+          'GTSM: it checks nothing itself; packets leave with TTL 255 (multihop maximum-hops below), as the speaker asks',
         ]),
     ...(intent.longLivedSeconds === undefined ? [] : ['long-lived graceful restart (RFC 9494)']),
     ...(intent.bfd === undefined
@@ -70,8 +74,8 @@ function policies(intent: SwitchIntent): string[] {
           `# ${WHY.password}`,
           `set / system authentication keychain ${name} admin-state enable`,
           `set / system authentication keychain ${name} type tcp-md5`,
-          `set / system authentication keychain ${name} key 0 algorithm md5`,
-          `set / system authentication keychain ${name} key 0 authentication-key ${intent.password}`,
+          `set / system authentication keychain ${name} key 1 algorithm md5`,
+          `set / system authentication keychain ${name} key 1 authentication-key ${intent.password}`,
         ]),
   ]
 }
@@ -80,7 +84,8 @@ function router(intent: SwitchIntent): string[] {
   const name = nameOf(intent)
   const bgp = 'set / network-instance default protocols bgp'
   const group = `${bgp} group ${name}`
-  const { restartTimeSeconds, multihop } = intent
+  const { restartTimeSeconds, multihop, ttlSecurity } = intent
+  const hops = ttlSecurity !== undefined ? 255 : isInternal(intent) ? undefined : multihop
   return [
     `${bgp} admin-state enable`,
     `${bgp} autonomous-system ${intent.switchAs}`,
@@ -89,7 +94,7 @@ function router(intent: SwitchIntent): string[] {
     ...intent.families.flatMap(family => [
       `${bgp} afi-safi ${family}-unicast admin-state enable`,
       `# ${WHY.paths}`,
-      `${bgp} afi-safi ${family}-unicast multipath maximum-paths 4`,
+      `${bgp} afi-safi ${family}-unicast multipath ${isInternal(intent) ? 'ibgp' : 'ebgp'} maximum-paths 4`,
     ]),
     `${group} admin-state enable`,
     `${group} peer-as ${intent.nodesAs}`,
@@ -104,9 +109,8 @@ function router(intent: SwitchIntent): string[] {
           `${group} graceful-restart stale-routes-time ${Math.min(restartTimeSeconds, 3600)}`,
         ]),
     ...(intent.password === undefined ? [] : [`${group} authentication keychain ${name}`]),
-    ...(multihop === undefined || isInternal(intent)
-      ? []
-      : [`${group} multihop admin-state enable`, `${group} multihop maximum-hops ${multihop}`]),
+    ...(ttlSecurity === undefined ? [] : [`# ${WHY.gtsm(ttlSecurity)} by the speaker: they must leave here with 255`]),
+    ...(hops === undefined ? [] : [`${group} multihop admin-state enable`, `${group} multihop maximum-hops ${hops}`]),
     ...(intent.bfd === undefined ? [] : [`${group} failure-detection enable-bfd true`]),
     `# ${WHY.nextHop}`,
     `${group} import-policy [ ${name}-IN ]`,
@@ -121,11 +125,12 @@ function router(intent: SwitchIntent): string[] {
 }
 
 function familyLines(intent: SwitchIntent, group: string, family: Family): string[] {
+  const limit = `${group} afi-safi ${family}-unicast ${family}-unicast prefix-limit-received`
   return [
     `${group} afi-safi ${family}-unicast admin-state enable`,
-    `# ${WHY.maximum(intent.maximumPrefixes)}; it warns, the session stays`,
-    `${group} afi-safi ${family}-unicast prefix-limit max-received-routes ${intent.maximumPrefixes}`,
-    `${group} afi-safi ${family}-unicast prefix-limit warning-threshold-pct 80`,
+    `# ${WHY.maximum(intent.maximumPrefixes)}; the session is torn down`,
+    `${limit} max-received-routes ${intent.maximumPrefixes}`,
+    `${limit} warning-threshold-pct 80`,
     ...(intent.extendedNextHop && family === 'ipv4'
       ? [`# ${WHY.extended}`, `${group} afi-safi ipv4-unicast ipv4-unicast receive-ipv6-next-hops true`]
       : []),

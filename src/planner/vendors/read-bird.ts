@@ -40,24 +40,34 @@ export function readBird(text: string): SwitchFacts {
         .map(({ words }) => [words[1] ?? '', words.slice(words[2] === '=' ? 3 : 2).join(' ')]),
     ),
   }
+  const protocols = statements
+    .filter(({ words }) => words[0] === 'protocol' && words[1] === 'bgp')
+    .map(statement => protocolFacts(statement, named))
+  const [as, ...others] = new Set(protocols.flatMap(({ local }) => (local === undefined ? [] : [local])))
   const neighbours = new Map<string, NeighbourFacts>()
   const ranges: { cidr: string; neighbour: NeighbourFacts }[] = []
-  let as: number | undefined
-  for (const statement of statements) {
-    if (statement.words[0] !== 'protocol' || statement.words[1] !== 'bgp') continue
-    const all = wholeOf(statement, named)
-    const neighbour = last(all, 'neighbor')
-    const isRange = neighbour?.[1] === 'range'
-    const where = meaningOf(neighbour?.[isRange ? 2 : 1] ?? '', named)
-    as ??= asOf(last(all, 'local'), named)
-    const facts = neighbourFacts(all, named, remoteAsOf(neighbour, named))
-    const cidr = isRange ? networkOf(where) : undefined
-    const address = canonicalAddress(where)
-    if (cidr !== undefined) ranges.push({ cidr, neighbour: facts })
-    else if (address !== undefined) neighbours.set(address, facts)
+  for (const { cidr, address, local, facts } of protocols) {
+    // each protocol may have an AS of its own
+    const neighbour = others.length === 0 || local === undefined ? facts : { ...facts, localAs: local }
+    if (cidr !== undefined) ranges.push({ cidr, neighbour })
+    else if (address !== undefined) neighbours.set(address, neighbour)
   }
   // BIRD helps neighbours that restart unless it is told otherwise, each by itself
   return { gracefulRestart: true, neighbours, ranges, ...(as !== undefined && { as }) }
+}
+
+/** Of one protocol: whom it speaks with, and as which AS. */
+function protocolFacts(statement: Statement, named: Named) {
+  const all = wholeOf(statement, named)
+  const neighbour = last(all, 'neighbor')
+  const isRange = neighbour?.[1] === 'range'
+  const where = meaningOf(neighbour?.[isRange ? 2 : 1] ?? '', named)
+  return {
+    cidr: isRange ? networkOf(where) : undefined,
+    address: canonicalAddress(where),
+    local: asOf(last(all, 'local'), named),
+    facts: neighbourFacts(all, named, remoteAsOf(neighbour, named)),
+  }
 }
 
 function byName(statements: readonly Statement[], word: string, at: number): ReadonlyMap<string, Statement> {
@@ -173,6 +183,7 @@ function familyFacts(channel: readonly Statement[], named: Named): FamilyFacts {
   const accepts = acceptances(channel, named)
   return {
     ...(accepts !== undefined && { accepts }),
+    ...(limit?.words[3] === 'action' && limit.words[4] === 'warn' && { warnsOnly: true }),
     ...(limit !== undefined &&
       limit.words[2] !== 'off' && { maximumPrefixes: Number(meaningOf(limit.words[2] ?? '', named)) }),
   }

@@ -1,7 +1,8 @@
 /**
  * Reads `show running-config` of FRR, Cisco IOS-XE, Arista EOS and Ruijie: `router bgp` with its
  * neighbours, groups, templates, ranges and VRFs, route maps and prefix lists, in any order, also
- * abbreviated as people type. What it means is put together in `ios-facts.ts`. Pure.
+ * abbreviated as people type, with what a terminal leaves in it. What it means is put together in
+ * `ios-facts.ts`. Pure.
  */
 import { canonicalAddress, type Family, networkOf, prefixOf } from '../../lib/ip.ts'
 import type { SwitchFacts } from './facts.ts'
@@ -9,6 +10,7 @@ import { type AnyFamily, type Draft, type FamilyDraft, factsOf, type IosDefaults
 
 /** Where in the text a line is. */
 interface Place {
+  readonly defaults: IosDefaults
   section: 'bgp' | 'route-map' | 'other'
   vrf: string
   /** How far the line stood that began the VRF, of EOS; undefined: it ends otherwise. */
@@ -46,9 +48,12 @@ const OPTIONS = [
   'description',
   'ebgp-multihop',
   'fall-over',
+  'graceful-restart',
   'graceful-restart-disable',
+  'graceful-restart-helper',
   'ha-mode',
   'inherit',
+  'local-as',
   'maximum-prefix',
   'maximum-prefix-out',
   'maximum-routes',
@@ -73,20 +78,28 @@ const OPTIONS = [
 /** Reads the text; lines that are not understood are passed over. */
 export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
   const reading: Reading = {
-    ...defaults,
+    gracefulRestart: defaults.gracefulRestart,
+    stalePathSeconds: defaults.stalePathSeconds,
     ipv4ByDefault: true,
+    ipv6ByDefault: false,
     vrfs: new Map(),
     ranges: [],
     prefixLists: new Map(),
     routeMaps: new Map(),
   }
-  const place: Place = { section: 'other', vrf: '', prefixList: [] }
-  for (const line of text.split('\n')) {
+  const place: Place = { section: 'other', vrf: '', prefixList: [], defaults }
+  for (const line of withoutPager(text).split('\n')) {
     const trimmed = line.trim()
     if (trimmed === '' || trimmed.startsWith('!') || trimmed.startsWith('#')) continue
     readLine(reading, place, { words: trimmed.split(/\s+/), indent: line.length - line.trimStart().length })
   }
-  return factsOf(reading)
+  return factsOf(reading, defaults)
+}
+
+/** What a terminal shows at the end of a page, and how it takes that away again. */
+function withoutPager(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: backspaces are what a terminal sends
+  return text.replace(/[ <]*-{2,} ?\(?more\)?[^\n-]*-{2,}>?[\u0008 ]*[\u0008\r]|\u0008|\r/gi, '')
 }
 
 function readLine(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
@@ -199,7 +212,8 @@ function readBgp(reading: Reading, place: Place, line: { words: readonly string[
   } else if (verb === 'neighbor') readNeighbour(reading, place, { words, negated, policy: false })
   else if (text.startsWith('bgp listen range')) readRange(reading, place, words)
   else if (text === 'bgp default ipv4-unicast') reading.ipv4ByDefault = !negated
-  else if (place.vrf === '') readRestart(reading, text, negated)
+  else if (text === 'bgp default ipv6-unicast') reading.ipv6ByDefault = !negated
+  else if (place.vrf === '') readRestart(reading, place.defaults, { text, negated })
 }
 
 /** `address-family ipv4 [unicast] [vrf NAME]` of IOS: the VRF ends with the family. */
@@ -213,13 +227,18 @@ function enterFamily(place: Place, words: readonly string[]): void {
   place.vrfIndent = -1
 }
 
-function readRestart(reading: Reading, text: string, negated: boolean): void {
-  const off = /^(bgp graceful-restart|graceful-restart|graceful-restart-helper)$/.test(text) && negated
-  if (off || (text.startsWith('bgp graceful-restart-disable') && !negated)) reading.gracefulRestart = false
-  const restart = /^(?:bgp )?graceful-restart(?:-helper)?(?: (\S+) (\d+))?/.exec(text)
-  if (restart === null || negated || text.startsWith('bgp graceful-restart-disable')) return
-  reading.gracefulRestart = true
-  if (restart[1] === 'stalepath-time') reading.stalePathSeconds = Number(restart[2])
+/** Timers alone switch nothing on; taken back, the default of the vendor is there again. */
+function readRestart(
+  reading: Reading,
+  { eos, gracefulRestart }: IosDefaults,
+  { text, negated }: { text: string; negated: boolean },
+): void {
+  const stale = /^(?:bgp )?graceful-restart stalepath-time (\d+)$/.exec(text)
+  if (stale !== null && !negated) reading.stalePathSeconds = Number(stale[1])
+  if (eos !== undefined) {
+    if (/^graceful-restart-helper\b/.test(text)) reading.gracefulRestart = !negated
+  } else if (/^bgp graceful-restart( all)?$/.test(text)) reading.gracefulRestart = negated ? gracefulRestart : true
+  else if (text === 'bgp graceful-restart-disable') reading.gracefulRestart = negated ? gracefulRestart : false
 }
 
 /** `bgp listen range CIDR peer-group NAME [remote-as N]`. */
@@ -261,9 +280,22 @@ function readNeighbour(reading: Reading, place: Place, { words, negated, policy 
   drafts.set(name, draft)
   const verb = whole(words[2] ?? '', OPTIONS)
   const rest = words.slice(3)
-  const family: AnyFamily | undefined = policy ? 'any' : place.family
-  if (family !== undefined) readFamily(draft, family, { verb, rest, negated })
-  readSession(draft, { verb, rest, negated })
+  const { eos } = place.defaults
+  // outside families IOS and FRR mean IPv4
+  const outside: AnyFamily = eos === undefined ? 'ipv4' : 'any'
+  readFamily(draft, policy ? 'any' : (place.family ?? outside), { verb, rest, negated })
+  if (verb.startsWith('graceful-restart')) readNeighbourRestart(draft, { verb, negated, helper: eos !== undefined })
+  else readSession(draft, { verb, rest, negated })
+}
+
+/** EOS helps by `graceful-restart-helper` alone; FRR by `graceful-restart` too. */
+function readNeighbourRestart(
+  draft: Draft,
+  { verb, negated, helper }: { verb: string; negated: boolean; helper: boolean },
+): void {
+  if (verb === 'graceful-restart-helper') draft.restart = !negated
+  else if (verb === 'graceful-restart-disable' && !negated) draft.restart = false
+  else if (verb === 'graceful-restart' && !negated && !helper) draft.restart = true
 }
 
 interface Option {
@@ -274,6 +306,11 @@ interface Option {
 
 function readSession(draft: Draft, { verb, rest, negated }: Option): void {
   const [value = '', second = ''] = rest
+  if (verb === 'password') draft.password = !negated
+  else if (verb === 'shutdown') draft.shutdown = !negated
+  else if (negated && !['bfd', 'fall-over', 'capability'].includes(verb))
+    return // as if it were not there
+  else if (verb === 'ha-mode' && value === 'graceful-restart') draft.restart = second !== 'disable'
   switch (verb) {
     case 'remote-as':
       draft.remoteAs = value === 'external' || value === 'internal' ? value : asNumber(value)
@@ -287,23 +324,17 @@ function readSession(draft: Draft, { verb, rest, negated }: Option): void {
     case 'inherit':
       if (value === 'peer-session') draft.group = `peer-session ${second}`
       break
-    case 'password':
-      draft.password = !negated
+    case 'local-as': {
+      const as = asNumber(value)
+      if (as !== undefined) draft.localAs = as
       break
-    case 'shutdown':
-      draft.shutdown = !negated
-      break
+    }
     case 'ebgp-multihop':
       draft.multihop = value === '' ? 255 : Number(value)
       break
     case 'maximum-routes':
       draft.maximumRoutes = Number(value)
-      break
-    case 'graceful-restart-disable':
-      draft.noRestart = !negated
-      break
-    case 'ha-mode':
-      if (value === 'graceful-restart' && second === 'disable') draft.noRestart = !negated
+      draft.warnsOnly = rest.includes('warning-only')
       break
     default:
       readSecurity(draft, { verb, rest, negated })
@@ -327,8 +358,12 @@ function readFamily(draft: Draft, family: AnyFamily, { verb, rest, negated }: Op
   draft.families.set(family, one)
   const [value = '', second = ''] = rest
   if (verb === 'activate') one.active = !negated
+  if (negated) return
   if (verb === 'route-map' && second === 'in') one.routeMap = value
   if (verb === 'prefix-list' && second === 'in') one.prefixList = value
-  if (verb === 'maximum-prefix') one.maximumPrefixes = Number(value)
+  if (verb === 'maximum-prefix') {
+    one.maximumPrefixes = Number(value)
+    one.warnsOnly = rest.includes('warning-only')
+  }
   if (verb === 'inherit' && value === 'peer-policy') one.policy = second
 }

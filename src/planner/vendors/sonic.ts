@@ -12,11 +12,11 @@ export const sonic: Vendor = {
   ranWith: undefined,
   sources: [
     'FRR: the same lines, which the real FRR takes (test/planner/vendors/daemons.test.ts)',
-    'SONiC, docker_routing_config_mode in DEVICE_METADATA of config_db.json: separated, unified, split',
+    'sonic-net/sonic-buildimage, dockers/docker-fpm-frr/docker_init.sh: with docker_routing_config_mode split or split-unified the files of FRR stay; with unified, and separated, which newer releases turn into it, frr.conf is made anew at each start of the container',
   ],
   configure: intent => [
-    '! paste into vtysh. SONiC keeps it where docker_routing_config_mode of DEVICE_METADATA is "split"; else bgpcfgd writes',
-    '! /etc/frr/bgpd.conf anew from config_db.json at each start. Then: write memory',
+    '! paste into vtysh, then: write memory. SONiC keeps it where docker_routing_config_mode of DEVICE_METADATA is split or',
+    '! split-unified; else the files in /etc/frr are made anew from config_db.json whenever the container bgp starts',
     ...frr.configure(intent),
   ],
 }

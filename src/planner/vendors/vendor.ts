@@ -11,8 +11,8 @@ export interface Vendor {
   /** As people write it, with the version that the words are of. */
   readonly title: string
   /**
-   * What a test loads the output into, such as `BIRD 2.0.12`; absent: nothing, its words follow the
-   * vendor's reference alone.
+   * What a test loads the output into, such as `BIRD 2.0.12`; absent: nothing, its words follow its
+   * sources alone.
    */
   readonly ranWith?: string | undefined
   /**
@@ -20,8 +20,13 @@ export interface Vendor {
    * (`scripts/newer-daemons`).
    */
   readonly checkedWith?: string
-  /** Where the words come from. */
+  /** Where the words come from: what was read, and what it says. */
   readonly sources: readonly string[]
+  /**
+   * Parts of lines that nothing which was read has, or not on this vendor: whoever pastes them is
+   * told.
+   */
+  readonly unconfirmed?: readonly string[]
   /** Begins a comment. */
   readonly comment: string
   /** The lines of the configuration, with comments where the vendor's dialect takes them. */
@@ -30,6 +35,8 @@ export interface Vendor {
   readonly look: (intent: SwitchIntent) => readonly string[]
   /** What takes all of it back. */
   readonly undo: (intent: SwitchIntent) => readonly string[]
+  /** What `undo` leaves, as it is of the whole switch and others may need it. */
+  readonly stays?: string
   /** What the BGPPeer asks for and this vendor has no word for, or does in another way. */
   readonly missing: (intent: SwitchIntent) => readonly string[]
   /** Reads a running configuration, for `--verify`; absent: that is not possible yet. */
@@ -63,18 +70,24 @@ export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
   const note = (text: string) => `${vendor.comment} ${text}`.trimEnd()
   const status =
     vendor.ranWith === undefined
-      ? "Its words follow the vendor's reference and were not run on a device: try them on one switch first."
+      ? `Its words follow the sources in docs/switches/${vendor.name}.md and were not run on a device: try them on one switch first.`
       : `This output is tested with the real ${vendor.ranWith}.`
   const missing = vendor.missing(intent)
+  const configuration = vendor.configure(intent)
+  const doubtful = (vendor.unconfirmed ?? []).filter(words => configuration.some(line => line.includes(words)))
   return [
     note(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),
     ...(missing.length === 0 ? [] : [note('Not possible here:'), ...missing.map(text => note(`  - ${text}`))]),
-    ...vendor.configure(intent),
+    ...(doubtful.length === 0
+      ? []
+      : [note(`Not found in a reference, look whether it is taken: ${doubtful.join('; ')}`)]),
+    ...configuration,
     note(''),
     note('To look:'),
     ...vendor.look(intent).map(line => note(`  ${line}`)),
     note('To take all of it back:'),
     ...vendor.undo(intent).map(line => note(`  ${line}`)),
+    ...(vendor.stays === undefined ? [] : [note(`  (of the whole switch, stays: ${vendor.stays})`)]),
     '',
   ].join('\n')
 }

@@ -9,11 +9,12 @@ export const vyos: Vendor = {
   name: 'vyos',
   title: 'VyOS 1.4 and newer',
   sources: [
-    'VyOS documentation, BGP: system-as, peer-group, neighbor, parameters graceful-restart stalepath-time, maximum-prefix, ttl-security hops, capability extended-nexthop, address-family maximum-paths',
-    'VyOS interface definitions (vyos-1x), bgp bfd: check-control-plane-failure, profile',
-    'VyOS documentation, Policy: prefix-list, prefix-list6, route-map; BFD: profile',
+    "vyos/vyos-1x, interface-definitions/include/bgp/protocol-common-config.xml.i, VyOS's own: system-as; parameters router-id and graceful-restart stalepath-time (1 to 3600); a neighbor has timers, a peer-group has none, but remote-as, description, bfd, capability, ebgp-multihop, passive, password, ttl-security and address families",
+    'vyos/vyos-1x, interface-definitions/include/bgp: afi-maximum-paths (ebgp, ibgp), neighbor-afi-ipv4-ipv6-common (maximum-prefix, a number alone; route-map), neighbor-bfd (profile, check-control-plane-failure), neighbor-ttl-security (hops 1 to 254)',
+    'vyos/vyos-1x, src/conf_mode/protocols_bgp.py: refuses ttl-security beside ebgp-multihop and a password with spaces; data/templates/frr/bgpd.frr.j2: the lines of FRR that come out, no bgp default ipv4-unicast and activate among them',
     'ipspace/netlab, netsim/extra/bgp.session/vyos.j2 (used in its integration tests): neighbor password, address-family',
   ],
+  stays: 'system-as, graceful-restart stalepath-time, maximum-paths',
   comment: '#',
   configure: intent => ['configure', ...policies(intent), ...router(intent), 'commit', 'save'],
   look: intent => [
@@ -30,6 +31,7 @@ export const vyos: Vendor = {
     ...intent.families.map(family => `delete policy ${listWord(family)} ${nameOf(intent)}`),
     ...(intent.bfd === undefined ? [] : [`delete protocols bfd profile ${nameOf(intent)}`]),
     'commit',
+    'save',
   ],
   missing: intent => [
     ...(intent.longLivedSeconds === undefined ? [] : ['long-lived graceful restart (RFC 9494)']),
@@ -118,7 +120,7 @@ function familyLines(
     `# ${WHY.nextHop}`,
     `${group} address-family ${family}-unicast route-map import ${name}-IN`,
     `${group} address-family ${family}-unicast route-map export ${name}-OUT`,
-    `# ${WHY.maximum(intent.maximumPrefixes)}`,
+    `# ${WHY.maximum(intent.maximumPrefixes)}; a session that was cut stays down until somebody resets it`,
     `${group} address-family ${family}-unicast maximum-prefix ${intent.maximumPrefixes}`,
   ]
 }

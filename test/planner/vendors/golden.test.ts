@@ -14,8 +14,9 @@ function golden(vendor: Vendor): string {
     `${vendor.title}: the output of terway-edge switch-config --vendor ${vendor.name}`,
     vendor.ranWith !== undefined
       ? `Run: loaded into ${vendor.ranWith} by daemons.test.ts.${vendor.checkedWith === undefined ? '' : ` Taken by the configuration check of ${vendor.checkedWith}.`}`
-      : "Not run on a device: its words follow the vendor's reference.",
+      : 'Not run on a device: its words follow these sources.',
     ...vendor.sources.map(source => `Source: ${source}`),
+    ...(vendor.unconfirmed ?? []).map(words => `Not found in a source: ${words}`),
   ]
   const outputs = Object.entries(INTENTS).map(
     ([title, intent]) => `=== ${title} ===\n${switchConfigText(vendor, intent)}`,

@@ -332,3 +332,125 @@ describe('bird', () => {
     )
   })
 })
+
+describe('what others write', () => {
+  test('IOS without address families: what stands outside is of IPv4', () => {
+    const classic = `
+leaf-1#show running-config
+ip prefix-list BLOCKS seq 5 permit 10.0.0.0/8 ge 25 le 25
+router bgp 65001
+ bgp log-neighbor-changes
+ bgp graceful-restart restart-time 120
+ bgp graceful-restart stalepath-time 600
+ bgp graceful-restart
+ neighbor 172.16.0.11 remote-as 65010
+ neighbor 172.16.0.11 password 7 0822455D0A16
+ neighbor 172.16.0.11 prefix-list BLOCKS in
+ neighbor 172.16.0.11 maximum-prefix 200
+ neighbor 172.16.0.12 remote-as 65010
+ neighbor 172.16.0.12 password 7 0822455D0A16
+ neighbor 172.16.0.12 prefix-list BLOCKS in
+ neighbor 172.16.0.12 maximum-prefix 200 80 warning-only
+end
+`
+    const warns = 'neighbour 172.16.0.12 (node-2): ipv4: beyond the limit of prefixes there is only a warning'
+    expect(said('cisco-ios-xe', classic)).toEqual([warns])
+    // timers alone switch nothing on
+    expect(said('cisco-ios-xe', classic.replace(/^ bgp graceful-restart$/m, ''))).toEqual([
+      'switch: graceful restart is off: every restart of a speaker takes its routes along',
+      warns,
+    ])
+  })
+
+  test('IOS: graceful restart for single neighbours, an AS of its own towards them', () => {
+    const single = IOS.replace(/^ bgp graceful-restart$/m, '')
+    const one = single.replace(
+      ' neighbor 172.16.0.11 desc',
+      ' neighbor 172.16.0.11 ha-mode graceful-restart\n neighbor 172.16.0.11 desc',
+    )
+    expect(said('cisco-ios-xe', one).join()).toContain('switch: graceful restart is off')
+    const all = one.replace(
+      ' neighbor 172.16.0.12 inherit peer-session NODES',
+      ' neighbor 172.16.0.12 inherit peer-session NODES\n neighbor 172.16.0.12 ha-mode graceful-restart',
+    )
+    expect(said('cisco-ios-xe', all)).toEqual([])
+    const other = IOS.replace('router bgp 65001', 'router bgp 64900')
+    expect(said('cisco-ios-xe', other)).toEqual(['switch: its AS is 64900, and the BGPPeer says 65001'])
+    const presented = other.replace('  remote-as 65010', '  remote-as 65010\n  local-as 65001 no-prepend replace-as')
+    expect(said('cisco-ios-xe', presented)).toEqual([])
+    const wrong = IOS.replace('  remote-as 65010', '  remote-as 65010\n  local-as 64900')
+    expect(said('cisco-ios-xe', wrong)).toEqual(both('the switch is AS 64900 towards it, and the BGPPeer says 65001'))
+  })
+
+  test('what a terminal leaves in the text', () => {
+    const paged = IOS.split('\n')
+      .map((line, index) =>
+        index % 7 === 3 ? ` --More-- ${'\b'.repeat(10)}${' '.repeat(10)}${'\b'.repeat(10)}${line}` : line,
+      )
+      .join('\r\n')
+    expect(said('cisco-ios-xe', paged)).toEqual([])
+  })
+
+  test('FRR: helping said for a neighbour, IPv6 for everybody, fewer hops than asked for', () => {
+    const text = FRR.replace('remote-as external', 'remote-as 65010')
+    const off = text.replace(' bgp graceful-restart stalepath-time 900', ' bgp graceful-restart-disable')
+    expect(said('frr', off)).toEqual([
+      'switch: graceful restart is off: every restart of a speaker takes its routes along',
+    ])
+    const helped = off.replace(
+      ' neighbor NODES password',
+      ' neighbor NODES graceful-restart-helper\n neighbor NODES password',
+    )
+    expect(said('frr', helped).join()).not.toContain('graceful restart is off')
+    const dual = intent(AUTH, { podCIDRs: ['10.0.0.0/8', 'fd00:10::/48'] })
+    const without = 'ipv6 is not activated: its blocks are not taken'
+    expect(said('frr', text, dual)).toEqual(both(without))
+    const everybody = text.replace(
+      ' no bgp default ipv4-unicast',
+      ' no bgp default ipv4-unicast\n bgp default ipv6-unicast',
+    )
+    expect(said('frr', everybody, dual).join()).toContain('ipv6: no filter')
+    const far = intent({ ...AUTH, ebgpMultihop: 3 })
+    const near = text.replace(' neighbor NODES password', ' neighbor NODES ebgp-multihop 2\n neighbor NODES password')
+    expect(said('frr', near, far)).toEqual(both('multihop is 2, and the BGPPeer has ebgpMultihop 3'))
+    const secured = intent({ ...AUTH, ttlSecurity: 2 })
+    const tight = text.replace(
+      ' neighbor NODES password',
+      ' neighbor NODES ttl-security hops 1\n neighbor NODES password',
+    )
+    expect(said('frr', tight, secured)).toEqual(both('GTSM is for 1 hops, and the BGPPeer says 2'))
+  })
+
+  test('EOS: helping has its own word, filters outside families are of all, a limit is there unasked', () => {
+    const outside = EOS.replace('      neighbor NODES route-map IN in\n', '')
+      .replace('   neighbor NODES maximum-routes 300\n', '   neighbor NODES route-map IN in\n')
+      .replace(/ {3}vrf OTHER[\s\S]*?activate\n/, '')
+    expect(said('arista-eos', outside)).toEqual([])
+    expect(
+      said('arista-eos', outside.replace('NODES route-map', 'NODES maximum-routes 0\n   neighbor NODES route-map')),
+    ).toEqual(both('ipv4: no limit of prefixes (planned: 100)'))
+    const off = outside.replace(
+      '   graceful-restart-helper',
+      '   no graceful-restart-helper\n   graceful-restart restart-time 300',
+    )
+    expect(said('arista-eos', off)).toEqual([
+      'switch: graceful restart is off: every restart of a speaker takes its routes along',
+    ])
+    const unasked = outside.replace('   graceful-restart-helper', '   no graceful-restart')
+    expect(said('arista-eos', unasked)).toEqual([])
+  })
+
+  test('BIRD: each protocol has an AS of its own, a limit that only warns', () => {
+    const first = BIRD.replace(
+      'template bgp any_node',
+      'protocol bgp core { local as 64900; neighbor 192.0.2.1 as 64901; }\ntemplate bgp any_node',
+    )
+    expect(said('bird', first)).toEqual(said('bird', BIRD))
+    const mixed = first.replace('disabled no;', 'disabled no; local as 64900;')
+    expect(said('bird', mixed).join()).toContain('the switch is AS 64900 towards it')
+    const warned = BIRD.replace('receive limit 200 action disable', 'receive limit 200 action warn')
+    expect(said('bird', warned)).toContain(
+      'neighbour 172.16.0.11 (node-1): ipv4: beyond the limit of prefixes there is only a warning',
+    )
+  })
+})
