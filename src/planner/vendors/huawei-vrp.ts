@@ -1,7 +1,7 @@
 /**
  * Huawei VRP 8 (CloudEngine, NetEngine). As helper it heeds the restart time that we announce.
- * GTSM of a group wants the group's members first. Load balancing is said for one kind of neighbour:
- * without that word VRP puts itself as next hop into all it passes on. Pure.
+ * GTSM of a group wants the group's members first. Load balancing is said for one kind of
+ * neighbour: without that word VRP puts itself as next hop into all it passes on. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

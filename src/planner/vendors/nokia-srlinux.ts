@@ -1,6 +1,6 @@
 /**
- * Nokia SR Linux, set commands in a candidate. Its stale timer is set to our restart time. The limit
- * of prefixes was called otherwise before 24. Pure.
+ * Nokia SR Linux, set commands in a candidate. Its stale timer is set to our restart time. The
+ * limit of prefixes was called otherwise before 24. Pure.
  */
 import type { Family } from '../../lib/ip.ts'
 import { isInternal, nameOf, poolsOf, routerIdOf, type SwitchIntent } from './intent.ts'

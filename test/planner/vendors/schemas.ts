@@ -1,11 +1,11 @@
 /**
- * What VyOS and SR Linux say themselves of the lines that we print, as their machine-readable models
- * have it: which word may stand behind which, and the values of each. VyOS: vyos/vyos-1x,
- * interface-definitions; SR Linux: nokia/srlinux-yang-models, 24.10.1 and 26.3.1 (only what both have).
+ * What VyOS and SR Linux say themselves of the lines that we print, as their machine-readable
+ * models have it: which word may stand behind which, and the values of each. VyOS: vyos/vyos-1x,
+ * interface-definitions; SR Linux: nokia/srlinux-yang-models, what 24.10.1 and 26.3.1 both have.
  * `refusal` walks a line along them. Pure.
  */
 
-/** What may stand at a place: words, `*` for a value with a name of its own, or the end of a line. */
+/** What may stand at a place: words, `*` for a name that somebody gave, or the end of a line. */
 export interface Schema {
   readonly [word: string]: Schema | Value
 }
