@@ -131,7 +131,8 @@ async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args[0] === 'help' && args.length > 1 ? [...args.slice(1), '--help'] : args
   if (name === undefined && process.env.CNI_COMMAND !== undefined) {
     const status = await (await import('./cni/command.ts')).cniCommand([])
-    return process.exit(await withStdout('cni', status)) // a runtime waits: not even for a socket to close
+    // a runtime waits: not even for a socket to close
+    return process.exit(await withStdout('cni', status))
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     print(usage())

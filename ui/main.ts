@@ -21,7 +21,8 @@ let why = ''
 const connection = new Connection({ onSnapshot: show, onState: showLink })
 
 function show(snapshot: Snapshot): void {
-  if (latest !== undefined && latest.version !== snapshot.version) location.reload() // the page belongs to its server's version
+  // the page belongs to its server's version
+  if (latest !== undefined && latest.version !== snapshot.version) location.reload()
   latest = snapshot
   setServerTime(snapshot.time)
   byId('main').hidden = false

@@ -98,7 +98,8 @@ async function packets({ rounds }: SectionOptions): Promise<string> {
         stdin: others.map(address => `rule ${verb} ${words(address)}\n`).join(''),
       })
     const from = rules(address => `from ${address} lookup 1003 pref 2047`)
-    const to = rules(address => `to ${address} lookup main pref 511`) // before ours, as one rule would be among them
+    // before ours, as one rule would be among them
+    const to = rules(address => `to ${address} lookup main pref 511`)
     const times = { few: [] as number[], many: [] as number[], both: [] as number[] }
     for (let round = 0; round < Math.min(rounds, 5); round++) {
       times.few.push(flood())

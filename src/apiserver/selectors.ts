@@ -19,7 +19,8 @@ export function labelSelector(text: string | null): Matches | Failure {
   if ('problem' in parsed)
     return badRequest(`unable to parse the label selector ${JSON.stringify(text)}: ${parsed.problem}`)
   const { selector } = parsed
-  if (selector.kind === 'all') return badRequest('unable to parse the label selector "all()"') // that is BGPPeer's own
+  // that is BGPPeer's own
+  if (selector.kind === 'all') return badRequest('unable to parse the label selector "all()"')
   return object => selects(selector, textsOf(objectAt(object, 'metadata', 'labels')))
 }
 

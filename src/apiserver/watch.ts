@@ -57,7 +57,8 @@ export function watch(request: WatchRequest, ports: WatchPorts): ReadableStream<
       const send = (type: string, object: JsonObject) => {
         controller.enqueue(encoder.encode(`${JSON.stringify({ type, object })}\n`))
       }
-      controller.enqueue(encoder.encode('\n')) // Bun sends the head of an answer with the first bytes of its body
+      // Bun sends the head of an answer with the first bytes of its body
+      controller.enqueue(encoder.encode('\n'))
       if (begin(request, ports, send))
         run({ request, ports, stops, send, end, pending: () => -(controller.desiredSize ?? 0) })
       else end()

@@ -82,7 +82,8 @@ class WorkerBfd implements Bfd {
   async suspend(seconds: ReadonlyMap<string, number>): Promise<readonly SuspendedSession[]> {
     if (this.#worker === undefined || this.#closing !== undefined) return []
     return new Promise(resolve => {
-      const cancel = this.#options.clock.after(SUSPEND_MILLISECONDS, () => resolve([])) // a worker that fails says nothing
+      // a worker that fails says nothing
+      const cancel = this.#options.clock.after(SUSPEND_MILLISECONDS, () => resolve([]))
       this.#suspended = sessions => {
         cancel()
         resolve(sessions)

@@ -1,6 +1,6 @@
 /**
  * The vocabulary of a BFD session's machine: its variables (RFC 5880 section 6.8.1), events and
- * actions, all of them values. session.ts has `step`. Intervals are in microseconds, as on the
+ * actions, all of them values. machine.ts has `step`. Intervals are in microseconds, as on the
  * wire.
  *
  * We are always active (we send before we are asked), never in Demand mode ourselves, without

@@ -1,6 +1,6 @@
 /**
  * The numbers of BFD: RFC 5880 sections 4.1 and 6.8.1, RFC 5881 section 4, and IANA's "BFD
- * Diagnostic Codes". Numbers only; what they do is in packet.ts and session.ts. Pure.
+ * Diagnostic Codes". Numbers only; what they do is in packet.ts and machine.ts. Pure.
  */
 
 /** RFC 5880 section 4.1, Vers. */

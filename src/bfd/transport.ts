@@ -247,7 +247,8 @@ class Receiver {
           error: (_: ReceivingSocket, error: Error) => this.#options.problem(errorText(error)),
         },
       }
-      const opened = this.#within(() => Bun.udpSocket(settings)) // the socket is made before the promise is returned
+      // the socket is made before the promise is returned
+      const opened = this.#within(() => Bun.udpSocket(settings))
       socket = await opened
       if (this.#closed) return socket.close()
       this.#secure(socket)

@@ -10,11 +10,11 @@ import { type Cancel, type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Secret } from '../lib/secret.ts'
+import { type Bucket, type Rate, take } from '../lib/token-bucket.ts'
 import type { AdvertisedRoute } from '../model/session.ts'
 import { cease } from './codec/errors.ts'
 import { encodeMessage, INITIAL_CONTEXT } from './codec/message.ts'
 import { Cease } from './codec/registry.ts'
-import { Allowance } from './machine/allowance.ts'
 import type { Closing } from './machine/graceful-restart.ts'
 import { onTheWayOut } from './machine/graceful-shutdown.ts'
 import { disturbance } from './machine/peer-settings.ts'
@@ -53,6 +53,8 @@ export interface SpeakerOptions {
 
 /** A listening port that cannot be had is tried again this often. */
 const LISTEN_RETRY_MILLISECONDS = 10_000
+/** Answers to diallers that are refused; to more of them the reset is the answer. */
+const WORDS: Rate = { burst: 10, everyMilliseconds: 500 }
 
 export function createSpeaker(options: SpeakerOptions): Speaker {
   return new BgpSpeaker(options)
@@ -77,7 +79,7 @@ class BgpSpeaker implements Speaker {
   readonly #keys = new Map<string, Secret>()
   readonly #unprotected = new Set<string>()
   #cancelListen: Cancel = () => {}
-  readonly #words = new Allowance({ burst: 10, perSecond: 2 })
+  #words: Bucket | undefined
   #listenProblem: string | undefined
   #closed = false
   /** Ends the forewarning of a shutdown. */
@@ -249,10 +251,12 @@ class BgpSpeaker implements Speaker {
    */
   #refuse(connection: Connection): void {
     this.#options.log.debug({ address: connection.remoteAddress }, 'refused a BGP connection')
-    if (!this.#words.take(this.#options.clock.monotonic())) {
+    const words = take(this.#words, WORDS, this.#options.clock.monotonic())
+    if (words === undefined) {
       connection.abort()
       return
     }
+    this.#words = words
     connection.write(encodeMessage(cease(Cease.ConnectionRejected), INITIAL_CONTEXT))
     connection.close()
   }

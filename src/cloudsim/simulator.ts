@@ -155,7 +155,8 @@ export class CloudSimulator {
       if (product === undefined) throw new Refusal('InvalidVersion', 400)
       if (request.method !== 'POST' || url.pathname !== '/') throw new Refusal('UnsupportedHTTPMethod', 400)
       const answer = this.perform(product, action, Object.fromEntries(url.searchParams), key)
-      if (answer === undefined) return new Response(null, { status: 599 }) // the server cuts the connection
+      // the server cuts the connection
+      if (answer === undefined) return new Response(null, { status: 599 })
       if ('html' in answer)
         return new Response('<html><h1>502 Bad Gateway</h1></html>', {
           status: 502,

@@ -100,7 +100,8 @@ export class SimWorld {
     const used = [...this.interfaces.values()]
       .filter(({ vSwitchID }) => vSwitchID === vSwitch.id)
       .reduce((sum, { ipv4 }) => sum + ipv4.length, 0)
-    return Math.max(0, 2 ** (32 - length) - 4 - (vSwitch.taken ?? 0) - used) // the first and the last three are the cloud's
+    // the first and the last three are the cloud's
+    return Math.max(0, 2 ** (32 - length) - 4 - (vSwitch.taken ?? 0) - used)
   }
 
   /** Takes free addresses, the lowest that were not had for the longest time. */

@@ -291,7 +291,8 @@ function decodePodCIDRs(given: unknown, problems: Problem[]): string[] {
 }
 
 function decodeMtu(given: unknown, podCIDRs: readonly string[], problems: Problem[]): number | undefined {
-  if (given === undefined || given === 0) return undefined // 0 is how the standard plugins say "not set"
+  // 0 is how the standard plugins say "not set"
+  if (given === undefined || given === 0) return undefined
   const minimum = podCIDRs.some(text => text.includes(':')) ? MTU_RANGE.ipv6 : MTU_RANGE.ipv4
   if (typeof given === 'number' && Number.isInteger(given) && given >= minimum && given <= MTU_RANGE.maximum)
     return given
@@ -343,7 +344,8 @@ function cniArgs(json: JsonObject): JsonObject | undefined {
  */
 function decodeCollect(json: JsonObject, config: NetworkConfig): Request | Failure {
   const key = 'cni.dev/valid-attachments'
-  const given = json[key] ?? json['cni.dev/attachments'] // the second is what the first text of the specification said
+  // the second is what the first text of the specification said
+  const given = json[key] ?? json['cni.dev/attachments']
   if (!Array.isArray(given)) return invalidConfig([{ path: key, message: 'GC needs the list of valid attachments' }])
   const valid: Attachment[] = []
   for (const [index, entry] of given.entries()) {

@@ -29,7 +29,8 @@ export function vethNames(attachment: Attachment): VethNames {
 
 /** The alias of a host end: `terway-edge NETWORK CONTAINER INTERFACE`, for people and for GC. */
 export function vethAlias(network: string, attachment: Attachment): string {
-  return `${ALIAS_PREFIX}${network} ${attachment.containerId} ${attachment.interfaceName}`.slice(0, 255) // IFALIASZ
+  // IFALIASZ
+  return `${ALIAS_PREFIX}${network} ${attachment.containerId} ${attachment.interfaceName}`.slice(0, 255)
 }
 
 export function isOurAlias(alias: string | undefined): boolean {

@@ -159,7 +159,8 @@ async function answers(options: InitOptions): Promise<Record<keyof Answers, stri
   const anyFlag = QUESTIONS.some(({ key }) => given(key) !== undefined)
   const asking = options.ask === true || (process.stdin.isTTY === true && !anyFlag)
   const reader = asking ? createInterface({ input: process.stdin }) : undefined
-  const lines = reader?.[Symbol.asyncIterator]() // not question(): it loses lines that come before it asks
+  // not question(): it loses lines that come before it asks
+  const lines = reader?.[Symbol.asyncIterator]()
   const texts: Partial<Record<keyof Answers, string>> = {}
   for (const question of QUESTIONS) {
     const text = given(question.key) ?? (lines === undefined ? '' : await ask(question, texts, lines))

@@ -151,7 +151,8 @@ export class ControllerWrites {
         await api.mergePatch(BGP_PEERS, name, { metadata, status }, { subresource: 'status' })
         log.warn({ bgpPeer: name, node }, 'took away an entry that somebody else wrote for who is no speaker')
       } catch (error) {
-        if (!(error instanceof ApiError && error.status === 409)) throw error // what changed wakes the next pass
+        // what changed wakes the next pass
+        if (!(error instanceof ApiError && error.status === 409)) throw error
       }
     })
   }

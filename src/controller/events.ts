@@ -89,7 +89,8 @@ export class Announcements {
       this.#routes.set(uid, telling)
       if (told === telling || routesVerified.status === 'Unknown') return []
       const lost = routesVerified.status === 'False'
-      if (!lost && !told.startsWith('False')) return [] // what is as it should be from the start is no event
+      // what is as it should be from the start is no event
+      if (!lost && !told.startsWith('False')) return []
       const reason = lost ? 'RoutesNotVerified' : 'RoutesVerified'
       const { message } = routesVerified
       return [{ regarding: regarding(object), type: lost ? 'Warning' : 'Normal', reason, message }]

@@ -66,7 +66,8 @@ export function statusPatch(
   status: ControllerStatus,
 ): KubeObject & { status: ControllerStatus } {
   const { apiVersion, kind, metadata } = evaluated.object
-  const { name, uid } = metadata // the uid, so that an object made anew under the name gets nothing of the old one
+  // the uid, so that an object made anew under the name gets nothing of the old one
+  const { name, uid } = metadata
   return { apiVersion, kind, metadata: { name, ...(uid === undefined ? {} : { uid }) }, status }
 }
 

@@ -198,7 +198,8 @@ function meet(a: AddressRange, b: AddressRange): boolean {
 /** Those that overlap no other node's. Of two that do, the younger node is at fault. */
 function withoutOverlaps(owned: readonly Owned[], verdict: Verdict): readonly Owned[] {
   const lost = new Set<Owned>()
-  let open: Owned[] = [] // prefixes nest or are apart, so those that cover the current one form a stack
+  // prefixes nest or are apart, so those that cover the current one form a stack
+  let open: Owned[] = []
   for (const current of owned) {
     open = open.filter(({ family, range }) => family === current.family && range.last >= current.range.first)
     for (const other of open) {

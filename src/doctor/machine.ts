@@ -1,7 +1,7 @@
 /**
  * Whether this machine is one that terway-edge runs well on: kernel, C library, memory. What the
  * executable needs in order to start at all (processor, loader) cannot be found missing by it; see
- * docs/requirements.md. Pure.
+ * docs/install.md. Pure.
  */
 import type { MachineFacts } from './facts.ts'
 import { type Check, ok, problem, warning } from './verdicts.ts'

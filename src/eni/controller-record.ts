@@ -113,7 +113,8 @@ export class NodeRecord {
       this.#node = undefined // deleted and made anew: it is loaded as in a new term
       throw new Error('the ENINode was made anew')
     }
-    if (this.#attempted !== undefined && isAs(node, this.#attempted)) this.#written = this.#attempted // its answer was lost
+    // its answer was lost
+    if (this.#attempted !== undefined && isAs(node, this.#attempted)) this.#written = this.#attempted
     if (!this.#isAsWritten(node)) this.#foreignWrite()
     const specChanged = this.#node !== undefined && !Bun.deepEquals(node.spec, this.#node.spec)
     this.#node = node

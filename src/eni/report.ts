@@ -74,7 +74,8 @@ export function isDue(wanted: ENINodeReport, written: ENINodeReport | undefined,
   if (JSON.stringify(wanted.released) !== JSON.stringify([...written.released].sort())) return true
   const [now, before] = [boundsTouched(wanted.inUse, node), boundsTouched(written.inUse, node)]
   if (now !== before || (now !== 'none' && wanted.inUse !== written.inUse)) return true
-  return now === 'many' && !isSameSet(wanted.idle, written.idle) // only what is named idle can be taken back
+  // only what is named idle can be taken back
+  return now === 'many' && !isSameSet(wanted.idle, written.idle)
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {

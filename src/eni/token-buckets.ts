@@ -3,6 +3,7 @@
  * minute's calls. Nodes with pods that wait go first: while one of them has to wait for a bucket,
  * no other gets anything of it. Pure but for what it holds.
  */
+import { type Bucket, filled } from '../lib/token-bucket.ts'
 
 /** Calls a minute, below what the cloud allows an account. Source: the defaults of terway. */
 const CALLS_PER_MINUTE: Readonly<Record<string, number>> = {
@@ -23,11 +24,6 @@ const DEFAULT_PER_MINUTE = 500
 /** How long a node that waits is waited for: it may have gone, or want something else by now. */
 const CLAIM_MILLISECONDS = 30_000
 
-interface Bucket {
-  tokens: number
-  at: number
-}
-
 export class TokenBuckets {
   readonly #perMinute: (action: string) => number
   readonly #buckets = new Map<string, Bucket>()
@@ -44,8 +40,8 @@ export class TokenBuckets {
    */
   take(action: string, who: { name: string; urgent: boolean }, now: number): 'taken' | number {
     const perMinute = this.#perMinute(action)
-    const bucket = this.#buckets.get(action) ?? { tokens: perMinute, at: now }
-    const tokens = Math.min(perMinute, bucket.tokens + ((now - bucket.at) * perMinute) / 60_000)
+    const rate = { burst: perMinute, everyMilliseconds: 60_000 / perMinute }
+    const { tokens } = filled(this.#buckets.get(action), rate, now)
     const claims = this.#claimsOf(action, now)
     const first = who.urgent || claims.size === 0
     if (tokens >= 1 && first) {
@@ -56,7 +52,7 @@ export class TokenBuckets {
     this.#buckets.set(action, { tokens, at: now })
     if (who.urgent) claims.set(who.name, now)
     const missing = Math.max(0, 1 - tokens) + (first ? 0 : claims.size)
-    return Math.max(10, Math.ceil((missing * 60_000) / perMinute))
+    return Math.max(10, Math.ceil(missing * rate.everyMilliseconds))
   }
 
   #claimsOf(action: string, now: number): Map<string, number> {

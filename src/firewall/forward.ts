@@ -158,7 +158,8 @@ function othersAccept(base: NftChain, { rules }: ForwardTable, wanted: readonly 
     for (const rule of rules.get(chain) ?? []) {
       const { verdict, matches, unconditional } = rule
       if (matches !== undefined && verdict?.kind === 'accept' && meets === 'by all') accepted.push(matches)
-      if (rule.diverts && path.length > 1) meets = 'by some' // those that leave a base chain meet its policy, and no rule of ours
+      // those that leave a base chain meet its policy, and no rule of ours
+      if (rule.diverts && path.length > 1) meets = 'by some'
       const target = targetOf(rule)
       if (!unconditional || verdict === undefined || target === FORWARD_CHAIN) continue
       if (verdict.kind === 'accept' || verdict.kind === 'block') return 'end'

@@ -141,7 +141,8 @@ function isDiversion(statement: Fields): boolean {
 function addressMatch({ match }: Fields): string | undefined {
   if (!isFields(match) || match.op !== '==' || !isFields(match.left) || !isFields(match.left.payload)) return undefined
   const { protocol, field, tunnel } = match.left.payload
-  if ((protocol !== 'ip' && protocol !== 'ip6') || tunnel !== undefined) return undefined // of Ethernet, or inside a tunnel
+  // of Ethernet, or inside a tunnel
+  if ((protocol !== 'ip' && protocol !== 'ip6') || tunnel !== undefined) return undefined
   if (field !== 'saddr' && field !== 'daddr') return undefined
   const { right } = match
   if (typeof right === 'string') return `${field} ${hostPrefix(right)}`

@@ -1,7 +1,7 @@
 /**
- * The program `nft` (nftables): beside CNI plugins that are asked for their versions the one that
- * the agent runs. Lists chains as JSON and carries out scripts, each as one transaction: all of it
- * or nothing. Decides nothing.
+ * Runs the program `nft` (nftables): lists chains as JSON, and carries out scripts, each as one
+ * transaction: all of it or nothing. A node's process runs no other program, but for CNI plugins
+ * that it asks for their versions. Decides nothing.
  *
  * Chains are listed one by one: a whole table can be very large where kube-proxy works in nftables
  * mode.

@@ -26,7 +26,8 @@ const PRIORITY = -310
 export function sourceTables(podCIDRs: readonly string[]): { readonly family: NftFamily; readonly script: string }[] {
   if (podCIDRs.length === 0) return []
   const ipv4 = mergePrefixes(podCIDRs.filter(podCIDR => familyOf(podCIDR) === 'ipv4'))
-  const senders = ['0.0.0.0', ...ipv4].join(', ') // who looks for a duplicate has no address yet (RFC 5227)
+  // who looks for a duplicate has no address yet (RFC 5227)
+  const senders = ['0.0.0.0', ...ipv4].join(', ')
   return [
     table('inet', 'prerouting', PRIORITY, 'fib saddr . iif oif missing'),
     table('arp', 'input', 0, `arp saddr ip != { ${senders} }`),

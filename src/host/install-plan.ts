@@ -250,7 +250,8 @@ function startSteps({ role, config, start, root }: WantedInstall, seen: SeenMach
   const given = role === 'node' ? handOverState(config, seen) : []
   return [
     call('daemon-reload'),
-    ...wanted.map(path => call('enable', unitName(path))), // all, before one that cannot start ends this
+    // all, before one that cannot start ends this
+    ...wanted.map(path => call('enable', unitName(path))),
     ...(given.length === 0 ? [] : [...known.map(({ path }) => call('stop', unitName(path))), ...given]),
     ...wanted.map(path => call('restart', unitName(path))),
     ...left.map(path => call('try-restart', unitName(path))),

@@ -1,8 +1,7 @@
 /**
  * The contract of the door to the API server: what the other rooms ask of it. `client.ts`
- * implements it on
- * @kubernetes/client-node with a transport that works on Bun; tests and the lab may implement it
- * otherwise. Only types and the one error: no HTTP, no retries. Pure.
+ * implements it on @kubernetes/client-node with a transport that works on Bun; tests and the lab
+ * may implement it otherwise. Only types and the one error: no HTTP, no retries. Pure.
  */
 import type { UnreadFields } from './lean-json.ts'
 import type { KubeObject, ObjectReference, ResourceType } from './resources.ts'

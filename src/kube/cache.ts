@@ -185,7 +185,8 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     const { transport, type, options } = this.#options
     this.#watchedBriefly = false
     const { items, resourceVersion } = await readPages<T, readonly [string, T]>(transport, type, options, {
-      keep: object => [keyOf(object), this.#keep(object)], // the key first: reducing may drop the namespace
+      // the key first: reducing may drop the namespace
+      keep: object => [keyOf(object), this.#keep(object)],
       unread: this.#unread,
       signal: this.#closed.signal,
       onPage: () => this.#contact(),

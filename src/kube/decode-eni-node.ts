@@ -113,7 +113,8 @@ function decodeInterface(reader: SpecReader): ENIInterface | undefined {
     vSwitchID: reader.text('vSwitchID') ?? '',
     state,
     gateways: addresses(reader, 'gateways'),
-    addresses: addresses(reader, 'addresses').filter(address => !left.has(address)), // in both: it is leaving
+    // in both: it is leaving
+    addresses: addresses(reader, 'addresses').filter(address => !left.has(address)),
     releasing,
   }
 }

@@ -10,6 +10,7 @@ import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { type Bucket, type Rate, take } from '../lib/token-bucket.ts'
 import { ApiError, type EventRecorder, type KubeApi, type KubeEvent } from './api.ts'
 import { EVENTS, type KubeObject } from './resources.ts'
 
@@ -26,8 +27,9 @@ export interface EventRecorderOptions {
 /** Equal Events within this time are one; the API server forgets Events after an hour. */
 const SAME_MILLISECONDS = 30 * 60_000
 /** An object may cause this many writes at once, and one more each 30 s after that. */
-const BURST = 25
-const REFILL_MILLISECONDS = 30_000
+const WRITES: Rate = { burst: 25, everyMilliseconds: 30_000 }
+/** After so long a bucket is full again. */
+const FULL_MILLISECONDS = WRITES.burst * WRITES.everyMilliseconds
 /** More than this many waiting Events (API server out of reach): the oldest go. */
 const MAXIMUM_PENDING = 200
 const RETRY_MILLISECONDS = 5_000
@@ -51,7 +53,7 @@ interface Series {
 class Recorder implements EventRecorder {
   readonly #options: EventRecorderOptions
   readonly #series = new Map<string, Series>()
-  readonly #buckets = new Map<string, { tokens: number; at: number }>()
+  readonly #buckets = new Map<string, Bucket>()
   readonly #pending = new Set<Series>()
   readonly #closing = new AbortController()
   #writing: Promise<void> | undefined
@@ -94,11 +96,9 @@ class Recorder implements EventRecorder {
   /** Whether the object's bucket has a token left. */
   #admitted({ regarding }: KubeEvent): boolean {
     const key = `${regarding.kind}/${regarding.namespace ?? ''}/${regarding.name}/${regarding.uid ?? ''}`
-    const now = this.#options.clock.now()
-    const bucket = this.#buckets.get(key) ?? { tokens: BURST, at: now }
-    const refilled = Math.min(BURST, bucket.tokens + (now - bucket.at) / REFILL_MILLISECONDS)
-    this.#buckets.set(key, { tokens: refilled >= 1 ? refilled - 1 : refilled, at: now })
-    return refilled >= 1
+    const bucket = take(this.#buckets.get(key), WRITES, this.#options.clock.now())
+    if (bucket !== undefined) this.#buckets.set(key, bucket)
+    return bucket !== undefined
   }
 
   #forgetOld(now: number): void {
@@ -106,7 +106,7 @@ class Recorder implements EventRecorder {
       if (now - series.last > SAME_MILLISECONDS && !this.#pending.has(series)) this.#series.delete(key)
     }
     for (const [key, bucket] of this.#buckets) {
-      if (now - bucket.at > BURST * REFILL_MILLISECONDS) this.#buckets.delete(key)
+      if (now - bucket.at > FULL_MILLISECONDS) this.#buckets.delete(key)
     }
   }
 

@@ -36,7 +36,8 @@ class Cutter {
 
   lean(): Uint8Array {
     if (this.#cuts.length === 0) return this.#bytes
-    const lean = new Uint8Array(this.#bytes.length) // a value may be shorter than `null`: then it stays
+    // a value may be shorter than `null`: then it stays
+    const lean = new Uint8Array(this.#bytes.length)
     let [length, from] = [0, 0]
     for (const [begin, end] of this.#cuts) {
       lean.set(this.#bytes.subarray(from, begin), length)

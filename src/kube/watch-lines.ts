@@ -24,7 +24,8 @@ export class LineSplitter {
     let from = 0
     for (let end = chunk.indexOf(LINE_END); end >= 0; end = chunk.indexOf(LINE_END, from)) {
       const line = this.#rest.take(chunk.subarray(from, end))
-      if (line.length > 1) lines.push(line) // an empty one, also with a carriage return, says nothing
+      // an empty one, also with a carriage return, says nothing
+      if (line.length > 1) lines.push(line)
       from = end + 1
     }
     this.#rest.add(chunk.subarray(from))

@@ -164,7 +164,8 @@ async function definesWhatOthersMade(api: KubeApi, kind: string): Promise<boolea
   try {
     return (await api.list(BGP_PEERS)).some(({ metadata }) => metadata.labels?.[LAB_LABEL] === undefined)
   } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return false // their definition is gone already
+    // their definition is gone already
+    if (error instanceof ApiError && error.status === 404) return false
     throw error
   }
 }

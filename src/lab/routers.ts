@@ -62,7 +62,8 @@ async function startRouter(router: RouterPlan, book: LabBook, clock: Clock): Pro
   mkdirSync(folder, { recursive: true, mode: 0o755 })
   const configFile = join(folder, `${router.router}.conf`)
   writeFileWhole(configFile, router.config, { mode: 0o644 })
-  if (router.router === 'frr') await run(['chown', 'frr:frr', folder]) // its daemons insist on being this user
+  // its daemons insist on being this user
+  if (router.router === 'frr') await run(['chown', 'frr:frr', folder])
   writeShell(router.router, folder)
   for (const { process: plan, socket } of daemons(router, folder, configFile)) {
     const started = startProcess(book, plan)

@@ -1,6 +1,7 @@
 /**
- * Time and chance, the only way into the program: deciding code never reads them, shells get them
- * from here, and tests put a clock of their own in place.
+ * Time, timers and jitter, as they are handed to shells: deciding code never reads a clock, and
+ * tests put one of their own in place. Tokens and identifiers, which nobody may guess, are not made
+ * here.
  */
 
 /** Cancels a timer; calling it twice, or after the timer ran, does nothing. */

@@ -1,6 +1,7 @@
 /**
  * What every subcommand shares: our manner of help, and the way from an error of usage to an exit
- * status. 0 done, 1 failed, 2 wrong usage or configuration. Decides nothing else.
+ * status: 0 done, 1 failed, 2 wrong usage or configuration. A command that judges (`doctor`,
+ * `plan`) adds 3, problems found. Decides nothing else.
  */
 import { Command, CommanderError } from 'commander'
 import { print } from './stdout.ts'

@@ -1,7 +1,7 @@
 /**
- * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces.
- * THE ONLY FILE THAT IMPORTS bun:ffi; who calls it is netlink/socket.ts, bgp/tcp/transport.ts,
- * bfd/transport.ts, doctor/arp-probe.ts, the namespace rooms and the service notification.
+ * The system calls that Bun does not offer, by bun:ffi: sockets with options, netlink, namespaces,
+ * locks, chroot. THE ONLY FILE THAT IMPORTS bun:ffi; who may call it stands in
+ * test/support/effects.ts ("system calls").
  *
  * Every call returns a non-negative result or throws `SystemError` with the errno; all are
  * synchronous. Pointers are taken right before the call, because the first `.buffer` access of a

@@ -1,6 +1,6 @@
 /**
- * How the host's ends of pods' interfaces are told from other links, by those who make them (cni/),
- * watch them (agent/) and write rules about them (firewall/). Pure.
+ * How the host's ends of pods' interfaces are told from other links: by those who make and keep
+ * them (cni/), who look past them (agent/) and who write rules about them (firewall/). Pure.
  */
 
 /** Their names: `te` and 11 hexadecimal digits. Others' names may begin so too (`team0`). */

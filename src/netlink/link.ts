@@ -91,7 +91,8 @@ export function dumpLinksRequest(): Request {
  */
 export function decodeLink(body: Uint8Array): Link | undefined {
   const header = structure('link', body, IFINFOMSG_LENGTH)
-  if (header.getUint8(0) !== 0) return undefined // AF_BRIDGE messages describe a port of a bridge, not a link
+  // AF_BRIDGE messages describe a port of a bridge, not a link
+  if (header.getUint8(0) !== 0) return undefined
   const attributes = new Attributes(body.subarray(IFINFOMSG_LENGTH))
   const flags = header.getUint32(8, true)
   const kind = attributes.nested(IFLA.LINKINFO)?.text(IFLA_INFO.KIND) ?? ''

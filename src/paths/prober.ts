@@ -12,11 +12,11 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import { type Bucket, type Rate, take } from '../lib/token-bucket.ts'
 import { onLinkInterface } from '../netlink/on-link.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { type Evidence, keepTargets, PORT_PAIRS, stateOf, type TargetHistory, withOutcome } from './evidence.ts'
 import { applyProbeRouting } from './kernel.ts'
-import { type Bucket, take } from './limits.ts'
 import { HEADER_LENGTH, QUESTION_LENGTH } from './packet.ts'
 import { probeAddresses } from './probe-address.ts'
 import { marksOf, probeRouting } from './probe-routes.ts'
@@ -61,8 +61,8 @@ const LATE_MILLISECONDS = 250
 /** The kernel is compared at least so often. */
 const PREPARE_MILLISECONDS = 15_000
 
-const TO_EACH = { perSecond: 5, burst: 20 } as const
-const TO_ALL = { perSecond: 200, burst: 400 } as const
+const TO_EACH: Rate = { burst: 20, everyMilliseconds: 200 }
+const TO_ALL: Rate = { burst: 400, everyMilliseconds: 5 }
 const MOST_ASKERS = 10_000
 
 const SELF = 'self'

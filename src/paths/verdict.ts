@@ -209,7 +209,8 @@ function farFindings(far: readonly Seen[], switches: readonly SwitchVerdict[]): 
     )
   if (dead.length === 0) return single
   const allDead = dead.length === states.length && states.length > 1
-  if (allDead && switches.some(({ status }) => status === 'False')) return single // said of the switch already
+  // said of the switch already
+  if (allDead && switches.some(({ status }) => status === 'False')) return single
   if (allDead) {
     const message = `no other LAN answers any more (${dead.map(({ lan }) => lan).join(', ')}), while this LAN does: the gateway, the line behind it, or the way back`
     return [...single, { place: 'line', message, podCIDRs: dead.flatMap(({ lost }) => podCIDRsOf(lost)), lan: '' }]

@@ -19,7 +19,8 @@ export function bfdPath(view: BfdSessionView): BfdPath {
   return present<BfdPath>({
     state,
     since: timestamp(since),
-    remoteState: detectionTimeMilliseconds === undefined ? undefined : remoteState, // while it is heard
+    // while it is heard
+    remoteState: detectionTimeMilliseconds === undefined ? undefined : remoteState,
     detectionTimeMilliseconds,
     lastDown,
   })

@@ -59,7 +59,8 @@ export function bgpSession(
     neighbor,
     bfd: seen.bfd && bfdPath(seen.bfd),
     routesVerified: proof?.status,
-    routesProblem: proof?.status === 'False' ? proof.message : undefined, // what is well needs no words
+    // what is well needs no words
+    routesProblem: proof?.status === 'False' ? proof.message : undefined,
     history: memory?.transitions,
     notifications: memory?.notifications,
   })

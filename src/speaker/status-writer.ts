@@ -91,7 +91,8 @@ export class StatusWriter {
     const { clock } = this.#options
     for (const entry of this.#entries.values()) if (entry.dueAt !== undefined) entry.dueAt = clock.monotonic()
     const closed = this.#loop.close()
-    const written = closed.then(() => this.#writeDue()).catch(() => {}) // the next start, or nobody, needs it
+    // the next start, or nobody, needs it
+    const written = closed.then(() => this.#writeDue()).catch(() => {})
     const limit = Promise.withResolvers<void>()
     const cancel = clock.after(milliseconds, limit.resolve)
     await Promise.race([written, limit.promise])
@@ -139,7 +140,8 @@ export class StatusWriter {
     try {
       await apply(status)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return // deleted: there is nothing to report to
+      // deleted: there is nothing to report to
+      if (error instanceof ApiError && error.status === 404) return
       const known = status && withoutNewFields(status)
       if (!(error instanceof ApiError) || error.status < 400 || known === status) throw error
       // the CRD of an older controller refuses a field that it does not know, and with it the whole

@@ -82,7 +82,8 @@ export function isOurHost(header: string | undefined, access: Access): boolean {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@]+))(?::\d{1,5})?$/i.exec(header ?? '')
   const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase().replace(/\.$/, '')
   if (host === '') return false
-  if (host === 'localhost' || host.endsWith('.localhost')) return true // RFC 6761 section 6.3: never from DNS
+  // RFC 6761 section 6.3: never from DNS
+  if (host === 'localhost' || host.endsWith('.localhost')) return true
   const address = canonicalAddress(host)
   if (address === undefined) return access.names?.some(name => name.toLowerCase() === host) ?? false
   return isLoopback(address) || isWildcard(access.listenAddress) || address === access.listenAddress

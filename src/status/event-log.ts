@@ -1,7 +1,7 @@
 /**
- * What the snapshots of both roles have in common: the view of the API server, and the last events
- * as this process recorded them. What one role alone shows is in node-snapshot.ts and
- * controller.ts.
+ * What the snapshots of both roles have in common: the last Events as this process recorded them,
+ * and how the API server answers. What one role alone shows is put together in
+ * commands/node-snapshot.ts and commands/controller.ts.
  */
 import type { EventRecorder, KubeEvent } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'

@@ -1,9 +1,9 @@
 /**
- * A snapshot as Prometheus metrics: the text exposition format 0.0.4. Pure.
+ * A snapshot as Prometheus metrics; how values are written, and which units they have, is
+ * metric.ts. Pure.
  *
- * Base units (seconds, never milliseconds), times as Unix seconds, `_total` only on what counts up.
- * A value that is not known is left out, never zero. Labels are only names that the cluster's owner
- * chose; no peer's message, no error text becomes a label.
+ * Labels are only names that the cluster's owner chose; no peer's message, no error text becomes a
+ * label.
  */
 import type {
   CniCounts,

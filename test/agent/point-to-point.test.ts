@@ -67,7 +67,8 @@ class Site {
       [far, 2, 1],
     ] as const) {
       network.ip(namespace, 'link set ppp0 down')
-      network.ip(namespace, 'link set ppp0 arp off address 02:00:5e:10:00:01') // for both ends: no ARP tells them apart
+      // for both ends: no ARP tells them apart
+      network.ip(namespace, 'link set ppp0 arp off address 02:00:5e:10:00:01')
       network.ip(namespace, `addr add 172.20.0.${own} peer 172.20.0.${peer} dev ppp0`)
       network.ip(namespace, `addr add fd20::${own} peer fd20::${peer} dev ppp0 nodad`)
       network.ip(namespace, 'link set ppp0 up')

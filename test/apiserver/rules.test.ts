@@ -151,6 +151,7 @@ describe('store', () => {
     expect(store.list('things', revision)).toBeUndefined()
     expect(store.since(revision)).toBeUndefined()
     expect(store.since(store.revision)).toEqual([])
-    expect(store.since(store.revision + 1)).toBeUndefined() // a server that was killed may have lost what it had not kept yet
+    // a server that was killed may have lost what it had not kept yet
+    expect(store.since(store.revision + 1)).toBeUndefined()
   })
 })

@@ -189,7 +189,8 @@ test('before a planned restart the peer is asked to wait, and the next process g
   const closing = first.engine.close()
   await first.clock.advance(3_000)
   await closing
-  expect(new Set(first.taken().map(({ to }) => to))).toEqual(new Set([OTHER])) // silence towards who waits
+  // silence towards who waits
+  expect(new Set(first.taken().map(({ to }) => to))).toEqual(new Set([OTHER]))
 
   const second = new FakeNetwork()
   second.engine.resume(structuredClone(sessions))

@@ -235,7 +235,8 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
   })
 
   withWire('a main thread that is busy for 2 s loses no session', async wire => {
-    await wire.up({ minimumIntervalMilliseconds: 200 }) // 600 ms to detect: far below 2 s, and other tests are busy too
+    // 600 ms to detect: far below 2 s, and other tests are busy too
+    await wire.up({ minimumIntervalMilliseconds: 200 })
     const end = performance.now() + 2_000
     while (performance.now() < end) void Math.sqrt(end)
     await Bun.sleep(100) // what the worker told meanwhile

@@ -77,7 +77,8 @@ describe('what is sent', () => {
     })
     expect(network.taken().map(({ packet: { final } }) => final)).toEqual([true])
     await network.clock.advance(100)
-    network.receive({ state: 'Up' }) // 300 ms again, and the last periodic packet is longer ago than that
+    // 300 ms again, and the last periodic packet is longer ago than that
+    network.receive({ state: 'Up' })
     const now = network.clock.monotonic()
     await network.clock.advance(1)
     expect(network.taken().map(({ at, packet: { final } }) => [at, final])).toEqual([[now, false]])

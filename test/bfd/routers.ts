@@ -240,7 +240,8 @@ class Frr implements BfdRouter {
   #spawn(daemon: 'zebra' | 'bfdd' | 'bgpd', options: readonly string[]): void {
     const folder = this.#folder
     const child = this.#network.spawn(this.#namespace, [
-      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon), // OpenBGPD has a bgpd as well
+      // OpenBGPD has a bgpd as well
+      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
       ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
       ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
       ...['--log', `file:${folder}/${daemon}.log`],

@@ -26,7 +26,8 @@ testNeeding('root')(
       )
       const socket = await opening
       const transport = createUdpTransport({
-        clock: { ...systemClock, random: () => 0.999999 }, // both would choose the last of the range
+        // both would choose the last of the range
+        clock: { ...systemClock, random: () => 0.999999 },
         networkNamespace: network.path(node),
         received: () => {},
         problem: () => {},

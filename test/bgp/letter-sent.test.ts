@@ -183,7 +183,8 @@ describe('UPDATE', () => {
   test('a path of more than 255 ASs goes on in another segment (RFC 4271 section 5.1.2)', () => {
     const asNumbers = Array.from({ length: 300 }, (_, index) => 65001 + (index % 100))
     const value = hex(encodeAttributes({ AS_PATH: [{ type: 'AS_SEQUENCE', asNumbers }] }, EXTERNAL))
-    expect(value.slice(0, 12)).toBe('500204b402ff') // extended length: 1204 octets, 255 in the first
+    // extended length: 1204 octets, 255 in the first
+    expect(value.slice(0, 12)).toBe('500204b402ff')
     expect(value.slice((6 + 4 * 255) * 2).slice(0, 4)).toBe('022d')
   })
   test('AS4_PATH has no confederation segments (RFC 6793 section 4.2.2)', () => {
@@ -197,7 +198,8 @@ describe('UPDATE', () => {
   })
   test('ONLY_TO_CUSTOMER to customers, peers and clients of a route server, not to providers and route servers', () => {
     const told = [0, 1, 2, 3, 4].map(role => agreed({}, { role } as Partial<typeof SETTINGS.local>).onlyToCustomer)
-    expect(told).toEqual([true, true, undefined, undefined, true]) // provider, RS, RS-client, customer, peer
+    // provider, RS, RS-client, customer, peer
+    expect(told).toEqual([true, true, undefined, undefined, true])
   })
   test('goes out without waiting for the End-of-RIB of a peer that restarted (RFC 4724 section 3)', () => {
     world = new World()

@@ -92,7 +92,8 @@ describe('a session', () => {
       world.speaker.setAnnouncements('lan', [])
       await world.clock.advance(1000)
     }
-    expect(connection.sent.filter(type => type === 'ROUTE-REFRESH')).toHaveLength(16) // BoRR and EoRR
+    // BoRR and EoRR
+    expect(connection.sent.filter(type => type === 'ROUTE-REFRESH')).toHaveLength(16)
     expect(keepalives() - before).toBeGreaterThanOrEqual(2)
     await world.clock.advance(1500)
     expect(world.kinds).toContain('lost hold-timer-expired')

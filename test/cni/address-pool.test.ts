@@ -71,7 +71,8 @@ describe('round robin', () => {
     let last: LastGiven = {}
     const order: string[] = []
     for (let round = 0; round < 42; round++) {
-      const next = allocate({ podCIDRs, taken: new Set(), last, requested: [] }) // each pod goes at once
+      // each pod goes at once
+      const next = allocate({ podCIDRs, taken: new Set(), last, requested: [] })
       order.push(...allocated(next))
       if (next.kind === 'allocated') last = next.last
     }

@@ -129,7 +129,8 @@ test('what pods give back rests, and who waits is remembered for a while', () =>
     freed: ['192.168.32.10', '192.168.32.20'],
   }
   expect(withOnly(with2, () => false).freed).toEqual(['192.168.32.20', '192.168.32.10'])
-  expect(withOnly({ ...NO_ATTACHMENTS, records: [record] }, () => false).freed).toEqual([]) // of a podCIDR
+  // of a podCIDR
+  expect(withOnly({ ...NO_ATTACHMENTS, records: [record] }, () => false).freed).toEqual([])
   const waiting = withWaiting(withWaiting(NO_ATTACHMENTS, 'default/a', 1000), 'default/b', 2000)
   expect(waitingPods(waiting, 3000).map(({ pod }) => pod)).toEqual(['default/a', 'default/b'])
   expect(waitingPods(waiting, 91_500).map(({ pod }) => pod)).toEqual(['default/b'])

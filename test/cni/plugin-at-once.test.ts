@@ -42,7 +42,8 @@ testRoot(
       await child.exited
       if (round % 2 === 0) {
         const again = await node.add('a', pod.path)
-        expect([0, 102]).toContain(again.json.code ?? 0) // 102: the first was done before it was killed
+        // 102: the first was done before it was killed
+        expect([0, 102]).toContain(again.json.code ?? 0)
         expect(await node.records()).toHaveLength(1)
         expect(node.hostLinks()).toHaveLength(1)
       }

@@ -44,7 +44,8 @@ testRoot('CHECK finds what is missing', async () => {
       `neigh replace 169.254.1.1 lladdr ${prevResult.interfaces[0].mac} dev eth0 nud permanent`,
       "the container's neighbour entry of its gateway 169.254.1.1 is gone or wrong",
     ],
-    [node.namespace, `link set ${host} mtu 1400`, undefined, ''], // the uplink's may have changed: not our concern
+    // the uplink's may have changed: not our concern
+    [node.namespace, `link set ${host} mtu 1400`, undefined, ''],
     [pod.namespace, 'addr del fd00:1::1/128 dev eth0', undefined, 'eth0 of the container lacks fd00:1::1'],
   ]
   for (const [namespace, damage, repair, text] of damages) {
@@ -101,10 +102,12 @@ testRoot(
       expect(node.hostLinks()).toEqual([])
       mount('-o', 'remount,rw')
       rmSync(join(node.stateDir, 'fill'))
-      expect(addressesOf(await node.add('c', node.pod('c').path))).toEqual(['10.0.1.3']) // no address is given twice
+      // no address is given twice
+      expect(addressesOf(await node.add('c', node.pod('c').path))).toEqual(['10.0.1.3'])
       for (const pod of [a, b]) node.network.exec(node.namespace, ['ip', 'netns', 'del', pod.namespace])
       const here = <T>(action: () => T) => inNetworkNamespace(node.network.path(node.namespace), action)
-      expect(here(() => freeLeaks(node.stateDir, new Set()))).toEqual([]) // an ADD under way could look so
+      // an ADD under way could look so
+      expect(here(() => freeLeaks(node.stateDir, new Set()))).toEqual([])
       const leaked = here(() => leakedAttempts(node.stateDir))
       expect(here(() => freeLeaks(node.stateDir, leaked)).map(record => record.containerId)).toEqual(['a', 'b'])
       expect((await node.records()).map(record => record.containerId)).toEqual(['c'])

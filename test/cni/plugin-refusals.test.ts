@@ -43,7 +43,8 @@ testRoot('an ADD that cannot be leaves nothing behind, and says why', async () =
     expect(await node.records()).toEqual([])
   }
   expect(node.hostLinks()).toEqual([])
-  expect(node.network.ip(node.namespace, `link show ${host}`)).toContain(host) // not ours, so it stays
+  // not ours, so it stays
+  expect(node.network.ip(node.namespace, `link show ${host}`)).toContain(host)
 })
 
 testRoot('what the host has itself, or leads elsewhere, no pod gets', async () => {

@@ -1,7 +1,7 @@
 /**
  * The plugin as a runtime calls it, ADD and DEL: processes of its own in network namespaces of the
  * real kernel, packets to and from the pods. The containers are empty namespaces; those of a real
- * runtime: test/e2e/kubelet.test.ts and podman.test.ts.
+ * runtime: test/e2e/kubelet.test.ts and test/e2e/podman.test.ts.
  */
 import { afterEach, describe, expect } from 'bun:test'
 import { vethNames } from '../../src/cni/veth-names.ts'

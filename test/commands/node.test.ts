@@ -57,7 +57,8 @@ rooted(
     network.ip(namespace, 'link add eth0 type veth peer name switch')
     network.ip(namespace, 'addr add 172.16.0.11/24 dev eth0')
     for (const name of ['eth0', 'switch']) network.ip(namespace, `link set ${name} up`)
-    mkdirSync(join(state, 'cni', 'readiness.json'), { recursive: true }) // where the file shall be: it cannot be written
+    // where the file shall be: it cannot be written
+    mkdirSync(join(state, 'cni', 'readiness.json'), { recursive: true })
     writeFileSync(join(state, '.1.2.part'), 'of a process that was killed')
     const slices = new Map([['routes-1', [entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])]]])
     const peers = new Map([

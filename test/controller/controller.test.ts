@@ -200,7 +200,8 @@ withApi('heartbeats and statuses of nodes write no slice', async () => {
     const conditions = [{ type: 'Ready', status: beat % 2 === 0 ? 'Unknown' : 'True' }]
     await admin.mergePatch(NODES, 'node-2', { status: { conditions } }, { subresource: 'status' })
   }
-  await admin.mergePatch(NODES, 'cloud-1', { metadata: { labels: { later: 'yes' } } }) // a pass that has seen all of the above
+  // a pass that has seen all of the above
+  await admin.mergePatch(NODES, 'cloud-1', { metadata: { labels: { later: 'yes' } } })
   server.applyYaml(USER_DOCUMENT.replaceAll('name: peer\n', 'name: marker\n').replace('172.16.0.1\n', '172.16.0.3\n'))
   await eventually('a later pass', () => accepted('marker') === 'Accepted')
   await eventually('the slice of that pass', async () =>
@@ -211,7 +212,8 @@ withApi('heartbeats and statuses of nodes write no slice', async () => {
     (await entries()).every(({ peers }) => !peers.includes('marker')),
   )
   const after = await admin.get<RouteSlice>(ROUTE_SLICES, 'routes-1')
-  expect(after?.metadata.generation).toBe(before + 2) // the marker came and went; nothing for heartbeats
+  // the marker came and went; nothing for heartbeats
+  expect(after?.metadata.generation).toBe(before + 2)
 })
 
 withApi('a BGPPeer that cannot work gets a condition and an Event; nodes keep what worked', async () => {

@@ -101,7 +101,8 @@ function problemsOf(text: string, file: string): readonly unknown[] {
   if (kind === 'ENINode') return decodeENINode(value).problems
   if (kind !== undefined) return OTHER_KINDS.has(kind) ? [] : [`nothing here reads ${kind}`]
   if (/^(vpc|serviceCIDRs):/m.test(text)) return attempt(() => decodeNetwork(text, file))
-  if (/^scrape_configs:/m.test(text)) return [] // judged by promtool: test/status/monitoring.test.ts
+  // judged by promtool: test/status/monitoring.test.ts
+  if (/^scrape_configs:/m.test(text)) return []
   return attempt(() => parseConfig(text, file))
 }
 

@@ -98,8 +98,10 @@ test(
     writeFileSync(site.path('terway-edge.conf'), site.atDesk(...words, '--password'), { mode: 0o600 })
     site.startSwitch(site.path('terway-edge.conf'))
     await site.established()
-    expect(site.birdc('show', 'protocols', 'all')).toContain('Graceful restart') // what an upgrade lives on
-    site.atDesk(...words, '--verify', site.path('terway-edge.conf')) // fails where something differs
+    // what an upgrade lives on
+    expect(site.birdc('show', 'protocols', 'all')).toContain('Graceful restart')
+    // fails where something differs
+    site.atDesk(...words, '--verify', site.path('terway-edge.conf'))
     for (const name of NAMES) {
       const conflist = '/etc/cni/net.d/10-terway-edge.conflist'
       const there = () => site.machine(name).exec(['test', '-e', conflist], { mayFail: true }).status === 0

@@ -101,7 +101,8 @@ testPodman(
       run(['podman', ...places, '--storage-driver=vfs', '--cgroup-manager=cgroupfs', ...words], { mayFail: true })
     expect(podman('load', '--input', image()).stdout).toContain('terway-edge')
     const [found] = JSON.parse(podman('image', 'list', '--format=json').stdout)
-    const limits = ['--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024'] // no more than a test machine may give
+    // no more than a test machine may give
+    const limits = ['--ulimit=nofile=1024:1024', '--ulimit=nproc=1024:1024']
     const confined = [
       'run',
       '--rm',

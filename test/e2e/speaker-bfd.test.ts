@@ -155,7 +155,8 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     lan.events.length = 0
     lan.router.signal('SIGSTOP')
     const named = `BFD down: nothing from ${SWITCH} for 300 ms (Control Detection Time Expired)`
-    await eventually('SessionLost', () => lan.events.some(({ reason }) => reason === 'SessionLost')) // not the hold time of 90 s
+    // not the hold time of 90 s
+    await eventually('SessionLost', () => lan.events.some(({ reason }) => reason === 'SessionLost'))
     const lost = lan.events.find(({ reason }) => reason === 'SessionLost')
     expect(lost).toMatchObject({ type: 'Warning', message: `node-1 to ${SWITCH} AS 65001: ${named}` })
     await eventually('the status names it', () => JSON.stringify(lan.statuses).includes(named))

@@ -58,7 +58,8 @@ describe('the service', () => {
       })
       expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('does not answer')])
       expect(traces().files).toEqual([])
-      lan.machine.exec([BROUGHT, 'install', '--no-start']) // as into an image: nothing that an operator has disabled
+      // as into an image: nothing that an operator has disabled
+      lan.machine.exec([BROUGHT, 'install', '--no-start'])
       const { stdout } = lan.machine.exec([BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig'])
       expect(stdout).toContain('the service runs')
       expect(lan.on('systemctl', 'is-enabled', 'terway-edge', 'terway-edge-cni')).toBe('enabled\nenabled\n')

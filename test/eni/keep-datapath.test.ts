@@ -146,7 +146,8 @@ testVpc(
     const index = () => node.run('cat', '/sys/class/net/eth9/ifindex').trim()
     node.detach(0)
     await eventually('it is told', () => datapath.last.problems.some(text => text.includes('eni-node-1-1')))
-    expect(datapath.last.problems.join()).toContain('2 pods on it reach nobody') // an address of each family
+    // an address of each family
+    expect(datapath.last.problems.join()).toContain('2 pods on it reach nobody')
     const tried = cloud.network.exec(near.namespace, ['ping', '-c1', '-W1', far.address], { mayFail: true })
     expect(tried.stdout).toContain('Unreachable')
     expect(cloud.vpc.spoofed()).toBe(0)

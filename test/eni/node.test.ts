@@ -46,7 +46,8 @@ function reboot(node: CloudNode): void {
   node.run('sh', '-c', script)
   const file = join(node.stateDir, 'cni/attachments.json')
   const json = JSON.parse(readFileSync(file, 'utf8'))
-  for (const record of json.records) record.bootId = 'a boot before' // as the kernel's own would be another one
+  // as the kernel's own would be another one
+  for (const record of json.records) record.bootId = 'a boot before'
   writeFileSync(file, JSON.stringify(json))
 }
 

@@ -42,7 +42,8 @@ export class OpenBgpd implements Router {
     this.#config = config
     this.#write(neighbourLines(config))
     this.#control('reload')
-    if (password) this.#control('neighbor', config.neighbour.address, 'clear') // bgpctl(8): keys count after a reset
+    // bgpctl(8): keys count after a reset
+    if (password) this.#control('neighbor', config.neighbour.address, 'clear')
   }
 
   deconfigure(): void {

@@ -124,7 +124,8 @@ withApi(
     expect(view.current()?.peers[0]?.spec.peerAsNumber).toBe(65001)
 
     const storedNow = () => readFileSync(clusterStatePath(stateDir), 'utf8')
-    await eventually('the good half is stored', () => storedNow().includes('172.16.0.12')) // nodes act first
+    // nodes act first
+    await eventually('the good half is stored', () => storedNow().includes('172.16.0.12'))
     const stored = storedNow()
     await server.stopApiServer()
     await eventually('out of reach', () => view.contact.problem?.includes('connection refused'))

@@ -163,7 +163,8 @@ describe('types, bounds and enumerations are those of the door', () => {
       const { minimum = Number.NaN, maximum = Number.NaN } = property
       for (const value of [minimum - 1, maximum + 1, 1.5, ...(property.not?.enum ?? [])])
         expect([value, refused(value)]).toEqual([value, true])
-      const whole = path === 'ttlSecurity' ? { ...WHOLE, ebgpMultihop: undefined } : WHOLE // never both
+      // never both
+      const whole = path === 'ttlSecurity' ? { ...WHOLE, ebgpMultihop: undefined } : WHOLE
       for (const value of [minimum, maximum])
         expect([value, problemsOf(changed(path, value, whole))]).toEqual([value, []])
     }

@@ -6,7 +6,6 @@ import { describe, expect, test } from 'bun:test'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import { type Evidence, PORT_PAIRS, stateOf, type TargetState, withOutcome } from '../../src/paths/evidence.ts'
-import { take } from '../../src/paths/limits.ts'
 import { decodeProbe, encodeAnswer, encodeQuestion } from '../../src/paths/packet.ts'
 import { probeAddress } from '../../src/paths/probe-address.ts'
 import { due, type PathBudget, type Schedule, START, staleAfter } from '../../src/paths/schedule.ts'
@@ -152,18 +151,6 @@ describe('what is asked', () => {
     for (const at of [1000, 2000]) evidence = withOutcome(evidence, target, { at, ports: 1, roundTrip: undefined })
     expect(next(3000)).toEqual([])
     expect(next(12_000)).toEqual([target])
-  })
-})
-
-describe('answers', () => {
-  test('are limited to each and for all', () => {
-    const rate = { perSecond: 2, burst: 3 }
-    let bucket = take(undefined, rate, 0)
-    for (let taken = 1; taken < 3; taken++) bucket = take(bucket, rate, 0)
-    expect(bucket?.tokens).toBe(0)
-    expect(take(bucket, rate, 100)).toBeUndefined()
-    expect(take(bucket, rate, 500)?.tokens).toBe(0)
-    expect(take(bucket, rate, 1_000_000)?.tokens).toBe(2)
   })
 })
 

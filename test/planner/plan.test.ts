@@ -163,7 +163,8 @@ test('security: the API server for hosts, everything for pods, kubelets for the 
 test('free ranges avoid everything that is named, and Docker', () => {
   const of = (purpose: 'pods' | 'service' | 'lan', length: number) =>
     freeRanges(network(), { purpose, family: 'ipv4', length, count: 2 })
-  expect(of('pods', 16)).toEqual(['172.18.0.0/16', '172.19.0.0/16']) // 10/8 is taken, 172.17/16 is Docker's
+  // 10/8 is taken, 172.17/16 is Docker's
+  expect(of('pods', 16)).toEqual(['172.18.0.0/16', '172.19.0.0/16'])
   expect(of('service', 20)).toEqual(['172.18.0.0/20', '172.18.16.0/20'])
   expect(of('lan', 24)).toEqual(['172.16.1.0/24', '172.16.2.0/24'])
   expect(of('pods', 8)).toEqual([])

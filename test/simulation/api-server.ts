@@ -1,8 +1,8 @@
 /**
  * A simulated API server: objects, one revision for all of them, a bounded history, conflicts,
  * server-side apply, watches. Answers at once; when a request comes in and when its answer arrives
- * is the network's business (api-network.ts). No schemas and no admission: api-conformity.test.ts
- * plays the same random scripts on a real kube-apiserver.
+ * is the network's business (api-network.ts). No schemas and no admission. How it compares with a
+ * real kube-apiserver: docs/simulation.md.
  */
 import type { KubeObject } from '../../src/kube/resources.ts'
 import { type Applied, applied, merged } from './api-merge.ts'

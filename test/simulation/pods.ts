@@ -1,9 +1,9 @@
 /**
  * The container runtime of a machine and what it calls: pods are added and deleted by the product's
  * store of addresses on the simulated disk, in the steps and the order of cni/add.ts and
- * operations.ts (reserve, wire, look whether the reservation stands; unwire, release), each a step
- * of the bus, so that several run at once and any may die between two steps. What is wired is a
- * name and addresses.
+ * cni/operations.ts (reserve, wire, look whether the reservation stands; unwire, release), each a
+ * step of the bus, so that several run at once and any may die between two steps. What is wired is
+ * a name and addresses.
  */
 import { AddressStore } from '../../src/cni/address-store.ts'
 import { type AttachmentRecord, type Attachments, findRecord, NO_ATTACHMENTS } from '../../src/cni/attachments.ts'
@@ -136,7 +136,7 @@ export class Pods {
     return { process, mortal, disk, store: new AddressStore(STATE, { disk, rebuild: () => this.#rebuilt() }) }
   }
 
-  /** As the kernel knows them (rebuild.ts). */
+  /** As the kernel knows them (cni/rebuild.ts). */
   #rebuilt(): Attachments {
     const records = [...this.#links].map(([hostInterface, { pod, addresses, attempt }]) => ({
       ...this.#recordOf(pod, attempt),

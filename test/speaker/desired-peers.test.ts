@@ -257,7 +257,8 @@ describe('next hops (RFC 4271 section 5.1.3)', () => {
     const far = { peerIP: '10.255.0.1', ebgpMultihop: 2 }
     expect(nextHops(bgpPeer('peer', far), ['172.16.0.12'])).toEqual(['172.16.0.11'])
     expect(nextHops(bgpPeer('peer', { ...far, nextHopSelf: false }), ['172.16.0.12'])).toEqual(['172.16.0.12'])
-    expect(nextHops(bgpPeer('peer', { ...far, localAsNumber: 65001 }), ['172.16.0.12'])).toEqual(['172.16.0.12']) // iBGP
+    // iBGP
+    expect(nextHops(bgpPeer('peer', { ...far, localAsNumber: 65001 }), ['172.16.0.12'])).toEqual(['172.16.0.12'])
   })
 })
 

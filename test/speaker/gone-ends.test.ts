@@ -18,7 +18,8 @@ test('a link without carrier, to a peer one hop away', () => {
   expect(gone(UNPLUGGED)).toEqual(['the link eth0 to 172.16.0.1 is down'])
   expect(gone(UNPLUGGED, { ttlSecurity: 1 })).toHaveLength(1)
   expect(gone(UNPLUGGED, { ebgpMultihop: 2 })).toEqual([])
-  expect(gone([...UNPLUGGED, onEth0('172.16.0.12', { interface: 'eth1' })])).toEqual([]) // a second link to the same network
+  // a second link to the same network
+  expect(gone([...UNPLUGGED, onEth0('172.16.0.12', { interface: 'eth1' })])).toEqual([])
 })
 test('a session that is not established has nothing to lose', () => {
   expect(gone([], {}, session({ state: 'Connect' }))).toEqual([])

@@ -291,7 +291,8 @@ test('an entry that the controller took away, because the Node was deleted, is w
   source.seen = true
   await clock.advance(400_000)
   expect(api.applied).toHaveLength(1)
-  await show(view({ entries: lan.slice(1) })) // the Node is gone, and the controller would take the entry away again
+  // the Node is gone, and the controller would take the entry away again
+  await show(view({ entries: lan.slice(1) }))
   source.seen = false
   await clock.advance(400_000)
   expect(api.applied).toHaveLength(1)

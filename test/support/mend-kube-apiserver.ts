@@ -54,7 +54,8 @@ function patchFor(program: Buffer): { offset: number; bytes: Uint8Array } | unde
   if (broken === undefined || sound === undefined) return undefined
   // Go's register convention: (receiver, value type, value) in rax, rbx, rcx becomes (value type,
   // value) in rax, rbx
-  const bytes = new Uint8Array([0x48, 0x89, 0xd8, 0x48, 0x89, 0xcb, 0xe9, 0, 0, 0, 0]) // mov rax, rbx; mov rbx, rcx; jmp
+  // mov rax, rbx; mov rbx, rcx; jmp
+  const bytes = new Uint8Array([0x48, 0x89, 0xd8, 0x48, 0x89, 0xcb, 0xe9, 0, 0, 0, 0])
   new DataView(bytes.buffer).setInt32(7, sound - (broken + bytes.length), true)
   return { offset: broken - text.address + text.offset, bytes }
 }

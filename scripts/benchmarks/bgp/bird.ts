@@ -77,7 +77,8 @@ export class Bird {
 
   #receive(bytes: Uint8Array): void {
     this.#answer += new TextDecoder().decode(bytes)
-    if (this.#answer.startsWith('0001 ')) this.#answer = this.#answer.slice(this.#answer.indexOf('\n') + 1) // the greeting
+    // the greeting
+    if (this.#answer.startsWith('0001 ')) this.#answer = this.#answer.slice(this.#answer.indexOf('\n') + 1)
     if (!LAST_LINE.test(this.#answer)) return
     const answer = this.#answer
     this.#answer = ''

@@ -1,5 +1,6 @@
 /**
- * What a router's own view means for what it was announced. Pure.
+ * Whether a router holds what it was announced, by its own view (switch-table.ts): routes that its
+ * import policy refused, that it does not have, or whose next hop it changed. Pure.
  */
 import type { Routes } from './switch-table.ts'
 

@@ -2,7 +2,7 @@
  * Capabilities of the OPEN message (RFC 5492), one row each, in the order of their codes. What is
  * not in the table is passed through as `unknown`: a peer may have more than we know.
  *
- * Whether a capability is used is for the session to decide; `negotiate…` is not here. Pure.
+ * Which of them are offered, and what both sides agree on, is machine/negotiation.ts. Pure.
  */
 import { Reader, Writer } from '../../lib/bytes.ts'
 import type { Capability } from './message-types.ts'

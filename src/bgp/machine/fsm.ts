@@ -228,7 +228,9 @@ function withConnection(session: Session, event: Event): Step {
       })
     case 'TcpConnectionFails':
       return toIdle(session, { kind: 'tcp', problem: event.problem })
-    case 'BGPHeaderErr': // Deviation in Established: section 6.1 names the error, section 8.2.2 would hide it as an FSM error
+    // Deviation in Established: section 6.1 names the error, section 8.2.2 would hide it as an FSM
+    // error
+    case 'BGPHeaderErr':
     case 'BGPOpenMsgErr':
     case 'UpdateMsgErr':
       return messageError(session, event)

@@ -67,5 +67,6 @@ function ofNotification({ code, subcode }: Notification, connectRetrySeconds: nu
   // RFC 4486 section 4 names it too; but who rejects for a while only, as we do (peer-rest.ts), is
   // not left alone for long.
   if (subcode === Cease.ConnectionRejected) return DISAGREEMENT
-  return ofConnection(connectRetrySeconds) // a reset, a changed configuration, a collision: the peer is there
+  // a reset, a changed configuration, a collision: the peer is there
+  return ofConnection(connectRetrySeconds)
 }

@@ -192,7 +192,8 @@ function opening(
     connection => connection.id !== id && (connection.state === 'Established' || connection.state === 'OpenConfirm'),
   )
   if (own === undefined || other === undefined) return [peer, []]
-  if (!('negotiated' in negotiate(own.settings.local, open))) return [peer, []] // the machine answers it
+  // the machine answers it
+  if (!('negotiated' in negotiate(own.settings.local, open))) return [peer, []]
   const establishedMilliseconds = monotonic - (peer.established?.at ?? monotonic)
   if (takesOver({ ...other, establishedMilliseconds }, { ...own, open })) {
     const restarted: PeerAction = {

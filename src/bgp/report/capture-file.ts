@@ -88,7 +88,8 @@ function formatOf(bytes: Uint8Array): { readonly format: Format; readonly length
   if (magic === PCAPNG_SECTION) return { format: new Pcapng(), length: 0 }
   const [little, unitsPerMillisecond] = PCAP_MAGIC.get(magic) ?? []
   if (little === undefined || unitsPerMillisecond === undefined) return undefined
-  const linkType = viewOf(bytes).getUint32(20, little) & 0xffff // the upper bits tell of frame check sequences
+  // the upper bits tell of frame check sequences
+  const linkType = viewOf(bytes).getUint32(20, little) & 0xffff
   return { format: { next: rest => pcapRecord(rest, { little, unitsPerMillisecond, linkType }) }, length: PCAP_HEADER }
 }
 

@@ -88,7 +88,8 @@ export function factsOf(reading: Reading, { eos }: IosDefaults): SwitchFacts {
   const vrfs = [...reading.vrfs].sort(([a], [b]) => (a === '' ? -1 : b === '' ? 1 : 0))
   for (const [vrf, drafts] of vrfs) {
     for (const [name, own] of drafts) {
-      if (canonicalAddress(name) === undefined || neighbours.has(name)) continue // a group, or known elsewhere
+      // a group, or known elsewhere
+      if (canonicalAddress(name) === undefined || neighbours.has(name)) continue
       neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf, eos }))
     }
   }

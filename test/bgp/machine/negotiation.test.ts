@@ -90,7 +90,8 @@ describe('what is agreed', () => {
     expect(agreed(without('extended-message')).context.extendedMessages).toBe(false)
     expect(agreed().context.extendedMessages).toBe(true)
     expect(agreed(without('enhanced-route-refresh')).enhancedRouteRefresh).toBe(false)
-    expect(agreed(without('route-refresh')).enhancedRouteRefresh).toBe(true) // RFC 7313 section 4: its word alone
+    // RFC 7313 section 4: its word alone
+    expect(agreed(without('route-refresh')).enhancedRouteRefresh).toBe(true)
     expect(agreed({}, { capabilities: false })).toMatchObject({ capabilities: [], families: ['ipv4'] })
   })
   test('what the peer may send us is what we offered, whatever it offers itself (RFC 8654 section 4, RFC 8950 section 4)', () => {
@@ -195,7 +196,8 @@ describe('graceful restart', () => {
   test('closing: nothing on restart; Cease on a change unless the routes would go by it; Hard Reset where a Cease keeps them', () => {
     expect(closingNotification('restart', keeps)).toBeUndefined()
     expect(closingNotification('restart', keepsNot)).toBeUndefined()
-    expect(closingNotification('configuration-change', keeps)).toEqual(cease(6)) // graceful (RFC 8538 section 3)
+    // graceful (RFC 8538 section 3)
+    expect(closingNotification('configuration-change', keeps)).toEqual(cease(6))
     expect(closingNotification('configuration-change', keepsWithoutN)).toBeUndefined()
     expect(closingNotification('configuration-change', keepsNot)).toEqual(cease(6))
     expect(closingNotification({ final: shutdown }, keepsWithoutN)).toEqual(shutdown)
