@@ -4,7 +4,7 @@
  */
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
-import { entryKeys, entryRemovals, withKept } from '../kube/held-entries.ts'
+import { entryRemovals, keysOf, withKept } from '../kube/held-entries.ts'
 import { holdRemovals, type RemovalDecision, type RemovalLimits, type RemovalState } from '../kube/mass-removal.ts'
 import type { SecretAnswer } from '../kube/merge-cluster.ts'
 import {
@@ -82,8 +82,7 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     allocating,
     lifelines: [...observed.apiServers.map(apiServer), ...peerLifelines(observed.peers, labels)],
     memory: { ...observed.memory, record: withPublished(record, published, byName) },
-    // of nodes that are gone, until their entries are too
-    published: [...published.values()].flatMap(({ node, podCIDRs }) => (byName.has(node) ? [] : podCIDRs)),
+    published,
   })
   const peers = evaluatePeers({
     peers: observed.peers,
@@ -111,13 +110,14 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
 }
 
 function decideRemovals(
-  { slices, removals, now }: ObservedCluster,
+  { slices, peers, removals, now }: ObservedCluster,
   published: ReadonlyMap<string, RouteEntry>,
   wanted: ReadonlyMap<string, RouteEntry>,
 ): RemovalDecision {
+  const seen = entryRemovals(published, wanted, new Set(peers.map(({ metadata }) => metadata.name)))
   const input = {
-    ...entryRemovals(published, wanted),
-    explained: new Set([...removals.drained].flatMap(entryKeys)),
+    ...seen,
+    explained: new Set(keysOf(seen.standing.keys(), removals.drained)),
     now: removals.at,
     listedAt: removals.listedAt,
     time: Date.parse(now),
@@ -155,13 +155,19 @@ function peerLifelines(
     const decoded = decodeBGPPeer(object)
     if (!('peer' in decoded)) return []
     const { name, createdAt = '', spec } = decoded.peer
-    const bgpPeer = { name, createdAt, nodes: new Set(selectedNodes(decoded.peer, nodes)) }
+    const bgpPeer = { name, createdAt, nodes: new Set(selectedNodes(decoded.peer, nodes)), isNew: !isAccepted(object) }
     const { peerIP, gateway } = spec
     return [
       { address: peerIP, what: `peerIP of BGPPeer ${name}`, bgpPeer },
       ...(gateway === undefined ? [] : [{ address: gateway, what: `gateway of BGPPeer ${name}`, bgpPeer }]),
     ]
   })
+}
+
+/** Whether its spec as it is now was accepted before. */
+function isAccepted({ metadata, status }: BGPPeerObject): boolean {
+  const accepted = status?.conditions?.find(({ type }) => type === 'Accepted')
+  return accepted?.status === 'True' && accepted.observedGeneration === metadata.generation
 }
 
 function publishedEntries(slices: readonly RouteSlice[]): ReadonlyMap<string, RouteEntry> {

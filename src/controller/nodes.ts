@@ -4,7 +4,7 @@
  */
 import type { UnreadFields } from '../kube/lean-json.ts'
 import type { Node } from '../kube/resources.ts'
-import { canonicalAddress, networkOf } from '../lib/ip.ts'
+import { canonicalAddress, isHostAddress, networkOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
 
 /** A Node decoded: addresses and podCIDRs canonical. */
@@ -14,7 +14,10 @@ export interface NodeFacts {
   readonly labels: Readonly<Record<string, string>>
   /** RFC 3339. */
   readonly createdAt: string
-  /** InternalIPs in the order of the Node. */
+  /**
+   * InternalIPs in the order of the Node, without what no host is reached by; the first
+   * `MOST_ADDRESSES`.
+   */
   readonly addresses: readonly string[]
   readonly podCIDRs: readonly string[]
   /** What stands in spec.podCIDRs and is no prefix. */
@@ -28,6 +31,9 @@ export interface NodeFacts {
    */
   readonly unheardSince?: string
 }
+
+/** A kubelet may report thousands, and all that is published travels to every node. */
+const MOST_ADDRESSES = 16
 
 /** What makes a Node large: not even parsed. `reduceNode` reads none of it. */
 export const UNREAD_OF_NODE: UnreadFields = {
@@ -88,9 +94,10 @@ export const nodeFacts = memoByObject((node: Node): NodeFacts => {
     uid: uid ?? '',
     labels: labels ?? {},
     createdAt: creationTimestamp ?? '',
-    addresses: [
-      ...new Set(addresses.map(({ address }) => canonicalAddress(address)).filter(text => text !== undefined)),
-    ],
+    addresses: [...new Set(addresses.map(({ address }) => canonicalAddress(address)))]
+      .filter(address => address !== undefined)
+      .filter(isHostAddress)
+      .slice(0, MOST_ADDRESSES),
     podCIDRs: podCIDRs.filter(text => text !== undefined),
     unreadable: written.filter((_, index) => podCIDRs[index] === undefined),
     cordoned: node.spec?.unschedulable === true,

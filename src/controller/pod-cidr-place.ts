@@ -4,9 +4,11 @@
  * warned of: it gets no entry, and so no route, announcement or firewall rule. The same for
  * addresses of nodes.
  *
- * Who was there first is right: an older node, an older BGPPeer, a node's own BGPPeers. A younger
- * object whose address lies in a podCIDR that works takes nothing away; it is refused itself. Pure.
+ * Who was there first is right: what is published before what is not, then an older node, an older
+ * BGPPeer, a node's own BGPPeers. Another object that comes to name an address in a podCIDR that
+ * works takes nothing away, however old it is: it is refused itself. Pure.
  */
+import type { RouteEntry } from '../kube/route-slice.ts'
 import { type AddressRange, blockLengthFor } from '../lib/address-range.ts'
 import { type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 
@@ -38,8 +40,17 @@ export interface Lifeline {
   /** For messages: `the API server`, `peerIP of BGPPeer lan-a`. */
   readonly what: string
   /** The BGPPeer that it is of; absent: the API server, which is always right. */
-  readonly bgpPeer?: { readonly name: string; readonly createdAt: string; readonly nodes: ReadonlySet<string> }
+  readonly bgpPeer?: {
+    readonly name: string
+    readonly createdAt: string
+    readonly nodes: ReadonlySet<string>
+    /** Its spec as it is now was not accepted yet. */
+    readonly isNew?: boolean
+  }
 }
+
+/** What is published, by node. */
+export type Published = ReadonlyMap<string, Pick<RouteEntry, 'podCIDRs' | 'addresses'>>
 
 export interface NodeProblem {
   readonly node: string
@@ -74,6 +85,7 @@ export interface Placed {
 interface Owned extends Placed {
   readonly node: PodCIDRNode
   readonly podCIDR: string
+  readonly isPublished: boolean
 }
 
 const AGAIN = 'delete the Node and register it again to get another'
@@ -81,14 +93,15 @@ const AGAIN = 'delete the Node and register it again to get another'
 export function judgePodCIDRs(
   config: PlaceConfig,
   nodes: readonly PodCIDRNode[],
-  given: { readonly allocating: boolean; readonly lifelines: readonly Lifeline[] },
+  given: { readonly allocating: boolean; readonly lifelines: readonly Lifeline[]; readonly published: Published },
 ): Placement {
+  const { published } = given
   const verdict = new Verdict()
   const places = placesOf(config)
-  const placed = ownedInOrder(nodes).filter(owned => isWellPlaced(places, owned, given.allocating, verdict))
+  const placed = ownedInOrder(nodes, published).filter(owned => isWellPlaced(places, owned, given.allocating, verdict))
   const apart = withoutOverlaps(placed, verdict)
-  withoutTwins(nodes, verdict)
-  coverings(apart, nodes, given.lifelines, verdict)
+  withoutTwins(nodes, published, verdict)
+  coverings(apart, { nodes, published, lifelines: given.lifelines }, verdict)
   return { ...verdict, busy: placed }
 }
 
@@ -112,10 +125,13 @@ class Verdict {
 }
 
 /** All podCIDRs by family and where they begin, outer ones first. */
-function ownedInOrder(nodes: readonly PodCIDRNode[]): readonly Owned[] {
+function ownedInOrder(nodes: readonly PodCIDRNode[], published: Published): readonly Owned[] {
   return nodes
     .flatMap(node =>
-      node.podCIDRs.map(podCIDR => ({ node, podCIDR, family: familyOf(podCIDR), range: prefixRange(podCIDR) })),
+      node.podCIDRs.map(podCIDR => ({
+        ...{ node, podCIDR, family: familyOf(podCIDR), range: prefixRange(podCIDR) },
+        isPublished: published.get(node.name)?.podCIDRs.includes(podCIDR) === true,
+      })),
     )
     .sort((a, b) => {
       if (a.family !== b.family) return a.family < b.family ? -1 : 1
@@ -195,39 +211,66 @@ function meet(a: AddressRange, b: AddressRange): boolean {
   return a.first <= b.last && b.first <= a.last
 }
 
-/** Those that overlap no other node's. Of two that do, the younger node is at fault. */
+/**
+ * Those that overlap no other node's. Of two that do, the one that came first stays; one that lost
+ * takes nothing from others.
+ */
 function withoutOverlaps(owned: readonly Owned[], verdict: Verdict): readonly Owned[] {
+  const rivals = rivalsOf(owned)
   const lost = new Set<Owned>()
+  for (const loser of [...rivals.keys()].sort((a, b) => (isFirst(a, b) ? -1 : 1))) {
+    const winner = rivals.get(loser)?.find(other => !lost.has(other) && isFirst(other, loser))
+    if (winner === undefined) continue
+    lost.add(loser)
+    const message = `its pod CIDR ${loser.podCIDR} overlaps ${winner.podCIDR} of node ${winner.node.name}, which was there first, and is not routed; ${AGAIN}`
+    verdict.withhold(loser, 'PodCIDROverlap', message)
+  }
+  return owned.filter(other => !lost.has(other))
+}
+
+/** Those that overlap another node's, with these. `owned` is in order. */
+function rivalsOf(owned: readonly Owned[]): ReadonlyMap<Owned, readonly Owned[]> {
+  const rivals = new Map<Owned, Owned[]>()
+  const add = (one: Owned, other: Owned) => {
+    const known = rivals.get(one)
+    if (known === undefined) rivals.set(one, [other])
+    else known.push(other)
+  }
   // prefixes nest or are apart, so those that cover the current one form a stack
   let open: Owned[] = []
   for (const current of owned) {
     open = open.filter(({ family, range }) => family === current.family && range.last >= current.range.first)
     for (const other of open) {
       if (other.node === current.node) continue
-      const [loser, winner] = isOlder(other.node, current.node) ? [current, other] : [other, current]
-      if (lost.has(loser)) continue
-      lost.add(loser)
-      const message = `its pod CIDR ${loser.podCIDR} overlaps ${winner.podCIDR} of node ${winner.node.name}, which was there first, and is not routed; ${AGAIN}`
-      verdict.withhold(loser, 'PodCIDROverlap', message)
+      add(current, other)
+      add(other, current)
     }
     open.push(current)
   }
-  return owned.filter(other => !lost.has(other))
+  return rivals
+}
+
+function isFirst(a: Owned, b: Owned): boolean {
+  return a.isPublished === b.isPublished ? isOlder(a.node, b.node) : a.isPublished
 }
 
 /**
  * Two Nodes with one address (renamed, cloned): packets for the second would go round between node
  * and switch.
  */
-function withoutTwins(nodes: readonly PodCIDRNode[], verdict: Verdict): void {
+function withoutTwins(nodes: readonly PodCIDRNode[], published: Published, verdict: Verdict): void {
   const owners = new Map<string, PodCIDRNode>()
-  for (const node of [...nodes].sort((a, b) => (isOlder(a, b) ? -1 : 1))) {
+  const oldestFirst = [...nodes].sort((a, b) => (isOlder(a, b) ? -1 : 1))
+  for (const node of oldestFirst) {
+    for (const address of node.addresses) {
+      if (isPublishedAt(published, node, address) && !owners.has(address)) owners.set(address, node)
+    }
+  }
+  for (const node of oldestFirst) {
     for (const address of node.addresses) {
       const owner = owners.get(address)
-      if (owner === undefined) {
-        owners.set(address, node)
-        continue
-      }
+      if (owner === undefined) owners.set(address, node)
+      if (owner === undefined || owner === node) continue
       const message = `its InternalIP ${address} is also that of node ${owner.name}, which was there first, so its pods cannot be reached by it; delete the Node that is none any more, or give the machine an address of its own`
       verdict.refuseAddress(node.name, address, { reason: 'DuplicateAddress', message })
       const told = `its InternalIP ${address} is also that of node ${node.name}, which came later and is not routed; delete the Node that is none any more, or give the machine an address of its own`
@@ -236,11 +279,15 @@ function withoutTwins(nodes: readonly PodCIDRNode[], verdict: Verdict): void {
   }
 }
 
-/** An address, who has it, and whether it is right against a podCIDR of `owner`. */
+function isPublishedAt(published: Published, { name }: PodCIDRNode, address: string): boolean {
+  return published.get(name)?.addresses.includes(address) === true
+}
+
+/** An address, who has it, and whether it is right against a podCIDR. */
 interface Claim {
   readonly value: bigint
   readonly what: string
-  readonly isRight: (owner: PodCIDRNode) => boolean
+  readonly isRight: (owned: Owned) => boolean
   readonly refuse: (owned: Owned) => void
 }
 
@@ -250,19 +297,27 @@ interface Claim {
  */
 function coverings(
   owned: readonly Owned[],
-  nodes: readonly PodCIDRNode[],
-  lifelines: readonly Lifeline[],
+  given: {
+    readonly nodes: readonly PodCIDRNode[]
+    readonly published: Published
+    readonly lifelines: readonly Lifeline[]
+  },
   verdict: Verdict,
 ): void {
+  const { nodes, published, lifelines } = given
   const claims: Record<Family, Claim[]> = { ipv4: [], ipv6: [] }
   for (const { address, what, bgpPeer } of lifelines) {
     claims[familyOf(address)].push({
       value: numberOf(address),
       what: `${address}, ${what}`,
-      isRight: owner => bgpPeer === undefined || bgpPeer.nodes.has(owner.name) || isOlder(bgpPeer, owner),
+      isRight: ({ node: owner, isPublished }) => {
+        if (bgpPeer === undefined) return true
+        if (isPublished && bgpPeer.isNew === true) return false
+        return bgpPeer.nodes.has(owner.name) || isOlder(bgpPeer, owner)
+      },
       refuse: ({ node, podCIDR }) => {
         if (bgpPeer === undefined) return
-        const message = `${address} (${what}) lies in ${podCIDR}, a pod CIDR of node ${node.name}, which was there first; name another address`
+        const message = `${address} (${what}) lies in ${podCIDR}, a pod CIDR of node ${node.name}, which was there first; name another address, or, where this one is right, delete that Node and register it again to get another pod CIDR`
         if (!verdict.refusedPeers.has(bgpPeer.name)) verdict.refusedPeers.set(bgpPeer.name, message)
       },
     })
@@ -272,7 +327,11 @@ function coverings(
       claims[familyOf(address)].push({
         value: numberOf(address),
         what: `${address}, an address of ${node.name}`,
-        isRight: owner => owner.name === node.name || isOlder(node, owner),
+        isRight: ({ node: owner, isPublished }) => {
+          if (owner.name === node.name) return true
+          const isKnown = isPublishedAt(published, node, address)
+          return isKnown === isPublished ? isOlder(node, owner) : isKnown
+        },
         refuse: ({ node: owner, podCIDR }) => {
           const message = `its InternalIP ${address} lies in ${podCIDR}, a pod CIDR of node ${owner.name}, which was there first, so its pods cannot be reached by it`
           verdict.refuseAddress(node.name, address, { reason: 'AddressInPodCIDR', message })
@@ -283,7 +342,7 @@ function coverings(
   for (const family of ['ipv4', 'ipv6'] as const) claims[family].sort((a, b) => (a.value < b.value ? -1 : 1))
   for (const current of owned) {
     const inside = within(claims[current.family], current.range)
-    const right = inside.find(({ isRight }) => isRight(current.node))
+    const right = inside.find(({ isRight }) => isRight(current))
     if (right !== undefined) {
       const message = `its pod CIDR ${current.podCIDR} holds ${right.what}, and is not routed; ${AGAIN}`
       verdict.withhold(current, 'PodCIDRCoversAddress', message)

@@ -27,6 +27,7 @@ import {
   type Placed,
   type Placement,
   type PodCIDRNode,
+  type Published,
   reservedOf,
 } from './pod-cidr-place.ts'
 
@@ -85,14 +86,15 @@ export function allocatePodCIDRs(
     readonly allocating: boolean
     readonly lifelines?: readonly Lifeline[]
     readonly memory?: Memory
-    /** podCIDRs that are still routed to nodes that are gone. */
-    readonly published?: readonly string[]
+    /** What is published, also of nodes that are gone: until their entries are too, it is routed. */
+    readonly published?: Published
   },
 ): Allocation {
-  const { allocating, lifelines = [], memory = NO_MEMORY, published = [] } = given
-  const { busy: owned, ...placement } = judgePodCIDRs(config, nodes, { allocating, lifelines })
+  const { allocating, lifelines = [], memory = NO_MEMORY, published = new Map() } = given
+  const { busy: owned, ...placement } = judgePodCIDRs(config, nodes, { allocating, lifelines, published })
   const addresses = [...lifelines.map(({ address }) => address), ...nodes.flatMap(node => node.addresses)]
-  const taken = [...reservedOf(config), ...owned, ...[...addresses.map(hostPrefix), ...published].map(placedAt)]
+  const gone = ofOthers(published, nodes)
+  const taken = [...reservedOf(config), ...owned, ...[...addresses.map(hostPrefix), ...gone].map(placedAt)]
   const without = allocating ? nodes.filter(node => node.podCIDRs.length === 0 && isEdge(config, node)) : []
   const inOrder = without.sort((a, b) => (a.name < b.name ? -1 : 1))
   const returned = givenBack(config, inOrder, { taken, memory })
@@ -119,6 +121,12 @@ export function allocatePodCIDRs(
     else if ('full' in found) problems.push(exhausted(name, found.full, config))
   }
   return { ...placement, problems, allocated, waiting, silent, pools: blocks.use() }
+}
+
+/** podCIDRs that are published of nodes that are not among `nodes`. */
+function ofOthers(published: Published, nodes: readonly EdgeNode[]): readonly string[] {
+  const present = new Set(nodes.map(({ name }) => name))
+  return [...published].flatMap(([name, { podCIDRs }]) => (present.has(name) ? [] : podCIDRs))
 }
 
 /**

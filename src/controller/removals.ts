@@ -4,7 +4,7 @@
  * What is held is forgotten when the process ends: the next leader begins to hold anew.
  */
 import type { Cache } from '../kube/api.ts'
-import { keptNodes } from '../kube/held-entries.ts'
+import { keptParts, keptText } from '../kube/held-entries.ts'
 import { heldText, NO_REMOVALS, type RemovalDecision, type RemovalLimits, toTheMinute } from '../kube/mass-removal.ts'
 import type { KubeObject } from '../kube/resources.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
@@ -66,15 +66,14 @@ export class Removals {
       void Promise.all(caches.map(cache => cache.refresh())).then(wake)
     })
     const goesOn = toTheMinute(clock.now() + Math.max(0, dueAt - now))
-    const nodes = keptNodes(kept)
+    const parts = keptParts(kept)
     const textOf = (concerns: (node: string) => boolean) => {
-      const entries = nodes.entries.filter(concerns).map(node => `node ${node}`)
-      const members = nodes.members.filter(concerns).map(node => `node ${node} from its LAN`)
-      return entries.length + members.length === 0 ? undefined : heldText([...entries, ...members], goesOn)
+      const texts = parts.filter(({ node }) => concerns(node)).map(keptText)
+      return texts.length === 0 ? undefined : heldText(texts, goesOn)
     }
     return {
       text: textOf(() => true),
-      nodes: [...nodes.entries, ...nodes.members],
+      nodes: [...new Set(parts.map(({ node }) => node))],
       of: bgpPeer => textOf(node => peersOf(node).includes(bgpPeer)),
     }
   }

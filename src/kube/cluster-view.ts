@@ -27,7 +27,7 @@ import {
 } from './cluster-state.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
-import { keptNodes } from './held-entries.ts'
+import { keptParts, keptText } from './held-entries.ts'
 import { hearLocalWord } from './local-word.ts'
 import { heldText, NO_REMOVALS, type RemovalDecision, type RemovalLimits, toTheMinute } from './mass-removal.ts'
 import {
@@ -251,12 +251,7 @@ class Source implements ClusterSource {
       const wait = Math.max(1000, dueAt - clock.monotonic())
       this.#cancelLooking = clock.after(wait, () => this.#lookAgain())
       if (before === undefined) this.#hearLater()
-      const nodes = keptNodes(kept)
-      const names = [
-        ...keptPeers(kept).map(name => `BGPPeer ${name}`),
-        ...nodes.entries.map(node => `node ${node}`),
-        ...nodes.members.map(node => `node ${node} from its LAN`),
-      ]
+      const names = [...keptPeers(kept).map(name => `BGPPeer ${name}`), ...keptParts(kept).map(keptText)]
       const text = heldText(names, toTheMinute(clock.now() + wait))
       this.#heldText = `${text}, or on this node alone: terway-edge confirm --local`
     } else this.#cancelHearing()

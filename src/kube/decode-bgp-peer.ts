@@ -6,7 +6,7 @@
  * and its peer exist is not known here. Pure.
  */
 import type { Problem } from '../lib/errors.ts'
-import { familyOf } from '../lib/ip.ts'
+import { familyOf, isHostAddress } from '../lib/ip.ts'
 import { parseNodeSelector } from '../lib/node-selector.ts'
 import { BGP_ROLES } from '../model/session-settings.ts'
 import { type BGPPeer, type BGPPeerSpec, COMMUNITY_NAMES } from './bgp-peer.ts'
@@ -24,9 +24,6 @@ const BGP_PEER_DEFAULTS = {
   multiplier: 3,
   bmpPort: 11019,
 } as const
-
-/** 127.0.0.0/8 (RFC 1122 section 3.2.1.3). */
-const LOOPBACK_NETWORK = 127
 
 /** AS numbers that no speaker may have, and why. */
 const RESERVED_AS: Readonly<Record<number, string>> = {
@@ -138,16 +135,13 @@ function readAs(reader: SpecReader, field: 'localAsNumber' | 'peerAsNumber'): nu
 function readHost(reader: SpecReader, field: string): string | undefined {
   const address = reader.address(field)
   if (address === undefined) return undefined
-  const first = familyOf(address) === 'ipv4' ? Number(address.split('.')[0]) : undefined
-  if (first === undefined && /^fe[89ab]/.test(address)) {
+  if (familyOf(address) === 'ipv6' && /^fe[89ab]/.test(address)) {
     return reader.problem(field, `${address} is link-local and means nothing without an interface; use another address`)
   }
   if (address.startsWith('::ffff:')) {
     return reader.problem(field, `${address} is an IPv4 address in the form of IPv6; write it as IPv4`)
   }
-  const unusable =
-    first === undefined ? /^(::1?$|ff)/.test(address) : first === 0 || first === LOOPBACK_NETWORK || first >= 224
-  return unusable ? reader.problem(field, `${address} is not the address of another host`) : address
+  return isHostAddress(address) ? address : reader.problem(field, `${address} is not the address of another host`)
 }
 
 function sameFamily(

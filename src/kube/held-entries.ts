@@ -1,9 +1,10 @@
 /**
- * Mass removals among route entries (mass-removal.ts): entries that vanish, and nodes that leave
- * all LANs. What is held stays as it was published, and the rest follows. Shared by the controller,
- * which compares with what it published, and by the nodes, which compare with what they believed.
- * Pure.
+ * Mass removals among route entries (mass-removal.ts): entries that vanish, nodes that leave their
+ * LANs, nodes that lose all podCIDRs of a family. What is held stays as it was published, and the
+ * rest follows. Shared by the controller, which compares with what it published, and by the nodes,
+ * which compare with what they believed. Pure.
  */
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
 import type { Standing } from './mass-removal.ts'
 import type { RouteEntry } from './route-slice.ts'
@@ -13,61 +14,127 @@ export interface EntryRemovals {
   readonly gone: ReadonlySet<string>
 }
 
-const ENTRY = 'entry/'
-const MEMBER = 'member/'
+type Entries = ReadonlyMap<string, RouteEntry>
 
-/** What stands of `before`, and what of it is not in `after`. */
-export function entryRemovals(
-  before: ReadonlyMap<string, RouteEntry>,
-  after: ReadonlyMap<string, RouteEntry>,
-): EntryRemovals {
+/** What a key names; a space and the rest of it follow the node. */
+const KINDS = ['entry', 'member', ...FAMILIES] as const
+type Kind = (typeof KINDS)[number]
+
+/**
+ * What stands of `before`, and what of it is not in `after`. A node that moves to other LANs leaves
+ * its own, unless its addresses moved too, or those LANs are gone: `peers` are the BGPPeers that
+ * there are.
+ */
+export function entryRemovals(before: Entries, after: Entries, peers: ReadonlySet<string>): EntryRemovals {
   const standing = new Map<string, readonly string[]>()
   const gone = new Set<string>()
   for (const [node, entry] of before) {
     const next = after.get(node)
-    const { whole, member } = groupsOf(entry)
-    standing.set(ENTRY + node, whole)
-    if (next === undefined) gone.add(ENTRY + node)
-    if (member === undefined) continue
-    standing.set(MEMBER + node, member)
-    if (next !== undefined && next.peers.length === 0) gone.add(MEMBER + node)
+    for (const { kind, key, groups } of partsOf(entry)) {
+      standing.set(key, groups)
+      if (isGone(kind, { entry, next, peers })) gone.add(key)
+    }
   }
   return { standing, gone }
 }
 
-/** What an entry is counted in, and its membership of LANs where it has one. */
-const groupsOf = memoByObject(({ peers }: RouteEntry) => ({
-  whole: ['entries', ...peers.map(peer => `entries of ${peer}`)],
-  member: peers.length === 0 ? undefined : ['members', ...peers.map(peer => `members of ${peer}`)],
-}))
+/** All that stands. */
+export function standingKeys(entries: Entries): readonly string[] {
+  return [...entries.values()].flatMap(entry => partsOf(entry).map(({ key }) => key))
+}
+
+interface Part {
+  readonly kind: Kind
+  readonly key: string
+  /** What it is counted in. */
+  readonly groups: readonly string[]
+}
+
+/** The entry itself, its membership of LANs where it has one, each family of podCIDRs. */
+const partsOf = memoByObject((entry: RouteEntry): readonly Part[] => {
+  const { node, peers } = entry
+  const counted = (name: string) => [name, ...peers.map(peer => `${name} of ${peer}`)]
+  const member: Part = { kind: 'member', key: `member/${node} ${peers.join()}`, groups: counted('members') }
+  return [
+    { kind: 'entry', key: `entry/${node} `, groups: counted('entries') },
+    ...(peers.length === 0 ? [] : [member]),
+    ...FAMILIES.filter(family => ofFamily(family, entry.podCIDRs).length > 0).map(
+      (family): Part => ({ kind: family, key: `${family}/${node} `, groups: counted(family) }),
+    ),
+  ]
+})
+
+function isGone(
+  kind: Kind,
+  { entry, next, peers }: { entry: RouteEntry; next: RouteEntry | undefined; peers: ReadonlySet<string> },
+): boolean {
+  if (kind === 'entry') return next === undefined
+  if (next === undefined) return false
+  if (kind !== 'member') return ofFamily(kind, next.podCIDRs).length === 0
+  if (next.peers.length === 0) return true
+  if (next.peers.some(peer => entry.peers.includes(peer))) return false
+  const isElsewhere = !next.addresses.some(address => entry.addresses.includes(address))
+  return !isElsewhere && entry.peers.some(peer => peers.has(peer))
+}
 
 /** `after`, with what is kept of `before`. */
-export function withKept(
-  before: ReadonlyMap<string, RouteEntry>,
-  after: ReadonlyMap<string, RouteEntry>,
-  kept: ReadonlySet<string>,
-): ReadonlyMap<string, RouteEntry> {
+export function withKept(before: Entries, after: Entries, kept: ReadonlySet<string>): Entries {
   if (kept.size === 0) return after
   const entries = new Map(after)
   for (const [node, entry] of before) {
-    const next = after.get(node)
-    if (next === undefined && kept.has(ENTRY + node)) entries.set(node, entry)
-    else if (next !== undefined && kept.has(MEMBER + node)) entries.set(node, { ...next, peers: entry.peers })
+    for (const { kind, key } of partsOf(entry)) {
+      if (!kept.has(key)) continue
+      const next = entries.get(node)
+      if (kind === 'entry' && next === undefined) entries.set(node, entry)
+      else if (kind === 'member' && next !== undefined) entries.set(node, { ...next, peers: entry.peers })
+      else if (kind !== 'entry' && kind !== 'member' && next !== undefined)
+        entries.set(node, withFamily(kind, next, entry))
+    }
   }
   return entries
 }
 
-/** The nodes whose entries, and those whose membership of a LAN, are kept. */
-export function keptNodes(kept: Iterable<string>): {
-  readonly entries: readonly string[]
-  readonly members: readonly string[]
-} {
-  const of = (prefix: string) =>
-    [...kept].flatMap(key => (key.startsWith(prefix) ? [key.slice(prefix.length)] : [])).sort()
-  return { entries: of(ENTRY), members: of(MEMBER) }
+function withFamily(family: Family, entry: RouteEntry, before: RouteEntry): RouteEntry {
+  const known = ofFamily(family, entry.addresses).length > 0
+  return {
+    ...entry,
+    podCIDRs: [...entry.podCIDRs, ...ofFamily(family, before.podCIDRs)],
+    addresses: known ? entry.addresses : [...entry.addresses, ...ofFamily(family, before.addresses)],
+  }
 }
 
-/** The keys of a node's entry, for who explains its removal. */
-export function entryKeys(node: string): readonly string[] {
-  return [ENTRY + node, MEMBER + node]
+function ofFamily(family: Family, texts: readonly string[]): readonly string[] {
+  return texts.filter(text => familyOf(text) === family)
+}
+
+/** What is kept of which node. */
+export interface KeptPart {
+  readonly kind: Kind
+  readonly node: string
+}
+
+/** The parts of entries among keys that are kept, in order. */
+export function keptParts(kept: Iterable<string>): readonly KeptPart[] {
+  return KINDS.flatMap(kind =>
+    [...kept].flatMap(key => (key.startsWith(`${kind}/`) ? [{ kind, node: nodeOf(key) }] : [])).sort(byNode),
+  )
+}
+
+/** For people: `node edge-1`, `node edge-1 from its LAN`, `IPv6 of node edge-1`. */
+export function keptText({ kind, node }: KeptPart): string {
+  if (kind === 'entry') return `node ${node}`
+  return kind === 'member' ? `node ${node} from its LAN` : `${kind === 'ipv4' ? 'IPv4' : 'IPv6'} of node ${node}`
+}
+
+/** Those of `keys` that are of one of the nodes, for who explains their removal. */
+export function keysOf(keys: Iterable<string>, nodes: ReadonlySet<string>): readonly string[] {
+  return [...keys].filter(key => nodes.has(nodeOf(key)))
+}
+
+function nodeOf(key: string): string {
+  return key.slice(key.indexOf('/') + 1, key.indexOf(' '))
+}
+
+function byNode(a: KeptPart, b: KeptPart): number {
+  return a.node < b.node ? -1 : 1
 }

@@ -4,13 +4,14 @@
  * cannot be used leaves its last good version in place; one that is gone is gone, unless all
  * RouteSlices are: then nothing is.
  */
+import { AddressSet } from '../lib/address-set.ts'
 import { Secret } from '../lib/secret.ts'
 import { decodePassword } from './bgp-password.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
-import { type EntryRemovals, entryRemovals, withKept } from './held-entries.ts'
+import { type EntryRemovals, entryRemovals, standingKeys, withKept } from './held-entries.ts'
 import {
   holdRemovals,
   type RemovalDecision,
@@ -97,7 +98,7 @@ function heldBack(
   if (removals === undefined) return { ...next, removals: undefined }
   const before = entriesByNode(last.slices)
   const after = entriesByNode(next.slices)
-  const { standing, gone } = entryRemovals(before, after)
+  const { standing, gone } = entryRemovals(before, after, new Set(next.peers.keys()))
   const peers = peerRemovals(last.peers, next.peers)
   const { state, limits, localWord = '', ...seen } = removals
   const word = newestWord(objects, [REMOVALS_CONFIRMED, REMOVALS_RELEASED])
@@ -107,7 +108,7 @@ function heldBack(
       ...seen,
       standing: new Map([...standing, ...peers.standing]),
       gone: new Set([...gone, ...peers.gone]),
-      wanted: new Set([...entryRemovals(after, after).standing.keys(), ...[...next.peers.keys()].map(peerKey)]),
+      wanted: new Set([...standingKeys(after), ...[...next.peers.keys()].map(peerKey)]),
       explained: new Set(),
       word: [localWord, word].sort().at(-1) ?? '',
     },
@@ -171,6 +172,7 @@ function mergeObjects(
     const peer = mergePeer(last, object, problems)
     if (peer !== undefined) peers.set(peer.name, peer)
   }
+  keepOutOfPodCIDRs({ last, slices, peers }, problems)
   if (slices.size > 0 || last.slices.size === 0) return { slices, peers }
   // This node runs, so a cluster without any node is no decision of anybody's: the API server has
   // lost its memory, or a slip deleted all.
@@ -188,6 +190,38 @@ function mergeSlice(last: ClusterState, object: KubeObject, problems: string[]):
   if (decoded.problems.some(({ node }) => node === undefined)) return before.length > 0 ? before : decoded.entries
   const broken = new Set(decoded.problems.map(({ node }) => node))
   return [...decoded.entries, ...before.filter(({ node }) => broken.has(node))]
+}
+
+/**
+ * A BGPPeer that comes to name an address in a podCIDR that is in force is mistaken, however old it
+ * is: its last version stays.
+ */
+function keepOutOfPodCIDRs(
+  { last, slices, peers }: { last: ClusterState; slices: ClusterState['slices']; peers: Map<string, BGPPeer> },
+  problems: string[],
+): void {
+  const changed = [...peers.values()].filter(peer => {
+    const before = last.peers.get(peer.name)
+    return before?.uid !== peer.uid || devicesOf(before).join() !== devicesOf(peer).join()
+  })
+  if (changed.length === 0 || last.slices.size === 0) return
+  const named = new AddressSet(changed.flatMap(peer => devicesOf(peer).map(address => ({ address, peer }))))
+  const inForce = new Map([...entriesByNode(last.slices)].map(([node, { podCIDRs }]) => [node, new Set(podCIDRs)]))
+  for (const { node, podCIDRs } of entriesByNode(slices).values()) {
+    for (const podCIDR of podCIDRs.filter(podCIDR => inForce.get(node)?.has(podCIDR) === true)) {
+      named.within(podCIDR, ({ address, peer }) => {
+        problems.push(`BGPPeer ${peer.name}: ${address} lies in ${podCIDR}, a pod CIDR of node ${node}: not used`)
+        const before = last.peers.get(peer.name)
+        if (before?.uid === peer.uid) peers.set(peer.name, before)
+        else peers.delete(peer.name)
+        return false
+      })
+    }
+  }
+}
+
+function devicesOf({ spec: { peerIP, gateway } }: BGPPeer): readonly string[] {
+  return gateway === undefined ? [peerIP] : [peerIP, gateway]
 }
 
 /** Of an object made anew under an old name (another uid) there is no last good version. */

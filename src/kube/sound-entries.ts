@@ -47,7 +47,7 @@ export interface SoundEntriesInput {
 
 /**
  * What no podCIDR is: this host, loopback, links, multicast, broadcast (RFC 6890, RFC 4291 section
- * 2.4).
+ * 2.4), IPv4 in the form of IPv6, which sockets send as IPv4 (RFC 4291 section 2.5.5.2).
  */
 const NEVER_PODS = [
   '0.0.0.0/8',
@@ -56,15 +56,21 @@ const NEVER_PODS = [
   '224.0.0.0/3',
   '::/128',
   '::1/128',
+  '::ffff:0:0/96',
   'fe80::/10',
   'ff00::/8',
 ] as const
 
 export function soundEntries(input: SoundEntriesInput): SoundEntries {
-  const judge = judgeOf(input)
+  const placed = placesOf(input)
+  const nowhere = nowhereOf(input, placed)
   const refused: Refusal[] = []
   const entries = input.entries.map(entry => {
-    const verdicts = entry.podCIDRs.map(podCIDR => ({ podCIDR, verdict: judge(entry, podCIDR) }))
+    const missing = nowhere(entry)
+    const verdicts = entry.podCIDRs.map(podCIDR => ({
+      podCIDR,
+      verdict: placed.get(entry)?.get(podCIDR) ?? missing,
+    }))
     for (const { podCIDR, verdict } of verdicts) {
       if (verdict !== undefined) refused.push({ node: entry.node, podCIDR, ...verdict })
     }
@@ -93,27 +99,15 @@ interface Veto {
   readonly own?: boolean
 }
 
-function judgeOf(input: SoundEntriesInput): (entry: RouteEntry, podCIDR: string) => Verdict | undefined {
+/** Why podCIDRs lie where they may not, by entry; of the others nothing. */
+type Places = ReadonlyMap<RouteEntry, ReadonlyMap<string, Verdict>>
+
+function placesOf(input: SoundEntriesInput): Places {
   const { self, entries } = input
   const vetoes = new AddressSet(vetoesOf(input))
   const own = entries.find(({ node }) => node === self)
   const byCIDR = firstBy(entries, self, ({ podCIDRs }) => podCIDRs)
-  const byAddress = firstBy(entries, self, ({ addresses }) => addresses)
-  const taken = new AddressSet(
-    entries.flatMap(({ node, addresses, createdAt }) => addresses.map(address => ({ address, node, createdAt }))),
-  )
-  /** Nodes whose address lies in the podCIDR of an older one. */
-  const inside = new Map<string, string>()
-  for (const entry of entries) {
-    for (const podCIDR of entry.podCIDRs) {
-      taken.within(podCIDR, ({ node, address, createdAt }) => {
-        if (node === entry.node || !isYounger(createdAt, entry.createdAt)) return false
-        inside.set(node, `is said to be at ${address}, which lies in ${podCIDR} of the older node ${entry.node}`)
-        return false
-      })
-    }
-  }
-  return (entry, podCIDR) => {
+  const place = (entry: RouteEntry, podCIDR: string): Verdict | undefined => {
     const mine = entry.node === self
     const never = NEVER_PODS.find(range => covers(range, podCIDR) || covers(podCIDR, range))
     if (never !== undefined) return refusal(`touches ${never}, which is nobody's`)
@@ -125,8 +119,40 @@ function judgeOf(input: SoundEntriesInput): (entry: RouteEntry, podCIDR: string)
       if (mine && (candidate.own === true || candidate.node === self)) return false
       return !isYounger(candidate.since, entry.createdAt)
     })
-    if (veto !== undefined) return refusal(`holds ${veto.address}, ${veto.what}`)
-    if (mine) return undefined
+    return veto && refusal(`holds ${veto.address}, ${veto.what}`)
+  }
+  return new Map(
+    entries.map(entry => {
+      const verdicts = entry.podCIDRs.flatMap((podCIDR): (readonly [string, Verdict])[] => {
+        const verdict = place(entry, podCIDR)
+        return verdict === undefined ? [] : [[podCIDR, verdict]]
+      })
+      return [entry, new Map(verdicts)]
+    }),
+  )
+}
+
+/** Why an entry's node is not where it is said to be, whatever its podCIDRs are. */
+function nowhereOf({ self, entries }: SoundEntriesInput, placed: Places): (entry: RouteEntry) => Verdict | undefined {
+  const own = entries.find(({ node }) => node === self)
+  const byAddress = firstBy(entries, self, ({ addresses }) => addresses)
+  const taken = new AddressSet(
+    entries.flatMap(({ node, addresses, createdAt }) => addresses.map(address => ({ address, node, createdAt }))),
+  )
+  /** Nodes whose address lies in the podCIDR of an older one. */
+  const inside = new Map<string, string>()
+  for (const entry of entries) {
+    // one that is not routed itself hides nobody
+    for (const podCIDR of entry.podCIDRs.filter(podCIDR => placed.get(entry)?.has(podCIDR) !== true)) {
+      taken.within(podCIDR, ({ node, address, createdAt }) => {
+        if (node === entry.node || !isYounger(createdAt, entry.createdAt)) return false
+        inside.set(node, `is said to be at ${address}, which lies in ${podCIDR} of the older node ${entry.node}`)
+        return false
+      })
+    }
+  }
+  return entry => {
+    if (entry.node === self) return undefined
     const twin = sharedAddress(entry, address => own?.addresses.includes(address) === true)
     // this machine would send it to the gateway, and that back
     if (twin !== undefined) return { reason: `is said to be at ${twin}, which is this node`, unreachable: true }
@@ -160,9 +186,11 @@ function vetoesOf({ self, entries, peers, lifelines }: SoundEntriesInput): Veto[
       }),
     ),
   )
+  // one that selects nobody, or never could work, has no say, whoever shall speak for it
+  const working = new Set(entries.flatMap(entry => entry.peers))
   const devices = peers.flatMap(({ name, createdAt, spec }) => {
+    if (!working.has(name)) return []
     const ours = own?.peers.includes(name) === true || spec.localSpeakers.includes(self)
-    if (!ours && !entries.some(entry => entry.peers.includes(name))) return []
     const addresses = [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])]
     return addresses.map(
       (address): Veto => ({

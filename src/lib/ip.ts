@@ -121,6 +121,20 @@ export const prefixRange = memoByText<PrefixRange>(MOST_RANGES, prefix => {
   return { family, length, first, last: first + (1n << BigInt(addressBits(family) - length)) - 1n }
 })
 
+/**
+ * Whether others can reach a host by this (canonical) address: not this host (RFC 6890), loopback,
+ * multicast or what lies beyond, of one link alone (IPv6), IPv4 in the form of IPv6 (RFC 4291).
+ */
+export function isHostAddress(address: string): boolean {
+  if (familyOf(address) === 'ipv6') return !/^(::1?$|ff|fe[89ab]|::ffff:)/.test(address)
+  const first = Number(address.split('.')[0])
+  return first !== 0 && first !== LOOPBACK_NETWORK && first < MULTICAST_NETWORK
+}
+
+/** 127.0.0.0/8 (RFC 1122 section 3.2.1.3); 224.0.0.0/4, above which nothing is a host's. */
+const LOOPBACK_NETWORK = 127
+const MULTICAST_NETWORK = 224
+
 /** The bytes of an address as one number. */
 export function addressNumber(bytes: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(bytes).toString('hex')}`)

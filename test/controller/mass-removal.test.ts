@@ -15,6 +15,7 @@ import { NO_MEMORY, type PodCIDRConfig } from '../../src/controller/pod-cidr.ts'
 import { createController } from '../../src/controller/reconcile.ts'
 import type { KubeApi, KubeEvent } from '../../src/kube/api.ts'
 import { createKubeApi } from '../../src/kube/client.ts'
+import { keptParts, keptText } from '../../src/kube/held-entries.ts'
 import { NO_REMOVALS } from '../../src/kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../../src/kube/resources.ts'
 import { REMOVALS_RELEASED, type RouteSlice } from '../../src/kube/route-slice.ts'
@@ -48,14 +49,14 @@ const PEER = {
   spec: SPEC,
 }
 
-function node(name: string, labels: Record<string, string> = { lan: '1' }): Node {
+function node(name: string, labels: Record<string, string> = { lan: '1' }, network = '172.16.0'): Node {
   const index = NAMES.indexOf(name)
   return {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, uid: `uid-${name}`, labels, creationTimestamp: '2026-01-01T00:00:00Z' },
     spec: { podCIDRs: [`10.0.${index}.0/25`] },
-    status: { addresses: [{ type: 'InternalIP', address: `172.16.0.1${index}` }], conditions: [] },
+    status: { addresses: [{ type: 'InternalIP', address: `${network}.1${index}` }], conditions: [] },
   }
 }
 
@@ -114,17 +115,58 @@ describe('a pass', () => {
     ).toEqual(ALL)
   })
 
-  test('nodes that move from one LAN to another leave none', () => {
-    const other = {
-      ...PEER,
-      metadata: { name: 'other', uid: 'u' },
-      spec: { ...SPEC, nodeSelector: 'lan=2', peerIP: '172.16.0.2' },
+  const other = {
+    ...PEER,
+    metadata: { name: 'other', uid: 'u' },
+    spec: { ...SPEC, nodeSelector: 'lan=2', peerIP: '172.16.0.2' },
+  }
+  const relabelled = NAMES.map(name => node(name, { lan: '2' }))
+
+  test('the label of another LAN put on most nodes of one: they stay in theirs, and one alone moves at once', () => {
+    expect(shape(pass(relabelled, { peers: [PEER, other] }))).toEqual(ALL)
+    const [first = node('a'), ...rest] = relabelled
+    const one = [first, ...rest.map(({ metadata }) => node(metadata.name))]
+    expect(shape(pass(one, { peers: [PEER, other] }))).toEqual(['a:other', ...ALL.slice(1)])
+  })
+
+  test('nodes that get addresses of another network, or whose BGPPeer another replaces, move at once', () => {
+    const moved = NAMES.map(name => `${name}:other`)
+    const elsewhere = NAMES.map(name => node(name, { lan: '2' }, '172.16.9'))
+    expect(shape(pass(elsewhere, { peers: [PEER, other] }))).toEqual(moved)
+    expect(shape(pass(relabelled, { peers: [other] }))).toEqual(moved)
+  })
+
+  test('nodes that move one after another, as one command has them, are one removal', () => {
+    const peers = [PEER, other]
+    const nodes = NAMES.map(name => node(name))
+    let decision = pass(nodes)
+    for (const [index, one] of relabelled.entries()) {
+      nodes[index] = one
+      const { state } = decision.removals
+      const slices = [{ ...PEER, kind: 'RouteSlice', metadata: { name: 'routes-1' }, entries: decision.entries }]
+      const removals = { state, limits: LIMITS, at: 1000 * index, listedAt: 0, drained: new Set<string>() }
+      decision = pass(nodes, { peers, slices, removals })
     }
-    const moved = pass(
-      NAMES.map(name => node(name, { lan: '2' })),
-      { peers: [PEER, other] },
-    )
-    expect(shape(moved)).toEqual(NAMES.map(name => `${name}:other`))
+    expect(shape(decision)).toEqual(['a:other', ...ALL.slice(1)])
+  })
+
+  test('all podCIDRs of one family withheld at once (a range mistyped in the configuration): they stay', () => {
+    const dual = NAMES.map((name, index) => {
+      const one = node(name)
+      return { ...one, spec: { podCIDRs: [`10.0.${index}.0/25`, `fd10::${index}:0/121`] } }
+    })
+    const config = { ...CONFIG, podCIDRs: ['10.0.0.0/8', 'fd10::/32'] }
+    const observed = {
+      ...{ nodes: dual.map(nodeFacts), peers: [PEER], slices: [], secret: () => undefined, memory: NO_MEMORY },
+      ...{ now: '2026-02-01T00:00:00Z', apiServers: [] },
+      removals: { state: NO_REMOVALS, limits: LIMITS, at: 0, listedAt: 0, drained: new Set<string>() },
+    }
+    const before = decide(config, true, observed)
+    const mistyped = { ...config, serviceCIDRs: ['fd00::/8'] }
+    const decision = decide(mistyped, true, { ...observed, slices: before.slices.create })
+    expect(decision.entries).toEqual(before.entries)
+    expect(before.entries.map(({ podCIDRs }) => podCIDRs.length)).toEqual([2, 2, 2, 2])
+    expect(keptParts(decision.removals.kept).map(keptText)[0]).toBe('IPv6 of node a')
   })
 })
 

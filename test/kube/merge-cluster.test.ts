@@ -119,6 +119,32 @@ test('a BGPPeer with a spec that cannot work keeps its last good one, unless it 
   expect(other.state.peers.size).toBe(0)
 })
 
+describe('a BGPPeer that comes to name an address in a podCIDR that is in force', () => {
+  const merge = (spec: object, { uid = 'u1', last = first.state, slices = [slice('routes-1', [entry('a')])] } = {}) =>
+    mergeCluster(last, { node: 'n1', slices, peers: [peer(spec, uid)], secret: () => secret('hush') })
+
+  test('keeps its last version, also after a restart; a new one is not used; both are named', () => {
+    const told = ['BGPPeer peer: 10.0.1.7 lies in 10.0.1.0/25, a pod CIDR of node a: not used']
+    const mistyped = merge({ ...SPEC, peerIP: '10.0.1.7' })
+    expect([mistyped.state.peers.get('peer')?.spec.peerIP, mistyped.problems]).toEqual(['172.16.0.1', told])
+    expect(merge({ ...SPEC, peerIP: '10.0.1.7' }, { last: mistyped.state }).problems).toEqual(told)
+    expect(merge({ ...SPEC, gateway: '10.0.1.7' }).state.peers.get('peer')?.spec.gateway).toBeUndefined()
+    const anew = merge({ ...SPEC, peerIP: '10.0.1.7' }, { uid: 'u2' })
+    expect([anew.state.peers.size, anew.problems]).toEqual([0, told])
+  })
+
+  test('is used where that podCIDR is not in force, or the address was there before', () => {
+    const elsewhere = merge(
+      { ...SPEC, peerIP: '10.0.1.7' },
+      { slices: [slice('routes-1', [entry('b', '10.0.9.0/25')])] },
+    )
+    expect([elsewhere.state.peers.get('peer')?.spec.peerIP, elsewhere.problems]).toEqual(['10.0.1.7', []])
+    const podCIDRs = slice('routes-1', [entry('a')])
+    const later = merge({ ...SPEC, peerIP: '10.0.1.7', med: 5 }, { last: elsewhere.state, slices: [podCIDRs] })
+    expect([later.state.peers.get('peer')?.spec.med, later.problems]).toEqual([5, []])
+  })
+})
+
 test.each([
   ['is gone', { object: undefined }, 'Secret kube-system/s does not exist'],
   [

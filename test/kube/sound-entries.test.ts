@@ -43,6 +43,7 @@ describe('no podCIDR covers what this node lives by', () => {
     ['a peer of this node', '172.16.0.0/29', 'holds 172.16.0.1, the switch or gateway of BGPPeer lan-a'],
     ['its own node', '172.16.9.9/32', 'holds 172.16.9.9, node edge-9'],
     ['what nobody may have', '0.0.0.0/1', "touches 0.0.0.0/8, which is nobody's"],
+    ['IPv4 in the form of IPv6', '::ffff:c0a8:8/125', "touches ::ffff:0:0/96, which is nobody's"],
     ['links', '169.254.1.0/24', "touches 169.254.0.0/16, which is nobody's"],
     ['a part of mine', '10.0.1.64/26', 'lies in 10.0.1.0/25 of this node'],
     ['mine', '10.0.1.0/25', 'is also that of node edge-1'],
@@ -92,14 +93,24 @@ describe('a veto is for who was there first', () => {
     ...bgpPeer('lan-z', { peerIP: '10.0.2.1', localSpeakers: ['x'] }),
     ...change,
   })
+  const mineToSpeak = () => bgpPeer('lan-z', { peerIP: '10.0.2.1', localSpeakers: ['edge-1'] })
+
   test.each([
     ['selects nobody', foreign({ createdAt: '2010-01-01T00:00:00Z' }), [], true],
+    ['selects nobody and is to be spoken for here', mineToSpeak(), [], true],
     ['is younger', foreign({ createdAt: '2024-01-01T00:00:00Z' }), ['lan-z'], true],
     ['is older and selects somebody', foreign({ createdAt: '2010-01-01T00:00:00Z' }), ['lan-z'], false],
     ['is one of mine', { ...foreign({ createdAt: '2024-01-01T00:00:00Z' }), name: 'lan-a' }, [], false],
   ])('a BGPPeer that %s', (_what, peer, peers, kept) => {
     const far = entry('edge-4', ['172.16.9.4'], ['10.0.4.0/25'], peers)
     expect(judge([SELF, old, far], { peers: [peer] }).kept.includes('10.0.2.0/25')).toBe(kept)
+  })
+
+  test('a podCIDR that is refused hides nobody whose address lies in it', () => {
+    const wide = dated(entry('edge-0', ['172.16.0.10'], ['172.16.0.0/24'], ['lan-a']), 2010)
+    expect(judge([SELF, wide, old]).refused).toEqual([
+      '172.16.0.0/24 of node edge-0 holds 172.16.0.1, the switch or gateway of BGPPeer lan-a: neither routed nor announced',
+    ])
   })
 
   test('of two with one podCIDR the older has it, whatever their names', () => {
