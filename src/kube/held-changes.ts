@@ -149,6 +149,12 @@ export function trialOfChange(trial: Trial, before: RoutingObjects, at: number):
   return { ...trial, changes: [...recent(trial, at), { at, before }] }
 }
 
+/** A process that starts: what another had on trial when it ended is on trial once more. */
+export function trialAgain(objects: RoutingObjects, onTrial: HeldChanges, at: number): Trial {
+  const before = withoutHeld(objects, onTrial)
+  return sameRouting(before, objects) ? NO_TRIAL : { ...NO_TRIAL, changes: [{ at, before }] }
+}
+
 export type TrialVerdict = 'go on' | 'take back' | 'try again' | 'hold' | 'put back'
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The format of `held.json` in the state folder: changes of routing that are held
- * (held-changes.ts), so that a process that starts anew does not make them again. Untrusted when
- * read: its objects go through the decoders of those of the API server, and one that is damaged is
+ * The format of `held.json` in the state folder: changes of routing that are held, or still on
+ * trial (held-changes.ts), so that a process that starts anew does not make them again, or takes
+ * them back in its turn. Untrusted when read: its objects go through the decoders of those of the API server, and one that is damaged is
  * not held any more.
  */
 import { join } from 'node:path'
@@ -17,26 +17,31 @@ function heldPath(stateDir: string): string {
   return join(stateDir, 'held.json')
 }
 
-/**
- * Writes the file whole, or removes it where nothing is held. Throws when the folder cannot be
- * written.
- */
-export function storeHeld(stateDir: string, held: HeldChanges, disk: Disk = systemDisk): void {
-  if (!isHolding(held)) {
+/** What a process that starts anew has to know. */
+export interface KeptChanges {
+  readonly held: HeldChanges
+  /** Changes that are on trial, with what was before them. */
+  readonly onTrial: HeldChanges
+}
+
+/** Writes the file whole, or removes it where there is nothing. Throws when the folder cannot be written. */
+export function storeHeld(stateDir: string, { held, onTrial }: KeptChanges, disk: Disk = systemDisk): void {
+  if (!isHolding(held) && !isHolding(onTrial)) {
     if (readFileIfPresent(heldPath(stateDir), disk) !== undefined) removeFile(heldPath(stateDir), disk)
     return
   }
-  const document = { version: VERSION, entries: Object.fromEntries(held.entries) }
+  const trial = isHolding(onTrial) && { onTrial: Object.fromEntries(onTrial.entries) }
+  const document = { version: VERSION, entries: Object.fromEntries(held.entries), ...trial }
   writeFileWhole(heldPath(stateDir), `${JSON.stringify(document)}\n`, { disk })
 }
 
-/** What is held. Throws when the file cannot be read as a whole. */
-export function loadHeld(stateDir: string, disk: Disk = systemDisk): HeldChanges {
+/** What was stored. Throws when the file cannot be read as a whole. */
+export function loadHeld(stateDir: string, disk: Disk = systemDisk): KeptChanges {
   const text = readFileIfPresent(heldPath(stateDir), disk)
-  if (text === undefined) return NOTHING_HELD
+  if (text === undefined) return { held: NOTHING_HELD, onTrial: NOTHING_HELD }
   const document: unknown = JSON.parse(text)
   if (!isFields(document) || document.version !== VERSION) throw new Error(`it is not of version ${VERSION}`)
-  return { entries: heldOf(document.entries) }
+  return { held: { entries: heldOf(document.entries) }, onTrial: { entries: heldOf(document.onTrial) } }
 }
 
 function heldOf(value: unknown): Map<string, HeldChange<RouteEntry>> {

@@ -22,6 +22,7 @@ import {
   sameRouting,
   stillHeld,
   type Trial,
+  trialAgain,
   trialOfChange,
   trialStep,
   withoutHeld,
@@ -81,7 +82,11 @@ class View implements SoundView {
   readonly #listeners = new Set<() => void>()
   readonly #stops: readonly (() => void)[]
   #held = NOTHING_HELD
+  /** What the process before had on trial, until there is a view. */
+  #left = NOTHING_HELD
   #trial: Trial = NO_TRIAL
+  /** Whether the state folder says that something is on trial. */
+  #isTrialKept = false
   #believed: ClusterView | undefined
   #shown: ClusterView | undefined
   #refused: readonly Refusal[] = []
@@ -91,7 +96,10 @@ class View implements SoundView {
   constructor(options: SoundViewOptions) {
     this.#options = options
     try {
-      this.#held = loadHeld(options.stateDir, options.disk)
+      const { held, onTrial } = loadHeld(options.stateDir, options.disk)
+      this.#held = held
+      this.#left = onTrial
+      this.#isTrialKept = isHolding(onTrial)
     } catch (error) {
       options.log.warn({ file: options.stateDir, reason: errorText(error) }, 'what was held cannot be read')
     }
@@ -138,12 +146,24 @@ class View implements SoundView {
     // what comes from the API server says that it answers
     if (next.source === 'api') this.#trial = { ...this.#trial, answeredAt: clock.monotonic() }
     const known = before?.entries.some(({ node }) => node === self) === true
-    if (known && !sameRouting(withoutHeld(before, held), withoutHeld(next, held))) {
+    if (before === undefined) this.#tryAgain(withoutHeld(next, held))
+    else if (known && !sameRouting(withoutHeld(before, held), withoutHeld(next, held))) {
       this.#trial = trialOfChange(this.#trial, withoutHeld(before, held), clock.monotonic())
       this.#asked = 0
+      this.#keep()
       this.#askLater()
     }
     this.#show()
+  }
+
+  /** A restart, or a loss of power, is no way around a trial. */
+  #tryAgain(first: ClusterView): void {
+    const { clock, log } = this.#options
+    this.#trial = { ...this.#trial, ...trialAgain(first, this.#left, clock.monotonic()) }
+    this.#left = NOTHING_HELD
+    if (!isOnTrial(this.#trial)) return
+    log.info({}, 'changes that the process before had on trial are on trial again')
+    this.#askLater()
   }
 
   /** Decides anew what is believed, and says so where it differs. */
@@ -206,17 +226,29 @@ class View implements SoundView {
     }
     if (verdict !== 'go on') this.#show()
     if (verdict !== 'go on') this.#tell()
+    if (this.#isTrialKept && beforeTrial(trial) === undefined) this.#keep()
     this.#askLater()
   }
 
   #hold(held: HeldChanges): void {
     this.#held = held
+    this.#keep()
+  }
+
+  /** Stores what is held and on trial. */
+  #keep(): void {
+    const { stateDir, disk, log } = this.#options
+    const before = beforeTrial(this.#trial)
+    const onTrial =
+      before === undefined || this.#believed === undefined
+        ? NOTHING_HELD
+        : holdChanges(before, withoutHeld(this.#believed, this.#held), NOTHING_HELD)
     try {
-      storeHeld(this.#options.stateDir, held, this.#options.disk)
+      storeHeld(stateDir, { held: this.#held, onTrial }, disk)
+      this.#isTrialKept = isHolding(onTrial)
     } catch (error) {
       const detail = errorText(error)
-      if (isHolding(held))
-        this.#options.log.error({ detail }, 'what is held cannot be stored: a restart would forget it')
+      if (isHolding(this.#held)) log.error({ detail }, 'what is held cannot be stored: a restart would forget it')
     }
   }
 

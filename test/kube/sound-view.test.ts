@@ -1,0 +1,102 @@
+/** A change on trial when the process ends: the next one takes it back, or lets it be. */
+import { afterEach, expect, test } from 'bun:test'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { RouteEntry } from '../../src/kube/route-slice.ts'
+import { createSoundView, type SoundView } from '../../src/kube/sound-view.ts'
+import { silentLog } from '../../src/lib/log.ts'
+import { bgpPeer, entry, PlainView } from '../support/cluster.ts'
+import { FakeClock } from '../support/fake-clock.ts'
+
+const SELF = entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])
+const OTHER = entry('edge-2', ['172.16.0.12'], ['10.0.2.0/25'], ['lan'])
+/** Over the far end of a VPN, which no process knows of. */
+const BAD = { ...OTHER, podCIDRs: ['10.0.2.0/25', '198.51.100.0/28'] }
+const BEFORE = ['10.0.1.0/25', '10.0.2.0/25']
+const AFTER = [...BEFORE, '198.51.100.0/28']
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+/** A node whose API server answers as `answers` says of the podCIDRs in force. */
+class Node {
+  readonly stateDir = mkdtempSync(join(tmpdir(), 'te-sound-view-'))
+  clock = new FakeClock()
+  source = new PlainView()
+  #view: SoundView | undefined
+
+  constructor(readonly answers: (podCIDRs: readonly string[]) => boolean) {
+    folders.push(this.stateDir)
+  }
+
+  /** A process that finds `entries` in its state folder; the one before was killed. */
+  start(entries: readonly RouteEntry[]): void {
+    this.clock = new FakeClock(this.clock.now()) // its timers are over
+    this.source = new PlainView(entries, [bgpPeer('lan', { peerIP: '172.16.0.254' })])
+    const answers = () => this.answers(this.podCIDRs())
+    this.#view = createSoundView({
+      source: this.source,
+      self: 'edge-1',
+      lifelines: { current: () => [], onChange: () => () => {}, probePath() {}, pathIsDown: () => false },
+      ask: async () => {
+        if (!answers()) throw new Error('silent')
+      },
+      ...{ stateDir: this.stateDir, clock: this.clock, log: silentLog },
+    })
+  }
+  /** The API server says something else. */
+  show(entries: readonly RouteEntry[]): void {
+    this.source.show(entries, [bgpPeer('lan', { peerIP: '172.16.0.254' })])
+  }
+  podCIDRs(): readonly string[] {
+    return this.#view?.current()?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? []
+  }
+  problems(): string {
+    return this.#view?.problems.join() ?? ''
+  }
+  pass(seconds: number): Promise<void> {
+    return this.clock.advance(seconds * 1000)
+  }
+}
+
+test('a process that is killed before the server fell silent: the next one takes the change back and holds it', async () => {
+  const node = new Node(podCIDRs => !podCIDRs.includes('198.51.100.0/28'))
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  expect(node.podCIDRs()).toEqual(AFTER)
+  node.start([SELF, BAD])
+  expect(node.podCIDRs()).toEqual(AFTER)
+  await node.pass(120)
+  expect([node.podCIDRs(), node.problems()]).toEqual([BEFORE, expect.stringContaining('is held')])
+  node.start([SELF, BAD])
+  expect(node.podCIDRs()).toEqual(BEFORE)
+})
+
+test('a server that answers with it ends the trial, and an outage later than that changes nothing', async () => {
+  let answers = true
+  const node = new Node(() => answers)
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  node.start([SELF, BAD])
+  expect(existsSync(join(node.stateDir, 'held.json'))).toBe(true)
+  await node.pass(120)
+  expect(existsSync(join(node.stateDir, 'held.json'))).toBe(false)
+  answers = false
+  node.start([SELF, BAD])
+  for (let minute = 0; minute < 3; minute++) {
+    await node.pass(60)
+    expect(node.podCIDRs()).toEqual(AFTER)
+  }
+})
+
+test('an outage from before the restart on: what was on trial is put back when the former ways did not help', async () => {
+  const node = new Node(() => false)
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  node.start([SELF, BAD])
+  await node.pass(120)
+  expect([node.podCIDRs(), node.problems()]).toEqual([AFTER, ''])
+})
