@@ -86,7 +86,7 @@ export function allocatePodCIDRs(
     readonly allocating: boolean
     readonly lifelines?: readonly Lifeline[]
     readonly memory?: Memory
-    /** What is published, also of nodes that are gone: until their entries are too, it is routed. */
+    /** Also of nodes that are gone: until their entries are too, it is routed. */
     readonly published?: Published
   },
 ): Allocation {

@@ -1,8 +1,8 @@
 /**
  * The format of `held.json` in the state folder: changes of routing that are held, or still on
  * trial (held-changes.ts), so that a process that starts anew does not make them again, or takes
- * them back in its turn. Untrusted when read: its objects go through the decoders of those of the API server, and one that is damaged is
- * not held any more.
+ * them back in its turn. Untrusted when read: its objects go through the decoders of those of the
+ * API server, and one that is damaged is not held any more.
  */
 import { join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
@@ -24,7 +24,10 @@ export interface KeptChanges {
   readonly onTrial: HeldChanges
 }
 
-/** Writes the file whole, or removes it where there is nothing. Throws when the folder cannot be written. */
+/**
+ * Writes the file whole, or removes it where there is nothing. Throws when the folder cannot be
+ * written.
+ */
 export function storeHeld(stateDir: string, { held, onTrial }: KeptChanges, disk: Disk = systemDisk): void {
   if (!isHolding(held) && !isHolding(onTrial)) {
     if (readFileIfPresent(heldPath(stateDir), disk) !== undefined) removeFile(heldPath(stateDir), disk)

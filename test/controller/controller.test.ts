@@ -339,6 +339,8 @@ withApi(
     await admin.apply(BGP_PEERS, strange, { fieldManager: 'somebody', force: true, subresource: 'status' })
     await eventually('what is false is put right', () => !entriesOf().includes('stranger'))
     expect(tookAway('stranger')).toEqual([])
+    // said once the answer has come, which may be after others see it
+    await eventually('it is said', () => said.some(line => line.endsWith('stranger')))
     expect(said.filter(line => line.endsWith('stranger'))).toHaveLength(1)
   },
   60 * SECONDS,
