@@ -218,6 +218,14 @@ test('routes are written by the agent (between nodes), cni (to pods), eni (of in
   expect([...new Set(writers)].sort()).toEqual(['agent', 'cni', 'eni', 'paths'])
 })
 
+test('commands put rooms together and wait for a signal: nothing there comes again and again by itself', () => {
+  const commands = files.filter(file => room(file) === 'commands')
+  expect(commands.length).toBeGreaterThan(25)
+  const again = /\bnew Loop\b|\b(?:while|do) ?[({]|\bfor ?\(;|\.after\(|\bsetInterval\b|\b(?:sleep|setTimeout)\(/
+  // `--watch` prints again and again: there nothing is decided
+  expect(commands.filter(file => file !== 'commands/show.ts' && again.test(codeOf(file)))).toEqual([])
+})
+
 /** What reads, of the module that also writes. */
 const READS = /^(?:constants|(?:access|exists|lstat|stat|readdir|readFile|readlink|realpath)(?:Sync)?)$/
 

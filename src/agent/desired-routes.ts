@@ -10,6 +10,7 @@
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
+import { nothingLeft } from '../lib/fields.ts'
 import { compareAddresses, FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
 import type { NextHop } from '../netlink/types.ts'
@@ -33,6 +34,13 @@ export interface ObservedNetwork {
   readonly ownAddresses: readonly string[]
   /** Which of several gateways count; absent: nobody has asked. */
   readonly judged?: Judged
+}
+
+/** All of it as a text: equal networks give equal ones. */
+export function networkText({ onLink, defaultGateways, ownAddresses, judged, ...rest }: ObservedNetwork): string {
+  nothingLeft(rest)
+  const counting = judged && { counting: [...judged.counting], reasons: [...judged.reasons] }
+  return JSON.stringify([[...onLink], defaultGateways, ownAddresses, counting])
 }
 
 export interface RoutingView {

@@ -8,6 +8,7 @@
  */
 
 import { assertNever } from '../lib/assert.ts'
+import { comparing, identical } from '../lib/fields.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { Request } from '../netlink/message.ts'
 import { addRoute, deleteRoute, IPV6_DEFAULT_PRIORITY, type RouteSpec, replaceRoute } from '../netlink/route.ts'
@@ -139,20 +140,18 @@ function conflictText(other: Route): string {
   return `another program (rtnetlink protocol ${other.protocol}) has a route for it, ${what}: remove one of the two`
 }
 
-/**
- * Whether a route of the kernel goes where it should. An interface counts only where one is asked
- * for.
- */
+/** A next hop wanted and one of the kernel. An interface counts only where one is asked for. */
+const sameHop = comparing<NextHop>({
+  gateway: identical,
+  interface: (wanted, present) => wanted === undefined || wanted === present,
+  onlink: (wanted = false, present = false) => wanted === present,
+  weight: (wanted = 1, present = 1) => wanted === present,
+})
+
+/** Whether a route of the kernel goes where it should. */
 function sameWay(wanted: DesiredRoute, present: Route): boolean {
   if (wanted.type !== present.type || wanted.nextHops.length !== present.nextHops.length) return false
   return wanted.nextHops.every(hop => present.nextHops.some(other => sameHop(hop, other)))
-}
-
-function sameHop(wanted: NextHop, present: NextHop): boolean {
-  if (wanted.gateway !== present.gateway) return false
-  if ((wanted.weight ?? 1) !== (present.weight ?? 1) || (wanted.onlink ?? false) !== (present.onlink ?? false))
-    return false
-  return wanted.interface === undefined || wanted.interface === present.interface
 }
 
 function groupBy(routes: readonly Route[]): Map<string, Route[]> {

@@ -30,6 +30,7 @@ import {
   addressesToAsk,
   desiredRoutes,
   namedGateways,
+  networkText,
   type ObservedNetwork,
   OWN_REASON,
   type Routing,
@@ -301,8 +302,7 @@ export class Agent {
         ipv6: this.#defaultGateways('ipv6', observed),
       },
     }
-    const judged = [...(network.judged?.counting ?? []), ...(network.judged?.reasons ?? [])]
-    const key = JSON.stringify([[...onLink], network.defaultGateways, network.ownAddresses, judged])
+    const key = networkText(network)
     if (this.#memo?.view !== view || this.#memo.network !== key) {
       this.#memo = { view, network: key, routing: desiredRoutes({ self, view: routingView(view), network }) }
     }

@@ -7,6 +7,7 @@
  * Questions are bounded whatever the size of the cluster: a share of the routes in turn, and every
  * place where something of somebody else's lies within one of ours.
  */
+import { comparing, identical } from '../lib/fields.ts'
 import { addressBits, compareAddresses, covers, familyOf, formatPrefix, maskBytes, prefixOf } from '../lib/ip.ts'
 import { RT_TABLE, RTPROT } from '../netlink/constants.ts'
 import type { NextHop, Route, RouteType, Rule } from '../netlink/types.ts'
@@ -114,10 +115,13 @@ function isRight({ type, nextHops }: DesiredRoute, way: Route | RouteType, proto
   return nextHops.every(hop => way.nextHops.some(other => isSameWay(hop, other)))
 }
 
-function isSameWay(wanted: NextHop, other: NextHop): boolean {
-  if (wanted.gateway !== other.gateway) return false
-  return wanted.interface === undefined || wanted.interface === other.interface
-}
+/** How packets share several ways is not asked here. */
+const isSameWay = comparing<NextHop>({
+  gateway: identical,
+  interface: (wanted, other) => wanted === undefined || wanted === other,
+  onlink: undefined,
+  weight: undefined,
+})
 
 /** The route of others, of that type, that is most specific for the address. */
 function dropping(address: string, type: RouteType, { routes }: OthersRouting): Route | undefined {

@@ -73,6 +73,15 @@ export function capacity(podCIDRs: readonly string[], family: Family): bigint {
   return capacityOf(rangesOf(podCIDRs, family))
 }
 
+/**
+ * How many pods the podCIDRs have addresses for: a pod has one of each family, so the family with
+ * fewer says it. Undefined without a podCIDR.
+ */
+export function podCapacity(podCIDRs: readonly string[]): number | undefined {
+  const each = familiesOf(podCIDRs).map(family => capacity(podCIDRs, family))
+  return each.length === 0 ? undefined : Math.min(...each.map(Number))
+}
+
 /** The families of the podCIDRs, that of the first one first. */
 export function familiesOf(podCIDRs: readonly string[]): Family[] {
   return [...new Set(podCIDRs.map(familyOf))]

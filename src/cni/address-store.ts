@@ -54,6 +54,16 @@ export function damageOf(stateDir: string): { readonly file: string; readonly at
   return found === undefined ? undefined : { file, at: found.ctime }
 }
 
+/** What an operator should know of that. */
+export function damageProblems(stateDir: string): string[] {
+  const damage = damageOf(stateDir)
+  if (damage === undefined) return []
+  const { file, at } = damage
+  return [
+    `attachments.json was damaged and was made anew from the kernel (${at.toISOString()}): look at ${file}, then remove it`,
+  ]
+}
+
 function damagedPath(folder: string): string {
   return join(folder, 'attachments.damaged')
 }

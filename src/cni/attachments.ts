@@ -5,6 +5,7 @@
  * The text is JSON that people may read. It is checked when it is read, for it outlives versions of
  * this program.
  */
+import { present } from '../lib/fields.ts'
 import { canonicalAddress, FAMILIES, type Family } from '../lib/ip.ts'
 import { isObject, type JsonObject, stringList } from '../lib/json.ts'
 import { WAITING_MILLISECONDS } from '../model/interface-pool.ts'
@@ -156,7 +157,7 @@ function parseRecord(json: unknown): AttachmentRecord {
   if (addresses === undefined) throw new Error('a record has no addresses')
   const eni = isObject(json.interface) ? json.interface : undefined
   const pod = isObject(json.pod) ? { namespace: text(json.pod, 'namespace'), name: text(json.pod, 'name') } : undefined
-  return {
+  return present<AttachmentRecord>({
     attempt: text(json, 'attempt'),
     network: text(json, 'network'),
     containerId: text(json, 'containerId'),
@@ -165,9 +166,9 @@ function parseRecord(json: unknown): AttachmentRecord {
     hostInterface: text(json, 'hostInterface'),
     namespacePath: text(json, 'namespacePath'),
     bootId: text(json, 'bootId'),
-    ...(pod !== undefined && { pod }),
-    ...(eni !== undefined && { interface: { id: text(eni, 'id'), mac: text(eni, 'mac') } }),
-  }
+    pod,
+    interface: eni && { id: text(eni, 'id'), mac: text(eni, 'mac') },
+  })
 }
 
 function parseAddressText(value: unknown): string {

@@ -13,7 +13,7 @@ import { print } from '../lib/stdout.ts'
 import { formatTable, printable } from '../lib/table.ts'
 import type { PathKindView, PathsView } from '../model/snapshot.ts'
 import { checkPaths } from '../paths/check.ts'
-import { pathsView } from '../paths/view.ts'
+import { isProved, pathsView } from '../paths/view.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
 
@@ -50,7 +50,7 @@ export function checkCommand(args: string[]): Promise<number> {
     const view = pathsView({ verdict: result.verdict, histories: [...result.evidence.values()] })
     if (output === 'json') printJson(view)
     else print(formatCheck(view))
-    return isGood(view) ? 0 : 1
+    return isProved(view) ? 0 : 1
   })
 }
 
@@ -60,11 +60,6 @@ function progress(wanted: boolean): (done: number, all: number) => void {
   return (done, all) => {
     process.stderr.write(done === all ? '\r\x1b[K' : `\r${done} of ${all} probes`)
   }
-}
-
-/** Lost packets alone are no fault, a finding is; where nothing was sent nothing is proved. */
-function isGood({ findings, kinds }: PathsView): boolean {
-  return findings.length === 0 && kinds.every(({ sent, lost }) => sent === 0 || lost < sent)
 }
 
 const KIND_TEXT: Readonly<Record<PathKindView['kind'], string>> = {

@@ -5,14 +5,12 @@
  * minute, too. With --local the word is for this node alone, without any API server: a file in its
  * state folder (kube/local-word.ts).
  */
-import { existsSync, rmSync } from 'node:fs'
 import { loadConfig } from '../config/load.ts'
 import { runningProcess } from '../host/state-folder.ts'
-
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
-import { localWordPath, sayLocally } from '../kube/local-word.ts'
+import { sayLocally } from '../kube/local-word.ts'
 import { BGP_PEERS, ROUTE_SLICES } from '../kube/resources.ts'
 import { REMOVALS_CONFIRMED, type RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
@@ -29,9 +27,6 @@ interface Options {
   readonly config?: string
   readonly state?: string
 }
-
-/** How long the node's process may take: it looks each second while it holds anything. */
-const HEARD_MILLISECONDS = 5000
 
 export function confirmCommand(args: string[]): Promise<number> {
   const program = createProgram(
@@ -78,7 +73,6 @@ async function confirm({ kubeconfig, dryRun = false }: Options): Promise<string>
   }
 }
 
-/** The process that holds hears it within a second; one that holds nothing does not listen. */
 async function confirmLocally({ kubeconfig, dryRun = false, config, state }: Options): Promise<string> {
   if (kubeconfig !== undefined || dryRun)
     throw new UserError('--local goes with neither --kubeconfig nor --dry-run: terway-edge status says what is held', {
@@ -90,13 +84,7 @@ async function confirmLocally({ kubeconfig, dryRun = false, config, state }: Opt
   })
   if (runningProcess(stateDir) === undefined)
     throw new UserError(`no terway-edge works with ${stateDir}: is the service running? systemctl status terway-edge`)
-  sayLocally(stateDir, timestamp(systemClock.now()))
-  const deadline = systemClock.monotonic() + HEARD_MILLISECONDS
-  while (systemClock.monotonic() < deadline) {
-    if (!existsSync(localWordPath(stateDir)))
-      return 'confirmed: this node lets go what it holds, and what is removed within the next minute\n'
-    await Bun.sleep(100)
-  }
-  rmSync(localWordPath(stateDir), { force: true })
-  return 'nothing is held on this node\n'
+  return (await sayLocally(stateDir, systemClock))
+    ? 'confirmed: this node lets go what it holds, and what is removed within the next minute\n'
+    : 'nothing is held on this node\n'
 }

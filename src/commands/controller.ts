@@ -7,30 +7,28 @@ import { hostname } from 'node:os'
 import { controllerProblems } from '../config/controller-problems.ts'
 import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.ts'
 import { createController } from '../controller/reconcile.ts'
+import { CloudPart } from '../eni/cloud-part.ts'
 import { notifyService } from '../host/notify.ts'
 import { endSoon, untilSignal } from '../host/signals.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { keepTokenFresh, renewedTokenFile } from '../kube/token-renewal.ts'
+import { watchExpiry } from '../kube/watch-expiry.ts'
+import { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { problemsError } from '../lib/errors.ts'
-import { present } from '../lib/fields.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { Parting } from '../lib/parting.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { clockProblems, expiryProblems } from '../model/problems.ts'
-import type { Snapshot } from '../model/snapshot.ts'
-import { forecastPools } from '../planner/forecast.ts'
-import { readStatusCredentials } from '../status/credentials.ts'
-import { apiContact, EventLog } from '../status/event-log.ts'
+import { readStatusCredentials, servedCertificates } from '../status/credentials.ts'
+import { EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
-import { CloudPart, cloudView, withCloudNodes } from './controller-cloud.ts'
+import { controllerSnapshot } from './controller-snapshot.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
 import { buildInfo, versionInfo } from './version.ts'
-import { watchExpiry } from './watch-expiry.ts'
 
 /** How long the last words to the API server and to the cloud may take. */
 const LONG_MILLISECONDS = 3000
@@ -85,17 +83,8 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
     })
     parting.defer('the controller', () => controller.close(), LONG_MILLISECONDS)
-    const leaders = { last: controller.view().leader, changes: 0 }
-    parting.defer(
-      'leaders counted',
-      controller.onChange(() => {
-        const { leader } = controller.view()
-        if (leader === undefined || leader === leaders.last) return
-        if (leaders.last !== undefined) leaders.changes++
-        leaders.last = leader
-      }),
-    )
-    const listeners = new Set<() => void>()
+    const changes = new Changes()
+    controller.onChange(changes.tell)
     const cloud = new CloudPart({
       api,
       controller,
@@ -103,64 +92,35 @@ export function controllerCommand(args: string[]): Promise<number> {
       clock,
       log: log.child({ room: 'eni' }),
       events,
-      onChange: () => {
-        for (const listener of listeners) listener()
-      },
+      newToken: randomUUID,
+      onChange: changes.tell,
     })
     parting.defer('the part of the cloud', () => cloud.close(), LONG_MILLISECONDS)
-    const tell = () => {
-      for (const listener of listeners) listener()
-    }
-    const expiries = watchExpiry({ status: config.status, kubeconfig, clock, log, onChange: tell })
+    const expiries = watchExpiry({
+      kubeconfig,
+      served: servedCertificates(config.status),
+      clock,
+      log,
+      onChange: changes.tell,
+    })
     parting.defer('the look at credentials', () => expiries.close())
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
       log: log.child({ room: 'status' }),
-      snapshot: () => {
-        const view = controller.view()
-        const ofCloud = cloud.view()
-        const inCloud = cloudView(ofCloud)
-        return present<Snapshot>({
+      snapshot: () =>
+        controllerSnapshot({
           version,
           build: buildInfo(),
-          role: 'controller',
-          time: timestamp(clock.now()),
           startedAt,
-          ready: view.ready,
-          problems: [
-            ...view.problems,
-            ...(ofCloud?.problems ?? []),
-            ...clockProblems(apiContact(view.contact, api.counts)),
-            ...expiryProblems(expiries.all, clock.now()),
-          ],
-          api: apiContact(view.contact, api.counts),
-          nodes: withCloudNodes(view.nodes, ofCloud),
-          lans: view.lans,
-          sessions: view.sessions,
-          heldRemovals: view.heldRemovals,
+          now: clock.now(),
+          view: controller.view(),
+          cloud: cloud.view(),
+          counts: api.counts,
           expiries: expiries.all,
-          routes: [],
-          paths: undefined,
-          node: undefined,
           events: events.rows,
-          controller: {
-            leader: view.leader,
-            isLeader: view.isLeader,
-            leaderChanges: leaders.changes,
-            pools: forecastPools(view.pools, view.createdAt, clock.now()),
-            ...(inCloud === undefined ? {} : { cloud: inCloud }),
-          },
-        })
-      },
-      onChange: listener => {
-        listeners.add(listener)
-        const stop = controller.onChange(listener)
-        return () => {
-          listeners.delete(listener)
-          stop()
-        }
-      },
+        }),
+      onChange: listener => changes.listen(listener),
     })
     parting.defer('the status interface', () => status.close())
     log.info({ address: status.url, command: 'controller', name: identity, version }, 'terway-edge started')

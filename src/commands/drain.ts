@@ -7,9 +7,8 @@
  * announce them. The work is done by the process that serves; this one asks it to and waits.
  */
 import { type ConfigFlags, loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
-import { drainedPath } from '../host/drained-file.ts'
-import { runningProcess } from '../host/state-folder.ts'
+import { askToDrain, drainTimeoutSeconds } from '../host/drain.ts'
+import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -30,7 +29,7 @@ export function drainCommand(args: string[]): Promise<number> {
   return runProgram<ConfigFlags & { timeout?: number }>(program, args, async options => {
     const config = loadConfig(options)
     const { state, status } = config
-    await drainProcess(state, options.timeout ?? drainTimeoutSeconds(config))
+    await askToDrain(state, systemClock, options.timeout ?? drainTimeoutSeconds(config))
     print(`drained: nothing is announced from here; see terway-edge peers --address http://${status.listen}\n`)
     return 0
   })
@@ -40,25 +39,4 @@ function readSeconds(text: string): number {
   const seconds = text.trim() === '' ? Number.NaN : Number(text)
   if (Number.isFinite(seconds) && seconds > 0) return seconds
   throw new UserError(`--timeout ${text}: write a number of seconds, such as 30`, { exitStatus: 2 })
-}
-
-/** How long a drain may take: its pause, then what BGP and the API server may need for the rest. */
-export function drainTimeoutSeconds({ bgp }: Pick<Config, 'bgp'>): number {
-  return bgp.drainSeconds + 15
-}
-
-/** Asks the process on `stateDir` to drain and waits until it says that it did. */
-export async function drainProcess(stateDir: string, timeoutSeconds: number): Promise<void> {
-  const running = runningProcess(stateDir)
-  if (running === undefined)
-    throw new UserError(`no terway-edge works with ${stateDir}: is the service running? systemctl status terway-edge`)
-  process.kill(running.pid, 'SIGUSR2')
-  const deadline = Date.now() + timeoutSeconds * 1000
-  while (Date.now() < deadline) {
-    if (await Bun.file(drainedPath(stateDir)).exists()) return
-    if (runningProcess(stateDir) === undefined)
-      throw new UserError(`process ${running.pid} ended while draining; see journalctl -u terway-edge`)
-    await Bun.sleep(100)
-  }
-  throw new UserError(`process ${running.pid} did not drain within ${timeoutSeconds} s; see journalctl -u terway-edge`)
 }

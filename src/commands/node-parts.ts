@@ -9,7 +9,7 @@ import { type Agent, createAgent } from '../agent/reconcile.ts'
 import { createBfd } from '../bfd/bfd.ts'
 import { createSpeaker } from '../bgp/speaker.ts'
 import { createTransport } from '../bgp/tcp/transport.ts'
-import { damageOf } from '../cni/address-store.ts'
+import { damageProblems } from '../cni/address-store.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { keepFindingStrayPods } from '../cni/keep-finding-stray-pods.ts'
 import { keepWiring } from '../cni/keep-wiring.ts'
@@ -17,7 +17,7 @@ import { keepTellingReadiness } from '../cni/tell-readiness.ts'
 import { environment } from '../config/environment.ts'
 import { firewallConfig } from '../firewall/config.ts'
 import { createFirewall } from '../firewall/reconcile.ts'
-import { drainedFile } from '../host/drained-file.ts'
+import { type Drain, prepareDrain } from '../host/drain.ts'
 import { linkTo, localAddresses, watchLocalAddresses } from '../host/local-addresses.ts'
 import { watchStateFolder } from '../host/state-watch.ts'
 import type { KubeApi } from '../kube/api.ts'
@@ -28,6 +28,8 @@ import { type ClusterSource, createClusterViewSource } from '../kube/cluster-vie
 import { createEventRecorder } from '../kube/event-recorder.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { keepTokenFresh } from '../kube/token-renewal.ts'
+import { watchExpiry } from '../kube/watch-expiry.ts'
+import type { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Expiry } from '../model/snapshot.ts'
@@ -37,10 +39,10 @@ import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
 import { createSwitchMonitor } from '../speaker/switch-monitor.ts'
 import { joinedProof } from '../speaker/switch-told.ts'
+import { servedCertificates } from '../status/credentials.ts'
 import { EventLog } from '../status/event-log.ts'
-import { type Changes, type NodeServices, thisNode } from './node-services.ts'
+import { type NodeServices, thisNode } from './node-services.ts'
 import { removalLimits } from './removal-limits.ts'
-import { watchExpiry } from './watch-expiry.ts'
 
 /** What the parts know of the cluster, and how they speak to it. */
 export interface Cluster {
@@ -52,12 +54,6 @@ export interface Cluster {
   readonly events: EventLog
   /** Until when its access, and the status interface's certificate, are good. */
   readonly expiries: { readonly all: readonly Expiry[] }
-}
-
-export interface Drain {
-  readonly drained: boolean
-  /** Takes the sessions out of service, once. */
-  readonly begin: () => void
 }
 
 const clock = systemClock
@@ -114,7 +110,13 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   parting.defer('the view of the cluster', () => view.close())
   view.onChange(lifelines.wake)
   view.onChange(changes.tell)
-  const expiries = watchExpiry({ status: config.status, kubeconfig, clock, log: kubeLog, onChange: changes.tell })
+  const expiries = watchExpiry({
+    kubeconfig,
+    served: servedCertificates(config.status),
+    clock,
+    log: kubeLog,
+    onChange: changes.tell,
+  })
   parting.defer('the look at credentials', () => expiries.close())
   parting.defer(
     'podCIDRs told',
@@ -308,37 +310,12 @@ function leaveNoProbeRoutes({ config, log }: NodeServices): void {
 }
 
 /** Makes `terway-edge drain` work: what it asks for, and where it is told that it is done. */
-export function prepareDrain({ config, log, changes }: NodeServices, speaker: () => SpeakerRoom | undefined): Drain {
-  const file = drainedFile(config.state, log)
-  file.forget()
-  let drained = false
-  return {
-    get drained() {
-      return drained
-    },
-    begin() {
-      const room = speaker()
-      if (drained) return
-      if (room === undefined) return file.tell() // it announces nothing
-      drained = true
-      log.info({}, 'draining: all announcements are marked for graceful shutdown, then withdrawn')
-      const forewarnMilliseconds = config.bgp.drainSeconds * 1000
-      room
-        .close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds })
-        .then(() => {
-          changes.tell()
-          file.tell()
-        })
-        .catch(error => log.error({ detail: errorText(error) }, 'it could not be drained'))
-    },
-  }
-}
-
-function damageProblems(stateDir: string): string[] {
-  const damage = damageOf(stateDir)
-  if (damage === undefined) return []
-  const { file, at } = damage
-  return [
-    `attachments.json was damaged and was made anew from the kernel (${at.toISOString()}): look at ${file}, then remove it`,
-  ]
+export function startDrain({ config, log, changes }: NodeServices, speaker: () => SpeakerRoom | undefined): Drain {
+  const forewarnMilliseconds = config.bgp.drainSeconds * 1000
+  return prepareDrain({
+    stateDir: config.state,
+    log,
+    leave: () => speaker()?.close({ mode: 'shutdown', reason: 'drained by the operator', forewarnMilliseconds }),
+    onDrained: changes.tell,
+  })
 }

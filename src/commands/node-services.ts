@@ -5,6 +5,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
+import type { Changes } from '../lib/changes.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import type { Parting } from '../lib/parting.ts'
@@ -20,21 +21,6 @@ export interface NodeServices {
   readonly changes: Changes
   /** What an operator should know of the process itself. */
   readonly problems: Problems
-}
-
-/** Whom to tell that something changed. */
-export class Changes {
-  readonly #listeners = new Set<() => void>()
-
-  readonly tell = (): void => {
-    for (const listener of [...this.#listeners]) listener()
-  }
-
-  /** Returns how to stop that. */
-  listen(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
 }
 
 /** Problems that come from several places, and the parts that forwarding can do without. */

@@ -2,20 +2,21 @@
  * The status interface of a node's process: asks its parts for what they say, and serves it as one
  * snapshot (node-snapshot.ts puts it together).
  */
-import { capacity, familiesOf } from '../cni/address-pool.ts'
+import { podCapacity } from '../cni/address-pool.ts'
 import { AddressStore } from '../cni/address-store.ts'
 import { podsOf } from '../cni/attachments.ts'
 import { readCniCounts } from '../cni/counts.ts'
+import type { Drain } from '../host/drain.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 import type { InterfaceView, RouteRow, Snapshot } from '../model/snapshot.ts'
 import type { Prober } from '../paths/prober.ts'
 import { pathsView } from '../paths/view.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
+import { apiContact } from '../status/api-contact.ts'
 import { readStatusCredentials } from '../status/credentials.ts'
-import { apiContact } from '../status/event-log.ts'
 import { keepStatusServer } from '../status/keep-serving.ts'
-import type { Cluster, Drain } from './node-parts.ts'
+import type { Cluster } from './node-parts.ts'
 import type { NodeServices } from './node-services.ts'
 import { nodeSnapshot } from './node-snapshot.ts'
 import { buildInfo, versionInfo } from './version.ts'
@@ -109,12 +110,6 @@ function snapshotOf(
       cni: readCniCounts(config.state),
     },
   })
-}
-
-/** A pod has an address of each family: the one with fewer says how many pods there can be. */
-function podCapacity(podCIDRs: readonly string[]): number | undefined {
-  const each = familiesOf(podCIDRs).map(family => capacity(podCIDRs, family))
-  return each.length === 0 ? undefined : Math.min(...each.map(Number))
 }
 
 /** Undefined where the file cannot be read: the plugin says so, and `doctor`. */

@@ -13,13 +13,14 @@ import { endSoon, untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
 import { feedWatchdog } from '../host/watchdog.ts'
 import { nodeKubeconfig } from '../kube/patient-kubeconfig.ts'
+import { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
 import { Parting } from '../lib/parting.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
 import { startNetwork } from './node-network.ts'
-import { prepareDrain, startCluster, startSpeaker, startStateWatch } from './node-parts.ts'
-import { Changes, type NodeServices, Problems } from './node-services.ts'
+import { startCluster, startDrain, startSpeaker, startStateWatch } from './node-parts.ts'
+import { type NodeServices, Problems } from './node-services.ts'
 import { startStatus } from './node-status.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { versionInfo } from './version.ts'
@@ -88,7 +89,7 @@ async function serve(services: NodeServices): Promise<void> {
   const { version } = versionInfo()
   log.info({ command: parts.command, node: config.node, version }, 'terway-edge started')
   let speaker: SpeakerRoom | undefined
-  const drain = prepareDrain(services, () => speaker)
+  const drain = startDrain(services, () => speaker)
   const stopped = untilSignal(drain.begin)
   const stopFeeding = feedWatchdog({ clock: systemClock, log })
   services.parting.defer('the watchdog', stopFeeding)

@@ -16,7 +16,7 @@ import { type Answers, answersOf, networkTemplate, QUESTIONS, type Question } fr
 import { decodeNetwork, type Network } from '../planner/network.ts'
 import { hasProblems, type Plan, planOf } from '../planner/plan.ts'
 import { planMarkdown, planText } from '../planner/plan-text.ts'
-import { freeRanges, poolLength, SUGGESTIONS, type SuggestionFor } from '../planner/suggest.ts'
+import { freeRanges, lengthOf, SUGGESTIONS } from '../planner/suggest.ts'
 import { observeCluster, withCluster } from './observe-cluster.ts'
 import { createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
@@ -199,12 +199,6 @@ interface SuggestOptions {
   readonly output?: 'json'
 }
 
-/** Lengths where nothing says otherwise: 4,096 Services, 253 hosts. */
-const LENGTHS: Readonly<Record<'service' | 'lan', Readonly<Record<Family, number>>>> = {
-  service: { ipv4: 20, ipv6: 112 },
-  lan: { ipv4: 24, ipv6: 64 },
-}
-
 function suggestCommand(args: readonly string[]): Promise<number> {
   const program = createProgram(
     'plan suggest',
@@ -235,7 +229,15 @@ function suggest(options: SuggestOptions, text: string): number {
     throw new UserError(`plan suggest ${text}: there is ${SUGGESTIONS.join(', ')}`, { exitStatus: 2 })
   const network = readNetwork(options.file)
   const family: Family = options.ipv6 === true ? 'ipv6' : 'ipv4'
-  const length = lengthOf(purpose, family, options, network)
+  const length = lengthOf({
+    purpose,
+    family,
+    ...(options.length !== undefined && { asked: number('--length', options.length) }),
+    nodes: number('--nodes', options.nodes ?? '256'),
+    podsPerNode:
+      options.podsPerNode === undefined ? network.edge.podsPerNode : number('--pods-per-node', options.podsPerNode),
+  })
+  if (typeof length === 'object') throw new UserError(length.problem, { exitStatus: 2 })
   const ranges = freeRanges(network, { purpose, family, length, count: number('--count', options.count) })
   if (options.output === 'json') printJson(ranges)
   else if (ranges.length > 0)
@@ -248,26 +250,6 @@ function suggest(options: SuggestOptions, text: string): number {
   if (ranges.length > 0) return 0
   process.stderr.write(`no /${length} is free; try a longer prefix (--length ${length + 1})\n`)
   return 1
-}
-
-function lengthOf(purpose: SuggestionFor, family: Family, options: SuggestOptions, network: Network): number {
-  const bits = family === 'ipv4' ? 32 : 128
-  const length =
-    options.length !== undefined
-      ? number('--length', options.length)
-      : purpose === 'pods'
-        ? poolLength(family, number('--nodes', options.nodes ?? '256'), podsPerNode(options, network))
-        : LENGTHS[purpose][family]
-  if (length < 1 || length > bits) {
-    throw new UserError(`there is no prefix of /${length}: ask for fewer nodes, or give --length up to ${bits}`, {
-      exitStatus: 2,
-    })
-  }
-  return length
-}
-
-function podsPerNode(options: SuggestOptions, network: Network): number {
-  return options.podsPerNode === undefined ? network.edge.podsPerNode : number('--pods-per-node', options.podsPerNode)
 }
 
 function number(flag: string, text: string): number {

@@ -10,13 +10,20 @@ import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { BGP_PEERS, type KubeSecret, SECRETS } from '../kube/resources.ts'
 import { problemsError, UserError } from '../lib/errors.ts'
-import { canonicalAddress, parsePrefix } from '../lib/ip.ts'
+import { canonicalAddress } from '../lib/ip.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
 import { parseYamlDocuments } from '../lib/yaml.ts'
-import { decodeNetwork, type Network } from '../planner/network.ts'
+import { decodeNetwork } from '../planner/network.ts'
 import { compareSwitch, type Difference } from '../planner/vendors/facts.ts'
-import { type Gathered, isIpv6Only, maximumPrefixesOf, speakersOf } from '../planner/vendors/gather.ts'
+import {
+  type Gathered,
+  isIpv6Only,
+  isPlainWord,
+  maximumPrefixesOf,
+  poolsOf,
+  speakersOf,
+} from '../planner/vendors/gather.ts'
 import { intentOf, type SwitchIntent } from '../planner/vendors/intent.ts'
 import { switchConfigText, type Vendor } from '../planner/vendors/vendor.ts'
 import { VENDORS } from '../planner/vendors/vendors.ts'
@@ -180,35 +187,22 @@ function complete(known: Gathered, options: Options, { secret, live }: Sources):
   }
   const found = speakersOf(gathered)
   if ('problem' in found) throw new UserError(found.problem, { exitStatus: 2 })
+  const pools = poolsOf({
+    ...(options.pods !== undefined && { pods: options.pods }),
+    ...(options.podsPerNode !== undefined && { podsPerNode: number('--pods-per-node', options.podsPerNode) }),
+    network,
+    live,
+  })
+  if ('problem' in pools) throw new UserError(pools.problem, { exitStatus: 2 })
   const password = passwordOf(known.peer, options, secret)
   return intentOf({
     peer: known.peer,
     speakers: found.speakers,
-    ...poolsOf(options, network, live),
+    ...pools,
     maximumPrefixes: maximumPrefixesOf(gathered),
     ipv6Only: isIpv6Only(gathered),
     ...(password !== undefined && { password }),
   })
-}
-
-function poolsOf(
-  options: Options,
-  network: Network | undefined,
-  live: Config['network'] | undefined,
-): { podCIDRs: readonly string[]; podsPerNode: number } {
-  const podCIDRs = options.pods ?? network?.edge.podCIDRs ?? live?.podCIDRs ?? []
-  for (const cidr of options.pods ?? []) {
-    if (parsePrefix(cidr) === undefined)
-      throw new UserError(`--pods ${cidr}: write address/length, such as 10.0.0.0/8`, { exitStatus: 2 })
-  }
-  if (podCIDRs.length === 0) {
-    throw new UserError('the pools are not known: give --network network.yaml, or --pods 10.0.0.0/8', { exitStatus: 2 })
-  }
-  const podsPerNode =
-    options.podsPerNode === undefined
-      ? (network?.edge.podsPerNode ?? live?.podsPerNode ?? 128)
-      : number('--pods-per-node', options.podsPerNode)
-  return { podCIDRs, podsPerNode }
 }
 
 function passwordOf(peer: BGPPeer, options: Options, secret: KubeSecret | undefined): string | undefined {
@@ -221,9 +215,8 @@ function passwordOf(peer: BGPPeer, options: Options, secret: KubeSecret | undefi
   return plain(result.password.reveal())
 }
 
-/** What no dialect reads as the end of a word, a quote, a comment or a question for help. */
 function plain(password: string): string {
-  if (/^[A-Za-z0-9_.,:+*/@%^=~-]+$/.test(password)) return password
+  if (isPlainWord(password)) return password
   throw new UserError(
     'the password has characters that a switch may read as something else; leave --password away and put it in by hand',
   )

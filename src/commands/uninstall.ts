@@ -11,15 +11,16 @@ import { leaveInterfaces } from '../eni/leave.ts'
 import { Nft } from '../firewall/nftables.ts'
 import { removeFirewall } from '../firewall/reconcile.ts'
 import { carryOut, dryRunText } from '../host/carry-out.ts'
+import { askToDrain, drainTimeoutSeconds } from '../host/drain.ts'
 import { ROLE_FILES, type Role } from '../host/installed-files.ts'
 import { lookAt } from '../host/look.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import { pathsToSeeForUninstall, planUninstall, type WantedUninstall } from '../host/uninstall-plan.ts'
+import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent } from '../lib/files.ts'
 import { print } from '../lib/stdout.ts'
 import { removeProbeRouting } from '../paths/kernel.ts'
-import { drainProcess, drainTimeoutSeconds } from './drain.ts'
 import { requireRoot } from './install.ts'
 import { createProgram, runProgram } from './program.ts'
 
@@ -64,7 +65,7 @@ async function uninstall({ root, controller, purge, dryRun }: UninstallOptions):
 }
 
 async function drain(config: Config): Promise<void> {
-  await drainProcess(config.state, drainTimeoutSeconds(config)).catch(error =>
+  await askToDrain(config.state, systemClock, drainTimeoutSeconds(config)).catch(error =>
     complain([`could not withdraw first: ${errorText(error)}`]),
   )
 }

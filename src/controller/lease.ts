@@ -48,6 +48,12 @@ export function leaseStep(observed: ObservedLease | undefined, identity: string,
   return now - observed.at >= (leaseDurationSeconds ?? LEASE_SECONDS) * 1000 ? 'take' : 'wait'
 }
 
+/** While nobody holds the Lease nobody has changed. */
+function afterLook(known: { last: string | undefined; changes: number }, leader: string | undefined) {
+  if (leader === undefined || leader === known.last) return known
+  return { last: leader, changes: known.last === undefined ? 0 : known.changes + 1 }
+}
+
 export interface ElectionOptions {
   readonly api: KubeApi
   readonly clock: Clock
@@ -68,6 +74,7 @@ export class Election {
   #leadsUntil = 0
   #term = 0
   #wasLeader = false
+  #leaders: { readonly last: string | undefined; readonly changes: number } = { last: undefined, changes: 0 }
   #problem: string | undefined
 
   constructor(options: ElectionOptions) {
@@ -84,6 +91,10 @@ export class Election {
   /** The identity of who holds the Lease. */
   get leader(): string | undefined {
     return this.#observed?.lease.spec?.holderIdentity || undefined
+  }
+  /** How often somebody else has come to hold it since the start. */
+  get leaderChanges(): number {
+    return this.#leaders.changes
   }
   /** Why the last try failed. */
   get problem(): string | undefined {
@@ -170,6 +181,7 @@ export class Election {
 
   #tell(): void {
     const { identity, log, onChange } = this.#options
+    this.#leaders = afterLook(this.#leaders, this.leader)
     if (this.isLeader !== this.#wasLeader) {
       this.#wasLeader = this.isLeader
       log.info(

@@ -5,6 +5,7 @@
  */
 import type { BGPPeerStatus } from '../kube/bgp-peer.ts'
 import type { Condition, KubeObject } from '../kube/resources.ts'
+import { comparing, identical } from '../lib/fields.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
 import type { Finding } from './finding.ts'
 
@@ -40,17 +41,26 @@ export function statusToApply(
     sessions: evaluated.sessions,
     prefixes: evaluated.prefixes,
   }
-  const isHeldBefore = status?.conditions?.some(({ type }) => type === REMOVAL_HELD) === true
-  const same =
-    isHeldBefore === (removalHeld !== undefined) &&
-    conditions.every(wanted => {
-      const there = status?.conditions?.find(({ type }) => type === wanted.type)
-      return there !== undefined && Bun.deepEquals(there, wanted)
-    }) &&
-    Bun.deepEquals(status?.selectedNodes ?? [], next.selectedNodes) &&
-    status?.sessions === next.sessions &&
-    (status?.prefixes ?? 0) === next.prefixes
-  return same ? undefined : next
+  return isWritten({ ...NOTHING_WRITTEN, ...status }, next) ? undefined : next
+}
+
+const NOTHING_WRITTEN: ControllerStatus = { conditions: [], selectedNodes: [], sessions: '', prefixes: 0 }
+
+/** Of the conditions there, those of others do not count. */
+const isWritten = comparing<ControllerStatus>({
+  conditions: (there, wanted) =>
+    isHeld(there) === isHeld(wanted) &&
+    wanted.every(one => {
+      const before = there.find(({ type }) => type === one.type)
+      return before !== undefined && Bun.deepEquals(before, one)
+    }),
+  selectedNodes: (there, wanted) => Bun.deepEquals(there, wanted),
+  sessions: identical,
+  prefixes: identical,
+})
+
+function isHeld(conditions: readonly Condition[]): boolean {
+  return conditions.some(({ type }) => type === REMOVAL_HELD)
 }
 
 const REMOVAL_HELD = 'RemovalHeld'

@@ -54,6 +54,8 @@ export interface ControllerView extends ClusterRows {
   readonly ready: boolean
   readonly leader: string | undefined
   readonly isLeader: boolean
+  /** Since the start. */
+  readonly leaderChanges: number
   readonly contact: {
     readonly server: string
     readonly connected: boolean
@@ -199,6 +201,7 @@ class Reconciler implements Controller {
       ready: this.#decided,
       leader: this.#election.leader,
       isLeader: this.#election.isLeader,
+      leaderChanges: this.#election.leaderChanges,
       contact: {
         server: this.#options.api.server,
         connected: problem === undefined && caches.every(cache => cache.synced),

@@ -6,8 +6,15 @@
  */
 import { ApiError } from '../kube/api.ts'
 import { decodeENINode } from '../kube/decode-eni-node.ts'
-import { type ENINode, type ENINodeObject, type ENIOperation, withoutEmptyTexts } from '../kube/eni-node.ts'
+import {
+  type ENINode,
+  type ENINodeObject,
+  type ENINodeStatus,
+  type ENIOperation,
+  withoutEmptyTexts,
+} from '../kube/eni-node.ts'
 import { type Condition, ENI_NODES } from '../kube/resources.ts'
+import { comparing } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { type ConditionFinding, withTimes } from './controller-conditions.ts'
 import { FIELD_MANAGER, type WorkerShared } from './controller-shared.ts'
@@ -192,13 +199,16 @@ export class NodeRecord {
   }
 }
 
-function isAs({ status }: ENINode, written: Written): boolean {
-  return (
-    Bun.deepEquals(status.interfaces, written.recorded.interfaces) &&
-    Bun.deepEquals(status.operations, written.recorded.operations) &&
-    Bun.deepEquals(status.conditions.map(shape), written.conditions.map(shape))
-  )
+function isAs({ status }: ENINode, { recorded, conditions }: Written): boolean {
+  return isSameStatus(status, { ...recorded, conditions, node: undefined })
 }
+
+const isSameStatus = comparing<ENINodeStatus>({
+  interfaces: (there, written) => Bun.deepEquals(there, written),
+  operations: (there, written) => Bun.deepEquals(there, written),
+  conditions: (there, written) => Bun.deepEquals(there.map(shape), written.map(shape)),
+  node: undefined, // that the node writes
+})
 
 function shape({ type, status, reason, message }: Condition): string {
   return JSON.stringify([type, status, reason, message])

@@ -5,13 +5,14 @@
  * the same priority. An interface that is gone leaves its pods "unreachable", never a way by the
  * primary interface. Pure.
  */
+import { comparing, type FieldTable, fieldsOf, identical } from '../lib/fields.ts'
 import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import type { PolicyNumbers } from '../model/interface-pool.ts'
 import { RT_SCOPE, RT_TABLE } from '../netlink/constants.ts'
 import { linksByAddress } from '../netlink/link.ts'
 import { interfaceRoutes, NO_INTERFACE, nodeRules, podRoute, podRule } from '../netlink/policy-routes.ts'
 import { DEFAULT_DESTINATIONS, type RouteSpec } from '../netlink/route.ts'
-import type { InterfaceAddress, Link, Route, Rule } from '../netlink/types.ts'
+import type { InterfaceAddress, Link, NextHop, Route, Rule } from '../netlink/types.ts'
 
 /** An elastic network interface for pods. */
 export interface PodInterface {
@@ -209,9 +210,23 @@ function isOurTable(table: number, { pods, marked, interfaces }: PolicyNumbers):
   return table === pods.table || table === marked.table || (table >= tableBase && table < tableBase + MOST_INDEXES)
 }
 
+/** Whether a field tells one rule of ours from another; who made a rule is looked at before. */
+const RULE_FIELDS: FieldTable<Rule, 'tells' | 'not'> = {
+  family: 'tells',
+  priority: 'tells',
+  table: 'tells',
+  source: 'tells',
+  destination: 'tells',
+  mark: 'tells',
+  markMask: 'tells',
+  inputInterface: 'tells',
+  outputInterface: 'tells',
+  protocol: 'not',
+}
+const TELLING = fieldsOf(RULE_FIELDS, 'tells')
+
 function ruleKey(rule: Rule): string {
-  const { family, priority, table, source, destination, mark, markMask, inputInterface, outputInterface } = rule
-  return JSON.stringify([family, priority, table, source, destination, mark, markMask, inputInterface, outputInterface])
+  return JSON.stringify(TELLING.map(field => rule[field]))
 }
 
 /** A route that the kernel would take for the one wanted: of one place only one can stand. */
@@ -223,18 +238,24 @@ function isSamePlace(there: Route, wanted: RouteSpec): boolean {
   )
 }
 
+/** Of ours there is one next hop, or those of the interface's gateways, none with a weight. */
+const sameHop = comparing<NextHop>({ gateway: identical, interface: identical, onlink: undefined, weight: undefined })
+
+/** Of two at one place; whose the one there is was looked at before, and its scope follows. */
+const sameWay = comparing<RouteSpec>({
+  destination: undefined,
+  table: undefined,
+  priority: undefined,
+  protocol: undefined,
+  scope: undefined,
+  type: (there = 'unicast', wanted = 'unicast') => there === wanted,
+  preferredSource: identical,
+  nextHops: (there = [], wanted = []) =>
+    there.length === wanted.length && wanted.every((hop, index) => sameHop(there[index] ?? {}, hop)),
+})
+
 function isSuch(there: Route, wanted: RouteSpec): boolean {
-  const hops = wanted.nextHops ?? []
-  return (
-    isSamePlace(there, wanted) &&
-    there.type === (wanted.type ?? 'unicast') &&
-    there.preferredSource === wanted.preferredSource &&
-    there.nextHops.length === hops.length &&
-    hops.every((hop, index) => {
-      const its = there.nextHops[index]
-      return its?.gateway === hop.gateway && its?.interface === hop.interface
-    })
-  )
+  return isSamePlace(there, wanted) && sameWay(there, wanted)
 }
 
 /** Families that are served: of IPv4 always. */

@@ -7,6 +7,7 @@
  */
 
 import type { Platform } from '../kube/eni-node.ts'
+import type { Node } from '../kube/resources.ts'
 import type { NodeMode } from '../model/node-mode.ts'
 
 /** What the node's configuration may say. */
@@ -42,6 +43,11 @@ export function modeOfNode({ labels, providerID = '' }: NodeTraits): ModeOfNode 
   }
   if (labels[EDGE_WORKER_LABEL] === 'true') return { mode: 'route', why: `label ${EDGE_WORKER_LABEL}=true` }
   return { mode: 'eni-ecs', why: `providerID ${providerID}`, instanceID, regionID }
+}
+
+/** Whether a Node's pods are to sit on elastic network interfaces. */
+export function isOfCloud({ metadata, spec }: Pick<Node, 'metadata' | 'spec'>): boolean {
+  return modeOfNode({ labels: metadata.labels ?? {}, providerID: spec?.providerID ?? '' }).mode !== 'route'
 }
 
 /** The mode of a node whose ENINode names a platform. */

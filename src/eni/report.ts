@@ -3,6 +3,7 @@
  * pods within the bounds of the pool are nobody's business and are not written. Pure.
  */
 import type { ENIInterface, ENINode, ENINodeReport } from '../kube/eni-node.ts'
+import { nothingLeft } from '../lib/fields.ts'
 import { familyOf } from '../lib/ip.ts'
 import { type InterfacePool, longestIdleFirst, type PolicyNumbers } from '../model/interface-pool.ts'
 
@@ -70,12 +71,14 @@ export function reportOf(node: ENINode, attached: Attached, left: boolean): ENIN
  */
 export function isDue(wanted: ENINodeReport, written: ENINodeReport | undefined, node: ENINode): boolean {
   if (written === undefined) return true
-  if (wanted.waiting !== written.waiting || wanted.left !== written.left) return true
-  if (JSON.stringify(wanted.released) !== JSON.stringify([...written.released].sort())) return true
-  const [now, before] = [boundsTouched(wanted.inUse, node), boundsTouched(written.inUse, node)]
-  if (now !== before || (now !== 'none' && wanted.inUse !== written.inUse)) return true
+  const { waiting, left, released, inUse, idle, ...others } = wanted
+  nothingLeft(others)
+  if (waiting !== written.waiting || left !== written.left) return true
+  if (JSON.stringify(released) !== JSON.stringify([...written.released].sort())) return true
+  const [now, before] = [boundsTouched(inUse, node), boundsTouched(written.inUse, node)]
+  if (now !== before || (now !== 'none' && inUse !== written.inUse)) return true
   // only what is named idle can be taken back
-  return now === 'many' && !isSameSet(wanted.idle, written.idle)
+  return now === 'many' && !isSameSet(idle, written.idle)
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {

@@ -11,6 +11,7 @@
 import { basename, join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
+import { comparing } from '../lib/fields.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
@@ -26,9 +27,7 @@ export interface ClusterState {
 }
 
 /** Whether two states say the same. Of thousands of entries most are the very same objects. */
-export function sameState(a: ClusterState, b: ClusterState): boolean {
-  return sameMap(a.slices, b.slices) && sameMap(a.peers, b.peers) && sameMap(a.passwords, b.passwords)
-}
+export const sameState = comparing<ClusterState>({ slices: sameMap, peers: sameMap, passwords: sameMap })
 
 function sameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
   if (a.size !== b.size) return false

@@ -11,6 +11,7 @@
  *
  * A held change stays held for as long as the cluster says just that; another one is tried again.
  */
+import { type FieldTable, fieldsOf, pickFields } from '../lib/fields.ts'
 import type { RouteEntry } from './route-slice.ts'
 
 /** What routes are made from, as far as it can be on trial. */
@@ -84,13 +85,22 @@ export function withWays<T extends RoutingObjects>(objects: T, former: RoutingOb
   return withoutHeld(objects, holdChanges(former, objects, NOTHING_HELD))
 }
 
-/** What of an entry says where packets go. */
-function waysText({ podCIDRs, addresses }: RouteEntry): string {
-  return JSON.stringify({ podCIDRs, addresses })
+/** Whether a field of an entry says where packets go; the order is that of stored texts. */
+const ENTRY_FIELDS: FieldTable<RouteEntry, 'way' | 'no way'> = {
+  podCIDRs: 'way',
+  addresses: 'way',
+  node: 'no way',
+  peers: 'no way',
+  createdAt: 'no way',
+}
+const WAYS = fieldsOf(ENTRY_FIELDS, 'way')
+
+function waysText(entry: RouteEntry): string {
+  return JSON.stringify(pickFields(entry, WAYS))
 }
 
-function withWaysOf(entry: RouteEntry, { podCIDRs, addresses }: RouteEntry): RouteEntry {
-  return { ...entry, podCIDRs, addresses }
+function withWaysOf(entry: RouteEntry, other: RouteEntry): RouteEntry {
+  return { ...entry, ...pickFields(other, WAYS) }
 }
 
 function cidrsOf(refused: string): string {

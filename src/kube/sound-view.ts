@@ -7,6 +7,7 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
+import { comparing, identical, sameJson } from '../lib/fields.ts'
 import type { Log } from '../lib/log.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
@@ -257,13 +258,11 @@ class View implements SoundView {
   }
 }
 
-function sameView(a: ClusterView, b: ClusterView): boolean {
-  return (
-    a.source === b.source &&
-    a.passwords === b.passwords &&
-    a.passwordProblems === b.passwordProblems &&
-    JSON.stringify(a.entries) === JSON.stringify(b.entries) &&
-    JSON.stringify(a.peers) === JSON.stringify(b.peers) &&
-    JSON.stringify(a.refused ?? []) === JSON.stringify(b.refused ?? [])
-  )
-}
+const sameView = comparing<ClusterView>({
+  entries: sameJson,
+  peers: sameJson,
+  passwords: identical,
+  passwordProblems: identical,
+  source: identical,
+  refused: (a = [], b = []) => sameJson(a, b),
+})

@@ -1,7 +1,7 @@
 /**
  * What is kept by hand for each field of a type, so that a new field does not compile until it is
- * said of it too: tables with a row for every field (is it compared, what does its change disturb),
- * and projections that leave none out. Pure.
+ * said of it too: tables with a row for every field (how is it compared, what does its change
+ * disturb), and projections that leave none out. Pure.
  */
 
 /** A row for each field of `T`, optional ones too. */
@@ -18,6 +18,30 @@ export function pickFields<T extends object, Field extends keyof T>(from: T, fie
   const picked: Partial<Pick<T, Field>> = {}
   for (const field of fields) if (Object.hasOwn(from, field)) picked[field] = from[field]
   return picked as Pick<T, Field>
+}
+
+/** For each field of `T` when two values of it are the same; undefined: it is not looked at. */
+export type Comparisons<T> = {
+  readonly [Field in keyof T]-?: ((a: T[Field], b: T[Field]) => boolean) | undefined
+}
+
+/** Whether two values are the same by a table: fields are compared in its order. */
+export function comparing<T>(table: Comparisons<T>): (a: T, b: T) => boolean {
+  const rows = (Object.keys(table) as (keyof T)[]).flatMap(field => {
+    const isSame = table[field] as ((a: unknown, b: unknown) => boolean) | undefined
+    return isSame === undefined ? [] : [{ field, isSame }]
+  })
+  return (a, b) => rows.every(({ field, isSame }) => isSame(a[field], b[field]))
+}
+
+/** For rows of such a table: the very same value. */
+export function identical(a: unknown, b: unknown): boolean {
+  return a === b
+}
+
+/** For rows of such a table: the same JSON. Undefined is one of its own. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
 }
 
 /** The fields of `T` that may be absent. */

@@ -5,6 +5,7 @@
  * left it is given to no pod afterwards. Which pod has which address it does not say. Pure.
  */
 
+import { present } from '../lib/fields.ts'
 import { canonicalAddress } from '../lib/ip.ts'
 import { isObject } from '../lib/json.ts'
 
@@ -72,12 +73,12 @@ export function parseInterfacePool(text: string): InterfacePool {
   if (!isNumbers(numbers) || typeof dualStack !== 'boolean' || !Array.isArray(interfaces)) {
     throw new Error('"numbers", "dualStack" or "interfaces" is missing')
   }
-  return {
+  return present<InterfacePool>({
     numbers,
     dualStack,
     interfaces: interfaces.map(parseInterface),
-    ...(typeof shortage === 'string' && { shortage }),
-  }
+    shortage: typeof shortage === 'string' ? shortage : undefined,
+  })
 }
 
 function isNumbers(value: unknown): value is PolicyNumbers {

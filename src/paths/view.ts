@@ -15,6 +15,11 @@ export function pathsView(report: {
   return { findings, switches, kinds: kindViews(report.histories) }
 }
 
+/** Lost packets alone are no fault, a finding is; where nothing was sent nothing is proved. */
+export function isProved({ findings, kinds }: PathsView): boolean {
+  return findings.length === 0 && kinds.every(({ sent, lost }) => sent === 0 || lost < sent)
+}
+
 function kindViews(histories: readonly TargetHistory[]): PathKindView[] {
   const groups = Map.groupBy(histories, ({ target }) => `${target.kind} ${target.lan} ${target.family} ${target.size}`)
   return [...groups.keys()].sort().flatMap(key => {

@@ -5,7 +5,7 @@
  * Pure.
  */
 import { blockLengthFor, blockSize, freeBlocks, mergeRanges, prefixAt } from '../lib/address-range.ts'
-import { type Family, familyOf, prefixRange } from '../lib/ip.ts'
+import { addressBits, type Family, familyOf, prefixRange } from '../lib/ip.ts'
 import type { Network } from './network.ts'
 import { rangesOf } from './ranges.ts'
 
@@ -62,6 +62,30 @@ export function freeRanges(network: Network, { purpose, family, length, count }:
 function placesFor(network: Network, purpose: SuggestionFor, family: Family): readonly string[] {
   if (purpose !== 'lan') return PLACES[purpose][family]
   return network.dataCenters.flatMap(({ cidrs }) => cidrs).filter(cidr => familyOf(cidr) === family)
+}
+
+/** Lengths where nothing says otherwise: 4,096 Services, 253 hosts. */
+const LENGTHS: Readonly<Record<Exclude<SuggestionFor, 'pods'>, Readonly<Record<Family, number>>>> = {
+  service: { ipv4: 20, ipv6: 112 },
+  lan: { ipv4: 24, ipv6: 64 },
+}
+
+export interface LengthWanted {
+  readonly purpose: SuggestionFor
+  readonly family: Family
+  /** By the operator. */
+  readonly asked?: number
+  /** Of a pool: how many it is for. */
+  readonly nodes: number
+  readonly podsPerNode: number
+}
+
+/** The length of the range to look for; a problem where there is no such prefix. */
+export function lengthOf({ purpose, family, asked, nodes, podsPerNode }: LengthWanted): number | { problem: string } {
+  const bits = addressBits(family)
+  const length = asked ?? (purpose === 'pods' ? poolLength(family, nodes, podsPerNode) : LENGTHS[purpose][family])
+  if (length >= 1 && length <= bits) return length
+  return { problem: `there is no prefix of /${length}: ask for fewer nodes, or give --length up to ${bits}` }
 }
 
 /** The length of a pool with a block of `podsPerNode` for each of `nodes` nodes. */

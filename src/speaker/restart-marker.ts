@@ -11,6 +11,7 @@ import type { SuspendedSession } from '../bfd/bfd-types.ts'
 import { BFD_STATES } from '../bfd/registry.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
+import { present } from '../lib/fields.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 
 /** The file's content. Times are Clock.now() milliseconds. */
@@ -81,14 +82,7 @@ export function parseMarker(text: string): Marker | undefined {
   const bfd = 'bfd' in value ? bfdSchema.safeParse(value.bfd).data : undefined
   const bootId = 'bootId' in value && typeof value.bootId === 'string' ? value.bootId : undefined
   const names = bgpPeers.filter((name): name is string => typeof name === 'string')
-  return {
-    bgpPeers: names,
-    spoke,
-    restartTimeSeconds,
-    ...(bootId === undefined ? {} : { bootId }),
-    ...(endedAt === undefined ? {} : { endedAt }),
-    ...(bfd && { bfd }),
-  }
+  return present<Marker>({ bgpPeers: names, spoke, restartTimeSeconds, bootId, endedAt, bfd })
 }
 
 const number = z.number().int().nonnegative()

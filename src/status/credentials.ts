@@ -20,6 +20,11 @@ export interface StatusCredentials {
   readonly tls: StatusTls | undefined
 }
 
+/** The certificate that it serves with, for who looks when that expires. */
+export function servedCertificates({ tls }: CredentialFiles): { readonly what: string; readonly file: string }[] {
+  return tls === undefined ? [] : [{ what: 'certificate of the status interface (status.tls)', file: tls.certificate }]
+}
+
 /** Throws a UserError of exit status 2 for a file that cannot be read or holds no token. */
 export function readStatusCredentials({ tokenFile, tls }: CredentialFiles): StatusCredentials {
   return {

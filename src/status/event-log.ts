@@ -1,13 +1,11 @@
 /**
- * What the snapshots of both roles have in common: the last Events as this process recorded them,
- * and how the API server answers. What one role alone shows is put together in
- * commands/node-snapshot.ts and commands/controller.ts.
+ * The last Events of a process, for its status interface: hands each on to the cluster's recorder
+ * and keeps what was recorded last. What the cluster was told before is not known here.
  */
 import type { EventRecorder, KubeEvent } from '../kube/api.ts'
 import type { Clock } from '../lib/clock.ts'
-import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { ApiContact, EventRow } from '../model/snapshot.ts'
+import type { EventRow } from '../model/snapshot.ts'
 
 const EVENTS_KEPT = 50
 
@@ -39,25 +37,4 @@ export class EventLog implements EventRecorder {
   async close(): Promise<void> {
     await this.#next?.close()
   }
-}
-
-/** How the API server answers, for the page. */
-export function apiContact(
-  contact: {
-    readonly server: string
-    readonly connected: boolean
-    readonly lastContact: number | undefined
-    readonly problem: string | undefined
-  },
-  counts: Pick<ApiContact, 'clockAheadSeconds' | 'requests' | 'failures'> = {},
-): ApiContact {
-  return present<ApiContact>({
-    clockAheadSeconds: counts.clockAheadSeconds,
-    requests: counts.requests,
-    failures: counts.failures,
-    server: contact.server,
-    connected: contact.connected,
-    lastContact: contact.lastContact === undefined ? undefined : timestamp(contact.lastContact),
-    problem: contact.problem,
-  })
 }

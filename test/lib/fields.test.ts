@@ -1,6 +1,6 @@
 /** Tables of fields: which fields a row names, and a value with these alone. */
 import { expect, test } from 'bun:test'
-import { type FieldTable, fieldsOf, pickFields } from '../../src/lib/fields.ts'
+import { type Comparisons, comparing, type FieldTable, fieldsOf, identical, pickFields, sameJson } from '../../src/lib/fields.ts'
 
 interface Thing {
   readonly a: number
@@ -24,4 +24,14 @@ test('a table without a row for a field does not compile', () => {
   // @ts-expect-error b has no row
   const missing: FieldTable<Thing, 'kept'> = { a: 'kept', c: 'kept' }
   expect(fieldsOf(missing)).toHaveLength(2)
+})
+
+test('values are the same when each field that is looked at is', () => {
+  const isSame = comparing<Thing>({ a: identical, b: (one = '', other = '') => one === other, c: undefined })
+  expect(isSame({ a: 1, c: true }, { a: 1, b: '', c: false })).toBe(true)
+  expect(isSame({ a: 1, c: true }, { a: 2, c: true })).toBe(false)
+  expect(isSame({ a: 1, c: true }, { a: 1, b: 'x', c: true })).toBe(false)
+  // @ts-expect-error it is not said how b is compared
+  const missing: Comparisons<Thing> = { a: identical, c: sameJson }
+  expect(comparing(missing)({ a: 1, c: true }, { a: 1, c: false })).toBe(false)
 })

@@ -7,6 +7,7 @@
 
 import type { Cancel, Clock } from '../../lib/clock.ts'
 import { errorText } from '../../lib/errors.ts'
+import { comparing, identical } from '../../lib/fields.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Connection, Listener, Transport } from '../tcp/transport-types.ts'
 import { BmpFramer, decodeBmp } from './bmp-message.ts'
@@ -162,9 +163,13 @@ export class Station {
   }
 }
 
-function sameWay(one: MonitoredRouter, other: MonitoredRouter): boolean {
-  return one.port === other.port && one.routerAddress === other.routerAddress && one.localAs === other.localAs
-}
+/** Two of one key that come the same way, and of whom the same is heard. */
+const sameWay = comparing<MonitoredRouter>({
+  key: undefined,
+  port: identical,
+  routerAddress: identical,
+  localAs: identical,
+})
 
 function take({ tables }: Report, message: BmpMessage, now: number): void {
   if (!('peer' in message)) return

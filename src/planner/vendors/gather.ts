@@ -3,7 +3,7 @@
  * network.yaml, the nodes of a running cluster. Says what is missing and how to give it. Pure.
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
-import { addressBytes, addressNumber, familyOf } from '../../lib/ip.ts'
+import { addressBytes, addressNumber, familyOf, parsePrefix } from '../../lib/ip.ts'
 import { nodesAfter } from '../growth.ts'
 import { lansOf, type Network } from '../network.ts'
 
@@ -77,6 +77,38 @@ export function isIpv6Only({ peer, nodes, selected, network }: Gathered): boolea
     return members.some(({ addresses }) => addresses.every(address => familyOf(address) === 'ipv6'))
   const lan = lanOf(network, peer)
   return lan === undefined || lan.hostCIDRs.every(cidr => familyOf(cidr) === 'ipv6')
+}
+
+/** Where pools may be known from, the first that says something counts. */
+export interface PoolSources {
+  /** `--pods` and `--pods-per-node`. */
+  readonly pods?: readonly string[]
+  readonly podsPerNode?: number
+  readonly network: Network | undefined
+  /** Of the controller's configuration. */
+  readonly live: { readonly podCIDRs: readonly string[]; readonly podsPerNode: number } | undefined
+}
+
+const DEFAULT_PODS_PER_NODE = 128
+
+export function poolsOf({
+  pods,
+  podsPerNode,
+  network,
+  live,
+}: PoolSources): { readonly podCIDRs: readonly string[]; readonly podsPerNode: number } | { readonly problem: string } {
+  const wrong = pods?.find(cidr => parsePrefix(cidr) === undefined)
+  if (wrong !== undefined) return { problem: `--pods ${wrong}: write address/length, such as 10.0.0.0/8` }
+  const podCIDRs = pods ?? network?.edge.podCIDRs ?? live?.podCIDRs ?? []
+  if (podCIDRs.length === 0)
+    return { problem: 'the pools are not known: give --network network.yaml, or --pods 10.0.0.0/8' }
+  const known = network?.edge.podsPerNode ?? live?.podsPerNode ?? DEFAULT_PODS_PER_NODE
+  return { podCIDRs, podsPerNode: podsPerNode ?? known }
+}
+
+/** What no dialect reads as the end of a word, a quote, a comment or a question for help. */
+export function isPlainWord(text: string): boolean {
+  return /^[A-Za-z0-9_.,:+*/@%^=~-]+$/.test(text)
 }
 
 /** Room above what is planned or there. */

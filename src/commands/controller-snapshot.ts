@@ -1,0 +1,66 @@
+/**
+ * The snapshot of a controller: what it says of the cluster and of nodes of the cloud, as the
+ * status interface shows it. Pure.
+ */
+import type { ControllerView } from '../controller/reconcile.ts'
+import type { EniControllerView } from '../eni/controller-reconcile.ts'
+import { cloudView, withCloudNodes } from '../eni/controller-view.ts'
+import type { ApiCounts } from '../kube/api.ts'
+import { present } from '../lib/fields.ts'
+import { timestamp } from '../lib/timestamp.ts'
+import { clockProblems, expiryProblems } from '../model/problems.ts'
+import type { EventRow, Expiry, Snapshot } from '../model/snapshot.ts'
+import { forecastPools } from '../planner/forecast.ts'
+import { apiContact } from '../status/api-contact.ts'
+
+export interface ControllerSnapshotInput {
+  readonly version: string
+  readonly build: Snapshot['build']
+  /** RFC 3339. */
+  readonly startedAt: string
+  /** Clock.now() milliseconds. */
+  readonly now: number
+  readonly view: ControllerView
+  /** Undefined where there are no nodes of the cloud. */
+  readonly cloud: EniControllerView | undefined
+  readonly counts: ApiCounts | undefined
+  readonly expiries: readonly Expiry[]
+  readonly events: readonly EventRow[]
+}
+
+export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
+  const { view, now } = input
+  const api = apiContact(view.contact, input.counts)
+  const cloud = cloudView(input.cloud)
+  return present<Snapshot>({
+    version: input.version,
+    build: input.build,
+    role: 'controller',
+    time: timestamp(now),
+    startedAt: input.startedAt,
+    ready: view.ready,
+    problems: [
+      ...view.problems,
+      ...(input.cloud?.problems ?? []),
+      ...clockProblems(api),
+      ...expiryProblems(input.expiries, now),
+    ],
+    api,
+    nodes: withCloudNodes(view.nodes, input.cloud),
+    lans: view.lans,
+    sessions: view.sessions,
+    heldRemovals: view.heldRemovals,
+    expiries: input.expiries,
+    routes: [],
+    paths: undefined,
+    node: undefined,
+    events: input.events,
+    controller: {
+      leader: view.leader,
+      isLeader: view.isLeader,
+      leaderChanges: view.leaderChanges,
+      pools: forecastPools(view.pools, view.createdAt, now),
+      ...(cloud === undefined ? {} : { cloud }),
+    },
+  })
+}
