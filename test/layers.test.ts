@@ -4,8 +4,18 @@
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { EFFECTS, type EffectKind, handsOf, ownedFiles, owns } from './support/effects.ts'
-import { codeOf, files, headerOf, type Import, imports, importsByFile, importsOf, room } from './support/sources.ts'
+import { EFFECTS, type EffectKind, foreignGlobals, handsOf, ownedFiles, owns } from './support/effects.ts'
+import {
+  codeOf,
+  files,
+  headerOf,
+  type Import,
+  imports,
+  importsByFile,
+  importsOf,
+  room,
+  wordsOf,
+} from './support/sources.ts'
 
 /**
  * A file imports only lower ranks and its own room. `model/`, what several rooms and readers share
@@ -109,8 +119,9 @@ const IMPURE = new RegExp(
   [
     ...Object.values(EFFECTS).flatMap(effect => ('spelled' in effect ? effect.spelled.source : [])),
     String.raw`\b(?:await|async)\b|\bPromise\.|\bnew Promise\b|\.then\(|\bimport\(`,
-    String.raw`\.(?:localeCompare|toLocale\w+)\(|\bIntl\.\w+\(`,
-    '^(?:export )?(?:let|var) ',
+    String.raw`\.(?:localeCompare|toLocale\w+|to(?:Date|Time)String|getTimezoneOffset)\(|(?:[eE]rror|cause|\))\.stack\b|\.constructor\b`,
+    String.raw`\.[gs]et(?:FullYear|Month|Date|Day|Hours|Minutes|Seconds|Milliseconds)\(`,
+    String.raw`^(?:export )?(?:let|var) |\bstatic (?!readonly\b)[#\w]+ ?[:=]`,
   ].join('|'),
   'm',
 )
@@ -141,6 +152,23 @@ test('what says that it is pure has no clock, chance, socket, file, log or await
     return found === null ? [] : [`${file}: ${found[0]}`]
   })
   expect(wrong).toEqual([])
+})
+
+test('what says that it is pure takes of the globals what computes, and keeps nothing between two calls', () => {
+  expect([...pure].flatMap(file => foreignGlobals(file).map(name => `${file}: ${name}`))).toEqual([])
+  // a memo by object changes no answer, and scratch memory is begun anew by each call
+  const kept = [...pure].flatMap(file => {
+    const words = wordsOf(file)
+    const names = [...words.matchAll(/^(?:export )?const (\w+)\b(?!.*= new (?:WeakMap|Writer|Uint\d+Array)\b)/gm)].map(
+      ([, name]) => name,
+    )
+    const changed = (name = '') =>
+      new RegExp(
+        String.raw`(?<![\w.])${name}(?:\[[^\]]*\]|\.\w+)*(?:\.(?:set|add|delete|clear|push|pop|shift|unshift|splice|sort|reverse|fill|length|copyWithin)\(| ?(?:[-+*/|&?]{0,2}=(?![=>])|\+\+|--))`,
+      ).test(words.replace(/^(?:export )?(?:const|type) .*?=/gm, ''))
+    return names.filter(changed).map(name => `${file}: ${name}`)
+  })
+  expect(kept).toEqual([])
 })
 
 test('what says that it is pure imports what is pure, and types', () => {
@@ -229,6 +257,46 @@ test('commands put rooms together and wait for a signal: nothing there comes aga
 /** What reads, of the module that also writes. */
 const READS = /^(?:constants|(?:access|exists|lstat|stat|readdir|readFile|readlink|realpath)(?:Sync)?)$/
 
+/** Files that can write: to the disk, to the kernel, or by a signal or a program. */
+const canWrite = new Set(
+  files.filter(file => {
+    const hands =
+      /\b(?:writeFileWhole|removeFile|removeLeftovers|process\.kill|Bun\.(?:spawn|write))\b|\.(?:execute|run)\(/
+    return (
+      hands.test(codeOf(file)) ||
+      (importsByFile.get(file) ?? []).some(
+        ({ target, values }) => /^node:fs(\/promises)?$/.test(target) && !values.every(name => READS.test(name)),
+      )
+    )
+  }),
+)
+
+/** What the doctor takes of those, because it reads. */
+const TAKEN_TO_READ: Readonly<Record<string, readonly string[]>> = {
+  'agent/cni-config.ts': ['cniConfigFile', 'cniConfigText'],
+  'agent/sysctl.ts': ['changedSettings', 'sysctlNeeds', 'wrongSettings'],
+  'cni/server.ts': ['isServed'],
+  'eni/keep-datapath.ts': ['observeDatapath'],
+  'firewall/nftables.ts': ['Nft'],
+  'host/state-folder.ts': ['runningProcess'],
+  'kube/cluster-state.ts': ['loadClusterState'],
+  'kube/eni-node-source.ts': ['readENINode'],
+  'kube/token-renewal.ts': ['renewedTokenFile'],
+  'lib/files.ts': ['readFileIfPresent'],
+  'netlink/rtnetlink.ts': ['Rtnetlink'],
+}
+
+test('of files that can write the doctor takes only what is named as reading', () => {
+  const taken = files
+    .filter(file => room(file) === 'doctor')
+    .flatMap(file => importsByFile.get(file) ?? [])
+    .flatMap(({ path, values }) =>
+      path === undefined || room(path) === 'doctor' || !canWrite.has(path) ? [] : values.map(name => `${path} ${name}`),
+    )
+  const named = Object.entries(TAKEN_TO_READ).flatMap(([path, names]) => names.map(name => `${path} ${name}`))
+  expect([...new Set(taken)].sort()).toEqual(named.sort())
+})
+
 test('the doctor writes nothing', () => {
   const doctor = files.filter(file => room(file) === 'doctor')
   expect(doctor.length).toBeGreaterThan(5)
@@ -242,7 +310,7 @@ test('the doctor writes nothing', () => {
     )
   expect(foreign).toEqual([])
   const hands =
-    /^(?:write|append|apply|change|create(?!KubeApi|Transport)|delete|install|keep|remove|replace|restore|save|set|store)[A-Z]/
+    /^(?:write|append|apply|change|create(?!KubeApi|Transport)|delete|install|keep|probe|remove|replace|restore|save|set|store|add)[A-Z]/
   const taken = doctor.flatMap(file =>
     (importsByFile.get(file) ?? []).flatMap(({ values }) =>
       values.filter(name => hands.test(name)).map(name => `${file} imports ${name}`),
@@ -250,7 +318,7 @@ test('the doctor writes nothing', () => {
   )
   expect(taken).toEqual([])
   const writing =
-    /\b(?:addRoute|deleteRoute|replaceRoute|changeRequest|applySettings|restoreSettings|write[A-Z]\w*(?=\()|append\w*|removeCniConfig|removeFile|mkdir\w*|rm\w*Sync|unlink\w*|symlink\w*|chmod\w*|rename\w*|Bun|createFirewall|removeFirewall|serverSideApply)\b|\.(?:execute|run|apply)\(|\b(?:create|replace|patch|delete)\(/
+    /\b(?:addRoute|deleteRoute|replaceRoute|changeRequest|applySettings|restoreSettings|write[A-Z]\w*(?=\()|append\w*|removeCniConfig|removeFile|mkdir\w*|rm\w*Sync|unlink\w*|symlink\w*|chmod\w*|rename\w*|Bun|createFirewall|removeFirewall|serverSideApply)\b|process\.kill\b|\.(?:execute|run|apply|update)\(|\b(?:create|replace|patch|delete)\(/
   const wrong = doctor.flatMap(file => {
     const found = writing.exec(codeOf(file).replace(/\.(?:replace|replaceAll|apply)\((?=['"`/])/g, '('))
     return found === null ? [] : [`${file}: ${found[0]}`]

@@ -3,7 +3,7 @@
  * modules and packages it imports, and by the doors of our own that it takes by name. `OWNERS` says
  * who may: `test/layers.test.ts` compares the two, both ways.
  */
-import { codeOf, type Import, importsByFile } from './sources.ts'
+import { codeOf, type Import, importsByFile, wordsOf } from './sources.ts'
 
 interface Effect {
   /** How the code spells it, without comments. */
@@ -69,6 +69,41 @@ export const EFFECTS = {
 } as const satisfies Readonly<Record<string, Effect>>
 
 export type EffectKind = keyof typeof EFFECTS
+
+/** Globals that compute and touch nothing. `Date`, `Math` and `Bun` are looked at part by part. */
+const COMPUTING = new Set([
+  ...['Array', 'ArrayBuffer', 'BigInt', 'Boolean', 'Buffer', 'DataView', 'Iterator', 'JSON', 'Map', 'Number', 'Object'],
+  ...[
+    'RegExp',
+    'Set',
+    'String',
+    'Symbol',
+    'TextDecoder',
+    'TextEncoder',
+    'URL',
+    'URLSearchParams',
+    'WeakMap',
+    'WeakSet',
+  ],
+  ...['Error', 'AggregateError', 'RangeError', 'SyntaxError', 'TypeError', 'URIError', 'Reflect', 'Promise'],
+  ...['Int8Array', 'Int16Array', 'Int32Array', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'BigUint64Array'],
+  ...['Infinity', 'NaN', 'undefined', 'isFinite', 'isNaN', 'parseFloat', 'parseInt', 'structuredClone'],
+  ...['Headers', 'atob', 'btoa', 'decodeURIComponent', 'encodeURIComponent', 'Date', 'Math', 'Bun'],
+])
+const OTHER_GLOBALS = Object.getOwnPropertyNames(globalThis).filter(name => !COMPUTING.has(name))
+
+/** Globals of the runtime that a file takes, beside what computes, whatever it does with them. */
+export function foreignGlobals(file: string): string[] {
+  const words = wordsOf(file)
+  return OTHER_GLOBALS.filter(name => {
+    const own = new RegExp(
+      String.raw`\b(?:function|const|let|type|interface|class) ${name}\b|\b${name}\b[^;()=]* from ''`,
+    )
+    // `self` is the name of a node in many places, and of all globals otherwise
+    const taken = name === 'self' ? /(?<![\w.$#])self\s*[.[]/ : new RegExp(String.raw`(?<![\w.$#])${name}\b(?!\s*\??:)`)
+    return taken.test(words) && !own.test(words)
+  })
+}
 
 /** The kinds of effect that a file reaches for itself. */
 export function handsOf(file: string): EffectKind[] {

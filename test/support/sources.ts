@@ -30,6 +30,18 @@ export function codeOf(file: string): string {
     .replace(/(^|[^:])\/\/.*$/gm, '$1')
 }
 
+/** A text or a pattern, on one line or, as a template, on several. */
+const LITERAL =
+  /'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\/(?![/*\s])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\/[a-z]*(?=[.,;)\s])/g
+const TEMPLATE = /`(?:\\.|[^`\\])*`/g
+
+/** The code without comments and texts; what stands within templates is code. */
+export function wordsOf(file: string): string {
+  return codeOf(file)
+    .replace(LITERAL, "''")
+    .replace(TEMPLATE, template => [...template.matchAll(/\$\{([^}]*)\}/g)].map(([, code]) => `(${code})`).join(' '))
+}
+
 /** What the head of a file says of it: its first comment. */
 export function headerOf(file: string): string {
   return /^\s*\/\*\*([\s\S]*?)\*\//.exec(source(file))?.[1] ?? ''
@@ -41,7 +53,7 @@ export function room(path: string): string {
 
 export function importsOf(file: string, text: string, base = dirname(file)): Import[] {
   const pattern =
-    /\b(import|export)\s+(type\s+)?(?:([^'"();]*?)\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]/g
+    /\b(import|export)\s+(type\s+)?(?:([^'"();=]*?)\s+from\s+)?['"]([^'"]+)['"]|\bimport\(\s*['"`]([^'"`]+)['"`]/g
   return [...text.matchAll(pattern)].map(([, , typed, names, target = '', lazy]) => {
     const named = target || lazy || ''
     const path = named.startsWith('.') ? normalize(`${base}/${named}`) : undefined
