@@ -8,6 +8,7 @@
  */
 import { join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
+import { nothingLeft } from '../lib/fields.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import { addressBits, prefixOf } from '../lib/ip.ts'
 import { CHAINED, type ChainedPlugin } from './cni-plugins.ts'
@@ -44,7 +45,9 @@ export function cniConfigText({
   stateDir,
   allowSourceAddresses,
   chained = [],
+  ...rest
 }: CniConfig): string {
+  nothingLeft(rest)
   const capabilities = { ips: true, mac: true }
   const source = podCIDRs === undefined ? { addressSource: 'interfaces' } : { podCIDRs }
   const own = {

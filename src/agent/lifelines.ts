@@ -6,7 +6,6 @@
  *
  * Says what there is; what follows from it is decided in kube/sound-entries.ts.
  */
-
 import { lookup } from 'node:dns/promises'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +15,7 @@ import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
 import { canonicalAddress } from '../lib/ip.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { NUD, RT_TABLE } from '../netlink/constants.ts'
@@ -73,7 +73,7 @@ export function createLifelines(options: LifelinesOptions): Lifelines {
 class Finder implements Lifelines {
   readonly #options: LifelinesOptions
   readonly #loop: Loop
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   /** When each address of the API server was seen last, Clock.now() milliseconds. */
   readonly #api: Map<string, number>
   #watch: Watch | undefined
@@ -104,8 +104,7 @@ class Finder implements Lifelines {
     return this.#current
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   readonly wake = (): void => this.#loop.wake()
   async close(): Promise<void> {
@@ -218,7 +217,7 @@ class Finder implements Lifelines {
     if (text === this.#text) return
     this.#text = text
     this.#current = unique
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 }
 

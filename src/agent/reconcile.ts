@@ -13,6 +13,7 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Family } from '../lib/ip.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { KnownNetwork } from '../model/known-network.ts'
@@ -112,7 +113,7 @@ export class Agent {
   readonly #answering: AnsweringGateways
   readonly #silent: SilentGateways
   readonly #ways: Ways
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #stopListening: readonly (() => void)[]
   #netlink: Rtnetlink | undefined
   #watch: { close(): void } | undefined
@@ -182,8 +183,7 @@ export class Agent {
 
   /** Calls `listener` when `ready`, `problems` or `view()` changed. Returns how to stop that. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   /** Has it look again soon. */
@@ -374,6 +374,6 @@ export class Agent {
       if (detail !== NO_VIEW) log.info({ detail }, 'problem is over')
     }
     if (JSON.stringify(before) === JSON.stringify(next)) return
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 }

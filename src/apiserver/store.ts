@@ -3,6 +3,7 @@
  * and a bounded history, from which watches go on and paged lists stay consistent. Knows no kinds
  * and no HTTP. Pure.
  */
+import { Listeners } from '../lib/listeners.ts'
 import { type Json, type JsonObject, textAt, withMetadata } from './json.ts'
 
 export interface StoreEvent {
@@ -30,7 +31,7 @@ export function objectKey(object: JsonObject): string {
 
 export class Store {
   readonly #objects = new Map<string, Map<string, JsonObject>>()
-  readonly #listeners = new Set<(event: StoreEvent) => void>()
+  readonly #listeners = new Listeners<[event: StoreEvent]>()
   readonly #historyLength: number
   #history: StoreEvent[] = []
   #revision = 1
@@ -101,8 +102,7 @@ export class Store {
 
   /** Calls `listener` with each event from now on. Returns how to stop that. */
   subscribe(listener: (event: StoreEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   image(): StoreImage {
@@ -127,7 +127,7 @@ export class Store {
       const gone = this.#history.splice(0, this.#history.length - this.#historyLength)
       this.#compacted = gone.at(-1)?.revision ?? this.#compacted
     }
-    for (const listener of this.#listeners) listener(full)
+    this.#listeners.tell(full)
   }
 }
 

@@ -6,6 +6,7 @@
 import { assertNever } from '../lib/assert.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { Bfd, BfdEvent, BfdSessionConfig, BfdSessionView, SuspendedSession } from './bfd-types.ts'
 import type { FromWorker, ToWorker } from './worker-messages.ts'
@@ -41,7 +42,7 @@ function workerUrl(): URL {
 
 class WorkerBfd implements Bfd {
   readonly #options: BfdOptions
-  readonly #listeners = new Set<(event: BfdEvent) => void>()
+  readonly #listeners = new Listeners<[event: BfdEvent]>()
   #worker: Worker | undefined
   #wanted: readonly BfdSessionConfig[] = []
   #views: readonly BfdSessionView[] = []
@@ -71,8 +72,7 @@ class WorkerBfd implements Bfd {
   }
 
   onEvent(listener: (event: BfdEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   resume(sessions: readonly SuspendedSession[]): void {
@@ -143,7 +143,7 @@ class WorkerBfd implements Bfd {
     if (this.#closing !== undefined || !this.#wanted.some(({ key }) => key === event.key)) return
     if (event.kind === 'up') this.#options.log.info({ name: event.key }, 'BFD session up')
     else this.#options.log.warn({ name: event.key, reason: event.reason }, 'BFD session down')
-    for (const listener of this.#listeners) listener(event)
+    this.#listeners.tell(event)
   }
 
   /**

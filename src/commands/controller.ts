@@ -15,9 +15,9 @@ import { createEventRecorder } from '../kube/event-recorder.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { keepTokenFresh, renewedTokenFile } from '../kube/token-renewal.ts'
 import { watchExpiry } from '../kube/watch-expiry.ts'
-import { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { problemsError } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { Parting } from '../lib/parting.ts'
@@ -83,7 +83,7 @@ export function controllerCommand(args: string[]): Promise<number> {
       },
     })
     parting.defer('the controller', () => controller.close(), LONG_MILLISECONDS)
-    const changes = new Changes()
+    const changes = new Listeners()
     controller.onChange(changes.tell)
     const cloud = new CloudPart({
       api,
@@ -120,7 +120,7 @@ export function controllerCommand(args: string[]): Promise<number> {
           expiries: expiries.all,
           events: events.rows,
         }),
-      onChange: listener => changes.listen(listener),
+      onChange: listener => changes.add(listener),
     })
     parting.defer('the status interface', () => status.close())
     log.info({ address: status.url, command: 'controller', name: identity, version }, 'terway-edge started')

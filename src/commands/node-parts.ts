@@ -29,9 +29,9 @@ import { createEventRecorder } from '../kube/event-recorder.ts'
 import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { keepTokenFresh } from '../kube/token-renewal.ts'
 import { watchExpiry } from '../kube/watch-expiry.ts'
-import type { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import type { Listeners } from '../lib/listeners.ts'
 import type { Expiry } from '../model/snapshot.ts'
 import { removeProbeRouting } from '../paths/kernel.ts'
 import { type Prober, startProber } from '../paths/prober.ts'
@@ -263,9 +263,9 @@ export async function startSpeaker(
 }
 
 /** Calls `listener` when what is proved of a switch has changed. Returns how to stop that. */
-function onProof(changes: Changes, paths: () => Prober | undefined, listener: () => void): () => void {
+function onProof(changes: Listeners, paths: () => Prober | undefined, listener: () => void): () => void {
   let told = '[]'
-  return changes.listen(() => {
+  return changes.add(() => {
     const switches = paths()?.report.verdict.switches ?? []
     const statuses = JSON.stringify(switches.map(({ bgpPeer, status }) => [bgpPeer, status]))
     if (statuses === told) return

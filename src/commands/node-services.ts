@@ -5,8 +5,8 @@
 import type { Config } from '../config/schema.ts'
 import type { Kubeconfig } from '../kube/kubeconfig.ts'
 import type { ObjectReference } from '../kube/resources.ts'
-import type { Changes } from '../lib/changes.ts'
 import { errorText } from '../lib/errors.ts'
+import type { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { Parting } from '../lib/parting.ts'
 
@@ -18,7 +18,7 @@ export interface NodeServices {
   readonly parts: { readonly command: 'node' | 'agent' | 'speaker'; readonly agent: boolean; readonly speaker: boolean }
   readonly parting: Parting
   /** Tells the status interface that what it shows has changed. */
-  readonly changes: Changes
+  readonly changes: Listeners
   /** What an operator should know of the process itself. */
   readonly problems: Problems
 }

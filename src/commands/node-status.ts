@@ -60,7 +60,7 @@ export async function startStatus(services: NodeServices, shown: Shown): Promise
       clock,
       log: log.child({ room: 'status' }),
       snapshot: () => snapshotOf(services, shown, startedAt),
-      onChange: listener => changes.listen(listener),
+      onChange: listener => changes.add(listener),
       advertised: bgpPeer => shown.speaker?.advertised(bgpPeer),
       trace: (bgpPeer, listener) => shown.speaker?.trace(bgpPeer, listener),
     },

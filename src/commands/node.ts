@@ -13,8 +13,8 @@ import { endSoon, untilSignal } from '../host/signals.ts'
 import { claimStateFolder } from '../host/state-folder.ts'
 import { feedWatchdog } from '../host/watchdog.ts'
 import { nodeKubeconfig } from '../kube/patient-kubeconfig.ts'
-import { Changes } from '../lib/changes.ts'
 import { systemClock } from '../lib/clock.ts'
+import { Listeners } from '../lib/listeners.ts'
 import { createLog } from '../lib/log.ts'
 import { Parting } from '../lib/parting.ts'
 import type { SpeakerRoom } from '../speaker/reconcile.ts'
@@ -74,7 +74,7 @@ function run(args: string[], parts: Parts, description: string): Promise<number>
     if (problem === undefined) keepConfig(flags, config, log)
     else problems.add(problem)
     try {
-      await serve({ config, kubeconfig, log, parts, parting, changes: new Changes(), problems })
+      await serve({ config, kubeconfig, log, parts, parting, changes: new Listeners(), problems })
     } finally {
       await parting.end()
       release()

@@ -3,7 +3,8 @@
  * so a cache keeps only these fields and a heartbeat changes nothing. Pure.
  */
 import type { UnreadFields } from '../kube/lean-json.ts'
-import type { Node } from '../kube/resources.ts'
+import type { Node, ObjectMeta } from '../kube/resources.ts'
+import { type FieldTable, fieldsOf, pickFields, present } from '../lib/fields.ts'
 import { canonicalAddress, isHostAddress, networkOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
 
@@ -50,34 +51,47 @@ export const UNREAD_OF_NODE: UnreadFields = {
   },
 }
 
-/** The fields in use of a Node, for the cache. */
-export function reduceNode(node: Node): Node {
-  const { name, uid, labels, creationTimestamp } = node.metadata
+/** What of a Node's metadata the cache keeps. */
+const METADATA: FieldTable<ObjectMeta, 'kept' | 'dropped'> = {
+  name: 'kept',
+  uid: 'kept',
+  labels: 'kept',
+  creationTimestamp: 'kept',
+  namespace: 'dropped',
+  resourceVersion: 'dropped',
+  generation: 'dropped',
+  deletionTimestamp: 'dropped',
+  annotations: 'dropped',
+}
+const KEPT = fieldsOf(METADATA, 'kept')
+
+type NodeSpec = NonNullable<Node['spec']>
+type NodeStatus = NonNullable<Node['status']>
+type NodeCondition = NonNullable<NodeStatus['conditions']>[number]
+
+/** The fields in use of a Node, for the cache. A new one does not compile until it is kept. */
+export function reduceNode({ apiVersion, kind, metadata, spec = {}, status = {} }: Node): Node {
+  const pods = status.allocatable?.pods
   return {
-    apiVersion: node.apiVersion,
-    kind: node.kind,
-    metadata: {
-      name,
-      ...(uid === undefined ? {} : { uid }),
-      ...(labels === undefined ? {} : { labels }),
-      ...(creationTimestamp === undefined ? {} : { creationTimestamp }),
-    },
-    spec: {
-      ...(node.spec?.podCIDR === undefined ? {} : { podCIDR: node.spec.podCIDR }),
-      ...(node.spec?.podCIDRs === undefined ? {} : { podCIDRs: node.spec.podCIDRs }),
-      ...(node.spec?.unschedulable === true ? { unschedulable: true } : {}),
-      ...(node.spec?.providerID === undefined ? {} : { providerID: node.spec.providerID }),
-    },
-    status: {
-      ...(node.status?.allocatable?.pods === undefined ? {} : { allocatable: { pods: node.status.allocatable.pods } }),
-      addresses: (node.status?.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
-      conditions: (node.status?.conditions ?? [])
+    apiVersion,
+    kind,
+    metadata: pickFields(metadata, KEPT),
+    spec: present<NodeSpec>({
+      podCIDR: spec.podCIDR,
+      podCIDRs: spec.podCIDRs,
+      unschedulable: spec.unschedulable === true ? true : undefined,
+      providerID: spec.providerID,
+    }),
+    status: present<NodeStatus>({
+      allocatable: pods === undefined ? undefined : { pods },
+      addresses: (status.addresses ?? []).filter(({ type }) => type === 'InternalIP'),
+      conditions: (status.conditions ?? [])
         .filter(({ type }) => type === 'Ready')
-        .map(({ type, status, lastTransitionTime }) =>
-          // not the time of the heartbeat
-          lastTransitionTime === undefined ? { type, status } : { type, status, lastTransitionTime },
+        // not the time of the heartbeat
+        .map(one =>
+          present<NodeCondition>({ type: one.type, status: one.status, lastTransitionTime: one.lastTransitionTime }),
         ),
-    },
+    }),
   }
 }
 

@@ -15,6 +15,7 @@ import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
@@ -103,7 +104,7 @@ class Reconciler implements Controller {
   readonly #apiServers: ApiServerAddresses
   readonly #election: Election
   readonly #loop: Loop
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #writes: ControllerWrites
   /** Made when somebody asks. */
   #rows: () => ClusterRows = () => NO_ROWS
@@ -211,8 +212,7 @@ class Reconciler implements Controller {
     }
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   async close(): Promise<void> {
     this.#listeners.clear()
@@ -307,7 +307,7 @@ class Reconciler implements Controller {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 }
 

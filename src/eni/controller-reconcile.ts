@@ -13,6 +13,7 @@ import { type ENINodeObject, type ENINodeSpec, withoutEmptyTexts } from '../kube
 import { ENI_NODES, NODES, type Node } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { type CloudNode, cloudNode, reduceCloudNode } from './cloud-node.ts'
@@ -86,7 +87,7 @@ class Reconciler implements EniController {
   readonly #shared: WorkerShared
   readonly #unwatch: () => void
   readonly #loop: Loop
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #calls = new Map<string, number>()
   readonly #orphans: Orphans
   readonly #told = new Map<string, string>()
@@ -152,8 +153,7 @@ class Reconciler implements EniController {
     }
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   wake(): void {
     this.#loop.wake()
@@ -383,7 +383,7 @@ class Reconciler implements EniController {
   }
 
   #tell(): void {
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 
   #failed(error: unknown, milliseconds: number): void {

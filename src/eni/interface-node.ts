@@ -10,6 +10,8 @@ import type { ENINodeSource } from '../kube/eni-node-source.ts'
 import { ENI_NODES, type ObjectReference } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { present } from '../lib/fields.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import type { InterfacePool, PolicyNumbers } from '../model/interface-pool.ts'
@@ -79,7 +81,7 @@ export class InterfaceNode {
   readonly #writer: ReportWriter
   readonly #gateways: GatewaySource | undefined
   readonly #stop: () => void
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   #stamp = ''
   #seen: ENINode | undefined
   #primaries: readonly PrimaryNetwork[] = []
@@ -156,8 +158,7 @@ export class InterfaceNode {
    * Calls `listener` when `ready`, `problems` or `interfaces()` changed. Returns how to stop that.
    */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   /** Stops; all stays as it is, so that pods go on over an upgrade. */
@@ -278,19 +279,18 @@ export class InterfaceNode {
   #show(node: ENINode): void {
     const { datapath } = this.#pass
     const { addressed } = this.#options.plugin.attached()
-    const rows = node.status.interfaces.map(({ id, mac, vSwitchID, state, addresses, releasing }): InterfaceView => {
-      const link = datapath?.present.get(mac)?.name
-      return {
+    const rows = node.status.interfaces.map(({ id, mac, vSwitchID, state, addresses, releasing }) =>
+      present<InterfaceView>({
         id,
         mac,
         vSwitchID,
         state,
-        ...(link !== undefined && { link }),
+        link: datapath?.present.get(mac)?.name,
         addresses: addresses.length,
         inUse: addressed.filter(pod => pod.mac === mac).length,
         releasing: releasing.length,
-      }
-    })
+      }),
+    )
     const ready = this.#published.ready || (this.#poolWritten && datapath !== undefined)
     const closed = withoutGateway(node.status.interfaces)
     this.#publish({ ready, problems: [...this.#pass.problems, ...this.#marks.problems, ...closed], rows })
@@ -305,7 +305,7 @@ export class InterfaceNode {
       if (detail !== NO_NODE) log.info({ detail }, 'problem is over')
     }
     if (JSON.stringify(before) === JSON.stringify(next)) return
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 }
 

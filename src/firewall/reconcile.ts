@@ -11,6 +11,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { mergePrefixes } from '../lib/merge-prefixes.ts'
@@ -78,7 +79,7 @@ class Firewall implements NodeFirewall {
   readonly #options: FirewallOptions
   readonly #loop: Loop
   readonly #watch: RulesetWatch
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   #network: KnownNetwork | undefined
   /** The last script of each family's own table, and how nft listed the table right after it. */
   readonly #written = new Map<Family, { readonly script: string; readonly listed: string }>()
@@ -121,8 +122,7 @@ class Firewall implements NodeFirewall {
   }
 
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   async close(): Promise<void> {
@@ -236,7 +236,7 @@ class Firewall implements NodeFirewall {
   #publish(problems: readonly string[]): void {
     if (JSON.stringify(problems) === JSON.stringify(this.#problems)) return
     this.#problems = problems
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 }
 

@@ -7,11 +7,11 @@
  * Does not interpret objects. Listeners learn that something changed, not what: they look at the
  * whole (level-triggered).
  */
-
 import { type Backoff, backoffMilliseconds } from '../lib/backoff.ts'
 import type { Clock } from '../lib/clock.ts'
 import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { ApiError, type Cache, type CacheOptions } from './api.ts'
 import type { UnreadFields } from './lean-json.ts'
@@ -67,7 +67,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   readonly #times: CacheTimes
   readonly #unread: UnreadFields
   readonly #closed = new AbortController()
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   #objects = new Map<string, T>()
   #synced = false
   #lastContact: number | undefined
@@ -108,8 +108,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     return this.#listedAt
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   refresh(): Promise<void> {
     if (this.#closed.signal.aborted) return Promise.resolve()
@@ -332,7 +331,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
 
   #notify(): void {
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 }
 

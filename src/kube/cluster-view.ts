@@ -6,10 +6,10 @@
  * Not ready is not empty: an unsynced cache, an unreadable object or a lost server leave the view
  * as it was. A BGPPeer whose new spec cannot work keeps its last good one here.
  */
-
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { Cache, KubeApi } from './api.ts'
@@ -100,7 +100,7 @@ class Source implements ClusterSource {
    * no other.
    */
   readonly #secrets = new Map<string, Cache<KubeSecret>>()
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   /** BGPPeers, by name and uid, that had a session. */
   readonly #established = new Set<string>()
   #state = EMPTY_STATE
@@ -133,8 +133,7 @@ class Source implements ClusterSource {
     return this.#view
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   entryOf(bgpPeer: string): SpeakerStatus | undefined {
     const { node: self } = this.#options
@@ -228,7 +227,7 @@ class Source implements ClusterSource {
       if (Bun.deepEquals(before.passwordProblems, passwordProblems, true)) return
     }
     this.#view = viewOf(merged.state, merged.passwordProblems, 'api')
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 
   #observedRemovals(slices: Cache<RouteSlice>, peers: Cache<BGPPeerObject>): Pick<ClusterObjects, 'removals'> {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { decodeENINode } from './decode-eni-node.ts'
@@ -66,7 +67,7 @@ export function readENINode(stateDir: string): ENINode | undefined {
 class Source implements ENINodeSource {
   readonly #options: ENINodeSourceOptions
   readonly #cache: Cache<ENINodeObject>
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   #current: ENINode | undefined
   #exists: boolean | undefined
   #stored = ''
@@ -94,8 +95,7 @@ class Source implements ENINodeSource {
     this.#stored = ''
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   close(): void {
     this.#listeners.clear()
@@ -125,7 +125,7 @@ class Source implements ENINodeSource {
       this.#current = node
       this.#store(storedText(node))
     }
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 
   #tell(problem: string): void {

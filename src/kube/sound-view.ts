@@ -8,6 +8,7 @@ import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
 import { comparing, identical, sameJson } from '../lib/fields.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
@@ -80,7 +81,7 @@ export function createSoundView(options: SoundViewOptions): SoundView {
 
 class View implements SoundView {
   readonly #options: SoundViewOptions
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #stops: readonly (() => void)[]
   #held = NOTHING_HELD
   /** What the process before had on trial, until there is a view. */
@@ -116,8 +117,7 @@ class View implements SoundView {
     return [...this.#refused.map(refusalText), ...heldTexts(this.#held), ...trial]
   }
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
   entryOf(bgpPeer: string): SpeakerStatus | undefined {
     return this.#options.source.entryOf(bgpPeer)
@@ -254,7 +254,7 @@ class View implements SoundView {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener()
+    this.#listeners.tell()
   }
 }
 

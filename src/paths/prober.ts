@@ -10,6 +10,7 @@ import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { type Bucket, type Rate, take } from '../lib/token-bucket.ts'
@@ -85,7 +86,7 @@ export class Prober {
   readonly #sockets: ProbeSockets
   readonly #rounds: Loop
   readonly #preparations: Loop
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #waiting = new Map<string, Waiting>()
   readonly #askers = new Map<string, Bucket>()
   #askedByAll: Bucket | undefined
@@ -134,8 +135,7 @@ export class Prober {
 
   /** Calls `listener` when the verdict or the problems changed. Returns how to stop that. */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   /**
@@ -259,7 +259,7 @@ export class Prober {
     const text = JSON.stringify([this.#verdict, this.#problems])
     if (text === this.#told) return
     this.#told = text
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 
   /** Only the cluster's own nodes are answered, and nobody without limit. */

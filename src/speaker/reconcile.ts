@@ -22,6 +22,7 @@ import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from '../kube/cluster-view-types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { timestamp } from '../lib/timestamp.ts'
@@ -106,7 +107,7 @@ class Room implements SpeakerRoom {
   readonly #bfd: BfdBeside
   readonly #teller: EventTeller
   readonly #loop: Loop
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Listeners()
   readonly #stops: (() => void)[]
   readonly #reported = new Map<string, SpeakerStatus>()
   #view: ClusterView | undefined
@@ -184,8 +185,7 @@ class Room implements SpeakerRoom {
   }
 
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#listeners.add(listener)
   }
 
   close(how: CloseHow): Promise<void> {
@@ -282,7 +282,7 @@ class Room implements SpeakerRoom {
   /** Brings the reports up to what is so now. */
   #changed(): void {
     if (this.#view !== undefined) this.#report(this.#options.speaker.sessions())
-    for (const listener of this.#listeners) listener()
+    this.#listeners.tell()
   }
 
   #report(sessions: readonly SessionView[]): void {

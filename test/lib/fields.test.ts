@@ -1,6 +1,14 @@
 /** Tables of fields: which fields a row names, and a value with these alone. */
 import { expect, test } from 'bun:test'
-import { type Comparisons, comparing, type FieldTable, fieldsOf, identical, pickFields, sameJson } from '../../src/lib/fields.ts'
+import {
+  type Comparisons,
+  comparing,
+  type FieldTable,
+  fieldsOf,
+  identical,
+  pickFields,
+  sameJson,
+} from '../../src/lib/fields.ts'
 
 interface Thing {
   readonly a: number
