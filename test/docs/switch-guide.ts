@@ -96,7 +96,9 @@ An **unplanned** death costs nothing where another speaker of the LAN has announ
 which all of them do; that is why there should be three. Where the only speaker left dies, the words
 for BFD decide: \`bfd graceful\` of BIRD, \`bfd check-control-plane-failure\` of FRR, IOS-XE, SONiC and
 VyOS, \`bfd c-bit\` of EOS let the switch keep the routes for the restart time (RFC 5882 section
-4.3.2.2), and Junos does so by itself. In other words the session ends at once, and the routes go.
+4.3.2.2), and Junos does so by itself, unless \`dont-help-shared-fate-bfd-down\` is set. In other words
+the session ends at once, and the routes go; H3C's reference warns of that. The word of EOS was found
+in no reference that could be read.
 For BIRD both are tried with the real program (\`test/planner/vendors/daemons.test.ts\`). FRR 8.4 kept
 the routes in some runs and dropped them in others: count on three speakers there.
 `)

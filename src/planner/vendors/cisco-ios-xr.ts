@@ -13,7 +13,7 @@ export const ciscoIosXr: Vendor = {
   sources: [
     'Cisco IOS XR Routing Command Reference, BGP Commands: neighbor-group, bgp graceful-restart, bgp graceful-restart stalepath-time (default 360), bgp graceful-restart purge-time, session-open-mode, maximum-prefix, ttl-security, bfd fast-detect',
     'Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy; one set for each family here, as whether one may hold both was not found',
-    "netascode/terraform-iosxr-nac-iosxr, Cisco's own: bfd fast-detect, bfd minimum-interval, bfd multiplier, password, ebgp-multihop, use neighbor-group of a neighbour; strict-mode is another word of bfd fast-detect",
+    "netascode/terraform-iosxr-nac-iosxr, Cisco's own: bfd fast-detect, bfd minimum-interval, bfd multiplier, password, ebgp-multihop, use neighbor-group of a neighbour, maximum-prefix with limit, threshold and restart; strict-mode is another word of bfd fast-detect",
     'ansible-collections/cisco.iosxr, bgp_global: bgp graceful-restart purge-time, bgp graceful-restart stalepath-time',
     "Team Cymru's guide to UTRS: session-open-mode passive-only of a neighbour",
     'ipspace/netlab, netsim/extra/bgp.session/iosxr.j2 (used in its integration tests): password clear, ttl-security, timers',

@@ -13,9 +13,9 @@ export const huaweiVrp: Vendor = {
   title: 'Huawei VRP 8',
   sources: [
     'Huawei NetEngine 8000 F1A command reference, gr-timer-wait-for-rib, read: http://a10.tagan.ru/huawei/netengine8000f1a/command/8090/gr-timer-wait-for-rib(BGPOM).html: 3 to 3000 s, 600 s by default, how long End-of-RIB is awaited',
-    'Huawei CE6800 V300R023C00 command reference, BGP configuration commands, read in WheaterW/INTA-project, nassim-main/corpus/hw: peer password simple or cipher (255 characters); peer valid-ttl-hops (1 means TTL 255 alone; not with peer ebgp-max-hop; of a group, after its members); peer bfd (intervals of 3 to 1000 ms, multiplier of 3 to 50) and peer bfd enable; peer route-limit LIMIT PERCENT idle-timeout MINUTES; maximum load-balancing ebgp or ibgp NUMBER; peer ip-prefix NAME import, with an ip ip-prefix permit ADDRESS LENGTH greater-equal less-equal in its example',
+    'Huawei CE6800 V300R023C00 command reference, BGP configuration commands, read in WheaterW/INTA-project, nassim-main/corpus/hw: peer GROUP timer keepalive SECONDS hold SECONDS; peer password simple or cipher (255 characters); peer valid-ttl-hops (1 means TTL 255 alone; not with peer ebgp-max-hop; of a group, after its members); peer bfd (intervals of 3 to 1000 ms, multiplier of 3 to 50) and peer bfd enable; peer route-limit LIMIT PERCENT idle-timeout MINUTES; maximum load-balancing ebgp or ibgp NUMBER; peer ip-prefix NAME import, with an ip ip-prefix permit ADDRESS LENGTH greater-equal less-equal in its example',
   ],
-  unconfirmed: ['listen-only', 'timer keepalive'],
+  unconfirmed: ['listen-only'],
   stays: 'graceful-restart and its timer, maximum load-balancing, bfd',
   comment: '#',
   configure: intent => [...lists(intent), ...router(intent)],

@@ -63,7 +63,7 @@ export interface Reading {
   readonly vrfs: Map<string, Map<string, Draft>>
   /** Where neighbours come from that are not named. */
   readonly ranges: { readonly cidr: string; readonly vrf: string; readonly group: string; readonly remoteAs?: number }[]
-  readonly prefixLists: Map<string, readonly PrefixRule[]>
+  readonly prefixLists: Map<string, PrefixRule[]>
   readonly routeMaps: Map<string, readonly Clause[]>
 }
 

@@ -13,10 +13,10 @@ export const mikrotikRouteros: Vendor = {
   sources: [
     'MikroTik RouterOS manual, BGP, read: https://help.mikrotik.com/docs/spaces/ROS/pages/328220/BGP: connect, listen, local.role, hold-time, keepalive-time, tcp-md5-key, use-bfd, input.filter, output.filter-chain; local.ttl is the TTL sent, remote.ttl the least that is taken, of EBGP peers alone; multihop=yes takes next hops outside the network of the connection; input.limit-process-routes-ipv4 and -ipv6 stop a session until its flag limit-exceeded is cleared; gr among the local capabilities of its example',
     'MikroTik RouterOS manual, Route Selection and Filters, read: https://help.mikrotik.com/docs/pages/diffpagesbyversion.action?pageId=74678285&originalVersion=55&revisedVersion=64: rule="if (dst in 192.168.1.0/24 && dst-len>24) {...}"; a chain drops what no rule takes',
+    'MikroTik RouterOS manual, BFD: /routing/bfd/configuration with addresses; what is not listed there is forbidden; notes of others: min-tx, min-rx',
     'a list of what RouterOS 7.20 has, made for Terraform (resource routeros_routing_bgp_connection): instance, afi, local_ttl, remote_ttl, input_filter, output_filter_chain',
     'ipspace/netlab, netsim/ansible/templates/bgp/routeros7.macro.j2 (used in its integration tests): connection with instance, afi, local.role, output.filter-chain, tcp-md5-key',
   ],
-  unconfirmed: ['/routing/bfd/configuration/add'],
   comment: '#',
   configure: intent => [...filters(intent), ...connections(intent)],
   look: intent => [

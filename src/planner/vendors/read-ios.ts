@@ -98,8 +98,8 @@ export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
 
 /** What a terminal shows at the end of a page, and how it takes that away again. */
 function withoutPager(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: backspaces are what a terminal sends
-  return text.replace(/[ <]*-{2,} ?\(?more\)?[^\n-]*-{2,}>?[\u0008 ]*[\u0008\r]|\u0008|\r/gi, '')
+  if (!text.includes('\b') && !text.includes('\r')) return text
+  return text.replace(/<?--+ ?\(?more\)?[^\n-]{0,20}--+>?/gi, '').replace(/[\b\r]/g, '')
 }
 
 function readLine(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
@@ -189,7 +189,8 @@ function readPrefixRule({ prefixLists }: Reading, words: readonly string[]): voi
   const exact = after('eq')
   const from = exact ?? after('ge') ?? length
   const to = exact ?? after('le') ?? (after('ge') === undefined && !any ? length : longest)
-  prefixLists.set(name, [...rules, { permit: verb === 'permit', number, cidr, from, to }])
+  rules.push({ permit: verb === 'permit', number, cidr, from, to })
+  prefixLists.set(name, rules)
 }
 
 function readBgp(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
