@@ -12,7 +12,7 @@ export const aristaEos: Vendor = {
   name: 'arista-eos',
   title: 'Arista EOS 4.2x (multi-agent)',
   sources: [
-    'Arista EOS User Manual, Border Gateway Protocol: graceful-restart stalepath-time (default 300), neighbor maximum-routes (12000 where it is not said)',
+    'from memory, Arista EOS User Manual, Border Gateway Protocol: graceful-restart stalepath-time (default 300), neighbor maximum-routes (12000 where it is not said)',
     'ipspace/netlab, netsim/extra/bgp.session/eos.j2 (used in its integration tests): password, ttl maximum-hops, timers, bfd, passive',
     "aristanetworks/avd, router_bgp of eos_cli_config_gen, Arista's own: graceful-restart-helper, graceful-restart-helper long-lived, graceful-restart stalepath-time, neighbor next-hop address-family ipv6 originate",
     'batfish/batfish, grammar of Arista BGP: peer group, maximum-routes N warning-limit N percent, idle-restart-timer N, password 0 or 7, passive, timers; no neighbor X ttl maximum-hops',

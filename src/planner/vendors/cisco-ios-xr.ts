@@ -11,8 +11,9 @@ export const ciscoIosXr: Vendor = {
   name: 'cisco-ios-xr',
   title: 'Cisco IOS-XR 6 and newer',
   sources: [
-    'Cisco IOS XR Routing Command Reference, BGP Commands: neighbor-group, bgp graceful-restart, bgp graceful-restart stalepath-time (default 360), bgp graceful-restart purge-time, session-open-mode, maximum-prefix, ttl-security, bfd fast-detect',
-    'Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy; one set for each family here, as whether one may hold both was not found',
+    'from memory, Cisco IOS XR Routing Command Reference, BGP Commands: neighbor-group, bgp graceful-restart, bgp graceful-restart stalepath-time (default 360), bgp graceful-restart purge-time, session-open-mode, maximum-prefix, ttl-security, bfd fast-detect',
+    'from memory, Cisco IOS XR Routing Command Reference, Routing Policy Language Commands: prefix-set (eq), route-policy; one set for each family here, as whether one may hold both was not found',
+    'BGP Configuration Guide for Cisco NCS 5500, IOS XR 6.2, read: https://www.easymanua.ls/cisco/ncs-5500-series/manual/234201?p=129: a session is ended by Cease beyond the limit of a family',
     "netascode/terraform-iosxr-nac-iosxr, Cisco's own: bfd fast-detect, bfd minimum-interval, bfd multiplier, password, ebgp-multihop, use neighbor-group of a neighbour, maximum-prefix with limit, threshold and restart; strict-mode is another word of bfd fast-detect",
     'ansible-collections/cisco.iosxr, bgp_global: bgp graceful-restart purge-time, bgp graceful-restart stalepath-time',
     "Team Cymru's guide to UTRS: session-open-mode passive-only of a neighbour",

@@ -12,7 +12,7 @@ export const ciscoNxOs: Vendor = {
   name: 'cisco-nx-os',
   title: 'Cisco NX-OS 9 and newer',
   sources: [
-    'Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide, chapters Basic BGP and Advanced BGP: template peer, inherit peer, graceful-restart stalepath-time (default 300), maximum-prefix, ttl-security hops, transport connection-mode passive, bfd',
+    'from memory, Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide, chapters Basic BGP and Advanced BGP: template peer, inherit peer, graceful-restart stalepath-time (default 300), maximum-prefix, ttl-security hops, transport connection-mode passive, bfd',
     "CiscoTestAutomation/genielibs, conf of BGP for NX-OS, Cisco's own: graceful-restart stalepath-time without the word bgp",
     'ipspace/netlab, netsim/extra/bgp.session/nxos.j2 (used in its integration tests): password, ttl-security hops, timers, transport connection-mode passive',
   ],

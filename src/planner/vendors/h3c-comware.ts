@@ -11,11 +11,11 @@ export const h3cComware: Vendor = {
   name: 'h3c-comware',
   title: 'H3C Comware 7',
   sources: [
-    'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Basic BGP commands: group, peer as-number, peer timer, peer enable, peer prefix-list, peer route-policy, peer route-limit, balance',
+    'from memory, H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Basic BGP commands: group, peer as-number, peer timer, peer enable, peer prefix-list, peer route-policy, peer route-limit, balance',
     'H3C S9825 & S9855 Layer 3 IP Routing Command Reference, Advanced BGP commands, contents read: https://www.h3c.com/en/d_202509/2657525_294551_0.htm: graceful-restart, peer bfd, peer bfd parameters, peer password',
     'HP MSR (Comware 7) Layer 3 IP Routing Command Reference, read: https://www.manualshelf.com/manual/hp/hp-msr3024-taa-compliant-ac-router/r0106-hp-msr-router-series-layer-3-ip-routing-command-referencev7/page-384.html: graceful-restart opens the sessions anew; a helper keeps stale routes for the timer of the OPEN that it got; page-404: peer bfd is single-hop or multi-hop, and may notice a restart before graceful restart does',
     'HP 6600/HSR6600 Layer 3 IP Routing Command Reference (Comware 5), read: https://www.manualshelf.com/manual/hp/hp-hsr6602-g-router/r3102-r3103-hp-6600hsr6600-routers-layer-3-ip-routing-command-reference/page-299.html: peer ttl-security hops 1 to 254, of a group too; page-295: peer route-limit NUMBER with reconnect SECONDS and a percentage; peer timer keepalive hold',
-    'H3C Layer 3 IP Routing Command Reference, Routing policy commands: ip prefix-list, ipv6 prefix-list, route-policy',
+    'from memory, H3C Layer 3 IP Routing Command Reference, Routing policy commands: ip prefix-list, ipv6 prefix-list, route-policy',
   ],
   unconfirmed: ['password simple', 'prefix-list'],
   stays: 'graceful-restart, balance',

@@ -123,10 +123,10 @@ export const ciscoIosXe = iosLike({
   name: 'cisco-ios-xe',
   title: 'Cisco IOS-XE 16 and newer',
   sources: [
-    'Cisco IOS IP Routing: BGP Command Reference: bgp graceful-restart (stalepath-time 1 to 3600, default 360), neighbor fall-over, neighbor maximum-prefix, neighbor ttl-security, neighbor transport connection-mode',
+    'from memory, Cisco IOS IP Routing: BGP Command Reference: bgp graceful-restart (stalepath-time 1 to 3600, default 360), neighbor fall-over, neighbor maximum-prefix, neighbor ttl-security, neighbor transport connection-mode',
     'CiscoDevNet/terraform-provider-iosxe, examples of iosxe_bgp_neighbor, made from the YANG of IOS-XE: fall-over bfd with check-control-plane-failure beside single-hop and strict-mode',
     "CiscoTestAutomation/genielibs, conf of BGP for IOS-XE, Cisco's own: bgp graceful-restart stalepath-time",
-    'Cisco IOS, BGP Restart Neighbor Session After Max-Prefix Limit Reached: maximum-prefix N PERCENT restart MINUTES, as in configurations of others',
+    'Cisco IOS 15S and IOS XE 3SE, BGP Restart Neighbor Session After Max-Prefix Limit Reached, read: https://studylib.net/doc/18191689/bgp-restart-neighbor-session-after-max-prefix-limit-reached: neighbor maximum-prefix has the word restart; configurations of others: maximum-prefix 100 80 restart 5',
   ],
   lenientBfd: 'check-control-plane-failure',
   passive: 'transport connection-mode passive',

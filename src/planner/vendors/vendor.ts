@@ -20,7 +20,7 @@ export interface Vendor {
    * (`scripts/newer-daemons`).
    */
   readonly checkedWith?: string
-  /** Where the words come from: what was read, and what it says. */
+  /** Where the words come from: what was read, and what it says; or that it is from memory. */
   readonly sources: readonly string[]
   /**
    * Parts of lines that nothing which was read has, or not on this vendor: whoever pastes them is
