@@ -29,6 +29,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'src/bgp/machine': [
     'test/bgp/machine',
     'test/bgp/peer.test.ts',
+    'test/bgp/peer-connections.test.ts',
     'test/bgp/peer-restart.test.ts',
     'test/bgp/bfd-down.test.ts',
     'test/bgp/letter.test.ts',

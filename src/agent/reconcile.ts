@@ -41,7 +41,7 @@ import {
 import type { PeerEvidence } from './gateway-evidence.ts'
 import { type ObservedKernel, observe, outwardOf, ownAddresses, uplinkOf } from './observe.ts'
 import { countText, type Plan, plan } from './plan.ts'
-import { mtuProblems, PodOffer } from './pod-offer.ts'
+import { mtuProblems, PodOffer, type PodOfferOptions } from './pod-offer.ts'
 import { RouteRestorer } from './restore-routes.ts'
 import { type Applied, routeProblems, routeRows, silentProblems } from './rows.ts'
 import { SilentGateways } from './silent-gateways.ts'
@@ -59,12 +59,7 @@ export interface AgentOptions {
     readonly protocol: number
     readonly table: number
     readonly stateDir: string
-    readonly cni: {
-      readonly confDir: string
-      readonly binDir: string
-      readonly mtu: number | 'auto'
-      readonly allowSourceAddresses?: boolean
-    }
+    readonly cni: PodOfferOptions['cni']
   }
   /** Path of the network namespace to work in; absent: this one. */
   readonly netns?: string

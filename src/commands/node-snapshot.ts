@@ -4,21 +4,13 @@
  */
 import type { BGPPeer } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
+import { lanView } from '../kube/lan-view.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { present, type Said } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { clockProblems, expiryProblems, sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
-import type {
-  ApiContact,
-  EventRow,
-  Expiry,
-  LanView,
-  NodeView,
-  PathsView,
-  RouteRow,
-  Snapshot,
-} from '../model/snapshot.ts'
+import type { ApiContact, EventRow, Expiry, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
 export interface NodeSnapshotInput {
   readonly version: string
@@ -73,7 +65,10 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     heldRemovals: input.heldRemovals,
     expiries: input.expiries,
     nodes: entries.map(entry => nodeView(entry, peers)),
-    lans: peers.map(peer => lanView(peer, entries)),
+    lans: peers.map(({ name, spec }) => {
+      const nodes = entries.filter(entry => entry.peers.includes(name)).map(({ node }) => node)
+      return lanView(name, spec, { nodes, problem: undefined }) // the controller says it
+    }),
     sessions: input.sessions,
     paths: input.paths,
     routes: input.routes,
@@ -99,19 +94,5 @@ function nodeView(entry: RouteEntry, peers: readonly BGPPeer[]): NodeView {
     peers: entry.peers,
     speakerOf: peers.filter(({ spec }) => spec.localSpeakers.includes(entry.node)).map(({ name }) => name),
     ...ONLY_THE_CONTROLLER_KNOWS,
-  })
-}
-
-function lanView({ name, spec }: BGPPeer, entries: readonly RouteEntry[]): LanView {
-  return present<LanView>({
-    bgpPeer: name,
-    localAsNumber: spec.localAsNumber,
-    peerIP: spec.peerIP,
-    peerAsNumber: spec.peerAsNumber,
-    gateway: spec.gateway,
-    nodeSelector: spec.nodeSelector,
-    speakers: spec.localSpeakers,
-    nodes: entries.filter(({ peers }) => peers.includes(name)).map(({ node }) => node),
-    problem: undefined, // the controller says it
   })
 }

@@ -10,6 +10,7 @@
  */
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { type AddressRange, blockLengthFor } from '../lib/address-range.ts'
+import { firstFrom } from '../lib/address-set.ts'
 import { type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 
 export interface PlaceConfig {
@@ -350,15 +351,9 @@ function coverings(
   }
 }
 
-/** Those of `sorted` that lie in the range: found by halves, for there may be thousands. */
+/** Those of `sorted` that lie in the range; there may be thousands. */
 function within(sorted: readonly Claim[], { first, last }: AddressRange): readonly Claim[] {
-  let low = 0
-  let high = sorted.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((sorted[middle]?.value ?? 0n) < first) low = middle + 1
-    else high = middle
-  }
+  const low = firstFrom(sorted, first)
   let end = low
   while (end < sorted.length && (sorted[end]?.value ?? 0n) <= last) end++
   return sorted.slice(low, end)

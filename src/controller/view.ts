@@ -2,6 +2,7 @@
  * What the controller shows on its status page: the cluster as its parts of a snapshot. Pure.
  */
 import type { SpeakerStatus } from '../kube/bgp-peer.ts'
+import { lanView } from '../kube/lan-view.ts'
 import { reportedSession } from '../kube/speaker-entry.ts'
 import { present } from '../lib/fields.ts'
 import { sessionProblems } from '../model/problems.ts'
@@ -48,7 +49,7 @@ export function clusterRows(
   const sessions = decision.peers.flatMap(peer => sessionsOf(peer, unheardSince))
   return {
     nodes: nodeViews(nodes, decision),
-    lans: decision.peers.map(lanView),
+    lans: decision.peers.map(lanOf),
     sessions,
     pools: decision.allocation.pools,
     createdAt: nodes.filter(({ podCIDRs }) => podCIDRs.length > 0).map(({ createdAt }) => createdAt),
@@ -100,19 +101,9 @@ function nodeViews(nodes: readonly NodeFacts[], { peers, issues }: Decision): re
 }
 
 /** Of a BGPPeer that cannot work, what of its spec can be shown. */
-function lanView({ name, object, peer, nodes, accepted }: EvaluatedPeer): LanView {
-  const spec = peer?.spec ?? readableSpec(object.spec)
-  return present<LanView>({
-    bgpPeer: name,
-    localAsNumber: spec.localAsNumber,
-    peerIP: spec.peerIP,
-    peerAsNumber: spec.peerAsNumber,
-    gateway: spec.gateway,
-    nodeSelector: spec.nodeSelector,
-    speakers: spec.localSpeakers,
-    nodes,
-    problem: accepted.reason === 'Accepted' ? undefined : `${accepted.reason}: ${accepted.message}`,
-  })
+function lanOf({ name, object, peer, nodes, accepted }: EvaluatedPeer): LanView {
+  const problem = accepted.reason === 'Accepted' ? undefined : `${accepted.reason}: ${accepted.message}`
+  return lanView(name, peer?.spec ?? readableSpec(object.spec), { nodes, problem })
 }
 
 function readableSpec(spec: unknown) {

@@ -15,6 +15,7 @@ import {
   decimalUpTo,
   integer,
   list,
+  OBJECT_PROPERTIES,
   type ObjectProperty,
   type Properties,
   type Rule,
@@ -261,9 +262,7 @@ export const BGP_PEER_SCHEMA: ObjectProperty = {
   type: 'object',
   required: ['spec'],
   properties: {
-    apiVersion: { type: 'string' },
-    kind: { type: 'string' },
-    metadata: { type: 'object' },
+    ...OBJECT_PROPERTIES,
     spec: {
       description: 'What is wanted.',
       type: 'object',

@@ -18,7 +18,16 @@ import {
   OPERATION_ACTIONS,
   PLATFORMS,
 } from './eni-node.ts'
-import { boolean, integer, type ListProperty, list, type ObjectProperty, type Properties, text } from './openapi.ts'
+import {
+  boolean,
+  integer,
+  type ListProperty,
+  list,
+  OBJECT_PROPERTIES,
+  type ObjectProperty,
+  type Properties,
+  text,
+} from './openapi.ts'
 import type { Condition } from './resources.ts'
 
 /** What the cloud names: instances, interfaces, vSwitches, security groups. */
@@ -163,9 +172,7 @@ export const ENI_NODE_SCHEMA: ObjectProperty = {
   type: 'object',
   required: ['spec'],
   properties: {
-    apiVersion: { type: 'string' },
-    kind: { type: 'string' },
-    metadata: { type: 'object' },
+    ...OBJECT_PROPERTIES,
     spec: {
       description: 'What the node is in the cloud, and how many addresses it is to have. Written by the controller.',
       type: 'object',

@@ -65,6 +65,13 @@ export interface ObjectProperty extends Described {
   readonly maxProperties?: number
 }
 
+/** What every object has, which the server checks itself. */
+export const OBJECT_PROPERTIES = {
+  apiVersion: { type: 'string' },
+  kind: { type: 'string' },
+  metadata: { type: 'object' },
+} as const
+
 /** A property for every field of `T`: one that is missing does not compile. */
 export type Properties<T> = { readonly [Field in keyof T]-?: Property }
 

@@ -3,7 +3,7 @@
  * (`scripts/crds`). The controller alone writes slices, so the schema is there against writes of
  * others: what a node could not read must not get in. Pure.
  */
-import { list, type ObjectProperty, type Properties, text } from './openapi.ts'
+import { list, OBJECT_PROPERTIES, type ObjectProperty, type Properties, text } from './openapi.ts'
 import { ENTRIES_PER_SLICE, type RouteEntry } from './route-slice.ts'
 
 const ROUTE_ENTRY = {
@@ -25,9 +25,7 @@ export const ROUTE_SLICE_SCHEMA: ObjectProperty = {
   description: 'A part of the routes of the cluster, at most 100 nodes. Do not edit, the controller writes it.',
   type: 'object',
   properties: {
-    apiVersion: { type: 'string' },
-    kind: { type: 'string' },
-    metadata: { type: 'object' },
+    ...OBJECT_PROPERTIES,
     entries: list(
       'A node each.',
       { type: 'object', required: ['node'], properties: ROUTE_ENTRY },

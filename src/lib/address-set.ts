@@ -25,18 +25,23 @@ export class AddressSet<T extends PlacedAddress> {
   within(prefix: string, counts: (item: T) => boolean = () => true): T | undefined {
     const { family, first, last } = prefixRange(prefix)
     const sorted = this.#sorted[family]
-    let low = 0
-    let high = sorted.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((sorted[middle]?.value ?? 0n) < first) low = middle + 1
-      else high = middle
-    }
-    for (let index = low; index < sorted.length; index++) {
+    for (let index = firstFrom(sorted, first); index < sorted.length; index++) {
       const candidate = sorted[index]
       if (candidate === undefined || candidate.value > last) return undefined
       if (counts(candidate.item)) return candidate.item
     }
     return undefined
   }
+}
+
+/** Where in `sorted` (by value) what is not below `value` begins: found by halves. */
+export function firstFrom(sorted: readonly { readonly value: bigint }[], value: bigint): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle]?.value ?? 0n) < value) low = middle + 1
+    else high = middle
+  }
+  return low
 }
