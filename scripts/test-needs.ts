@@ -37,6 +37,7 @@ const PACKAGE_OF: ReadonlyMap<string, string> = new Map(
     'qemu-aarch64-static': 'qemu-user-static',
     promtool: 'prometheus',
     runc: 'runc',
+    strace: 'strace',
     systemctl: 'systemd',
     systemd: 'systemd',
     tcpdump: 'tcpdump',

@@ -2,7 +2,6 @@
  * `terway-edge upgrade` and `rollback`: another version in the place of the installed one, watched
  * until the node does with it what it did before. Puts the parts together; host/upgrade.ts does it.
  */
-import { existsSync } from 'node:fs'
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { carryOut } from '../host/carry-out.ts'
@@ -11,7 +10,7 @@ import { PREVIOUS_EXECUTABLE, ROLE_FILES, type Role, UNITS, unitName } from '../
 import { lookAt } from '../host/look.ts'
 import { giveBackSteps, pathsToHandOver } from '../host/service-user.ts'
 import type { Step } from '../host/steps.ts'
-import { installedRoles, upgrade } from '../host/upgrade.ts'
+import { formerExecutable, installedRoles, upgrade } from '../host/upgrade.ts'
 import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { readFileIfPresent } from '../lib/files.ts'
@@ -49,10 +48,11 @@ export function rollbackCommand(args: string[]): Promise<number> {
   )
   return runProgram<Options>(addPatience(program), args, async ({ patience }) => {
     requireRoot('/', 'rollback')
-    if (!existsSync(PREVIOUS_EXECUTABLE)) {
+    const to = formerExecutable()
+    if (to === undefined) {
       throw new UserError(`there is no ${PREVIOUS_EXECUTABLE}: nothing was upgraded here yet`, { exitStatus: 2 })
     }
-    await upgrade({ to: PREVIOUS_EXECUTABLE, goBack: false, ...parts(patience) })
+    await upgrade({ to, goBack: false, ...parts(patience) })
     return 0
   })
 }

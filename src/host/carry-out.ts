@@ -43,7 +43,7 @@ async function carryOutStep(step: Step, { root, drain, leaveNetwork }: CarryOut)
     case 'copy':
       return copyWhole(step.from, at(step.path), step.keepAs === undefined ? undefined : at(step.keepAs))
     case 'write':
-      if (step.keepAs !== undefined) keepAside(at(step.path), at(step.keepAs))
+      if (step.keepAs !== undefined) secondName(at(step.path), at(step.keepAs))()
       return writeWhole(at(step.path), step)
     case 'link':
       mkdirSync(dirname(at(step.path)), { recursive: true })
@@ -105,8 +105,12 @@ function copyWhole(from: string, to: string, keepAs: string | undefined): void {
     copyOrLink(from, beside, keepAs) // first: `from` may be the one that is kept
     chmodSync(beside, 0o755)
     syncPath(beside)
-    if (keepAs !== undefined) keepAside(to, keepAs)
+    const keep = keepAs === undefined ? () => {} : secondName(to, keepAs)
+    // whenever it is killed, the version to go to, or the one to go back to, is under its name
+    const isBack = from === keepAs
+    if (!isBack) keep()
     renameSync(beside, to)
+    if (isBack) keep()
     syncPath(dirname(to))
   } catch (cause) {
     rmSync(beside, { force: true })
@@ -134,17 +138,18 @@ function writeWhole(path: string, { text, mode }: { readonly text: string; reado
 }
 
 /**
- * A second name for what is at `path`, in place of what had that name; nothing where nothing is.
+ * Another name for what is at `path`, at first beside `name`: it takes its place when that is
+ * called. Nothing where nothing is.
  */
-function keepAside(path: string, keepAs: string): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return
-  mkdirSync(dirname(keepAs), { recursive: true })
-  const beside = partOf(keepAs)
+function secondName(path: string, name: string): () => void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return () => {}
+  mkdirSync(dirname(name), { recursive: true })
+  const beside = partOf(name)
   rmSync(beside, { force: true })
   try {
     linkSync(path, beside)
   } catch {
     copyFileSync(path, beside) // another file system, or one without hard links
   }
-  renameSync(beside, keepAs)
+  return () => renameSync(beside, name)
 }

@@ -3,6 +3,11 @@ export const EXECUTABLE = '/usr/local/bin/terway-edge'
 /** The executable before the last upgrade: what `terway-edge rollback` goes back to. */
 export const PREVIOUS_FOLDER = '/usr/local/lib/terway-edge'
 export const PREVIOUS_EXECUTABLE = `${PREVIOUS_FOLDER}/previous`
+/**
+ * The digest of the version that `rollback`, or an upgrade that failed, goes back to, while it
+ * does: there to be found by the next when one is killed.
+ */
+export const GOING_BACK = `${PREVIOUS_FOLDER}/going-back`
 /** The service: agent and speaker. */
 export const NODE_UNIT = '/etc/systemd/system/terway-edge.service'
 /** The service that does the CNI plugin's work. */

@@ -4,12 +4,13 @@
  * units); what it replaces is kept at PREVIOUS_EXECUTABLE. Pods, routes and announcements stay
  * meanwhile: a stop keeps the routes, and BGP restarts gracefully.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
-import { fileStamp } from '../lib/files.ts'
+import { fileStamp, readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { EXECUTABLE, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from './installed-files.ts'
+import { EXECUTABLE, GOING_BACK, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from './installed-files.ts'
+import { sha256 } from './seen-machine.ts'
 import { notBack } from './upgrade-verdict.ts'
 
 export interface Upgrade {
@@ -37,6 +38,16 @@ export function installedRoles(): Role[] {
   return (['node', 'controller'] as const).filter(role => ROLE_FILES[role].units.some(path => existsSync(path)))
 }
 
+/**
+ * The executable of the version to go back to; undefined: there is none. Where going back was
+ * killed half-way it is the one that is in place already, and what is kept is the other.
+ */
+export function formerExecutable(): string | undefined {
+  const digest = readFileIfPresent(GOING_BACK)?.trim()
+  if (digest !== undefined && digest === digestOf(EXECUTABLE)) return EXECUTABLE
+  return existsSync(PREVIOUS_EXECUTABLE) ? PREVIOUS_EXECUTABLE : undefined
+}
+
 /** Throws `UserError` when the version cannot be taken, or was taken back. */
 export async function upgrade(options: Upgrade): Promise<void> {
   const { to, clock, say } = options
@@ -45,7 +56,9 @@ export async function upgrade(options: Upgrade): Promise<void> {
     throw new UserError('nothing is installed here to upgrade: terway-edge install does that first', { exitStatus: 2 })
   }
   const { version } = versionOf(to)
-  const from = formerVersion()
+  // an upgrade that was killed has put it there already
+  const isThere = digestOf(to) === digestOf(EXECUTABLE)
+  const from = formerVersion(isThere ? PREVIOUS_EXECUTABLE : EXECUTABLE)
   const installed = fileStamp(EXECUTABLE)
   for (const role of roles) requireConfigUnderstood(to, { role, version })
   const before = new Map<Role, Snapshot | undefined>()
@@ -94,13 +107,19 @@ async function installWith(
   roles: readonly Role[],
   { giveBack }: Pick<Upgrade, 'giveBack'>,
 ): Promise<string[] | undefined> {
+  if (executable === PREVIOUS_EXECUTABLE) writeFileWhole(GOING_BACK, `${digestOf(executable)}\n`)
   if (roles.includes('node') && versionOf(executable).asRoot) await giveBack()
   const failures = roles.flatMap(role => {
     const words = role === 'controller' ? ['--controller'] : []
     const { status, stderr } = call(executable, ['install', '--offline', ...words])
     return status === 0 ? [] : [stderr.trim()]
   })
+  removeFile(GOING_BACK)
   return failures.length === 0 ? undefined : failures
+}
+
+function digestOf(file: string): string | undefined {
+  return existsSync(file) ? sha256(readFileSync(file)) : undefined
 }
 
 /** Throws when the file is none of our executables, or one of another machine. */
@@ -113,10 +132,10 @@ function versionOf(file: string): { readonly version: string; readonly asRoot: b
   })
 }
 
-/** Of what is installed, which may be broken: a reason to upgrade. */
-function formerVersion(): string {
+/** Of what is installed, or kept, which may be broken: a reason to upgrade. */
+function formerVersion(executable: string): string {
   try {
-    return versionOf(EXECUTABLE).version
+    return versionOf(executable).version
   } catch {
     return 'the former version'
   }

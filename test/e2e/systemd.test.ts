@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { GOING_BACK, PREVIOUS_EXECUTABLE } from '../../src/host/installed-files.ts'
 import { buildVersion } from '../support/build.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
@@ -134,6 +135,13 @@ describe('the service', () => {
       lan.on(newer, 'install') // so that what is kept is not the one that fails
       lan.machine.exec([BROUGHT, 'upgrade'])
       expect(lan.on('terway-edge', 'rollback')).toContain(`from ${before} to 9.0.0`)
+      expect(lan.on('terway-edge', 'rollback')).toContain(`from 9.0.0 to ${before}`)
+      // as one leaves it that is killed between the exchange and the restart: the next ends it
+      lan.on('sh', '-c', `sha256sum <${PREVIOUS_EXECUTABLE} | cut -d' ' -f1 >${GOING_BACK}`)
+      lan.on(PREVIOUS_EXECUTABLE, 'install', '--offline', '--no-start')
+      expect(version()).toBe(before)
+      expect(lan.on('terway-edge', 'rollback')).toContain(`from ${before} to 9.0.0`)
+      expect(version()).toBe('9.0.0')
       expect(lan.on('terway-edge', 'rollback')).toContain(`from 9.0.0 to ${before}`)
       await whole()
       expect(version()).toBe(before)

@@ -137,3 +137,29 @@ testNeeding(
     run(['umount', full])
   }
 })
+
+testNeeding(
+  'root',
+  'systemd-sysusers',
+  'strace',
+)('going back, killed at any change of a name: the version to go back to is in one of the two places', async () => {
+  let killed = 0
+  // each call has a counter of its own
+  for (const call of ['link', 'linkat', 'rename', 'renameat', 'renameat2']) {
+    for (let count = 1; count < 20; count++) {
+      const root = emptyMachine()
+      for (const version of ['one', 'two']) await does(planned(root, version), root)
+      const child = [process.execPath, 'test/host/go-back-child.ts', root]
+      const fault = ['-e', `inject=${call}:signal=KILL:when=${count}`]
+      const { status } = run(['strace', '-qq', '-f', '-o', '/dev/null', ...fault, ...child], { mayFail: true })
+      const versions = [EXECUTABLE, PREVIOUS_EXECUTABLE].map(path => readFileSync(join(root, path), 'utf8'))
+      expect(versions).toContain('one')
+      if (status !== 0) killed++
+      else {
+        expect(versions).toEqual(['one', 'two'])
+        break
+      }
+    }
+  }
+  expect(killed).toBeGreaterThan(3)
+})
