@@ -37,7 +37,7 @@ export function parseStatements(source: string): Statement[] {
 
 const HEAD = `# What the RFCs ask, and what proves that it is so
 
-Every MUST, SHOULD and MAY of an announcing speaker and of BFD that this project knows to apply to it, in its own words. *holds*: the
+Every MUST, SHOULD and MAY of an announcing speaker and of BFD that this project knows to apply to it, in its own words; *text*: what the RFC describes without such a word. *holds*: the
 test named fails when it does not. *departs*: done otherwise on purpose, with the reason. *open*: not done. Made by \`scripts/rfc\` from
 \`docs/rfc-statements.txt\`; \`test/rfc.test.ts\` holds the files and tests named here to exist.
 `

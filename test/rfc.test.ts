@@ -20,8 +20,8 @@ test('each statement is complete', () => {
   expect(statements.length).toBeGreaterThan(400)
   expect(
     wrong(({ section, level, text, verdict, proof, test: name }) => {
-      if (!/^[\d.]+( [\d.a-z]+)?( [a-z])?$/.test(section)) return `section ${section}`
-      if (!['MUST', 'SHOULD', 'MAY'].includes(level)) return `level ${level}`
+      if (!/^([\d.]+|A)( [\d.a-z]+)?( [a-z])?$/.test(section)) return `section ${section}`
+      if (!['MUST', 'SHOULD', 'MAY', 'text'].includes(level)) return `level ${level}`
       if (text === '' || proof === '') return 'an empty column'
       if (!['holds', 'departs', 'open'].includes(verdict)) return `verdict ${verdict}`
       if ((verdict === 'holds') !== (name !== undefined && name !== ''))

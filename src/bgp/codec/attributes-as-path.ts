@@ -33,21 +33,18 @@ export function decodeSegments(value: Uint8Array, octets: 2 | 4): AsPath | strin
   return segments
 }
 
-export function decodeAsPath(
-  value: Uint8Array,
-  options: { fourOctetAs: boolean; firstAs?: number },
-): AsPath | Malformed {
+/**
+ * Deviation: whether it begins with the peer's AS is not looked at (RFC 4271 section 6.3, a MAY;
+ * RFC 7606 section 7.2), as a route server puts no AS of its own in front.
+ */
+export function decodeAsPath(value: Uint8Array, fourOctetAs: boolean): AsPath | Malformed {
   const malformed = (reason: string) => new Malformed(UpdateError.MalformedAsPath, reason)
-  const path = decodeSegments(value, options.fourOctetAs ? 4 : 2)
+  const path = decodeSegments(value, fourOctetAs ? 4 : 2)
   if (typeof path === 'string') return malformed(`RFC 7606 section 7.2: AS_PATH is malformed: ${path}`)
   if (holdsZero(path)) return malformed('RFC 7607 section 2: AS 0 in AS_PATH')
   if (path.some(isSet)) return malformed('RFC 9774 section 3: AS_SET or AS_CONFED_SET in AS_PATH')
   if (path.some(isConfederation))
     return malformed('RFC 5065 section 5: AS_CONFED_SEQUENCE from outside a confederation')
-  const { firstAs } = options
-  if (firstAs !== undefined && path[0]?.asNumbers[0] !== firstAs) {
-    return malformed(`RFC 4271 section 6.3: AS_PATH does not start with the peer's AS ${firstAs}`)
-  }
   return path
 }
 

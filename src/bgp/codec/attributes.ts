@@ -63,11 +63,7 @@ export const ATTRIBUTES: AttributeTable = {
     flags: WELL_KNOWN,
     section: 'RFC 7606 section 7.2',
     whenMalformed: 'treat-as-withdraw',
-    decode(value, { fourOctetAs, ibgp, peerAs }) {
-      // Towards a 2-octet peer the first AS may be AS_TRANS, and the AS4_PATH is not read yet.
-      const firstAs = ibgp || peerAs === undefined ? undefined : fourOctetAs ? peerAs : twoOctets(peerAs)
-      return decodeAsPath(value, { fourOctetAs, ...(firstAs === undefined ? {} : { firstAs }) })
-    },
+    decode: (value, { fourOctetAs }) => decodeAsPath(value, fourOctetAs),
     encode: (writer, value, { fourOctetAs }) => encodeAsPath(writer, value, fourOctetAs),
   },
   NEXT_HOP: {

@@ -37,12 +37,6 @@ export interface CodecContext {
   /** The peer sent the capability: its ROUTE-REFRESH has a subtype (RFC 7313 section 4). */
   readonly enhancedRouteRefresh?: boolean
   /**
-   * When set and not iBGP: an AS_PATH that does not start with it is malformed (RFC 4271 section
-   * 6.3, a MAY). Deviation: sessions leave it off (RFC 7606 section 7.2), as a route server puts no
-   * AS of its own in front.
-   */
-  readonly peerAs?: number
-  /**
    * Leaves AS_PATH, AS4_PATH, AGGREGATOR and AS4_AGGREGATOR as received instead of merging them
    * (RFC 6793 section 4.2.3).
    */

@@ -48,7 +48,7 @@ const CONTEXTS: readonly CodecContext[] = [
   EXTERNAL,
   INTERNAL,
   TWO_OCTET,
-  { ...TWO_OCTET, keepAs4: true, peerAs: 65001 },
+  { ...TWO_OCTET, keepAs4: true },
   { ...EXTERNAL, extendedMessages: true, families: ['ipv6'] },
   { ...EXTERNAL, families: ['ipv4'], extendedNextHop: false },
 ]
