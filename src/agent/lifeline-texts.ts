@@ -2,15 +2,21 @@
  * Where a machine says what it lives by, as texts: name servers (resolv.conf(5)) and the sockets of
  * /proc/net/tcp and tcp6 (proc(5)). Pure.
  */
-import { addressBytes, canonicalAddress, familyOf, formatAddress } from '../lib/ip.ts'
+import { addressBytes, familyOf, formatAddress, parseAddress } from '../lib/ip.ts'
 
 /** The name servers that a resolv.conf names, without those of this machine itself. */
 export function nameServersOf(resolvConf: string): string[] {
   return resolvConf.split('\n').flatMap(line => {
     const [keyword, value = ''] = line.trim().split(/\s+/)
-    const address = keyword === 'nameserver' ? canonicalAddress(value.split('%')[0] ?? '') : undefined
+    const address = keyword === 'nameserver' ? plainAddress(value.split('%')[0] ?? '') : undefined
     return address === undefined || isLoopback(address) ? [] : [address]
   })
+}
+
+/** The canonical text of an address, of IPv4 in the form of IPv6 that of IPv4: so it is sent. */
+export function plainAddress(text: string): string | undefined {
+  const bytes = parseAddress(text)
+  return bytes && unmapped(bytes)
 }
 
 function isLoopback(address: string): boolean {

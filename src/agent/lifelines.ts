@@ -23,12 +23,15 @@ import { probeNeighbour } from '../netlink/neighbour.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Neighbour, NextHop, Route } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
-import { nameServersOf, tcpConnectionsOf } from './lifeline-texts.ts'
+import { type ApiAddresses, countingAddresses, nextAddresses } from './api-addresses.ts'
+import { nameServersOf, plainAddress, tcpConnectionsOf } from './lifeline-texts.ts'
 import { ownAddresses } from './observe.ts'
 
 export interface LifelinesOptions {
   /** URLs of the API server and of proxies on the way to it, now. */
   readonly urls: () => Promise<readonly string[]>
+  /** When the API server answered last, Clock.now() milliseconds. */
+  readonly contactAt: () => number | undefined
   readonly stateDir: string
   /** rtm_protocol of our routes: their gateways are not the machine's. */
   readonly protocol: number
@@ -46,8 +49,6 @@ export interface Lifelines extends LifelineSource {
 
 const EVERY_MILLISECONDS = 60_000
 const SETTLE_MILLISECONDS = 200
-/** An address of the API server that was not seen for so long is not one any more. */
-const FORGET_MILLISECONDS = 7 * 24 * 3600_000
 /** Kinds of links (IFLA_INFO_KIND) whose packets travel inside others. */
 const TUNNELS: readonly string[] = [
   ...['wireguard', 'tun', 'vxlan', 'geneve', 'gre', 'gretap', 'ip6gre', 'ip6gretap', 'ipip', 'sit', 'ip6tnl'],
@@ -74,8 +75,7 @@ class Finder implements Lifelines {
   readonly #options: LifelinesOptions
   readonly #loop: Loop
   readonly #listeners = new Listeners()
-  /** When each address of the API server was seen last, Clock.now() milliseconds. */
-  readonly #api: Map<string, number>
+  #api: ApiAddresses
   #watch: Watch | undefined
   #current: readonly Lifeline[] = []
   #text = ''
@@ -84,7 +84,7 @@ class Finder implements Lifelines {
 
   constructor(options: LifelinesOptions) {
     this.#options = options
-    this.#api = loadAddresses(options.stateDir)
+    this.#api = { known: loadAddresses(options.stateDir), doubtful: new Map() }
     this.#loop = new Loop({
       clock: options.clock,
       run: () => this.#pass(),
@@ -155,7 +155,7 @@ class Finder implements Lifelines {
   }
 
   #apiHops(kernel: Rtnetlink): Hop[] {
-    return [...this.#api.keys()].flatMap(address => {
+    return this.#apiAddresses().flatMap(address => {
       const way = kernel.lookup(address)
       return way.type !== 'unicast' || way.interface === undefined
         ? []
@@ -180,18 +180,26 @@ class Finder implements Lifelines {
     this.#failing = false
   }
 
+  #apiAddresses(): readonly string[] {
+    return countingAddresses(this.#api, this.#options.clock.now())
+  }
+
   /** A name that does not resolve now takes no address away. */
   async #findApi(): Promise<void> {
-    const { urls, clock, stateDir, log } = this.#options
-    const now = clock.now()
-    const known = [...this.#api.keys()].join()
+    const { urls, contactAt, clock, stateDir, log } = this.#options
+    const known = [...this.#api.known.keys()].join()
     const places = (await urls()).filter(url => URL.canParse(url)).map(url => new URL(url))
-    const found = await Promise.all(places.map(({ hostname }) => resolved(hostname.replace(/^\[|\]$/g, ''))))
-    for (const address of [...found.flat(), ...connectedAddresses(places.map(portOf))]) this.#api.set(address, now)
-    for (const [address, seen] of this.#api) if (now - seen > FORGET_MILLISECONDS) this.#api.delete(address)
-    if ([...this.#api.keys()].join() === known && this.#storing) return
+    const hosts = places.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ''))
+    const resolved = await Promise.all(hosts.map(addressesOf))
+    this.#api = nextAddresses(this.#api, {
+      written: hosts.flatMap(host => plainAddress(host) ?? []),
+      found: [...resolved.flat(), ...connectedAddresses(places.map(portOf))],
+      contactAt: contactAt(),
+      now: clock.now(),
+    })
+    if ([...this.#api.known.keys()].join() === known && this.#storing) return
     try {
-      writeFileWhole(addressesPath(stateDir), `${JSON.stringify(Object.fromEntries(this.#api))}\n`)
+      writeFileWhole(addressesPath(stateDir), `${JSON.stringify(Object.fromEntries(this.#api.known))}\n`)
       this.#storing = true
     } catch (error) {
       if (this.#storing) log.warn({ detail: errorText(error) }, 'the addresses of the API server cannot be stored')
@@ -207,7 +215,7 @@ class Finder implements Lifelines {
     }))
     const gateways = seen.routes.flatMap(({ nextHops }) => nextHops.flatMap(({ gateway }) => gateway ?? []))
     const lifelines: Lifeline[] = [
-      ...[...this.#api.keys()].map(address => ({ address, what: 'the API server' })),
+      ...this.#apiAddresses().map(address => ({ address, what: 'the API server' })),
       ...gateways.map(address => ({ address, what: 'a gateway of this machine' })),
       ...nameServers().map(address => ({ address, what: 'a name server' })),
       ...ownAddresses(seen).map(address => ({ address, what: 'an address of this machine', own: true })),
@@ -247,12 +255,12 @@ function withKernel<T>(netns: string | undefined, ask: (kernel: Rtnetlink) => T)
   }
 }
 
-async function resolved(host: string): Promise<string[]> {
-  const own = canonicalAddress(host)
-  if (own !== undefined) return [own]
+/** What a name resolves to; none of an address, or where nobody knows it. */
+async function addressesOf(host: string): Promise<string[]> {
+  if (plainAddress(host) !== undefined) return []
   try {
     const answers = await lookup(host, { all: true })
-    return answers.flatMap(({ address }) => canonicalAddress(address) ?? [])
+    return answers.flatMap(({ address }) => plainAddress(address) ?? [])
   } catch {
     return []
   }

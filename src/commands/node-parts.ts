@@ -93,7 +93,7 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
   const recorder = createEventRecorder({ api, component: `terway-edge-${parts.command}`, host: self, clock, log })
   const events = new EventLog(clock, recorder)
   parting.defer('Events', () => events.close())
-  const lifelines = startLifelines(services)
+  const lifelines = startLifelines(services, () => source.contact.lastContact)
   const view = createSoundView({
     source,
     self,
@@ -128,7 +128,10 @@ export async function startCluster(services: NodeServices): Promise<Cluster> {
 /** How long the API server has to answer a question that only asks whether it does. */
 const REACH_MILLISECONDS = 3000
 
-function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lifelines {
+function startLifelines(
+  { config, kubeconfig, log, parting }: NodeServices,
+  contactAt: () => number | undefined,
+): Lifelines {
   const urls = async () => {
     const { proxy } = await kubeconfig.credentials()
     return [kubeconfig.server, ...(proxy === undefined ? environment.proxies() : [proxy])]
@@ -136,6 +139,7 @@ function startLifelines({ config, kubeconfig, log, parting }: NodeServices): Lif
   const { protocol } = config.route
   const lifelines = createLifelines({
     urls,
+    contactAt,
     stateDir: config.state,
     protocol,
     clock,
