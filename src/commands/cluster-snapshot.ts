@@ -12,6 +12,7 @@ import { NO_MEMORY } from '../controller/pod-cidr.ts'
 import { clusterRows } from '../controller/view.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { NO_REMOVALS } from '../kube/mass-removal.ts'
 import { BGP_PEERS, EVENTS, type KubeObject, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
@@ -40,7 +41,7 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
   const nodes = nodeObjects.map(node => nodeFacts(reduceNode(node)))
   const decision = decide({ ...(network ?? NO_NETWORK), edgeNodes: undefined }, false, {
     nodes,
-    peers,
+    peers: peers.map(object => withReadableStatus(object)),
     slices,
     secret: () => undefined,
     now,

@@ -8,6 +8,7 @@
 import { loadConfig } from '../config/load.ts'
 import { runningProcess } from '../host/state-folder.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { sayLocally } from '../kube/local-word.ts'
@@ -54,11 +55,13 @@ async function confirm({ kubeconfig, dryRun = false }: Options): Promise<string>
   const api = createKubeApi({ kubeconfig: loadKubeconfig(kubeconfig), clock, log: silentLog })
   try {
     const slices = await api.list<RouteSlice>(ROUTE_SLICES)
-    const held = (await api.list<BGPPeerObject>(BGP_PEERS)).flatMap(({ metadata, status }) =>
-      (status?.conditions ?? [])
-        .filter(({ type, status }) => type === 'RemovalHeld' && status === 'True')
-        .map(({ message }) => `BGPPeer ${metadata.name}: ${message}\n`),
-    )
+    const held = (await api.list<BGPPeerObject>(BGP_PEERS))
+      .map(object => withReadableStatus(object))
+      .flatMap(({ metadata, status }) =>
+        (status?.conditions ?? [])
+          .filter(({ type, status }) => type === 'RemovalHeld' && status === 'True')
+          .map(({ message }) => `BGPPeer ${metadata.name}: ${message}\n`),
+      )
     if (dryRun) return held.length > 0 ? held.join('') : 'no BGPPeer says that a removal is held\n'
     if (slices.length === 0) {
       throw new UserError(

@@ -7,6 +7,7 @@ import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
+import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { createKubeApi } from '../kube/client.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
@@ -70,7 +71,7 @@ export async function observeCluster(api: KubeApi): Promise<ObservedCluster> {
   for (const object of objects) {
     const decoded = decodeBGPPeer(object)
     if ('peer' in decoded) peers.push(decoded.peer)
-    selected.set(object.metadata.name, object.status?.selectedNodes ?? [])
+    selected.set(object.metadata.name, withReadableStatus(object).status?.selectedNodes ?? [])
   }
   return { peers, nodes, selected, ...(controller !== undefined && { controller }) }
 }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import type { Config } from '../config/schema.ts'
 import { decodePassword, PASSWORD_NAMESPACE } from '../kube/bgp-password.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
+import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { BGP_PEERS, type KubeSecret, SECRETS } from '../kube/resources.ts'
 import { problemsError, UserError } from '../lib/errors.ts'
@@ -147,7 +148,7 @@ async function liveIntent(name: string | undefined, options: Options): Promise<S
     const object = await api.get<BGPPeerObject>(BGP_PEERS, name)
     if (object === undefined) throw new UserError(`there is no BGPPeer ${name} (kubectl get bgppeers lists them)`)
     const peer = decoded(object, `BGPPeer ${name}`)
-    const selected = object.status?.selectedNodes
+    const selected = withReadableStatus(object).status?.selectedNodes
     const nodes = await clusterNodes(api)
     const live = await controllerNetwork(api)
     const reference = peer.spec.authPassword?.secretKeyRef

@@ -10,6 +10,7 @@
  */
 import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
+import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import type { RemovalLimits } from '../kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
@@ -138,7 +139,7 @@ class Reconciler implements Controller {
     })
     const wake = () => this.#loop.wake()
     this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode, unread: UNREAD_OF_NODE })
-    this.#peers = api.cache<BGPPeerObject>(BGP_PEERS)
+    this.#peers = api.cache<BGPPeerObject>(BGP_PEERS, { reduce: withReadableStatus })
     this.#slices = api.cache<RouteSlice>(ROUTE_SLICES)
     this.#peers.onChange(wake)
     for (const cache of [this.#nodes, this.#slices]) cache.onChange(() => this.#loop.wake(this.#settleMilliseconds()))

@@ -15,6 +15,7 @@ import { timestamp } from '../lib/timestamp.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { PASSWORD_NAMESPACE } from './bgp-password.ts'
 import type { BGPPeerObject, SpeakerStatus } from './bgp-peer.ts'
+import { withReadableStatus } from './bgp-peer-status.ts'
 import {
   type ClusterIdentity,
   type ClusterState,
@@ -125,7 +126,7 @@ class Source implements ClusterSource {
     this.#options = options
     this.#load()
     this.#slices = options.api?.cache<RouteSlice>(ROUTE_SLICES)
-    this.#peers = options.api?.cache<BGPPeerObject>(BGP_PEERS)
+    this.#peers = options.api?.cache<BGPPeerObject>(BGP_PEERS, { reduce: withReadableStatus })
     this.#slices?.onChange(() => this.#merge())
     this.#peers?.onChange(() => this.#merge())
   }
