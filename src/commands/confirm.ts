@@ -13,7 +13,7 @@ import { createKubeApi } from '../kube/client.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { sayLocally } from '../kube/local-word.ts'
 import { BGP_PEERS, ROUTE_SLICES } from '../kube/resources.ts'
-import { REMOVALS_CONFIRMED, type RouteSlice } from '../kube/route-slice.ts'
+import { nextWord, REMOVALS_CONFIRMED, type RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { silentLog } from '../lib/log.ts'
@@ -68,7 +68,7 @@ async function confirm({ kubeconfig, dryRun = false }: Options): Promise<string>
         'there is no RouteSlice to write the word on: nodes go on as they are until the controller has published again; to empty the network, drain or uninstall its nodes',
       )
     }
-    const word = { metadata: { annotations: { [REMOVALS_CONFIRMED]: timestamp(clock.now()) } } }
+    const word = { metadata: { annotations: { [REMOVALS_CONFIRMED]: nextWord(slices, timestamp(clock.now())) } } }
     for (const { metadata } of slices) await api.mergePatch(ROUTE_SLICES, metadata.name, word)
     return `${held.join('')}confirmed: what is held goes now, and what is removed within the next minute goes at once\n`
   } finally {

@@ -6,6 +6,7 @@
 import type { Problem } from '../lib/errors.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import type { KubeObject } from './resources.ts'
 import { isFields } from './spec-reader.ts'
 
@@ -26,6 +27,16 @@ export function newestWord(slices: Iterable<KubeObject>, annotations: readonly s
       .sort()
       .at(-1) ?? ''
   )
+}
+
+/**
+ * A word that counts: words only grow, so after one of a clock that was ahead it is a second later
+ * than that. `now`: RFC 3339.
+ */
+export function nextWord(slices: Iterable<KubeObject>, now: string): string {
+  const newest = newestWord(slices, [REMOVALS_CONFIRMED, REMOVALS_RELEASED])
+  const time = Date.parse(newest)
+  return newest < now || Number.isNaN(time) ? now : timestamp(time + 1000)
 }
 
 /** The most entries of one slice. */

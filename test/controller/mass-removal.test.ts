@@ -18,7 +18,7 @@ import { createKubeApi } from '../../src/kube/client.ts'
 import { keptParts, keptText } from '../../src/kube/held-entries.ts'
 import { NO_REMOVALS } from '../../src/kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../../src/kube/resources.ts'
-import { REMOVALS_RELEASED, type RouteSlice } from '../../src/kube/route-slice.ts'
+import { nextWord, REMOVALS_CONFIRMED, REMOVALS_RELEASED, type RouteSlice } from '../../src/kube/route-slice.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
@@ -92,6 +92,19 @@ describe('a pass', () => {
     const decision = pass([node('a')], {}, ['b', 'c', 'd'])
     expect(shape(decision)).toEqual(['a:lan'])
     expect(decision.slices.replace[0]?.metadata.annotations).toEqual({ [REMOVALS_RELEASED]: '2026-02-01T00:00:00Z' })
+  })
+
+  test('a word of a clock that was ahead: the next one is behind it, or nobody would hear it', () => {
+    const ahead = (annotation: string) =>
+      pass([node('a')], {}, ['b', 'c', 'd']).slices.replace.map(slice => ({
+        ...slice,
+        metadata: { ...slice.metadata, annotations: { [annotation]: '2026-02-01T01:00:00Z' } },
+      }))
+    for (const annotation of [REMOVALS_CONFIRMED, REMOVALS_RELEASED]) {
+      expect(nextWord(ahead(annotation), '2026-02-01T00:00:00Z')).toBe('2026-02-01T01:00:01Z')
+      expect(nextWord(ahead(annotation), '2026-02-01T02:00:00Z')).toBe('2026-02-01T02:00:00Z')
+    }
+    expect(nextWord([], '2026-02-01T00:00:00Z')).toBe('2026-02-01T00:00:00Z')
   })
 
   test('the label off a LAN, a BGPPeer deleted, a selector that selects nobody: the nodes stay in their LAN', () => {
