@@ -3,7 +3,7 @@
  * packet arrives by them, and the switch is dialled.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeClusterState } from '../../src/kube/cluster-state.ts'
@@ -39,11 +39,17 @@ interface Broken {
   readonly folder?: string
   readonly file?: string
   readonly hidden?: string
+  /** A file that says that the part was broken. */
+  readonly until?: string
 }
 
 const taken = (hostname: string, port: number) =>
   `Bun.listen({ hostname: '${hostname}', port: ${port}, socket: { data() {} } })`
 const takenUdp = (port: number) => `await Bun.udpSocket({ hostname: '0.0.0.0', port: ${port} })`
+/** An API server that knows who asks and lets him do nothing. */
+const refusing = `Bun.serve({ hostname: '127.0.0.1', port: 1, fetch: request => {
+  if (request.method === 'POST') require('node:fs').writeFileSync('${join(folder, 'refused')}', request.url)
+  return Response.json({ kind: 'Status', code: 403, reason: 'Forbidden' }, { status: 403 }) } })`
 const PARTS: readonly Broken[] = [
   { part: 'the status interface: its port is taken', squat: taken('127.0.0.1', 9179) },
   { part: 'proofs by packets: their port is taken', squat: takenUdp(9179) },
@@ -53,6 +59,7 @@ const PARTS: readonly Broken[] = [
   { part: 'the mark of a restart: a folder is there', folder: 'state/speaker.json' },
   { part: 'readiness for the plugin: a folder is there', folder: 'state/cni/readiness.json' },
   { part: 'the configuration that is kept: a folder is there', folder: 'state/config.yaml' },
+  { part: 'Events: the API server refuses them, as all else', squat: refusing, until: join(folder, 'refused') },
   { part: 'firewall rules: no nft', hidden: Bun.which('nft') ?? '' },
 ]
 
@@ -78,6 +85,10 @@ for (const [index, broken] of PARTS.entries()) {
           network.exec(namespace, ['ping', '-c1', '-W1', '10.0.2.1'], { mayFail: true }).status === 0
         await eventually('a packet arrives', arrives)
         await eventually('the switch is dialled', () => dialled().includes(address))
+        if (broken.until !== undefined) {
+          await eventually('it was refused', () => existsSync(broken.until ?? ''))
+          expect(arrives()).toBe(true)
+        }
         expect(child.exitCode).toBeNull()
       } catch (cause) {
         child.kill('SIGKILL')

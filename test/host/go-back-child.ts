@@ -1,4 +1,4 @@
-/** Goes back to the version that is kept below a folder, as `rollback` does; killed by who starts it. */
+/** Goes back to the version kept below a folder, as `rollback` does; killed by who starts it. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config/load.ts'
