@@ -103,7 +103,11 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     allocation,
     peers,
     entries,
-    slices: planSlices(entries, observed.slices, removals.released ? nextWord(observed.slices, observed.now) : undefined),
+    slices: planSlices(
+      entries,
+      observed.slices,
+      removals.released ? nextWord(observed.slices, observed.now) : undefined,
+    ),
     removals,
     issues: [...allocation.problems, ...unreadableCIDRs(observed.nodes)],
     record,
