@@ -115,7 +115,9 @@ function readInterface(value: unknown): CloudInterface | undefined {
   if (id === '' || !/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac)) return undefined
   const sets = wrapped(item.PrivateIpSets, 'PrivateIpSet')
   const primary = sets.map(fields).find(({ Primary }) => Primary === true || text(Primary).toLowerCase() === 'true')
-  const named = canonicalAddress(text(item.PrivateIpAddress) || text(item.PrimaryIp) || text(primary?.PrivateIpAddress))
+  // of ENS the primary address may be a public one, which no pod gets
+  const ofEns = /^(private)?$/i.test(text(item.PrimaryIpType)) ? text(item.PrimaryIp) : ''
+  const named = canonicalAddress(text(item.PrivateIpAddress) || ofEns || text(primary?.PrivateIpAddress))
   const instanceID = text(item.InstanceId) || text(fields(item.Attachment).InstanceId)
   return {
     id,

@@ -104,7 +104,8 @@ function attach(world: SimWorld, parameters: Parameters) {
   demand(item.ipv4.length <= type.ipv4PerInterface, 'InvalidOperation.Ipv4CountExceeded', 403)
   demand(item.ipv6.length <= type.ipv6PerInterface, 'InvalidOperation.Ipv6CountExceeded', 403)
   item.instanceID = instance.id
-  world.begin(item, 'Attaching', 'InUse', 'attach')
+  const fails = world.attachFailures++ < (world.options.questions?.attachFailures ?? 0)
+  world.begin(item, 'Attaching', fails ? 'Available' : 'InUse', 'attach')
   return {}
 }
 
@@ -231,8 +232,10 @@ function describe(world: SimWorld, parameters: Parameters) {
   const tags = Object.entries(parameters.tags())
   parameters.finish()
   demand(ids.length <= 100, 'InvalidParameter.NetworkInterfaceId', 400)
-  const all = [...world.interfaces.values()]
+  const all = world
+    .listed()
     .filter(({ product }) => product === 'ecs')
+    .map(item => asShown(world, item))
     .filter(item => ids.length === 0 || ids.includes(item.id))
     .filter(item =>
       Object.entries(wanted).every(([key, value]) => value === undefined || item[key as keyof SimInterface] === value),
@@ -248,6 +251,12 @@ function describe(world: SimWorld, parameters: Parameters) {
     NetworkInterfaceSets: { NetworkInterfaceSet: page.map(described) },
     NextToken: more ? last.id : '',
   }
+}
+
+/** As a listing shows it: whose it is while it moves, no page says. */
+function asShown({ options }: SimWorld, item: SimInterface): SimInterface {
+  const moves = item.state === 'Attaching' || item.state === 'Detaching'
+  return moves && options.questions?.instanceWhileMoving === false ? { ...item, instanceID: undefined } : item
 }
 
 export function described(item: SimInterface): Record<string, unknown> {

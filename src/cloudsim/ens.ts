@@ -28,7 +28,8 @@ function describe(world: SimWorld, parameters: Parameters) {
   const number = parameters.number('PageNumber', { minimum: 1, maximum: 100_000 }) ?? 1
   const size = parameters.number('PageSize', { minimum: 1, maximum: 100 }) ?? 50
   parameters.finish()
-  const all = [...world.interfaces.values()]
+  const all = world
+    .listed()
     .filter(({ product }) => product === 'ens')
     .filter(item => instanceID === undefined || item.instanceID === instanceID)
     .filter(item => ids.length === 0 || ids.includes(item.id))
@@ -47,7 +48,7 @@ function describe(world: SimWorld, parameters: Parameters) {
         NetworkId: item.vpcID,
         EnsRegionId: item.zoneID,
         PrimaryIp: item.primaryAddress,
-        PrimaryIpType: 'private',
+        PrimaryIpType: world.options.questions?.ensPrimaryType ?? 'private',
         PrivateIpSets: {
           PrivateIpSet: item.ipv4.map(address => ({
             PrivateIpAddress: address,

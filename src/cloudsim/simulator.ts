@@ -103,6 +103,7 @@ export class CloudSimulator {
       const body = handler(this.world, new Parameters(call.parameters))
       call.outcome = 'ok'
       call.effect = changes(call.action)
+      if (call.effect) this.world.remember()
       const answer: SimAnswer = { httpStatus: 200, body: { RequestId: randomUUID(), ...body } }
       this.#remember(call, answer)
       return answer

@@ -11,10 +11,14 @@ export class SimWorld {
   readonly instances = new Map<string, SimInstance>()
   readonly vSwitches = new Map<string, SimVSwitch>()
   readonly options: SimOptions
+  /** Attachings that came to nothing. */
+  attachFailures = 0
   /** Called when an address has left an interface. */
   onUnassigned: (address: string, interfaceID: string) => void = () => {}
   readonly #owners = new Map<string, string>()
   readonly #cursors = new Map<string, number>()
+  /** What there was, with the time: for listings that lag. */
+  #history: { readonly at: number; readonly items: readonly SimInterface[] }[] = []
   #serial = 0
 
   constructor(options: SimOptions) {
@@ -150,11 +154,37 @@ export class SimWorld {
     this.settle()
   }
 
+  /** What listings show: what there is, or was so long ago as they lag. */
+  listed(): readonly SimInterface[] {
+    const { clock, questions } = this.options
+    const lag = questions?.listingLagMilliseconds ?? 0
+    if (lag === 0) return [...this.interfaces.values()]
+    this.remember()
+    const shown = this.#history.findLastIndex(({ at }) => at <= clock.now() - lag)
+    this.#history = this.#history.slice(Math.max(0, shown))
+    return this.#history[0]?.items ?? []
+  }
+
+  /** Notes what there is now, if a listing may have to show it later. */
+  remember(): void {
+    const { clock, questions } = this.options
+    if ((questions?.listingLagMilliseconds ?? 0) === 0) return
+    // what changes in place is replaced, never altered: addresses alone are appended to
+    const items = [...this.interfaces.values()].map(item => ({ ...item, ipv4: [...item.ipv4], ipv6: [...item.ipv6] }))
+    this.#history.push({ at: clock.now(), items })
+  }
+
   /** Lets what is due happen. */
   settle(): void {
+    if (this.#settle()) this.remember()
+  }
+
+  #settle(): boolean {
+    let changed = false
     const now = this.options.clock.now()
     for (const item of [...this.interfaces.values()]) {
       if (item.next === undefined || item.next.at > now) continue
+      changed = true
       const { state } = item.next
       item.next = undefined
       if (state === 'gone') this.#forget(item)
@@ -163,6 +193,7 @@ export class SimWorld {
         if (state === 'Available') item.instanceID = undefined
       }
     }
+    return changed
   }
 
   #forget(item: SimInterface): void {

@@ -111,8 +111,14 @@ export interface OpenQuestions {
   readonly ensMetadata: 'absent' | 'without-gateway' | 'with-gateway'
   /** Whether an unattached interface, and one that is being attached, takes assignments. */
   readonly assignWhileAttaching: boolean
-  /** For how long a listing may still show what was before a change. */
+  /** For how long a listing still shows what was before a change. */
   readonly listingLagMilliseconds: number
+  /** Whether a listing names the instance of an interface that is being attached or detached. */
+  readonly instanceWhileMoving: boolean
+  /** So many attachings come to nothing before one does. */
+  readonly attachFailures: number
+  /** How ENS calls a private primary address. */
+  readonly ensPrimaryType: string
 }
 
 export interface SimOptions {

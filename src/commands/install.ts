@@ -12,7 +12,7 @@ import { carryOut, dryRunText } from '../host/carry-out.ts'
 import { installableExecutable } from '../host/executable.ts'
 import { pathsToSee, planInstall, type WantedInstall } from '../host/install-plan.ts'
 import { ROLE_FILES, type Role } from '../host/installed-files.ts'
-import { lookAt } from '../host/look.ts'
+import { lookAt, seeCloud } from '../host/look.ts'
 import { pathsToSeeForPlugin, planPluginInstall } from '../host/plugin-plan.ts'
 import { isHidden } from '../host/unit.ts'
 import { namedFiles } from '../kube/kubeconfig-files.ts'
@@ -78,7 +78,8 @@ async function install(options: InstallOptions): Promise<void> {
     start: options.start && root === '/',
     root,
   }
-  const plan = planInstall(wanted, lookAt(root, pathsToSee(wanted), ROLE_FILES[role].units))
+  const seen = lookAt(root, pathsToSee(wanted), ROLE_FILES[role].units)
+  const plan = planInstall(wanted, role === 'node' ? { ...seen, cloud: seeCloud(root, config.state) } : seen)
   const problems = [
     ...(role === 'controller' ? controllerProblems(config) : []),
     ...plan.problems,

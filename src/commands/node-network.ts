@@ -14,6 +14,7 @@ import { AddressStore } from '../cni/address-store.ts'
 import { type Attachments, podsOf, takenAddresses, waitingPods } from '../cni/attachments.ts'
 import { keepFreeingAddresses } from '../cni/free-addresses.ts'
 import { writeInterfacePool } from '../cni/interface-pool-file.ts'
+import { keepWiring } from '../cni/keep-wiring.ts'
 import { podAddresses } from '../cni/pod-addresses.ts'
 import { setInterfaceSysctls } from '../cni/sysctl.ts'
 import { keepTellingReadiness } from '../cni/tell-readiness.ts'
@@ -145,7 +146,7 @@ async function startPart(mode: NodeMode, services: NodeServices, around: Around)
 }
 
 async function startInterfaces(services: NodeServices, { cluster, source, drain }: Around): Promise<InterfaceNode> {
-  const { config, log, parting, changes } = services
+  const { config, log, parting, changes, problems } = services
   const { InterfaceNode } = await import('../eni/interface-node.ts')
   const { InstanceMetadata } = await import('../eni/metadata.ts')
   const { state } = config
@@ -182,6 +183,9 @@ async function startInterfaces(services: NodeServices, { cluster, source, drain 
   const cni = { clock, log: log.child({ room: 'cni' }) }
   const freeing = keepFreeingAddresses(state, cni)
   parting.defer('freeing of addresses', () => freeing.close())
+  const wiring = keepWiring(state, { ...cni, onChange: changes.tell })
+  problems.follow(() => wiring.problems)
+  parting.defer("pods' wiring", () => wiring.close())
   const telling = keepTellingReadiness(state, { node: interfaces, ...cni })
   parting.defer('readiness for the CNI plugin', () => telling.close())
   const tellFirewall = () => {

@@ -85,6 +85,8 @@ export interface InterfaceFacts {
   readonly interfaces: readonly { readonly id: string; readonly mac: string; readonly link?: string }[]
   /** Addresses that somebody gave to one of them. */
   readonly configured: readonly { readonly link: string; readonly address: string; readonly by: string }[]
+  /** Programs of the machine that say they look after one, whether it has an address now or not. */
+  readonly managed: readonly { readonly link: string; readonly by: string }[]
   /** What the service would change now. */
   readonly changes: readonly string[]
   readonly nft: boolean

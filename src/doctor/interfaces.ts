@@ -30,14 +30,19 @@ function interfaces({ interfaces: all }: InterfaceFacts): Check {
 }
 
 /** The host must not have an address that is a pod's: it would answer in its place. */
-function configured({ configured: found }: InterfaceFacts): Check {
+function configured({ configured: found, managed }: InterfaceFacts): Check {
   const name = 'who configures interfaces'
-  if (found.length === 0) return ok(name, 'nobody: they have no addresses of their own')
-  return problem(
-    name,
-    found.map(({ link, address, by }) => `${link} was given ${address} by ${by}`).join('\n'),
-    'keep it off these interfaces: systemd-networkd with [Link] Unmanaged=yes for their MAC, NetworkManager with unmanaged-devices=mac:…, cloud-init with updates.network.when: [boot-new-instance]',
-  )
+  const remedy =
+    'keep it off these interfaces: terway-edge install writes what does (udev, networkd, cloud-init), and it counts for an interface from when that is plugged in; else systemd-networkd with [Link] Unmanaged=yes for their MAC, NetworkManager with unmanaged-devices=mac:…, cloud-init with updates.network.when: [boot-new-instance]'
+  if (found.length > 0)
+    return problem(
+      name,
+      found.map(({ link, address, by }) => `${link} was given ${address} by ${by}`).join('\n'),
+      remedy,
+    )
+  if (managed.length > 0)
+    return warning(name, managed.map(({ link, by }) => `${by} looks after ${link}`).join('\n'), remedy)
+  return ok(name, 'nobody: they have no addresses of their own')
 }
 
 function policyRoutes({ changes }: InterfaceFacts): Check {

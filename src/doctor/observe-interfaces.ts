@@ -15,6 +15,9 @@ import { readENINode } from '../kube/eni-node-source.ts'
 import { readFileIfPresent } from '../lib/files.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { InterfaceFacts } from './facts.ts'
+import { managerOf } from './interface-managers.ts'
+
+const LEAVES_NO_TRACE = 'somebody that leaves no trace (a DHCP client, a script)'
 
 /** Undefined where pods have no such interfaces. */
 export async function observeInterfaces({ state, route, eni }: Config): Promise<InterfaceFacts | undefined> {
@@ -29,13 +32,16 @@ export async function observeInterfaces({ state, route, eni }: Config): Promise<
       numbers,
       routeTable: route.table,
       families: familiesServed(pool.dualStack),
-      interfaces: node.status.interfaces.filter(({ state: at }) => at === 'InUse'),
+      interfaces: node.status.interfaces
+        .filter(({ state: at }) => at === 'InUse')
+        .map(({ id, mac, gateways }) => ({ id, mac, gateways, attached: true })),
       pods: podAddresses(attachments),
       observed: observeDatapath(netlink),
     }
     const datapath = desiredDatapath(given)
     const changes = planDatapath(datapath, given)
     const names = new Map(given.observed.links.map(({ index, name }) => [index, name]))
+    const whoManages = (index: number) => managerOf({ index, name: names.get(index) ?? '' }, readFileIfPresent)
     const nft = Nft.find()
     const table = await nft?.tableText('inet', MARKS_TABLE).catch(() => undefined)
     return {
@@ -49,7 +55,15 @@ export async function observeInterfaces({ state, route, eni }: Config): Promise<
         return { id, mac, ...(link !== undefined && { link }) }
       }),
       configured: changes.removeAddresses.map(({ address, prefixLength, interface: index }) => {
-        return { link: names.get(index) ?? '', address: `${address}/${prefixLength}`, by: whoConfigured(index) }
+        return {
+          link: names.get(index) ?? '',
+          address: `${address}/${prefixLength}`,
+          by: whoManages(index) ?? LEAVES_NO_TRACE,
+        }
+      }),
+      managed: [...datapath.present.values()].flatMap(({ index, name }) => {
+        const by = whoManages(index)
+        return by === undefined ? [] : [{ link: name, by }]
       }),
       changes: changesText(changes, names),
       nft: nft !== undefined,
@@ -74,17 +88,4 @@ function changesText(
       ({ priority, source, table }) => `the rule ${priority}: from ${source ?? 'all'} lookup ${table} is of no pod`,
     ),
   ]
-}
-
-/**
- * As far as the services of the machine say which links they look after (networkctl(1),
- * NetworkManager's state files).
- */
-function whoConfigured(index: number): string {
-  const networkd = readFileIfPresent(`/run/systemd/netif/links/${index}`) ?? ''
-  const file = /^NETWORK_FILE=(.+)$/m.exec(networkd)?.[1]
-  if (file !== undefined) return `systemd-networkd (${file})`
-  const manager = readFileIfPresent(`/run/NetworkManager/devices/${index}`) ?? ''
-  if (/^connection-uuid=/m.test(manager)) return 'NetworkManager'
-  return 'somebody that leaves no trace (a DHCP client, ifupdown, a script)'
 }

@@ -33,10 +33,12 @@ export type ErrorKind =
   | 'foreign'
   /** Rights or credentials. */
   | 'rights'
+  /** It never left this process. */
+  | 'not-sent'
   | 'other'
 
 /** What is to be left alone meanwhile. */
-export type Scope = 'action' | 'interface' | 'vswitch' | 'instance' | 'account' | 'nothing'
+export type Scope = 'action' | 'interface' | 'vswitch' | 'security-group' | 'instance' | 'account'
 
 /** Reasons of Events and conditions, a closed list. */
 export type ErrorReason =
@@ -56,7 +58,7 @@ export type ErrorReason =
 export interface ErrorRow {
   readonly kind: ErrorKind
   readonly scope: Scope
-  /** Seconds to leave the scope alone; 0: nothing is left alone. */
+  /** Seconds to leave the scope alone. */
   readonly waitSeconds: number
   readonly reason: ErrorReason
   /** What to do about it, for people. */
@@ -148,7 +150,7 @@ export const CLOUD_ERRORS: Readonly<Record<string, ErrorRow>> = {
   MaxEniCountExceeded: QUOTA,
   SecurityGroupInstanceLimitExceed: row(
     'quota',
-    ['account', 5 * MINUTE],
+    ['security-group', 5 * MINUTE],
     'QuotaExceeded',
     'use an enterprise security group, or add another one to security_groups of eni-config',
   ),
@@ -183,7 +185,7 @@ export const CLOUD_ERRORS: Readonly<Record<string, ErrorRow>> = {
   ),
   'InvalidSecurityGroupId.NotFound': row(
     'configuration',
-    ['account', 5 * MINUTE],
+    ['security-group', 5 * MINUTE],
     'WrongConfiguration',
     'correct security_groups of eni-config',
   ),
@@ -222,7 +224,7 @@ const FAMILIES: readonly (readonly [RegExp, ErrorRow])[] = [
   [/^(InternalError|ServiceUnavailable)/, UNKNOWN],
   [
     /^InvalidSecurityGroup/,
-    row('configuration', ['account', 5 * MINUTE], 'WrongConfiguration', 'correct security_groups of eni-config'),
+    row('configuration', ['security-group', 5 * MINUTE], 'WrongConfiguration', 'correct security_groups of eni-config'),
   ],
   [/^InvalidVSwitch/, CONFIGURATION],
   [/(Quota|Limit|Count)Exceed/i, QUOTA],
@@ -265,7 +267,7 @@ export function judge(answer: Exclude<CloudAnswer, { kind: 'ok' }>, now: number)
   if (answer.kind === 'unknown') return { ...UNKNOWN, code: '', message: answer.reason, tell: false }
   if (answer.kind === 'not-sent') {
     const away = row(
-      'other',
+      'not-sent',
       ['action', 15],
       'CloudUnreachable',
       'check endpoints and credentials of cloud in the configuration of the controller',

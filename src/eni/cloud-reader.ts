@@ -63,6 +63,8 @@ const GATHER_MILLISECONDS = 100
 /** Pauses before a reading call is made again. */
 const READ_AGAIN = [500, 1_000, 2_000]
 const VSWITCH_FRESH_MILLISECONDS = 60_000
+/** After what the cloud did not say it is asked again. */
+const TYPE_AGAIN_MILLISECONDS = 10_000
 /** The limits of a type do not change while it is sold. */
 const TYPE_FRESH_MILLISECONDS = 24 * 60 * 60_000
 
@@ -76,6 +78,8 @@ export class CloudReader {
   readonly #options: CloudReaderOptions
   readonly #vSwitches = new Map<string, { readonly value: VSwitch | undefined; readonly at: number }>()
   readonly #types = new Map<string, { readonly value: InstanceType | undefined; readonly at: number }>()
+  /** Why limits of a type could not be had, for a while: many nodes are of the same type. */
+  readonly #typeFailures = new Map<string, { readonly error: unknown; readonly until: number }>()
   #requests: Request[] = []
   #gathering = false
   /** By what one listing covers: those who wait for the next one. */
@@ -146,15 +150,23 @@ export class CloudReader {
       now - known.at < (known.value === undefined ? VSWITCH_FRESH_MILLISECONDS : TYPE_FRESH_MILLISECONDS)
     )
       return known.value
-    const parameters = { InstanceTypes: [name], MaxResults: 100 }
-    const page = await this.#call(
-      'ecs:DescribeInstanceTypes',
-      { regionID, parameters, name, urgent: true },
-      readInstanceTypes,
-    )
+    const failure = this.#typeFailures.get(name)
+    if (failure !== undefined && now < failure.until) throw failure.error
+    const page = await this.#askType(regionID, name)
     const value = page.items.find(item => item.name === name)
     this.#types.set(name, { value, at: now })
     return value
+  }
+
+  async #askType(regionID: string, name: string): Promise<Page<InstanceType>> {
+    const parameters = { InstanceTypes: [name], MaxResults: 100 }
+    const wish = { regionID, parameters, name, urgent: true }
+    try {
+      return await this.#call('ecs:DescribeInstanceTypes', wish, readInstanceTypes)
+    } catch (error) {
+      this.#typeFailures.set(name, { error, until: this.#options.clock.monotonic() + TYPE_AGAIN_MILLISECONDS })
+      throw error
+    }
   }
 
   async #serve(requests: readonly Request[]): Promise<void> {

@@ -3,7 +3,7 @@
  * is refused again and again is asked ever more rarely. Kept in memory: after a restart each is
  * tried once. Pure but for what it holds.
  */
-import type { Scope, Verdict } from './cloud-errors.ts'
+import type { ErrorKind, Scope, Verdict } from './cloud-errors.ts'
 
 export interface Block {
   readonly scope: Scope
@@ -18,9 +18,12 @@ interface Kept extends Block {
   readonly times: number
 }
 
-const MOST_MILLISECONDS = 60 * 60_000
-/** These waits are the cloud's own: they do not grow. */
-const STEADY = new Set(['throttled', 'vswitch-full', 'effect-unknown'])
+/** Whoever has mended something waits no longer than this for the next try. */
+const MOST_MILLISECONDS = 15 * 60_000
+/** These waits are the cloud's own, or cost it nothing: they do not grow. */
+const STEADY: ReadonlySet<ErrorKind> = new Set(['throttled', 'vswitch-full', 'effect-unknown', 'not-sent'])
+/** So long after its end a block is forgotten: the next refusal is the first again. */
+const FORGET_MILLISECONDS = 60 * 60_000
 
 export class Blocks {
   readonly #blocks = new Map<string, Kept>()
@@ -31,14 +34,15 @@ export class Blocks {
    */
   add(id: string, verdict: Verdict, now: number): boolean {
     const { scope, waitSeconds, code, kind } = verdict
-    if (scope === 'nothing' || waitSeconds <= 0) return true
+    for (const [old, { until }] of this.#blocks) if (now - until > FORGET_MILLISECONDS) this.#blocks.delete(old)
     const key = `${scope}/${id}`
     const before = this.#blocks.get(key)
     const same = before !== undefined && before.verdict.code === code && before.verdict.kind === kind
-    const times = same ? before.times + 1 : 0
+    // what several nodes are told at once is one refusal
+    const times = !same ? 0 : before.until > now ? before.times : before.times + 1
     const wait = STEADY.has(kind)
       ? waitSeconds * 1000
-      : Math.min(MOST_MILLISECONDS, waitSeconds * 1000 * 2 ** Math.min(times, 12))
+      : Math.min(Math.max(MOST_MILLISECONDS, waitSeconds * 1000), waitSeconds * 1000 * 2 ** Math.min(times, 12))
     this.#blocks.set(key, { scope, id, verdict, until: now + wait, times })
     return !same
   }

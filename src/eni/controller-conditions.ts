@@ -60,9 +60,10 @@ function sufficient({ plan, capacity, waiting, misconfigured, access, degradatio
           message: 'the cloud has not said yet what there is',
         }
       : no(access.verdict.reason, verdictText(access.action, access.verdict))
-  if (plan.idle > 0 && plan.idle >= waiting)
-    return { type: 'SufficientAddresses', status: 'True', reason: 'SufficientIP', message: 'there are idle addresses' }
   const [obstacle] = plan.obstacles
+  // what is on its way to pods that wait counts, unless something is in its way
+  if (plan.idle > 0 && plan.idle >= waiting && (waiting === 0 || obstacle === undefined))
+    return { type: 'SufficientAddresses', status: 'True', reason: 'SufficientIP', message: 'there are idle addresses' }
   if (degradation === 'no-calls') return no('Degraded', 'calls to the cloud are switched off (cloud.degradation)')
   if (obstacle !== undefined) return no(obstacle.reason, obstacleText(obstacle))
   if (access !== undefined) return no(access.verdict.reason, verdictText(access.action, access.verdict))

@@ -10,6 +10,17 @@ import { MissingThings } from './missing.ts'
 import { readBack } from './operations.ts'
 import { isOurs, madeFor } from './tags.ts'
 
+/** The cloud says no code for it. */
+const NOT_ATTACHED = {
+  kind: 'wrong-moment',
+  scope: 'interface',
+  waitSeconds: 30,
+  reason: 'WrongState',
+  advice: 'see in the console whether the instance runs and takes interfaces; some types do so only while stopped',
+  code: '',
+  tell: true,
+} as const
+
 /** A detaching or deleting that takes longer is asked for again. */
 const STUCK_MILLISECONDS = 60_000
 
@@ -72,10 +83,24 @@ export class NodeListing {
       ens ? item.type !== 'Primary' && item.state === 'InUse' : isOurs(item, clusterID),
     )
     const vSwitches = reader.knownVSwitches()
+    const attaching = this.#record.recorded.interfaces.filter(({ state }) => state === 'Attaching')
     const result = readBack(this.#record.recorded, { interfaces: mine, spec, vSwitches })
     this.#record.recorded = result.recorded
     this.#tell(result)
+    this.#tellOfAttaching(attaching.map(({ id }) => id))
     this.noteStates()
+  }
+
+  /** What was being attached and is free again was not attached: not again at once. */
+  #tellOfAttaching(ids: readonly string[]): void {
+    const { blocks, clock, log, event } = this.#shared
+    const { name: node, recorded } = this.#record
+    for (const { id } of recorded.interfaces.filter(item => ids.includes(item.id) && item.state === 'Available')) {
+      const message = `interface ${id} was not attached: the cloud has taken it back`
+      if (!blocks.add(id, { ...NOT_ATTACHED, message }, clock.monotonic())) continue
+      log.warn({ node, name: id }, 'an interface was not attached')
+      event(node, 'Warning', NOT_ATTACHED.reason, `${message}; ${NOT_ATTACHED.advice}`)
+    }
   }
 
   /** Since when each interface is in its state. */

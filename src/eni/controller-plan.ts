@@ -5,8 +5,16 @@
  */
 import type { ENIInterface } from '../kube/eni-node.ts'
 import type { Verdict } from './cloud-errors.ts'
-import { attachCalls, ecsAdditions, ensAdditions } from './plan-additions.ts'
-import { cardsOf, countWorth, type Hands, type NodePlan, type PlanInput, type PlannedCall } from './plan-cards.ts'
+import { attachCalls, ecsAdditions, ensAdditions, pairsToCome } from './plan-additions.ts'
+import {
+  cardsOf,
+  countWorth,
+  type Hands,
+  isElsewhere,
+  type NodePlan,
+  type PlanInput,
+  type PlannedCall,
+} from './plan-cards.ts'
 import {
   leavingCalls,
   replaceInterface,
@@ -32,7 +40,9 @@ export function planNode(input: PlanInput): NodePlan {
   return input.wish === 'leave' ? planLeave(input) : planStay(input)
 }
 
-function measure({ spec, report }: PlanInput, interfaces: readonly ENIInterface[]): { readonly idle: number } {
+function measure({ spec, report, cloud }: PlanInput, recorded: readonly ENIInterface[]): { readonly idle: number } {
+  const elsewhere = new Set(cloud.filter(item => isElsewhere(item, spec)).map(({ id }) => id))
+  const interfaces = recorded.filter(({ id }) => !elsewhere.has(id))
   const worth = interfaces.reduce((sum, item) => sum + countWorth(item.addresses, spec.ipFamilies), 0)
   const unused = new Set([...(report?.idle ?? []), ...(report?.released ?? [])])
   const leavingPods = interfaces
@@ -51,9 +61,10 @@ function planStay(input: PlanInput): NodePlan {
   const { idle } = measure(input, recorded.interfaces)
   const cards = cardsOf(input, recorded.interfaces)
   const total = cards.reduce((sum, { worth }) => sum + worth, 0)
-  const warmUpLeft = input.warmedUp ? 0 : Math.max(0, spec.pool.warmUp - total)
-  const room = spec.limits.interfaces * spec.limits.addressesPerInterface - total
-  const wanted = { idle, waiting: report?.waiting ?? 0, warmUpLeft }
+  const coming = pairsToCome(input, cards)
+  const warmUpLeft = input.warmedUp ? 0 : Math.max(0, spec.pool.warmUp - total - coming)
+  const room = spec.limits.interfaces * spec.limits.addressesPerInterface - total - coming
+  const wanted = { idle: idle + coming, waiting: report?.waiting ?? 0, warmUpLeft }
   const add = addressesToAdd(spec.pool, { ...wanted, room })
   const asked = addressesToAdd(spec.pool, { ...wanted, room: Number.MAX_SAFE_INTEGER })
   const busy = new Set<string>()

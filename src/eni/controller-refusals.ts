@@ -8,7 +8,7 @@ import { verdictText } from './controller-conditions.ts'
 import type { NodeRecord } from './controller-record.ts'
 import type { WorkerShared } from './controller-shared.ts'
 import { cloudActionOf, targetOf } from './operations.ts'
-import { newInterfaceOf } from './plan-cards.ts'
+import { looksAt, newInterfaceOf, securityGroupsOf } from './plan-cards.ts'
 
 export class Refusals {
   readonly #shared: WorkerShared
@@ -24,13 +24,10 @@ export class Refusals {
 
   /** Of a changing call, or, without `operation`, of a reading one. */
   add(action: string, verdict: Verdict, operation?: ENIOperation): void {
-    const { blocks, clock, event, log } = this.#shared
+    const { event, log } = this.#shared
     const { name } = this.#record
     const read = verdictText(action, verdict)
-    const news =
-      operation === undefined
-        ? this.lastError !== read
-        : blocks.add(this.#idOf(verdict.scope, operation), verdict, clock.monotonic())
+    const news = operation === undefined ? this.lastError !== read : this.#block(verdict, operation)
     const text =
       operation === undefined
         ? read
@@ -40,6 +37,19 @@ export class Refusals {
     if (!news || !verdict.tell) return
     log.warn({ node: name, reason: verdict.code, detail: text }, 'the cloud refused a call')
     event(name, 'Warning', verdict.reason, text)
+  }
+
+  /**
+   * Also the interface itself, where a call like this one is made without a look at the scope: a
+   * code may come in a place that no page names. Whether that is news.
+   */
+  #block(verdict: Verdict, operation: ENIOperation): boolean {
+    const { blocks, clock } = this.#shared
+    const now = clock.monotonic()
+    const target = targetOf(operation)
+    if (target !== undefined && !looksAt(operation.action, verdict.scope))
+      blocks.add(target, { ...verdict, scope: 'interface' }, now)
+    return blocks.add(this.#idOf(verdict.scope, operation), verdict, now)
   }
 
   /** What of a scope the refusal of a call is about. */
@@ -52,10 +62,11 @@ export class Refusals {
         return targetOf(operation) ?? newInterfaceOf(spec?.instanceID ?? '')
       case 'vswitch':
         return this.#vSwitchOf(operation)
+      case 'security-group':
+        return securityGroupsOf(spec)
       case 'instance':
         return spec?.instanceID ?? ''
       case 'account':
-      case 'nothing':
         return ''
     }
   }

@@ -203,7 +203,10 @@ export class NodeWorker {
     return operations.filter(operation => {
       const now = clock.monotonic()
       const action = cloudActionOf(this.#record.node?.spec.platform ?? 'ecs', operation.action) ?? operation.action
-      if (blocks.get('action', action, now) !== undefined) return false
+      if (blocks.get('action', action, now) !== undefined) {
+        this.#later(Math.max(100, (blocks.nextEnd(now) ?? now) - now))
+        return false
+      }
       const taken = buckets.take(operation.action, { name: this.name, urgent }, now)
       if (taken === 'taken') return true
       this.#later(taken)
@@ -303,7 +306,9 @@ export class NodeWorker {
         this.#record.recorded = applied
         this.#unclear = 0
         const target = targetOf(operation)
-        if (target !== undefined) blocks.clear('interface', target)
+        blocks.clear('action', cloudActionOf(spec.platform, operation.action) ?? operation.action)
+        // that an attaching has begun says nothing of its end
+        if (target !== undefined && operation.action !== 'AttachNetworkInterface') blocks.clear('interface', target)
         this.#refusals.access = undefined
         this.#listing.noteStates()
         return

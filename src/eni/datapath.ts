@@ -19,6 +19,8 @@ export interface PodInterface {
   readonly id: string
   readonly mac: string
   readonly gateways: readonly string[]
+  /** Whether the cloud says that it is in the machine. */
+  readonly attached: boolean
 }
 
 /** An address that a pod has. */
@@ -85,7 +87,9 @@ export function desiredDatapath(input: DatapathInput): Datapath {
   const indexOf = (mac: string) => present.get(mac)?.index ?? NO_INTERFACE
   const primaries = primariesOf(observed, new Set([...present.values()].map(({ index }) => index)), families)
   const hostEnds = new Map(observed.links.map(({ name, index }) => [name, index]))
-  const missing = known.filter(({ mac }) => !present.has(mac))
+  const missing = known.filter(
+    ({ mac, attached }) => !present.has(mac) && (attached || pods.some(pod => pod.mac === mac)),
+  )
   const ways = [
     ...known.flatMap(one => (present.has(one.mac) ? [{ index: indexOf(one.mac), gateways: one.gateways }] : [])),
     ...(missing.some(({ mac }) => pods.some(pod => pod.mac === mac)) ? [{ index: NO_INTERFACE, gateways: [] }] : []),
@@ -119,6 +123,12 @@ export function planDatapath(desired: Datapath, input: DatapathInput): Changes {
   const rulesThere = observed.rules.filter(rule => isOurRule(rule, numbers))
   const wantedRules = new Set(desired.rules.map(ruleKey))
   const keptTables = new Set(desired.rules.map(({ table }) => table))
+  const place = ({ table, destination }: Pick<RouteSpec, 'table' | 'destination'>) =>
+    `${table} ${familyOf(destination)}`
+  const ways = new Set(desired.routes.filter(({ type }) => type !== 'unreachable').map(place))
+  // where pods' rules lead, a way goes only in favour of another: what is not known takes none
+  const isNeeded = (there: Route) =>
+    keptTables.has(there.table) && (there.type === 'unreachable' || !ways.has(place(there)))
   const routesThere = observed.routes.filter(
     ({ protocol, table }) => protocol === numbers.protocol && table !== routeTable && isOurTable(table, numbers),
   )
@@ -138,9 +148,7 @@ export function planDatapath(desired: Datapath, input: DatapathInput): Changes {
     addRules: desired.rules.filter(rule => !rulesThere.some(there => ruleKey(there) === ruleKey(rule))),
     deleteRules: rulesThere.filter(rule => !wantedRules.has(ruleKey(rule))),
     deleteRoutes: routesThere.filter(
-      there =>
-        !desired.routes.some(route => isSamePlace(there, route)) &&
-        !(keptTables.has(there.table) && there.type === 'unreachable'),
+      there => !desired.routes.some(route => isSamePlace(there, route)) && !isNeeded(there),
     ),
   }
 }
@@ -149,7 +157,7 @@ export function planDatapath(desired: Datapath, input: DatapathInput): Changes {
 function withThoseOfPods(interfaces: readonly PodInterface[], pods: readonly PodAddress[]): readonly PodInterface[] {
   const listed = new Set(interfaces.map(({ mac }) => mac))
   const others = new Set(pods.map(({ mac }) => mac).filter(mac => !listed.has(mac)))
-  return [...interfaces, ...[...others].map(mac => ({ id: mac, mac, gateways: [] }))]
+  return [...interfaces, ...[...others].map(mac => ({ id: mac, mac, gateways: [], attached: false }))]
 }
 
 function isPresent(entry: readonly [string, Link | undefined]): entry is readonly [string, Link] {

@@ -210,7 +210,7 @@ export class InterfaceNode {
     const { plugin, numbers } = this.#options
     const pool = poolOf(node, numbers)
     this.#keeper.want(
-      node.status.interfaces.filter(isAttached).map(({ id, mac, gateways }) => ({ id, mac, gateways })),
+      node.status.interfaces.map(item => ({ ...pick(item), attached: isAttached(item) })),
       familiesServed(pool.dualStack),
     )
     this.#seen = node
@@ -312,6 +312,10 @@ export class InterfaceNode {
 /** Whether the cloud says that it is in the machine, or is about to be. */
 function isAttached({ state }: ENIInterface): boolean {
   return state === 'InUse' || state === 'Detaching'
+}
+
+function pick({ id, mac, gateways }: ENIInterface) {
+  return { id, mac, gateways }
 }
 
 /** For Events. */

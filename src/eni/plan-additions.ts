@@ -5,7 +5,17 @@
 import type { ParametersOf } from '../cloud/actions.ts'
 import type { IPFamily } from '../kube/eni-node.ts'
 import { familyOf } from '../lib/ip.ts'
-import { type Card, freeSlots, type Hands, isUnattached, type PlanInput, propose, slotsTaken } from './plan-cards.ts'
+import {
+  type Card,
+  countWorth,
+  freeSlots,
+  type Hands,
+  isElsewhere,
+  isUnattached,
+  type PlanInput,
+  propose,
+  slotsTaken,
+} from './plan-cards.ts'
 import { fill } from './pool.ts'
 import { chooseVSwitch } from './vswitch.ts'
 
@@ -71,6 +81,17 @@ export function ecsAdditions(input: PlanInput, cards: readonly Card[], add: numb
   const planned = new Map<string, number>()
   for (const count of filling.create) missing += count - createCall(input, count, { hands, planned })
   return missing
+}
+
+/** Pods' worths that complete pairs of both families, which `completePairs` asks for. */
+export function pairsToCome(input: PlanInput, cards: readonly Card[]): number {
+  const { ipFamilies } = input.spec
+  if (!ipFamilies.includes('IPv6')) return 0
+  const lack = ({ item, leaving, worth, cloud }: Card) =>
+    leaving || isElsewhere(cloud, input.spec) || input.blocked('vswitch', item.vSwitchID) !== undefined
+      ? 0
+      : countWorth(item.addresses, ['IPv4']) - worth
+  return cards.reduce((sum, card) => sum + lack(card), 0)
 }
 
 /** With both families: what an interface has too few of, up to the number of the other. */

@@ -86,7 +86,7 @@ export function cardsOf({ spec, cloud, report }: PlanInput, interfaces: readonly
       item,
       cloud: there.get(item.id),
       leaving: item.addresses.length === 0 && item.releasing.length > 0,
-      worth: countWorth(item.addresses, spec.ipFamilies),
+      worth: isElsewhere(there.get(item.id), spec) ? 0 : countWorth(item.addresses, spec.ipFamilies),
       pods: Math.max(0, pods),
     }
   })
@@ -108,6 +108,18 @@ export interface Hands {
 /** By what name an interface is left alone that was to be made, and has no id. */
 export function newInterfaceOf(instanceID: string): string {
   return `new of ${instanceID}`
+}
+
+/** By what name the security groups of a node are left alone: they are used together. */
+export function securityGroupsOf(spec: Pick<ENINodeSpec, 'securityGroupIDs'> | undefined): string {
+  return (spec?.securityGroupIDs ?? []).join(',')
+}
+
+/** Whether a call is proposed only when nothing about the scope is to be left alone. */
+export function looksAt(operation: OperationAction, scope: Scope): boolean {
+  if (scope === 'action' || scope === 'interface' || operation === 'CreateNetworkInterface') return true
+  if (operation === 'AttachNetworkInterface') return scope === 'instance'
+  return scope === 'vswitch' && (operation === 'AssignPrivateIpAddresses' || operation === 'AssignIpv6Addresses')
 }
 
 /** Adds the call unless something about it is blocked. Whether it was added. */
@@ -132,6 +144,7 @@ export function propose<A extends CloudAction>(
     vSwitchID === undefined ? undefined : input.blocked('vswitch', vSwitchID),
     wish.creates === true || wish.attaches === true ? input.blocked('instance', input.spec.instanceID) : undefined,
     wish.creates === true ? input.blocked('account', '') : undefined,
+    wish.creates === true ? input.blocked('security-group', securityGroupsOf(input.spec)) : undefined,
     wish.creates === true ? input.blocked('interface', newInterfaceOf(input.spec.instanceID)) : undefined,
   ].filter(block => block !== undefined)
   hands.obstacles.push(...blocks)
@@ -142,8 +155,21 @@ export function propose<A extends CloudAction>(
 }
 
 /** Interfaces of other instances, and of nobody, take no slot here. */
-export function slotsTaken({ cloud, spec }: PlanInput): number {
-  return cloud.filter(item => item.instanceID === spec.instanceID && item.type !== 'Primary').length
+export function slotsTaken({ cloud, spec, recorded }: PlanInput): number {
+  // while one moves, the cloud may not have told yet, or tell no more, whose it is
+  const moving = recorded.interfaces.filter(({ state }) => !isFree(state)).map(({ id }) => id)
+  const others = new Set(cloud.filter(item => isElsewhere(item, spec)).map(({ id }) => id))
+  const attached = cloud.filter(item => item.instanceID === spec.instanceID && item.type !== 'Primary')
+  return new Set([...attached.map(({ id }) => id), ...moving.filter(id => !others.has(id))]).size
+}
+
+function isFree(state: ENIInterface['state']): boolean {
+  return state === 'Available' || state === 'Deleting'
+}
+
+/** Whether the cloud has it at another instance: its addresses are of no use here. */
+export function isElsewhere(cloud: CloudInterface | undefined, { instanceID }: ENINodeSpec): boolean {
+  return cloud?.instanceID !== undefined && cloud.instanceID !== instanceID
 }
 
 export function freeSlots(input: PlanInput, cards: readonly Card[]): number {

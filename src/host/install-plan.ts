@@ -17,7 +17,17 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
-import { DHCPCD_CONF, KEEP_OFF_FILES, withKeepOff } from './keep-off.ts'
+import {
+  DHCPCD_CONF,
+  ENI_FILES,
+  ENI_FOLDERS,
+  eniKeepOffFiles,
+  getsInterfaces,
+  KEEP_OFF_FILES,
+  type KeepOffFile,
+  NETWORKD,
+  withKeepOff,
+} from './keep-off.ts'
 import { isFileOf, isLinkTo, type SeenMachine, sha256 } from './seen-machine.ts'
 import {
   handOverSteps,
@@ -67,7 +77,7 @@ export function pathsToSee({ role, config }: Pick<WantedInstall, 'role' | 'confi
           ...foldersToMake(config),
           ...pathsToHandOver(config),
           ...KEEP_OFF_FILES.flatMap(({ folder, path }) => [folder, path]),
-          DHCPCD_CONF,
+          ...[DHCPCD_CONF, ...ENI_FOLDERS, ...ENI_FILES, ...NETWORKD],
         ]
       : statusFiles(config)),
   ]
@@ -84,7 +94,7 @@ export function planInstall(wanted: WantedInstall, seen: SeenMachine): InstallPl
     ...(role === 'node' ? pluginPaths(config).map(path => pluginStep(path, seen)) : []),
     ...(role === 'node' ? folderSteps(config, seen) : []),
     ...(node ? handOverSteps(config, seen, writtenPaths(wanted, seen)) : []),
-    ...(role === 'node' ? keepOffSteps(seen) : []),
+    ...(role === 'node' ? keepOffSteps(wanted, seen) : []),
     ...unitsFor(role, config).map(({ path, text }) => textStep(seen, { what: 'unit', path, text, mode: 0o644 })),
     ...startSteps(wanted, seen),
   ]
@@ -106,10 +116,23 @@ function writtenPaths(wanted: WantedInstall, seen: SeenMachine): ReadonlySet<str
 }
 
 /** Where the programs are that would manage pods' interfaces. */
-function keepOffSteps(seen: SeenMachine): Step[] {
-  const files = KEEP_OFF_FILES.filter(({ folder }) => seen.paths.has(folder)).map(({ path, text }) =>
-    textStep(seen, { what: 'network program', path, text, mode: 0o644 }),
-  )
+function keepOffSteps({ config, start }: WantedInstall, seen: SeenMachine): Step[] {
+  const interfaces =
+    seen.cloud !== undefined && getsInterfaces(config.mode, seen.cloud) ? eniKeepOffFiles(seen.cloud) : []
+  const written = (files: readonly KeepOffFile[]) =>
+    files
+      .filter(({ folder }) => seen.paths.has(folder))
+      .map(({ path, text }) => textStep(seen, { what: 'network program', path, text, mode: 0o644 }))
+  // interfaces may be plugged in before networkd starts anew
+  const news = written(interfaces)
+  const reload = start && news.some(({ do: what }) => what === 'write') && NETWORKD.some(path => seen.paths.has(path))
+  const files: Step[] = [
+    ...written(KEEP_OFF_FILES),
+    ...news,
+    ...(reload && seen.enabled !== undefined
+      ? [{ do: 'systemctl', words: ['try-reload-or-restart', 'systemd-networkd.service'] } as const]
+      : []),
+  ]
   const dhcpcd = seen.paths.get(DHCPCD_CONF)
   if (dhcpcd?.kind !== 'file' || dhcpcd.text === undefined) return files
   const { text, mode } = dhcpcd

@@ -30,6 +30,18 @@ export interface SeenMachine {
   readonly enabled: ReadonlySet<string> | undefined
   /** The user of a node's services; undefined: there is none yet. */
   readonly user?: Owner | undefined
+  /** Undefined where an image is prepared: it has no interfaces yet. */
+  readonly cloud?: SeenCloud | undefined
+}
+
+/** What there is of a machine as an instance of a cloud. */
+export interface SeenCloud {
+  /** Who made it (DMI). */
+  readonly vendor: string
+  /** MACs of its interfaces, without those that pods have. */
+  readonly own: readonly string[]
+  /** The version of its systemd. */
+  readonly systemd: number | undefined
 }
 
 /** Whether a link to `target` is at `path`. */

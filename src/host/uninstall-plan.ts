@@ -18,7 +18,7 @@ import {
   STATE_DIRECTORY,
   unitName,
 } from './installed-files.ts'
-import { DHCPCD_CONF, KEEP_OFF_FILES, withoutKeepOff } from './keep-off.ts'
+import { DHCPCD_CONF, ENI_FILES, KEEP_OFF_FILES, withoutKeepOff } from './keep-off.ts'
 import { installedPlugins } from './plugin-plan.ts'
 import type { SeenMachine } from './seen-machine.ts'
 import { giveBackShared, SERVICE_USER } from './service-user.ts'
@@ -53,6 +53,7 @@ export function pathsToSeeForUninstall({ config }: Pick<WantedUninstall, 'config
     ...pluginPaths(config),
     config.cni.confDir,
     ...KEEP_OFF_FILES.map(({ path }) => path),
+    ...ENI_FILES,
     DHCPCD_CONF,
   ]
   return files.flatMap(path => [path, partOf(path)])
@@ -83,7 +84,9 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
     ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
     ...(role === 'node' ? remove(installedPlugins(config, seen)) : []),
-    ...(role === 'node' ? [...remove(KEEP_OFF_FILES.map(({ path }) => path)), ...dhcpcdSteps(seen)] : []),
+    ...(role === 'node'
+      ? [...remove([...KEEP_OFF_FILES.map(({ path }) => path), ...ENI_FILES]), ...dhcpcdSteps(seen)]
+      : []),
     ...(role === 'node' ? giveBackShared(config, seen) : []),
     ...remove(units),
     ...(systemd ? [call('daemon-reload')] : []),

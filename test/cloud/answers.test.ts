@@ -125,6 +125,24 @@ test('an interface of ECS and one of ENS become the same words', () => {
   expect(ens?.total).toBe(1)
 })
 
+test('a public primary address of an ENS interface goes to no pod', () => {
+  const [item] =
+    readInterfaces({
+      NetworkInterfaceSets: {
+        NetworkInterfaceSet: [
+          {
+            NetworkInterfaceId: 'eni-1',
+            MacAddress: '00:16:3e:00:00:01',
+            PrimaryIp: '203.0.113.7',
+            PrimaryIpType: 'Public',
+            PrivateIpSets: { PrivateIpSet: [{ PrivateIpAddress: '10.8.0.9' }] },
+          },
+        ],
+      },
+    })?.items ?? []
+  expect(item).toMatchObject({ primaryAddress: undefined, ipv4: ['10.8.0.9'] })
+})
+
 test('an answer that does not say what was done is none', () => {
   expect(readCreated({ RequestId: 'x' })).toBeUndefined()
   expect(readCreated({ NetworkInterfaceId: 'eni-1', MacAddress: '00:16:3e:00:00:01' })?.state).toBe('Available')

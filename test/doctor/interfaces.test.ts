@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { InterfaceFacts } from '../../src/doctor/facts.ts'
+import { managerOf } from '../../src/doctor/interface-managers.ts'
 import { interfaceChecks } from '../../src/doctor/interfaces.ts'
 import type { Check } from '../../src/doctor/verdicts.ts'
 import { CloudNetwork } from '../eni/cloud-network.ts'
@@ -19,6 +20,7 @@ const WELL: InterfaceFacts = {
   waiting: 0,
   interfaces: [{ id: 'eni-1', mac: '00:16:3e:00:00:01', link: 'eth1' }],
   configured: [],
+  managed: [],
   changes: [],
   nft: true,
   marked: true,
@@ -39,7 +41,30 @@ test('what is wrong is named, and nothing where all is well', () => {
     'eth1 was given 192.168.32.10/19 by NetworkManager',
   )
   expect(bad({ changes: ['the rule 512: from all lookup 512 is missing'] })[0]).toContain('policy routes: problem')
+  expect(bad({ managed: [{ link: 'eth1', by: 'dhclient' }] })).toEqual([
+    'who configures interfaces: warning: dhclient looks after eth1',
+  ])
   expect(bad({ marked: false })[0]).toContain('terway-edge-eni is missing')
+})
+
+test('who looks after an interface is read from what each program keeps', () => {
+  const by = (files: Readonly<Record<string, string>>) => managerOf({ index: 3, name: 'eth1' }, path => files[path])
+  const link = '/run/systemd/netif/links/3'
+  expect(by({})).toBeUndefined()
+  expect(by({ [link]: 'ADMIN_STATE=configured\nNETWORK_FILE=/run/systemd/network/10-netplan-eth1.network\n' })).toBe(
+    'systemd-networkd (/run/systemd/network/10-netplan-eth1.network, of netplan)',
+  )
+  expect(by({ [link]: 'ADMIN_STATE=unmanaged\nNETWORK_FILE=/etc/systemd/network/05-terway-edge-eni.network\n' })).toBe(
+    undefined,
+  )
+  expect(by({ '/run/NetworkManager/devices/3': '[device]\nconnection-uuid=1\n' })).toBe('NetworkManager')
+  expect(by({ '/run/NetworkManager/devices/3': '[device]\nmanaged=false\n' })).toBeUndefined()
+  expect(by({ '/run/dhclient-eth1.pid': '9' })).toBe('dhclient')
+  const ifupdown = { '/run/network/ifstate': 'lo=lo\neth1=eth1\n' }
+  expect(by(ifupdown)).toBe('ifupdown')
+  expect(by({ ...ifupdown, '/etc/network/interfaces.d/50-cloud-init': 'auto eth0 eth1\niface eth1 inet dhcp\n' })).toBe(
+    'ifupdown (/etc/network/interfaces.d/50-cloud-init, of cloud-init)',
+  )
 })
 
 let cloud: CloudNetwork | undefined

@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { SimInterface } from '../../src/cloudsim/types.ts'
 import { NODES } from '../../src/kube/resources.ts'
+import { REGION, ZONE } from '../cloud/world.ts'
 import { World, type WorldOptions } from './world.ts'
 
 async function quiet(world: World): Promise<void> {
@@ -237,6 +238,13 @@ describe('refusals', () => {
     ['IdempotentFailed', 400, 'CreateNetworkInterface', undefined, ''],
     ['InternalError', 500, 'AttachNetworkInterface', undefined, ''],
     ['ServiceUnavailable', 503, 'CreateNetworkInterface', undefined, ''],
+    // in places that no page names
+    ['InvalidOperation.AvailabilityZoneMismatch', 403, 'AttachNetworkInterface', 'WrongConfiguration', 'zone'],
+    ['MaxEniCountExceeded', 403, 'AttachNetworkInterface', 'QuotaExceeded', 'quota'],
+    ['InvalidVSwitchId.IpNotEnough', 403, 'AttachNetworkInterface', 'VSwitchFull', 'vsw-1'],
+    ['Some.LimitExceeded', 403, 'AssignPrivateIpAddresses', 'QuotaExceeded', 'quota'],
+    ['EniPerInstanceLimitExceeded', 403, 'AssignPrivateIpAddresses', 'InstanceFull', 'instance'],
+    ['InvalidSecurityGroupId.NotFound', 404, 'AssignPrivateIpAddresses', 'WrongConfiguration', 'security_groups'],
   ])(
     '%s (%p) of %s: bounded, told, and on when it is over',
     async (code, httpStatus, action, reason, says) => {
@@ -289,6 +297,52 @@ describe('the rest', () => {
     await world.run(900)
     await quiet(world)
   }, 120_000)
+
+  test('both families on a large type: addresses that are asked for ten a call count, and no interface too many is made', async () => {
+    const world = await World.make({ eniConf: { ip_stack: 'dual', max_pool_size: 5 } })
+    const node = await world.addNode('node-1', 'ecs.g7.4xlarge')
+    world.start()
+    node.startPods(200)
+    await world.until('all run', () => node.pods.size === 200, 600)
+    await world.run(120)
+    const made = world.invariants.changingCalls().filter(({ action }) => /Create|Attach/.test(action))
+    expect(made.map(({ outcome }) => outcome)).toEqual(Array<string>(14).fill('ok'))
+    await quiet(world)
+  }, 60_000)
+
+  test('an attaching that comes to nothing is not begun again at once, and told', async () => {
+    const world = await World.make({ sim: { questions: { attachFailures: 6 } } })
+    const node = await world.addNode('node-1', 'ecs.g7.xlarge')
+    world.start()
+    node.startPods(3)
+    await world.run(600)
+    const attached = () => world.changing().filter(action => action === 'AttachNetworkInterface').length
+    expect(attached()).toBeGreaterThan(3)
+    expect(attached()).toBeLessThan(8)
+    expect(world.events.filter(({ message }) => message.includes('was not attached')).length).toBeGreaterThan(0)
+    expect(condition(world)?.message).toContain('was not attached')
+    await world.until('the pods run', () => node.pods.size === 3, 3600)
+    await world.run(600)
+    await quiet(world)
+  }, 60_000)
+
+  test('the instance of a Node is another: what the former one holds is of no use, and is left alone', async () => {
+    const world = await World.make()
+    const node = await world.addNode('node-1', 'ecs.g7.xlarge')
+    world.start()
+    node.startPods(5)
+    await world.until('all run', () => node.pods.size === 5)
+    const former = [...world.sim.world.interfaces.values()].filter(({ tags }) => tags.creator === 'terway-edge')
+    node.pods.clear() // a machine of the same name, without them
+    node.elsewhere = new Set(former.map(({ id }) => id))
+    const instance = { id: 'i-second', product: 'ecs', type: 'ecs.g7.xlarge', vpcID: 'vpc-1', zoneID: ZONE } as const
+    world.sim.world.addInstance(instance, 'vsw-node')
+    await world.kube.mergePatch(NODES, 'node-1', { spec: { providerID: `${REGION}.i-second` } })
+    node.startPods(8)
+    await world.until('all run there', () => node.pods.size === 8)
+    for (const item of former) expect(world.sim.world.interfaces.get(item.id)?.instanceID).toBe('i-node1')
+    expect(world.invariants.check()).toEqual([])
+  }, 60_000)
 
   test('no calls: nothing is changed; no releases: nothing is given back', async () => {
     const still = await World.make({ degradation: 'no-calls' })

@@ -1,6 +1,7 @@
 /** Every code has a meaning, also the one that nobody has seen yet. */
 import { describe, expect, test } from 'bun:test'
 import { CLOUD_ERRORS, errorRow, judge } from '../../src/eni/cloud-errors.ts'
+import { Blocks } from '../../src/eni/controller-blocks.ts'
 
 const refused = (code: string, httpStatus: number, retryAfterSeconds?: number) =>
   judge({ kind: 'refused', code, httpStatus, message: 'm', requestID: 'r', retryAfterSeconds }, 1_000_000_020_000)
@@ -18,7 +19,8 @@ describe('codes', () => {
     ['InvalidOperation.Ipv6CountExceeded', 403, 'interface-full', 'interface'],
     ['EniPerInstanceLimitExceeded', 403, 'instance-full', 'instance'],
     ['MaxEniCountExceeded', 403, 'quota', 'account'],
-    ['SecurityGroupInstanceLimitExceed', 403, 'quota', 'account'],
+    ['SecurityGroupInstanceLimitExceed', 403, 'quota', 'security-group'],
+    ['InvalidSecurityGroup.Gone', 404, 'configuration', 'security-group'],
     ['SomeQuotaExceeded', 403, 'quota', 'account'],
     ['Forbidden.SubUser', 403, 'rights', 'action'],
     ['Forbidden.Unheard', 403, 'rights', 'action'],
@@ -50,6 +52,39 @@ test('a minute with too many calls ends at the next full one, unless the cloud s
 })
 
 test('what never left us is no unknown effect; what got no answer is', () => {
-  expect(judge({ kind: 'not-sent', reason: 'x' }, 0)).toMatchObject({ kind: 'other', scope: 'action', tell: true })
+  expect(judge({ kind: 'not-sent', reason: 'x' }, 0)).toMatchObject({ kind: 'not-sent', scope: 'action', tell: true })
   expect(judge({ kind: 'unknown', reason: 'x' }, 0)).toMatchObject({ kind: 'effect-unknown', tell: false })
+})
+
+describe('what is refused again and again', () => {
+  /** How long it is left alone after each refusal in a row, in seconds. */
+  function pauses(verdict: ReturnType<typeof judge>, count: number): number[] {
+    const blocks = new Blocks()
+    let now = 0
+    return Array.from({ length: count }, () => {
+      blocks.add('x', verdict, now)
+      const end = blocks.nextEnd(now) ?? now
+      const pause = end - now
+      now = end
+      return pause / 1000
+    })
+  }
+
+  test('is asked ever more rarely, and within a quarter of an hour of when somebody mended it', () => {
+    expect(pauses(refused('MaxEniCountExceeded', 403), 5)).toEqual([300, 600, 900, 900, 900])
+    expect(pauses(refused('InvalidOperation.EniServiceManaged', 403), 2)).toEqual([3600, 3600])
+  })
+
+  test('a cloud that is out of reach is tried as often after an hour as at first', () => {
+    expect(pauses(judge({ kind: 'not-sent', reason: 'refused' }, 0), 200).at(-1)).toBe(15)
+  })
+
+  test('what many nodes are told at once is one refusal, and what is long over is forgotten', () => {
+    const blocks = new Blocks()
+    const quota = refused('MaxEniCountExceeded', 403)
+    const news = Array.from({ length: 50 }, () => blocks.add('', quota, 0))
+    expect(news.filter(Boolean).length).toBe(1)
+    expect(blocks.nextEnd(0)).toBe(300_000)
+    expect(blocks.add('', quota, 10 * 3_600_000)).toBe(true)
+  })
 })

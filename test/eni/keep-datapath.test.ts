@@ -97,6 +97,17 @@ testVpc(
     // a rule of ours that leads a pod to the wrong table goes
     node.network.ip(node.namespace, `rule add from ${near.address} lookup 1999 pref 2048 protocol 187`)
     await eventually('the wrong rule is gone', () => !node.run('ip', 'rule').includes('1999'))
+    // an ENINode that was deleted, or names an interface no more, takes no pod's way
+    const passes = datapath.passes
+    datapath.forget()
+    await eventually(
+      'it has looked',
+      () => datapath.passes > passes + 1 || datapath.last.datapath?.missing.length === 0,
+    )
+    node.network.ip(node.namespace, 'rule del pref 512 lookup 512')
+    await eventually('rules are kept as before', () => node.run('ip', 'rule').includes('from all lookup 512'))
+    expect(cloud.ping(near.namespace, far.address)).toBe(true)
+    expect(cloud.ping(near.namespace, twin(far.address))).toBe(true)
   },
   120_000,
 )

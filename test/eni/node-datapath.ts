@@ -52,9 +52,14 @@ export class NodeDatapath {
       },
     })
     this.#keeper.want(
-      node.enis.map(({ id, port }) => ({ id, mac: port.mac, gateways: [...POD_GATEWAYS] })),
+      node.enis.map(({ id, port }) => ({ id, mac: port.mac, gateways: [...POD_GATEWAYS], attached: true })),
       ['ipv4', 'ipv6'],
     )
+  }
+
+  /** Interfaces are not known any more. */
+  forget(): void {
+    this.#keeper.want([], ['ipv4', 'ipv6'])
   }
 
   /** Whether all of it has been written once, and nothing is wrong. */

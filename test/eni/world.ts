@@ -253,6 +253,8 @@ export class ModelNode {
   #said = ''
   #serial = 0
   left = false
+  /** Interfaces that are not among the links of the machine. */
+  elsewhere: ReadonlySet<string> = new Set()
   /** Does not look and does not write. */
   silent = false
   /** What it last saw of its ENINode: goes on with that while it is silent. */
@@ -288,7 +290,7 @@ export class ModelNode {
   #usable(): readonly string[] {
     if (!this.silent) this.#seen = this.#world.eniNode(this.name)
     return (this.#seen?.status.interfaces ?? [])
-      .filter(({ state }) => state === 'InUse')
+      .filter(({ id, state }) => state === 'InUse' && !this.elsewhere.has(id))
       .flatMap(({ addresses }) => addresses.filter(address => !address.includes(':')))
   }
   #free(): readonly string[] {

@@ -265,3 +265,53 @@ test("the network programs that are there are kept off pods' interfaces, until t
     path: '/etc/NetworkManager/conf.d/terway-edge.conf',
   })
 })
+
+describe('elastic network interfaces', () => {
+  const folder = { kind: 'folder' } as const
+  const paths = {
+    '/etc/udev/rules.d': folder,
+    '/etc/systemd/network': folder,
+    '/etc/cloud/cloud.cfg.d': folder,
+    '/lib/systemd/systemd-networkd': { kind: 'file', sha256: 'x', mode: 0o755 } as const,
+  }
+  const OWN = '00:16:3e:00:00:01'
+  const instance = { vendor: 'Alibaba Cloud', own: [OWN], systemd: 252 }
+  const written = (cloud: SeenMachine['cloud'], mode = 'auto') => {
+    const config = parseConfig(`${CONFIG_TEXT}\nmode: ${mode}`, 'test')
+    const { steps } = planInstall({ ...WANTED, config }, { ...machine(paths, []), cloud })
+    const files = steps.flatMap(step =>
+      step.do === 'write' && step.what === 'network program' ? [[step.path, step.text] as const] : [],
+    )
+    return { steps, files: new Map(files) }
+  }
+  const RULE = '/etc/udev/rules.d/71-terway-edge.rules'
+  const NETWORK = '/etc/systemd/network/05-terway-edge-eni.network'
+  const CLOUD_INIT = '/etc/cloud/cloud.cfg.d/99-terway-edge.cfg'
+
+  test('all but those that the machine has itself are kept from its programs', () => {
+    const { steps, files } = written(instance)
+    expect(files.get(RULE)).toContain(`ATTR{address}=="00:16:3e:*", ATTR{address}!="${OWN}", ENV{NM_UNMANAGED}="1"`)
+    expect(files.get(NETWORK)).toContain('Property=TERWAY_EDGE_ENI=1')
+    expect(Bun.YAML.parse(files.get(CLOUD_INIT) ?? '')).toEqual({
+      updates: { network: { when: ['boot-new-instance'] } },
+    })
+    expect(calls(steps)).toContain('try-reload-or-restart systemd-networkd.service')
+    const wanted = { role: 'node', config: WANTED.config, purge: false, root: '/', running: false } as const
+    const removed = planUninstall(wanted, after(steps, [])).flatMap(step => (step.do === 'remove' ? [step.path] : []))
+    for (const path of [RULE, NETWORK, CLOUD_INIT]) expect(removed).toContain(path)
+  })
+
+  test('a systemd that would take the file for one of all interfaces does not get it', () => {
+    expect([...written({ ...instance, systemd: 241 }).files.keys()]).not.toContain(NETWORK)
+    expect([...written({ ...instance, systemd: undefined }).files.keys()]).not.toContain(NETWORK)
+  })
+
+  test('machines of other makers, images, nodes of route mode: nothing', () => {
+    const none = [written({ ...instance, vendor: 'Dell Inc.' }), written(undefined), written(instance, 'route')]
+    for (const { steps, files } of none) {
+      expect([...files.keys()]).not.toContain(RULE)
+      expect(calls(steps)).not.toContain('try-reload-or-restart systemd-networkd.service')
+    }
+    expect([...written({ ...instance, vendor: '' }, 'eni-ens').files.keys()]).toContain(RULE)
+  })
+})
