@@ -13,6 +13,7 @@ import { CloudNetwork, NUMBERS } from '../../test/eni/cloud-network.ts'
 import { run, TestNetwork } from '../../test/support/namespaces.ts'
 import { startServer } from './cni.ts'
 import type { Measured } from './cni-measure.ts'
+import { type ControllerMemory, controllerMemory } from './eni-memory.ts'
 import { markdownTable, median, type Section, type SectionOptions } from './section.ts'
 import { EXECUTABLE, versionOf } from './start.ts'
 
@@ -25,7 +26,7 @@ export const eni: Section = {
   versions: () => [versionOf(EXECUTABLE, ['version'])],
   async run(options: SectionOptions): Promise<string> {
     if (!existsSync(EXECUTABLE)) throw new Error(`${EXECUTABLE} is missing: scripts/build makes it`)
-    return `${await attaching(options)}\n\n${await packets(options)}`
+    return `${await attaching(options)}\n\n${await packets(options)}\n\n${await controller()}`
   },
 }
 
@@ -75,6 +76,21 @@ function pool(): InterfacePool {
   const addresses = Array.from({ length: MANY }, (_, index) => `192.168.32.${index + 1}`)
   const one = { id: 'eni-1', mac: '00:16:3e:00:00:01', gateways: ['192.168.63.253'], addresses }
   return { numbers: NUMBERS, dualStack: false, interfaces: [one] }
+}
+
+/** The controller with nodes of the cloud, that of the first row with none. */
+async function controller(): Promise<string> {
+  const rows: ControllerMemory[] = []
+  for (const nodes of [0, 1, 300, 1000]) rows.push(await controllerMemory(nodes))
+  const base = rows[0]?.memory.proportional ?? 0
+  const cells = rows.map(({ nodes, memory }) => [
+    String(nodes),
+    ...[memory.proportional, memory.proportional - base, memory.anonymous, memory.peak].map(value => value.toFixed(0)),
+  ])
+  const heads = ['nodes', 'memory (Pss), MB', 'more than without', 'of that anonymous', 'peak (VmHWM), MB']
+  const text =
+    'The controller beside nodes of the cloud with three interfaces and 45 addresses each, 20 s after it has judged all of them; API server and cloud are processes of their own.'
+  return `${text}\n\n${markdownTable(heads, cells)}`
 }
 
 /**

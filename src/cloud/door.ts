@@ -11,7 +11,7 @@
 import * as core from '@alicloud/openapi-core'
 import type { Clock } from '../lib/clock.ts'
 import { errorCode, errorText } from '../lib/errors.ts'
-import { actionFacts } from './actions.ts'
+import { actionFacts, type Product } from './actions.ts'
 import type { CloudAnswer, CloudApi, CloudCall } from './cloud-api.ts'
 import {
   type CloudCredentials,
@@ -20,7 +20,7 @@ import {
   classOf,
   createCredentialSource,
 } from './credentials.ts'
-import { type EndpointConfig, endpointOf } from './endpoints.ts'
+import { type EndpointConfig, endpointOf, stsEndpointOf } from './endpoints.ts'
 
 export interface DoorOptions {
   readonly credentials: CredentialChoice
@@ -56,23 +56,23 @@ interface Library {
 
 class Door implements CloudApi {
   readonly #options: DoorOptions
-  readonly #source: CredentialSource
+  /** By where they are got. */
+  readonly #sources = new Map<string, CredentialSource>()
   readonly #library = core as unknown as Library
   readonly #clients = new Map<string, Client>()
   #credentials: CloudCredentials | undefined
 
   constructor(options: DoorOptions) {
     this.#options = options
-    this.#source = createCredentialSource(options.credentials, options.clock)
   }
 
   async call({ action, regionID, parameters, token }: CloudCall): Promise<CloudAnswer> {
+    const { product, name, version } = actionFacts(action)
     try {
-      this.#credentials = await this.#source.get()
+      this.#credentials = await this.#sourceFor(product, regionID).get()
     } catch (error) {
       return { kind: 'not-sent', reason: `no credentials: ${withoutSecrets(errorText(error))}` }
     }
-    const { product, name, version } = actionFacts(action)
     const { Params, OpenApiRequest } = this.#library.$OpenApiUtil
     const [, scheme = 'https', endpoint = ''] =
       /^(?:(https?):\/\/)?(.*)$/.exec(endpointOf(product, regionID, this.#options.endpoints)) ?? []
@@ -104,13 +104,26 @@ class Door implements CloudApi {
     this.#clients.clear()
   }
 
+  #sourceFor(product: Product, regionID: string): CredentialSource {
+    const { credentials, endpoints, clock } = this.#options
+    const stsEndpoint =
+      credentials.from === 'oidc' ? (credentials.stsEndpoint ?? stsEndpointOf(product, regionID, endpoints)) : ''
+    const known = this.#sources.get(stsEndpoint)
+    if (known !== undefined) return known
+    const choice = credentials.from === 'oidc' ? { ...credentials, stsEndpoint } : credentials
+    const source = createCredentialSource(choice, clock)
+    this.#sources.set(stsEndpoint, source)
+    return source
+  }
+
   #client(endpoint: string): Client {
     const known = this.#clients.get(endpoint)
     if (known !== undefined) return known
     const credential = {
       // asked for a moment ago
       getCredential: async () => {
-        const { accessKeyID, accessKeySecret, securityToken } = this.#credentials ?? (await this.#source.get())
+        if (this.#credentials === undefined) throw new Error('no credentials were asked for')
+        const { accessKeyID, accessKeySecret, securityToken } = this.#credentials
         return {
           accessKeyId: accessKeyID,
           accessKeySecret: accessKeySecret.reveal(),
@@ -163,10 +176,14 @@ function readFailure(error: unknown): CloudAnswer {
 /** Errors before anything was sent. */
 const NEVER_LEFT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ConnectionRefused', 'FailedToOpenSocket'])
 
-/** An error of the library may show the URL with its query, and headers with the signature. */
+/**
+ * An error of the library may show the URL with its query, headers with the signature, and an
+ * answer that it could not read, with what was in it.
+ */
 function withoutSecrets(text: string): string {
   return text
     .replaceAll(/(https?:\/\/[^\s?]+)\?\S*/g, '$1')
     .replaceAll(/(Signature=|SecurityToken=|x-acs-security-token:?\s*)\S+/gi, '$1…')
+    .replaceAll(/("?(?:AccessKeySecret|SecurityToken|OIDCToken)"?\s*[:=]\s*"?)[^\s",}]+/gi, '$1…')
     .slice(0, 300)
 }

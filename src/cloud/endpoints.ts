@@ -22,6 +22,19 @@ const PUBLIC_ECS: Readonly<Record<string, string>> = {
   'cn-hangzhou': 'ecs-cn-hangzhou.aliyuncs.com',
 }
 
+/**
+ * Where a role is assumed: inside of a VPC in the region of the call, which needs no way to the
+ * internet; for ENS, whose regions have none of their own, the one of all regions.
+ */
+export function stsEndpointOf(
+  product: Product,
+  regionID: string,
+  { network }: Pick<EndpointConfig, 'network'>,
+): string {
+  if (product === 'ens') return 'sts.aliyuncs.com'
+  return network === 'vpc' ? `sts-vpc.${regionID}.aliyuncs.com` : `sts.${regionID}.aliyuncs.com`
+}
+
 /** Host, or host:port. */
 export function endpointOf(product: Product, regionID: string, { network, overrides }: EndpointConfig): string {
   const override = overrides[product]

@@ -10,7 +10,7 @@ import {
   readInterfaces,
   readVSwitches,
 } from '../../src/cloud/answers.ts'
-import { endpointOf } from '../../src/cloud/endpoints.ts'
+import { endpointOf, stsEndpointOf } from '../../src/cloud/endpoints.ts'
 
 test('parameters are sent as the RPC style wants them, and lists are found again', () => {
   const flat = flatParameters('ecs:CreateNetworkInterface', {
@@ -156,6 +156,12 @@ test('an answer that does not say what was done is none', () => {
     ['10.0.0.1'],
   )
   expect(readAssigned({ AssignedPrivateIpAddressesSet: { PrivateIpSet: ['10.0.0.2'] } })).toEqual(['10.0.0.2'])
+})
+
+test('a role is assumed inside of the VPC by default, in the region of the call', () => {
+  expect(stsEndpointOf('ecs', 'cn-beijing', { network: 'vpc' })).toBe('sts-vpc.cn-beijing.aliyuncs.com')
+  expect(stsEndpointOf('vpc', 'cn-beijing', { network: 'public' })).toBe('sts.cn-beijing.aliyuncs.com')
+  expect(stsEndpointOf('ens', 'cn-wuxi-telecom', { network: 'vpc' })).toBe('sts.aliyuncs.com')
 })
 
 test('endpoints: from inside the VPC by default, over the internet or others when asked', () => {

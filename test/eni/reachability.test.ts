@@ -1,26 +1,32 @@
 /**
  * Who reaches whom: pods on the interfaces of two nodes of the cloud, the nodes, and an edge node
- * with a pod behind its own router, in a VPC that drops and counts what an interface may not send.
+ * with a pod behind BIRD, which knows the way to that by this project's speaker, in a VPC that drops and counts what an interface may not send.
  * With a real kube-proxy: ClusterIP and NodePort from everywhere, nothing translated on the way to
  * a local pod. Each part of the datapath taken away makes it fail: the rig finds it.
  */
 import { afterEach, expect } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { createSpeaker } from '../../src/bgp/speaker.ts'
+import { createTransport } from '../../src/bgp/tcp/transport.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
+import { silentLog } from '../../src/lib/log.ts'
 import { CniNode } from '../cni/cni-node.ts'
+import { createRouter } from '../interop/routers.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
-import { eventually } from '../support/namespaces.ts'
+import { eventually, type TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { CloudNetwork, type CloudPod, twin } from './cloud-network.ts'
 import { NodeDatapath } from './node-datapath.ts'
 
 const PROXY = join(process.env.KUBEBUILDER_ASSETS ?? '', 'kube-proxy')
-const testVpc = testNeeding('root', 'ip', 'nft', 'ping')
+const testVpc = testNeeding('root', 'ip', 'nft', 'ping', 'bird', 'birdc')
 const testProxy = testNeeding(
   'root',
   'KUBEBUILDER_ASSETS',
   existsSync(PROXY) ? 'ip' : 'kube-proxy',
-  ...['nft', 'iptables', 'iptables-nft', 'curl', 'ping'],
+  ...['nft', 'iptables', 'iptables-nft', 'curl', 'ping', 'bird', 'birdc'],
 )
 
 interface Site {
@@ -30,6 +36,8 @@ interface Site {
   /** Nodes and pods, of cloud and edge. */
   readonly all: readonly { readonly namespace: string; readonly address: string }[]
   readonly edgePod: { readonly namespace: string; readonly address: string }
+  /** From now on nobody mends a datapath. */
+  readonly stopKeeping: () => Promise<void>
 }
 
 const closing: (() => Promise<void>)[] = []
@@ -54,13 +62,18 @@ async function site(): Promise<Site> {
     { namespace: edge.namespace, interface: 'eth0', addresses: ['172.16.0.11/24'] },
   )
   network.ip(edge.namespace, 'route add default via 172.16.0.1')
-  network.ip(gateway, 'route add 10.0.1.0/25 via 172.16.0.11')
+  await announced(network, gateway, edge.namespace)
   for (const range of ['10.0.1.0/25', '172.16.0.0/24']) vpc.route(range, '192.168.0.9', port)
   node1.writePool()
   node2.writePool()
+  const datapaths: NodeDatapath[] = []
+  const stopKeeping = async () => {
+    for (const datapath of datapaths.splice(0)) await datapath.close()
+  }
+  closing.push(stopKeeping)
   for (const node of [node1, node2]) {
     const datapath = new NodeDatapath(node)
-    closing.push(() => datapath.close())
+    datapaths.push(datapath)
     await eventually('its datapath', () => datapath.settled)
   }
   const pods = [
@@ -73,7 +86,46 @@ async function site(): Promise<Site> {
   const added = await edge.add('edge-pod', lonely.path)
   const edgePod = { namespace: lonely.namespace, address: added.json.ips[0].address.split('/')[0] }
   const edgeNode = { namespace: edge.namespace, address: '172.16.0.11' }
-  return { cloud, pods: [...pods], edge, edgePod, all: [...pods, node1, node2, edgePod, edgeNode] }
+  return { cloud, pods: [...pods], edge, edgePod, stopKeeping, all: [...pods, node1, node2, edgePod, edgeNode] }
+}
+
+/** The edge node's speaker announces its podCIDR to BIRD on the gateway, which installs it. */
+async function announced(network: TestNetwork, gateway: string, edge: string): Promise<void> {
+  const neighbour = { address: '172.16.0.11', asNumber: 65010, families: ['ipv4'], passive: true } as const
+  const router = createRouter('bird', network, gateway, {
+    asNumber: 65001,
+    routerId: '172.16.0.1',
+    address: '172.16.0.1',
+    neighbour,
+  })
+  closing.push(async () => router.close())
+  await router.start()
+  const within = <T>(action: () => T) => inNetworkNamespace(network.path(edge), action)
+  const speaker = createSpeaker({
+    clock: systemClock,
+    log: silentLog,
+    restarting: false,
+    transport: createTransport({ clock: systemClock, within }),
+  })
+  closing.push(() => speaker.close({ mode: 'shutdown' }))
+  speaker.setAnnouncements('lan', [{ prefix: '10.0.1.0/25', nextHop: '172.16.0.11' }])
+  speaker.setPeers([
+    {
+      key: 'lan',
+      localAs: 65010,
+      peerAs: 65001,
+      peerAddress: '172.16.0.1',
+      peerPort: 179,
+      routerId: '172.16.0.11',
+      holdTimeSeconds: 90,
+      connectRetrySeconds: 5,
+      gracefulRestart: { enabled: true, restartTimeSeconds: 120 },
+      families: ['ipv4'],
+      passive: false,
+    },
+  ])
+  const learnt = () => network.ip(gateway, 'route show 10.0.1.0/25').includes('via 172.16.0.11')
+  await eventually('BIRD has the way to the edge pod', learnt, 30)
 }
 
 testVpc(
@@ -97,9 +149,9 @@ testVpc(
 testVpc(
   'what is wrong is found: another table, no rule of a pod, no rule to pods, no source beside a name server on lo',
   async () => {
-    const { cloud, pods, all } = await site()
+    const { cloud, pods, all, stopKeeping } = await site()
     const { node1: node, network, vpc } = cloud
-    for (const close of closing.splice(1).reverse()) await close() // nobody mends
+    await stopKeeping()
     const [a] = pods
     const index = (name: string) => Number(node.run('cat', `/sys/class/net/${name}/ifindex`))
     const tables = { eth1: 1000 + index('eth1'), eth2: 1000 + index('eth2') }
@@ -145,7 +197,7 @@ const REMOTE = { name: 'remote', clusterIP: '10.96.0.11', nodePort: 30081 }
 testProxy(
   'Services with a real kube-proxy: ClusterIP and NodePort from four clients, and not without the marks',
   async () => {
-    const { cloud, pods, all, edge, edgePod } = await site()
+    const { cloud, pods, all, edge, edgePod, stopKeeping } = await site()
     const { node1: node, node2, network, vpc } = cloud
     const [a, b, , d] = pods
     const serve = (pod: CloudPod) => network.spawn(pod.namespace, server(pod.containerId))
@@ -198,7 +250,7 @@ testProxy(
     expect(await cloud.unreachable(all)).toEqual([])
     expect(vpc.spoofed()).toBe(0)
 
-    for (const close of closing.splice(1, 2).reverse()) await close() // nobody mends
+    await stopKeeping()
     network.exec(node.namespace, ['nft', 'delete', 'table', 'inet', 'terway-edge-eni'])
     expect(get(edge.namespace, `${node.address}:${LOCAL.nodePort}`)).toBe('')
     expect(vpc.spoofed()).toBeGreaterThan(0)
