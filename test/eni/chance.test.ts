@@ -148,7 +148,7 @@ function broken(world: World): readonly string[] {
   return world.invariants.check().filter(text => !/^I[34]/.test(text))
 }
 
-const [first = 1, last = 12] = (process.env.CHANCE_SEEDS ?? '1-12').split('-').map(Number)
+const [first = 1, last = 8] = (process.env.CHANCE_SEEDS ?? '1-8').split('-').map(Number)
 for (let seed = first; seed <= last; seed++) {
   test(`seed ${seed}`, () => play(seed), 60_000)
 }
