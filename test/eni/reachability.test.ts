@@ -107,7 +107,7 @@ async function announced(network: TestNetwork, gateway: string, edge: string): P
     restarting: false,
     transport: createTransport({ clock: systemClock, within }),
   })
-  closing.push(() => speaker.close({ mode: 'shutdown' }))
+  closing.push(() => speaker.close({ mode: 'shutdown', reason: 'the test is over' }))
   speaker.setAnnouncements('lan', [{ prefix: '10.0.1.0/25', nextHop: '172.16.0.11' }])
   speaker.setPeers([
     {
