@@ -1,8 +1,9 @@
 /**
  * Who reaches whom: pods on the interfaces of two nodes of the cloud, the nodes, and an edge node
- * with a pod behind BIRD, which knows the way to that by this project's speaker, in a VPC that drops and counts what an interface may not send.
- * With a real kube-proxy: ClusterIP and NodePort from everywhere, nothing translated on the way to
- * a local pod. Each part of the datapath taken away makes it fail: the rig finds it.
+ * with a pod behind BIRD, which knows the way to that by this project's speaker, in a VPC that
+ * drops and counts what an interface may not send. With a real kube-proxy: ClusterIP and NodePort
+ * from everywhere, nothing translated on the way to a local pod. Each part of the datapath taken
+ * away makes it fail: the rig finds it.
  */
 import { afterEach, expect } from 'bun:test'
 import { existsSync } from 'node:fs'
