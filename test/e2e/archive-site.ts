@@ -1,21 +1,30 @@
 /**
- * A site for `archive.test.ts`: a LAN with a switch that runs BIRD, a real API server with the
- * controller beside it, and two nodes, machines with a systemd of their own. Of this project there
- * is nothing but what `archives` were unpacked to: every program of it runs in an empty
- * environment, in its own folder.
+ * A site for `archive.test.ts`: two LANs with a switch each, one that runs BIRD and one that runs
+ * FRR, joined by a line; a real API server with the controller beside it; nodes, machines with a
+ * systemd of their own. Of this project there is nothing but what `archives` were unpacked to:
+ * every program of it runs in an empty environment, in its own folder.
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
-import { programPath } from '../support/requires.ts'
 import { SystemdMachine } from '../support/systemd-machine.ts'
+import { kernelRoutes, type SwitchPlace, type SwitchRouter, switchRouter } from './archive-switch.ts'
 
-export const NODES = { 'node-1': '172.16.0.11', 'node-2': '172.16.0.12' } as const
+export const LANS = {
+  'lan-a': { router: 'bird', switch: '172.16.0.1', line: '172.31.0.1', peer: 'peer', pool: 'npxxx' },
+  'lan-b': { router: 'frr', switch: '172.16.1.1', line: '172.31.0.2', peer: 'peer-b', pool: 'npyyy' },
+} as const
+export type LanName = keyof typeof LANS
+export const LAN_NAMES = Object.keys(LANS) as LanName[]
+export const NODES = {
+  'node-1': { lan: 'lan-a', address: '172.16.0.11' },
+  'node-2': { lan: 'lan-a', address: '172.16.0.12' },
+  'node-3': { lan: 'lan-b', address: '172.16.1.11' },
+} as const satisfies Readonly<Record<string, { lan: LanName; address: string }>>
 export type NodeName = keyof typeof NODES
 export const NAMES = Object.keys(NODES) as NodeName[]
-const SWITCH = '172.16.0.1'
 const API = '172.16.0.100'
 /** Where archives are unpacked on a node. */
 const BROUGHT = '/root'
@@ -27,7 +36,7 @@ export class ArchiveSite {
   readonly #archives: Readonly<Record<string, string>>
   #server: TestApiServer | undefined
   #desk = ''
-  readonly switchNamespace = this.network.namespace('switch')
+  readonly #switches = new Map<LanName, { readonly place: SwitchPlace; readonly router: SwitchRouter }>()
 
   /** `archives`: files of a release, by the name of the folder that they are unpacked to. */
   static async start(archives: Readonly<Record<string, string>>): Promise<ArchiveSite> {
@@ -46,38 +55,71 @@ export class ArchiveSite {
   }
 
   async #start(): Promise<void> {
-    const { network, switchNamespace } = this
-    network.ip(switchNamespace, 'link add lan type bridge')
-    network.ip(switchNamespace, `addr add ${SWITCH}/24 dev lan`)
-    network.ip(switchNamespace, 'link set lan up')
-    network.exec(switchNamespace, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
-    this.#desk = this.#plugIn('api', API)
+    for (const name of LAN_NAMES) this.#buildLan(name)
+    this.#joinLans()
+    this.#desk = this.#plugIn('api', 'lan-a', API)
     for (const [name, file] of Object.entries(this.#archives)) unpack(file, join(this.folder, name))
     this.#server = await TestApiServer.start({ namespace: this.#desk, address: API, crds: false })
     for (const name of NAMES) await this.#startNode(name)
   }
 
+  #buildLan(name: LanName): void {
+    const { network } = this
+    const { router, switch: address } = LANS[name]
+    const namespace = network.namespace(`switch-${name}`)
+    network.ip(namespace, 'link add lan type bridge')
+    network.ip(namespace, `addr add ${address}/24 dev lan`)
+    network.ip(namespace, 'link set lan up')
+    network.exec(namespace, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
+    const place = { network, namespace, folder: this.path(`switch-${name}`), address }
+    this.#switches.set(name, { place, router: switchRouter(router, place) })
+  }
+
+  /** By a line between the switches, and a default route of each to the other. */
+  #joinLans(): void {
+    const end = (name: LanName) => ({
+      namespace: this.switchOf(name).namespace,
+      interface: 'line',
+      addresses: [`${LANS[name].line}/30`],
+    })
+    this.network.connect(end('lan-a'), end('lan-b'))
+    this.network.ip(this.switchOf('lan-a').namespace, `route add default via ${LANS['lan-b'].line}`)
+    this.network.ip(this.switchOf('lan-b').namespace, `route add default via ${LANS['lan-a'].line}`)
+  }
+
   async #startNode(name: NodeName): Promise<void> {
-    const namespace = this.#plugIn(name, NODES[name])
-    this.network.ip(namespace, `route add default via ${SWITCH}`)
+    const { lan, address } = NODES[name]
+    const namespace = this.#plugIn(name, lan, address)
     const machine = await SystemdMachine.start({ namespace, name })
     this.#machines.set(name, machine)
     for (const archive of Object.keys(this.#archives))
       cpSync(join(this.folder, archive), machine.path(join(BROUGHT, archive)), { recursive: true })
-    const metadata = { name, labels: { 'alibabacloud.com/nodepool-id': 'npxxx' } }
-    const status = { addresses: [{ type: 'InternalIP', address: NODES[name] }] }
+    const metadata = { name, labels: { 'alibabacloud.com/nodepool-id': LANS[lan].pool } }
+    const status = { addresses: [{ type: 'InternalIP', address }] }
     this.server.applyYaml(JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata, status }))
   }
 
-  #plugIn(name: string, address: string): string {
+  #plugIn(name: string, lan: LanName, address: string): string {
     const namespace = this.network.namespace(name)
     const port = `to-${name}`
+    const place = this.switchOf(lan)
     this.network.connect(
       { namespace, interface: 'eth0', addresses: [`${address}/24`] },
-      { namespace: this.switchNamespace, interface: port },
+      { namespace: place.namespace, interface: port },
     )
-    this.network.ip(this.switchNamespace, `link set ${port} master lan`)
+    this.network.ip(place.namespace, `link set ${port} master lan`)
+    this.network.ip(namespace, `route add default via ${place.address}`)
     return namespace
+  }
+
+  switchOf(lan: LanName): SwitchPlace {
+    return this.#switch(lan).place
+  }
+
+  #switch(lan: LanName) {
+    const found = this.#switches.get(lan)
+    if (found === undefined) throw new Error(`${lan} has not been built`)
+    return found
   }
 
   get server(): TestApiServer {
@@ -128,49 +170,39 @@ export class ArchiveSite {
     return this.machine(name).exec(['terway-edge', ...words], { mayFail: true, timeoutMilliseconds: 180_000 })
   }
 
-  /** Starts BIRD with a file that bird.conf includes. */
-  startSwitch(included: string): void {
-    const config = `router id ${SWITCH};
-protocol device { }
-protocol kernel { ipv4 { import none; export all; }; }
-include "${included}";
-`
-    writeFileSync(this.path('bird.conf'), config)
-    const files = ['-c', this.path('bird.conf'), '-s', this.path('bird.ctl'), '-P', this.path('bird.pid')]
-    this.network.spawn(this.switchNamespace, [programPath('bird') ?? 'bird', '-f', ...files])
+  /** Starts the switch of a LAN on what `switch-config` printed. */
+  async startSwitch(lan: LanName, text: string): Promise<void> {
+    await this.#switch(lan).router.start(text)
   }
 
-  birdc(...words: string[]): string {
-    return run([programPath('birdc') ?? 'birdc', '-s', this.path('bird.ctl'), ...words], { mayFail: true }).stdout
+  /** What the switch says of its sessions. */
+  sessionsOf(lan: LanName): string {
+    return this.#switch(lan).router.show()
   }
 
-  /** Destination and gateway of the routes that BIRD gave the kernel of the switch, sorted. */
-  switchRoutes(): string[] {
-    const lines = this.network.ip(this.switchNamespace, '-4 route show proto bird').trim().split('\n')
-    return lines
-      .filter(Boolean)
-      .map(line => `${line.split(' ')[0]} via ${/via (\S+)/.exec(line)?.[1]}`)
-      .sort()
+  /** Destination and gateway of the routes that a switch has from its speakers, sorted. */
+  switchRoutes(lan: LanName): string[] {
+    return kernelRoutes(this.switchOf(lan))
   }
 
-  /** Waits until the switch has both sessions, and each pod CIDR by way of the node that has it. */
+  /** Waits until each switch has all sessions, and each pod CIDR by way of the node that has it. */
   async established(): Promise<void> {
-    const wanted = () =>
-      this.podCIDRs()
-        .map((podCIDR, index) => `${podCIDR} via ${Object.values(NODES)[index]}`)
-        .sort()
-    const sessions = () => this.birdc('show', 'protocols').match(/Established/g)?.length === NAMES.length
-    await eventually(
-      'the switch has sessions and routes',
-      () => sessions() && this.switchRoutes().join() === wanted().join(),
-      60, // a switch that lost a session waits before it takes the next
-    )
+    for (const lan of LAN_NAMES) {
+      const nodes = NAMES.filter(name => NODES[name].lan === lan)
+      const wanted = () => nodes.map(name => `${this.podCIDR(name)} via ${NODES[name].address}`).sort()
+      await eventually(
+        `the switch of ${lan} has sessions and routes`,
+        () =>
+          this.#switch(lan).router.establishedSessions() === nodes.length &&
+          this.switchRoutes(lan).join() === wanted().join(),
+        60, // a switch that lost a session waits before it takes the next
+      )
+    }
   }
 
-  /** Of the nodes in their order; empty where one has none yet. */
-  podCIDRs(): string[] {
-    const path = 'jsonpath={.spec.podCIDR}'
-    return NAMES.map(name => this.server.kubectl(['get', 'node', name, '-o', path]).stdout)
+  /** Empty where the node has none yet. */
+  podCIDR(name: NodeName): string {
+    return this.server.kubectl(['get', 'node', name, '-o', 'jsonpath={.spec.podCIDR}']).stdout
   }
 
   pings(namespace: string, address: string): boolean {

@@ -1,8 +1,8 @@
 /**
  * From the archive alone: a release is made, and what its archive holds is all that there is of
- * this project on a site. An operator prepares the cluster, installs two nodes, configures the
- * switch from the output of `switch-config`, verifies; upgrades, goes back, uninstalls. Each test
- * goes on where the one before ended.
+ * this project on a site of two LANs. An operator prepares the cluster, installs the nodes,
+ * configures the switches (BIRD, FRR) from the output of `switch-config`, verifies; upgrades, goes
+ * back, uninstalls. Each test goes on where the one before ended.
  */
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -14,10 +14,11 @@ import { countingPackets } from '../support/packets.ts'
 import { copyOfTree, makeRelease } from '../support/release.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
-import { ArchiveSite, NAMES, type NodeName } from './archive-site.ts'
+import { ArchiveSite, LAN_NAMES, LANS, NAMES, type NodeName } from './archive-site.ts'
+import { ROUTER_NEEDS } from './archive-switch.ts'
 import { addPod, doctor } from './systemd-calls.ts'
 
-const NEEDS = [...SYSTEMD_NEEDS, 'KUBEBUILDER_ASSETS', 'git', 'tar', 'bird', 'birdc', 'nft', 'ping']
+const NEEDS = [...SYSTEMD_NEEDS, 'KUBEBUILDER_ASSETS', 'git', 'tar', 'nft', 'ping', ...ROUTER_NEEDS]
 const test = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const NEWER = '9.0.0'
@@ -51,12 +52,30 @@ function archiveOf(tree: string, wanted: string): string {
 
 const address = (name: NodeName) => pods.get(name) ?? ''
 
-/** Whether packets go from the switch to both pods, and from one pod to the other. */
+/** Whether packets go from every switch to every pod, and from every pod to every other. */
 function podsAreReached(): boolean {
-  const between = site
-    .machine('node-1')
-    .exec(['ip', 'netns', 'exec', 'pod-node-1', 'ping', '-c1', '-W1', address('node-2')], { mayFail: true })
-  return between.status === 0 && NAMES.every(name => site.pings(site.switchNamespace, address(name)))
+  const switches = LAN_NAMES.flatMap(lan => NAMES.map(to => site.pings(site.switchOf(lan).namespace, address(to))))
+  const pairs = NAMES.flatMap(from => NAMES.filter(to => to !== from).map(to => podReaches(from, to)))
+  return [...switches, ...pairs].every(Boolean)
+}
+
+function podReaches(from: NodeName, to: NodeName): boolean {
+  const command = ['ip', 'netns', 'exec', `pod-${from}`, 'ping', '-c1', '-W1', address(to)]
+  return site.machine(from).exec(command, { mayFail: true }).status === 0
+}
+
+/** The BGPPeer of the example for the first LAN, and its like for the second. */
+function peersOfBothLans(): string {
+  const first = readFileSync(site.path('first/examples/bgppeer-example.yaml'), 'utf8')
+  const [peer, ...others] = first.split('\n---\n')
+  const second = (peer ?? '')
+    .replace('name: peer', `name: ${LANS['lan-b'].peer}`)
+    .replace(/( *- )node-1\n *- node-2\n/, '$1node-3\n')
+    .replace('65010', '65020')
+    .replace('65001', '65002')
+    .replace(LANS['lan-a'].switch, LANS['lan-b'].switch)
+    .replace(LANS['lan-a'].pool, LANS['lan-b'].pool)
+  return [peer, second, ...others].join('\n---\n')
 }
 
 test(
@@ -64,17 +83,20 @@ test(
   () => {
     site.server.applyYaml(site.atDesk('manifests', '--part', 'crds'))
     const pools = ['--pod-cidrs', '10.0.0.0/16', '--data-center-cidrs', '172.16.0.0/16']
-    const chosen = ['--image', `localhost/terway-edge:${version}`, '--edge-nodes', 'alibabacloud.com/nodepool-id=npxxx']
-    const passwords = ['--bgp-secret', 'bgp-secret=node-1,node-2']
+    const chosen = [
+      ...['--image', `localhost/terway-edge:${version}`],
+      ...['--edge-nodes', 'alibabacloud.com/nodepool-id in (npxxx, npyyy)'],
+    ]
+    const passwords = ['--bgp-secret', 'bgp-secret=node-1,node-2,node-3']
     site.server.applyYaml(site.atDesk('manifests', ...chosen, ...pools, ...passwords, '--no-disruption-budget'))
     const admin = ['--kubeconfig', site.server.kubeconfig]
     writeFileSync(site.path('nodes.txt'), `${NAMES.join('\n')}\n`)
     site.atDesk('kubeconfig', '--nodes', site.path('nodes.txt'), ...admin, '--out', site.path('kubeconfigs'))
     site.atDesk('kubeconfig', '--controller', ...admin, '--out', site.path('controller.kubeconfig'))
     site.startController()
-    site.server.applyYaml(readFileSync(site.path('first/examples/bgppeer-example.yaml'), 'utf8'))
+    site.server.applyYaml(peersOfBothLans())
   },
-  MINUTE,
+  2 * MINUTE,
 )
 
 test(
@@ -85,27 +107,29 @@ test(
       writeFileSync(there, readFileSync(site.path('kubeconfigs', `${name}.kubeconfig`)), { mode: 0o600 })
       expect(site.brought(name, 'first', 'install', '--kubeconfig', '/root/kubeconfig')).toContain('the service runs')
     }
-    await eventually('both have one', () => site.podCIDRs().every(Boolean), 60)
+    await eventually('each has one', () => NAMES.every(name => site.podCIDR(name) !== ''), 60)
   },
   2 * MINUTE,
 )
 
 test(
-  'the switch takes what switch-config prints: sessions with a password, routes, pods that are reached',
+  'the switches take what switch-config prints: sessions with a password, routes, pods that are reached',
   async () => {
     const admin = ['--kubeconfig', site.server.kubeconfig]
-    const words = ['switch-config', 'peer', '--vendor', 'bird', ...admin]
-    writeFileSync(site.path('terway-edge.conf'), site.atDesk(...words, '--password'), { mode: 0o600 })
-    site.startSwitch(site.path('terway-edge.conf'))
+    for (const lan of LAN_NAMES) {
+      const words = ['switch-config', LANS[lan].peer, '--vendor', LANS[lan].router, ...admin]
+      const text = site.atDesk(...words, '--password')
+      await site.startSwitch(lan, text)
+      writeFileSync(site.path('pasted.conf'), text)
+      site.atDesk(...words, '--verify', site.path('pasted.conf')) // fails where something differs
+    }
     await site.established()
     // what an upgrade lives on
-    expect(site.birdc('show', 'protocols', 'all')).toContain('Graceful restart')
-    // fails where something differs
-    site.atDesk(...words, '--verify', site.path('terway-edge.conf'))
+    for (const lan of LAN_NAMES) expect(site.sessionsOf(lan)).toMatch(/graceful restart/i)
     for (const name of NAMES) {
       const conflist = '/etc/cni/net.d/10-terway-edge.conflist'
       const there = () => site.machine(name).exec(['test', '-e', conflist], { mayFail: true }).status === 0
-      await eventually('the CNI configuration', there, 30)
+      await eventually('the CNI configuration', there)
       pods.set(name, addPod(site.machine(name), `pod-${name}`))
     }
     expect(podsAreReached()).toBe(true)
@@ -121,7 +145,7 @@ test(
       await eventually(`check on ${name}`, () => site.on(name, 'check').status === 0, 60)
       const { stdout } = site.on(name, 'check')
       expect(stdout).toContain('to neighbours')
-      await eventually('the doctor is content', () => doctor(site.machine(name)).bad.length === 0, 30)
+      await eventually('the doctor is content', () => doctor(site.machine(name)).bad.length === 0)
     }
   },
   3 * MINUTE,
@@ -131,30 +155,34 @@ test(
   'is upgraded by the next archive and goes back: no packet is lost',
   async () => {
     const running = (name: NodeName): string => JSON.parse(site.on(name, 'status', '-o', 'json').stdout).version
-    const to = { namespace: site.switchNamespace, to: address('node-1') }
-    const counted = await countingPackets(site.network, to, async () => {
-      for (const name of NAMES) expect(site.brought(name, 'newer', 'upgrade')).toContain(`${NEWER} runs`)
-      expect(NAMES.map(running)).toEqual([NEWER, NEWER])
-      await site.established()
-      for (const name of NAMES) expect(site.on(name, 'rollback').stdout).toContain(`from ${NEWER} to ${version}`)
-      expect(NAMES.map(running)).toEqual([version, version])
-      await site.established()
+    const sentTo = (to: NodeName) => ({ namespace: site.switchOf('lan-a').namespace, to: address(to) })
+    const inLan = await countingPackets(site.network, sentTo('node-1'), async () => {
+      const acrossLans = await countingPackets(site.network, sentTo('node-3'), async () => {
+        for (const name of NAMES) expect(site.brought(name, 'newer', 'upgrade')).toContain(`${NEWER} runs`)
+        expect(NAMES.map(running)).toEqual(NAMES.map(() => NEWER))
+        await site.established()
+        for (const name of NAMES) expect(site.on(name, 'rollback').stdout).toContain(`from ${NEWER} to ${version}`)
+        expect(NAMES.map(running)).toEqual(NAMES.map(() => version))
+        await site.established()
+      })
+      expect(acrossLans.lost).toBe(0)
+      expect(acrossLans.sent).toBeGreaterThan(1000)
     })
-    expect(counted.lost).toBe(0)
-    expect(counted.sent).toBeGreaterThan(1000)
+    expect(inLan.lost).toBe(0)
+    expect(inLan.sent).toBeGreaterThan(1000)
     expect(podsAreReached()).toBe(true)
   },
   5 * MINUTE,
 )
 
 test(
-  'is uninstalled: the switch forgets it, and nothing is left on the nodes',
+  'is uninstalled: the switches forget it, and nothing is left on the nodes',
   async () => {
     for (const name of NAMES) {
       expect(site.on(name, 'uninstall', '--purge')).toMatchObject({ status: 0, stderr: '' })
       expect(leftOn(name)).toEqual({ routes: '', tables: '', links: '', user: '', units: '', files: [] })
     }
-    await eventually('no route is left', () => site.switchRoutes().length === 0, 30)
+    await eventually('no route is left', () => LAN_NAMES.every(lan => site.switchRoutes(lan).length === 0))
   },
   2 * MINUTE,
 )
