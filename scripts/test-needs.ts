@@ -24,6 +24,7 @@ const PACKAGE_OF: ReadonlyMap<string, string> = new Map(
     dbus: 'dbus',
     exabgp: 'exabgp',
     firewalld: 'firewalld',
+    fping: 'fping',
     frr: 'frr',
     gobgp: 'gobgpd',
     gobgpd: 'gobgpd',

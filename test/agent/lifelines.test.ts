@@ -16,7 +16,7 @@ import type { Snapshot } from '../../src/model/snapshot.ts'
 import { bgpPeer, entry } from '../support/cluster.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const SELF = entry('edge-1', ['172.16.0.11'], ['10.0.1.0/25'], ['lan'])
@@ -34,7 +34,7 @@ afterEach(async () => {
   site = undefined
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-const rooted = testNeeding('root', 'ip', 'ping')
+const rooted = testNeeding(...COUNTING_NEEDS, 'ping')
 
 /**
  * `edge-1`; a second node that forwards nothing; a gateway that has the API server and the far end

@@ -15,7 +15,7 @@ import type { Snapshot } from '../../src/model/snapshot.ts'
 import { entry } from '../support/cluster.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const SLICES = '/apis/network.openyurt.io/v1alpha1/routeslices'
@@ -76,7 +76,7 @@ async function start(): Promise<void> {
   await eventually('its routes are there', () => routes().includes('10.0.4.0/25'))
 }
 
-const rooted = testNeeding('root', 'ip', 'ping')
+const rooted = testNeeding(...COUNTING_NEEDS, 'ping')
 
 rooted(
   'it is held and costs no packet; it goes by the word of an operator',

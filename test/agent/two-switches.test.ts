@@ -14,10 +14,10 @@ import type { Snapshot } from '../../src/model/snapshot.ts'
 import { entry } from '../support/cluster.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually, TestNetwork } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { programPath, testNeeding } from '../support/requires.ts'
 
-const rooted = testNeeding('root', 'ip', 'ping', 'bird')
+const rooted = testNeeding(...COUNTING_NEEDS, 'ping', 'bird')
 const folder = mkdtempSync(join(tmpdir(), 'te-two-switches-'))
 const network = new TestNetwork()
 const GROUP = '/apis/network.openyurt.io/v1alpha1'

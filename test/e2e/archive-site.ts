@@ -4,7 +4,7 @@
  * systemd of their own. Of this project there is nothing but what `archives` were unpacked to:
  * every program of it runs in an empty environment, in its own folder.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { TestApiServer } from '../support/kube-apiserver.ts'
@@ -52,6 +52,7 @@ export class ArchiveSite {
 
   private constructor(archives: Readonly<Record<string, string>>) {
     this.#archives = archives
+    chmodSync(this.folder, 0o711) // FRR's daemons run as a user of their own
   }
 
   async #start(): Promise<void> {

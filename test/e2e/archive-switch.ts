@@ -30,7 +30,7 @@ export interface SwitchPlace {
 
 export function switchRouter(name: RouterName, place: SwitchPlace): SwitchRouter {
   mkdirSync(place.folder)
-  chmodSync(place.folder, 0o777) // FRR's daemons run as a user of their own
+  chmodSync(place.folder, 0o777) // which FRR's user makes sockets in
   return name === 'bird' ? new BirdSwitch(place) : new FrrSwitch(place)
 }
 

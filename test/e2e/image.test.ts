@@ -15,10 +15,10 @@ import { buildVersion } from '../support/build.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { IMAGE as BUSYBOX, KUBELET_NEEDS, TestKubelet } from '../support/kubelet.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { missing, programPath, testNeeding } from '../support/requires.ts'
 
-const NEEDS = [...KUBELET_NEEDS, 'apt-get', 'dpkg-deb', 'curl', 'bird', 'birdc', 'ping', 'nft']
+const NEEDS = [...KUBELET_NEEDS, ...COUNTING_NEEDS, 'apt-get', 'dpkg-deb', 'curl', 'bird', 'birdc', 'ping', 'nft']
 const test = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const NODE = 'cloud-1'

@@ -10,7 +10,7 @@ import { GOING_BACK, PREVIOUS_EXECUTABLE } from '../../src/host/installed-files.
 import { buildVersion } from '../support/build.ts'
 import { kubeconfigText } from '../support/kubeconfig.ts'
 import { eventually } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
 import { addPod as addPodOn, CONFLIST, doctor as doctorOn, plugin } from './systemd-calls.ts'
@@ -18,7 +18,7 @@ import { BROUGHT, OTHER_ADDRESS, OTHER_POD_CIDR, SystemdLan } from './systemd-la
 import { Probe, SECRETS } from './systemd-probe.ts'
 
 const PORTMAP = '/usr/lib/cni/portmap'
-const NEEDS = [...SYSTEMD_NEEDS, 'bird', 'birdc', 'nft', 'ping', 'dbus-send', PORTMAP]
+const NEEDS = [...SYSTEMD_NEEDS, ...COUNTING_NEEDS, 'bird', 'birdc', 'nft', 'ping', 'dbus-send', PORTMAP]
 const testService = testNeeding(...NEEDS)
 const MINUTE = 60_000
 const STATE = '/var/lib/terway-edge'

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { addressesOf, CniNode } from '../cni/cni-node.ts'
 import { eventually } from '../support/namespaces.ts'
-import { countingPackets } from '../support/packets.ts'
+import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const CIDRS = ['10.0.1.0/25', 'fd00:1::/64']
@@ -103,7 +103,7 @@ const FORGED = [
   'fd01::99',
   'fd00:1::99',
 ]
-const testSources = testNeeding('root', 'ip', 'nft', 'tcpdump', 'ping', 'arping')
+const testSources = testNeeding(...COUNTING_NEEDS, 'nft', 'tcpdump', 'ping', 'arping')
 
 for (const rpFilterAll of [0, 2]) {
   testSources(`a pod is only itself, with rp_filter of all interfaces ${rpFilterAll}`, async () => {

@@ -16,6 +16,12 @@ export interface Counted {
 /** For how long it goes on sending afterwards: what was lost at the end is followed by answers. */
 const AFTERWARDS_MILLISECONDS = 500
 
+/** What a test that counts must ask for. (iputils' ping spends a core on one packet each ms.) */
+export const COUNTING_NEEDS: readonly string[] = ['root', 'ip', 'fping']
+
+/** An answer that comes later is none, ms. */
+const PATIENCE_MILLISECONDS = 5000
+
 /** Sends until `during` has ended, and a moment longer. */
 export async function countingPackets(
   network: TestNetwork,
@@ -27,7 +33,8 @@ export async function countingPackets(
     // into a file: a pipe is full while the test waits for another program, and then nothing is
     // sent
     const printed = join(folder, 'printed')
-    const command = `exec ${first()} ping -n -i 0.001 ${from.to} >${printed}`
+    const words = ['-l', '-i', '1', '-p', '1', '-t', String(PATIENCE_MILLISECONDS), from.to]
+    const command = `exec ${first()} fping ${words.join(' ')} >${printed} 2>&1`
     const child = network.spawn(from.namespace, ['sh', '-c', command])
     try {
       await during()
@@ -37,27 +44,12 @@ export async function countingPackets(
     }
     await child.exited
     const text = await Bun.file(printed).text()
-    const sent = Number(/(\d+) packets transmitted/.exec(text)?.[1] ?? 0)
-    const sequences = [...text.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, sequence]) => Number(sequence))
-    return { sent, lost: lostOf(sent, new Set(unwrapped(sequences))) }
+    const sent = Number(/xmt\/rcv\/%loss = (\d+)\//.exec(text)?.[1] ?? 0)
+    const answered = [...text.matchAll(/ : \[(\d+)\], \d+ bytes, /g)].map(([, index]) => Number(index) + 1)
+    return { sent, lost: lostOf(sent, new Set(answered)) }
   } finally {
     rmSync(folder, { recursive: true })
   }
-}
-
-const WRAP = 2 ** 16
-
-/**
- * Sequence numbers have 16 bits and begin anew after a minute; each is near the one before it, as
- * answers come about in the order of what was sent.
- */
-export function unwrapped(sequences: readonly number[]): number[] {
-  let last = 0
-  return sequences.map(sequence => {
-    const ahead = (((sequence - last) % WRAP) + WRAP) % WRAP
-    last += ahead < WRAP / 2 ? ahead : ahead - WRAP
-    return last
-  })
 }
 
 /** What runs a program before all others, where that is allowed. */
@@ -71,7 +63,7 @@ const MOST_UNDER_WAY = 100
 
 /** Those that never came back, but for the last ones, which may have been under way at the end. */
 function lostOf(sent: number, answered: ReadonlySet<number>): number {
-  const last = Math.max(0, ...answered)
+  const last = [...answered].reduce((most, one) => Math.max(most, one), 0)
   const behind = sent - last
   return last - answered.size + (behind > MOST_UNDER_WAY ? behind : 0)
 }
