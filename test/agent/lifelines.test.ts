@@ -138,7 +138,7 @@ class Site {
     return text.split('\n').flatMap(line => /(\d+\.\d+\.\d+\.\d+\/\d+)/.exec(line)?.[1] ?? [])
   }
 
-  routesBecome(expected: readonly string[], seconds = 15): Promise<unknown> {
+  routesBecome(expected: readonly string[], seconds = 60): Promise<unknown> {
     const wanted = expected.toSorted().join()
     return eventually(`routes ${wanted}`, () => this.routes().toSorted().join() === wanted, seconds)
   }

@@ -109,7 +109,7 @@ class Lan {
     return this.bfd.sessions()[0]?.state
   }
 
-  async established(seconds = 20): Promise<void> {
+  async established(seconds = 60): Promise<void> {
     await eventually('established', () => this.room.sessions()[0]?.state === 'Established', seconds)
     await eventually('the switch has the prefix', () => this.router.prefixes().includes(PREFIX))
   }

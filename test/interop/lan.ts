@@ -198,7 +198,7 @@ export class Lan {
   }
 
   /** Waits for the session on both sides. */
-  async established({ speaker }: RunningSpeaker, seconds = 15): Promise<void> {
+  async established({ speaker }: RunningSpeaker, seconds = 60): Promise<void> {
     try {
       await eventually('session established', () => speaker.sessions()[0]?.state === 'Established', seconds)
       await eventually('session established at the router', () => this.router.established())
@@ -245,12 +245,12 @@ export class Lan {
   }
 
   /** Waits until the router itself has exactly these routes from us. */
-  async learns(expected: Readonly<Record<string, string>>, seconds = 15): Promise<void> {
+  async learns(expected: Readonly<Record<string, string>>, seconds = 60): Promise<void> {
     await this.#become('the router has', { routes: () => this.router.routes(), expected, seconds })
   }
 
   /** Waits until the switch has exactly these routes (see `routes`). */
-  async routesBecome(expected: Readonly<Record<string, string>>, seconds = 15): Promise<void> {
+  async routesBecome(expected: Readonly<Record<string, string>>, seconds = 60): Promise<void> {
     const what = this.router.installs ? "the switch's kernel has" : 'the router has'
     await this.#become(what, { routes: () => this.routes(), expected, seconds })
   }
@@ -356,7 +356,7 @@ export class RunningSpeaker {
   async event<K extends SessionEvent['kind']>(
     kind: K,
     accept: (event: Extract<SessionEvent, { kind: K }>) => boolean = () => true,
-    seconds = 15,
+    seconds = 60,
   ): Promise<Extract<SessionEvent, { kind: K }>> {
     const found = (event: SessionEvent): event is Extract<SessionEvent, { kind: K }> => event.kind === kind
     return await eventually(`event ${kind}`, () => this.events.filter(found).find(accept), seconds)

@@ -214,7 +214,7 @@ export class SwitchLan {
     return started
   }
 
-  async established(speakers: readonly Speaker[], seconds = 20): Promise<void> {
+  async established(speakers: readonly Speaker[], seconds = 60): Promise<void> {
     const states = () => speakers.map(speaker => speaker.sessions()[0])
     try {
       await eventually(
@@ -265,7 +265,7 @@ export class SwitchLan {
     for (const { prefix, exit_nexthop } of rib) yield [prefix, exit_nexthop]
   }
 
-  async routesBecome(expected: Readonly<Record<string, string>>, seconds = 20): Promise<void> {
+  async routesBecome(expected: Readonly<Record<string, string>>, seconds = 60): Promise<void> {
     const wanted = JSON.stringify(Object.entries(expected).sort(([a], [b]) => (a < b ? -1 : 1)))
     await eventually(
       `the switch has ${wanted}`,
