@@ -53,5 +53,5 @@ test.each(VENDORS.map(vendor => [vendor.name, vendor] as const))(
       expect(stdout).toBe(index === 0 ? (snippet ?? '') : 'The switch is configured for BGPPeer peer.\n')
     }
   },
-  120_000,
+  300_000,
 )
