@@ -15,7 +15,7 @@ export function showSummary(snapshot: Snapshot): void {
   byId('title').textContent = name
   byId('subtitle').textContent = `terway-edge ${version}, ${role}`
   byId('taken').textContent = `As of ${localTime(time)}`
-  showProblems(snapshot.problems)
+  showProblems(snapshot)
   byId('summary').replaceChildren(...factsOf(snapshot).map(([title, ...parts]) => fact(title, parts)))
 }
 
@@ -125,9 +125,14 @@ function ratio(part: number, whole: number): HTMLElement {
   return element('span', {}, String(part), element('span', { class: 'of' }, ` / ${whole}`))
 }
 
-function showProblems(problems: readonly string[]): void {
+/** Each with what to do about it beside it; what stands there already is not touched. */
+function showProblems({ problems, remedies = {} }: Snapshot): void {
   byId('problems').hidden = problems.length === 0
   const list = byId('problem-list')
-  const same = [...list.children].map(item => item.textContent).join('\n') === problems.join('\n')
-  if (!same) list.replaceChildren(...problems.map(problem => element('li', {}, problem)))
+  const items = problems.map(problem => {
+    const remedy = remedies[problem] ?? ''
+    return element('li', {}, problem, ...(remedy === '' ? [] : [element('p', { class: 'remedy' }, remedy)]))
+  })
+  const textOf = (nodes: Iterable<Element>) => [...nodes].map(({ textContent }) => textContent).join('\n')
+  if (textOf(list.children) !== textOf(items)) list.replaceChildren(...items)
 }

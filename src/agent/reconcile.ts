@@ -263,6 +263,7 @@ export class Agent {
     if (this.#routing === undefined || this.#netlink === undefined) return false
     const what = this.#restorer.seen(route, isGone, { routing: this.#routing, netlink: this.#netlink })
     if (what === 'restored') {
+      this.#repairs++
       this.#options.log.info({ destination: route.destination }, 'a route that somebody deleted is back')
       this.#loop.wake(COMPARE_MILLISECONDS)
     }

@@ -19,6 +19,7 @@ import type { RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
 import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { remediesOf } from '../model/problems.ts'
 import type { EventRow, Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { controllerNetwork, withCluster } from './observe-cluster.ts'
@@ -64,6 +65,7 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     startedAt: now,
     ready: true,
     problems: rows.problems,
+    remedies: remediesOf(rows.advice),
     api: { server: api.server, connected: true, lastContact: now },
     nodes: rows.nodes,
     lans: rows.lans,

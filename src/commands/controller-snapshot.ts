@@ -3,13 +3,14 @@
  * status interface shows it. Pure.
  */
 import type { ControllerView } from '../controller/reconcile.ts'
+import { type SeenSessions, withHistory } from '../controller/session-history.ts'
 import type { EniControllerView } from '../eni/controller-reconcile.ts'
 import { cloudView, withCloudNodes } from '../eni/controller-view.ts'
 import type { ApiCounts } from '../kube/api.ts'
 import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { clockProblems, expiryProblems } from '../model/problems.ts'
-import type { EventRow, Expiry, Snapshot } from '../model/snapshot.ts'
+import { clockProblems, expiryProblems, remediesOf } from '../model/problems.ts'
+import type { EventRow, Expiry, PathsView, Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { apiContact } from '../status/api-contact.ts'
 
@@ -21,6 +22,10 @@ export interface ControllerSnapshotInput {
   /** Clock.now() milliseconds. */
   readonly now: number
   readonly view: ControllerView
+  /** What was seen of sessions. */
+  readonly seen: SeenSessions
+  /** From the VPC; undefined where they are not measured here. */
+  readonly paths: PathsView | undefined
   /** Undefined where there are no nodes of the cloud. */
   readonly cloud: EniControllerView | undefined
   readonly counts: ApiCounts | undefined
@@ -32,6 +37,10 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
   const { view, now } = input
   const api = apiContact(view.contact, input.counts)
   const cloud = cloudView(input.cloud)
+  const ofPaths = (input.paths?.findings ?? []).map(({ message, remedy = '' }) => ({
+    problem: `from the VPC: ${message}`,
+    remedy,
+  }))
   return present<Snapshot>({
     version: input.version,
     build: input.build,
@@ -42,17 +51,19 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
     problems: [
       ...view.problems,
       ...(input.cloud?.problems ?? []),
+      ...ofPaths.map(({ problem }) => problem),
       ...clockProblems(api),
       ...expiryProblems(input.expiries, now),
     ],
+    remedies: remediesOf([...view.advice, ...ofPaths]),
     api,
     nodes: withCloudNodes(view.nodes, input.cloud),
     lans: view.lans,
-    sessions: view.sessions,
+    sessions: withHistory(view.sessions, input.seen),
     heldRemovals: view.heldRemovals,
     expiries: input.expiries,
     routes: [],
-    paths: undefined,
+    paths: input.paths,
     node: undefined,
     events: input.events,
     controller: {

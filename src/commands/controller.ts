@@ -7,6 +7,7 @@ import { hostname } from 'node:os'
 import { controllerProblems } from '../config/controller-problems.ts'
 import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.ts'
 import { createController } from '../controller/reconcile.ts'
+import { type SeenSessions, seeSessions } from '../controller/session-history.ts'
 import { CloudPart } from '../eni/cloud-part.ts'
 import { notifyService } from '../host/notify.ts'
 import { endSoon, untilSignal } from '../host/signals.ts'
@@ -22,9 +23,11 @@ import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { Parting } from '../lib/parting.ts'
 import { timestamp } from '../lib/timestamp.ts'
+import { sourceAddresses } from '../paths/source-address.ts'
 import { readStatusCredentials, servedCertificates } from '../status/credentials.ts'
 import { EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
+import { startControllerPaths } from './controller-paths.ts'
 import { controllerSnapshot } from './controller-snapshot.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
@@ -74,6 +77,7 @@ export function controllerCommand(args: string[]): Promise<number> {
       clock,
       log: log.child({ room: 'controller' }),
       identity,
+      ...(config.paths.enabled && { answersAt: sourceAddresses }),
       config: {
         ...config.network,
         edgeNodes: selectorOf(config.network.edgeNodes),
@@ -85,6 +89,14 @@ export function controllerCommand(args: string[]): Promise<number> {
     parting.defer('the controller', () => controller.close(), LONG_MILLISECONDS)
     const changes = new Listeners()
     controller.onChange(changes.tell)
+    const { bgpPeers } = controller
+    let seen: SeenSessions = new Map()
+    parting.defer(
+      'the history of sessions',
+      bgpPeers.onChange(() => {
+        seen = seeSessions(seen, bgpPeers.objects.values(), timestamp(clock.now()))
+      }),
+    )
     const cloud = new CloudPart({
       api,
       controller,
@@ -104,6 +116,14 @@ export function controllerCommand(args: string[]): Promise<number> {
       onChange: changes.tell,
     })
     parting.defer('the look at credentials', () => expiries.close())
+    const paths = startControllerPaths({
+      controller,
+      config: config.paths,
+      events,
+      log: log.child({ room: 'paths' }),
+      parting,
+      onChange: changes.tell,
+    })
     const status = startStatusServer({
       listen: config.status.listen,
       ...credentials,
@@ -115,6 +135,8 @@ export function controllerCommand(args: string[]): Promise<number> {
           startedAt,
           now: clock.now(),
           view: controller.view(),
+          seen,
+          paths: paths(),
           cloud: cloud.view(),
           counts: api.counts,
           expiries: expiries.all,

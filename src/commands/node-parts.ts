@@ -30,11 +30,9 @@ import { createSoundView, type SoundView } from '../kube/sound-view.ts'
 import { keepTokenFresh } from '../kube/token-renewal.ts'
 import { watchExpiry } from '../kube/watch-expiry.ts'
 import { systemClock } from '../lib/clock.ts'
-import { errorText } from '../lib/errors.ts'
 import type { Listeners } from '../lib/listeners.ts'
 import type { Expiry } from '../model/snapshot.ts'
-import { removeProbeRouting } from '../paths/kernel.ts'
-import { type Prober, startProber } from '../paths/prober.ts'
+import type { Prober } from '../paths/prober.ts'
 import { createSpeakerRoom, type SpeakerRoom } from '../speaker/reconcile.ts'
 import { openRestartMarker } from '../speaker/restart-marker.ts'
 import { createSwitchMonitor } from '../speaker/switch-monitor.ts'
@@ -276,41 +274,6 @@ function onProof(changes: Listeners, paths: () => Prober | undefined, listener: 
     told = statuses
     listener()
   })
-}
-
-/** Measures paths all the time; undefined where that is switched off. */
-export function startPaths(services: NodeServices, { view }: Cluster, agent: Agent): Prober | undefined {
-  const { config, log, parting, changes } = services
-  const { enabled, port, bySwitch, lanPacketsPerMinute, farPacketsPerMinute } = config.paths
-  if (!enabled) {
-    leaveNoProbeRoutes(services)
-    return undefined
-  }
-  const prober = startProber({
-    clock,
-    log: log.child({ room: 'paths' }),
-    self: config.node,
-    view: () => view.current(),
-    mtu: () => agent.podMtu,
-    protocol: config.route.protocol,
-    port,
-    budget: { lanPacketsPerMinute, farPacketsPerMinute },
-    bySwitch,
-  })
-  prober.onChange(changes.tell)
-  view.onChange(() => prober.wake())
-  agent.onChange(() => prober.wake())
-  parting.defer('paths', () => prober.close())
-  return prober
-}
-
-/** What an earlier process made for probes, which nobody looks after now. */
-function leaveNoProbeRoutes({ config, log }: NodeServices): void {
-  try {
-    for (const detail of removeProbeRouting(config.route.protocol)) log.warn({ detail }, 'routes of probes are left')
-  } catch (error) {
-    log.warn({ detail: errorText(error) }, 'routes of probes are left')
-  }
 }
 
 /** Makes `terway-edge drain` work: what it asks for, and where it is told that it is done. */

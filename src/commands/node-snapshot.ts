@@ -8,7 +8,7 @@ import { lanView } from '../kube/lan-view.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { present, type Said } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { clockProblems, expiryProblems, sessionProblems } from '../model/problems.ts'
+import { clockProblems, expiryProblems, remediesOf, sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { ApiContact, EventRow, Expiry, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
@@ -44,7 +44,10 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const entries = view?.entries ?? []
   const peers = view?.peers ?? []
   const own = entries.find(entry => entry.node === self)
-  const lost = (input.paths?.findings ?? []).map(({ message }) => message)
+  const advice = [
+    ...sessionProblems(input.sessions),
+    ...(input.paths?.findings ?? []).map(({ message, remedy = '' }) => ({ problem: message, remedy })),
+  ]
   const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
   return present<Snapshot>({
     version: input.version,
@@ -55,12 +58,12 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
     ready: input.ready,
     problems: [
       ...input.problems,
-      ...sessionProblems(input.sessions),
-      ...lost,
+      ...advice.map(({ problem }) => problem),
       ...clockProblems(input.api),
       ...expiryProblems(input.expiries, input.now),
       ...drained,
     ],
+    remedies: remediesOf(advice),
     api: input.api,
     heldRemovals: input.heldRemovals,
     expiries: input.expiries,

@@ -5,7 +5,7 @@
  */
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import type { KubeApi } from '../kube/api.ts'
+import { ApiError, type KubeApi } from '../kube/api.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
 import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { createKubeApi } from '../kube/client.ts'
@@ -13,6 +13,7 @@ import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { BGP_PEERS, type KubeObject, NODES, type Node, type ResourceType } from '../kube/resources.ts'
 import { systemClock } from '../lib/clock.ts'
+import { UserError } from '../lib/errors.ts'
 import { canonicalAddress, networkOf } from '../lib/ip.ts'
 import { silentLog } from '../lib/log.ts'
 import type { ObservedCluster, ObservedNode } from '../planner/cluster.ts'
@@ -32,6 +33,10 @@ export async function withCluster<T>(kubeconfig: string | undefined, use: (api: 
   const api = createKubeApi({ kubeconfig: loadKubeconfig(kubeconfig), clock: systemClock, log: silentLog })
   try {
     return await use(api)
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    const hint = error.status === 404 ? ': is terway-edge installed in this cluster?' : ''
+    throw new UserError(`${error.message}${hint}`, { cause: error })
   } finally {
     api.close()
   }

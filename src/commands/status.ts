@@ -140,9 +140,13 @@ function provedText({ switches, kinds }: PathsView): string {
   return `${sent - lost} of the last ${sent} probes answered${proofs}`
 }
 
-function problemLines({ problems }: Snapshot): string[] {
+function problemLines({ problems, remedies = {} }: Snapshot): string[] {
   if (problems.length === 0) return ['\nNo problems.\n']
-  return ['\nProblems:\n', ...problems.map(problem => `  ${printable(problem)}\n`)]
+  const lines = problems.flatMap(problem => {
+    const remedy = remedies[problem]
+    return [`  ${printable(problem)}\n`, ...(remedy ? [`    to do: ${printable(remedy)}\n`] : [])]
+  })
+  return ['\nProblems:\n', ...lines]
 }
 
 function eventLines(events: readonly EventRow[], now: number): string[] {

@@ -283,8 +283,13 @@ const ipMasq = z.strictObject({
  * of the cluster.
  */
 const paths = z.strictObject({
-  enabled: z.boolean().default(true).describe('Whether nodes send each other probes.'),
-  port: z.int().min(1).max(65_535).default(9179).describe('The UDP port at which nodes answer, the same on all nodes.'),
+  enabled: z.boolean().default(true).describe('Whether nodes and the leading controller send each other probes.'),
+  port: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .default(9179)
+    .describe('The UDP port at which nodes and the controller answer, the same everywhere.'),
   lanPacketsPerMinute: z
     .int()
     .min(0)
@@ -296,7 +301,9 @@ const paths = z.strictObject({
     .min(0)
     .max(120)
     .default(12)
-    .describe('Questions to nodes of other LANs, which cross the line between.'),
+    .describe(
+      'Questions to nodes of other LANs and to the controller, which cross the line between; the controller sends five times as many, to all LANs together.',
+    ),
   bySwitch: z
     .boolean()
     .default(true)

@@ -39,6 +39,8 @@ export interface ObservedCluster {
   /** Addresses of the API server. */
   readonly apiServers: readonly string[]
   readonly removals: ObservedRemovals
+  /** Addresses at which this process answers probes of paths; absent: none. */
+  readonly controllers?: readonly string[]
 }
 
 /**
@@ -103,11 +105,10 @@ export function decide(config: PodCIDRConfig, allocating: boolean, observed: Obs
     allocation,
     peers,
     entries,
-    slices: planSlices(
-      entries,
-      observed.slices,
-      removals.released ? nextWord(observed.slices, observed.now) : undefined,
-    ),
+    slices: planSlices(entries, observed.slices, {
+      released: removals.released ? nextWord(observed.slices, observed.now) : undefined,
+      controllers: observed.controllers ?? [],
+    }),
     removals,
     issues: [...allocation.problems, ...unreadableCIDRs(observed.nodes)],
     record,

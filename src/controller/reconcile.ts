@@ -48,6 +48,8 @@ export interface ControllerOptions {
   readonly log: Log
   /** Unique per process: names the holder of the Lease. */
   readonly identity: string
+  /** Where this process answers probes that come from these podCIDRs; absent: nowhere. */
+  readonly answersAt?: (podCIDRs: readonly string[]) => readonly string[]
   readonly config: ControllerConfig
 }
 
@@ -69,6 +71,7 @@ export interface ControllerView extends ClusterRows {
 export interface Controller {
   /** Nodes as the controller keeps them (`reduceNode`). */
   readonly nodes: Cache<Node>
+  readonly bgpPeers: Cache<BGPPeerObject>
   /** `term` grows whenever the Lease is taken: before each, another may have led. */
   leadership(): { readonly isLeader: boolean; readonly term: number }
   view(): ControllerView
@@ -185,6 +188,9 @@ class Reconciler implements Controller {
   get nodes(): Cache<Node> {
     return this.#nodes
   }
+  get bgpPeers(): Cache<BGPPeerObject> {
+    return this.#peers
+  }
   leadership(): { readonly isLeader: boolean; readonly term: number } {
     const { isLeader, term } = this.#election
     return { isLeader, term }
@@ -255,6 +261,7 @@ class Reconciler implements Controller {
       memory: this.#memory.current(nodes),
       apiServers: this.#apiServers.known,
       removals: this.#removals.observe(nodes),
+      controllers: this.#options.answersAt?.(nodes.flatMap(({ podCIDRs }) => podCIDRs)) ?? [],
     })
     const peersOf = new Map(decision.entries.map(({ node, peers }) => [node, peers]))
     const held = this.#removals.take(decision.removals, node => peersOf.get(node) ?? [])

@@ -5,6 +5,7 @@
  */
 import { BGP_PEERS, type ObjectMeta } from '../kube/resources.ts'
 import {
+  CONTROLLERS,
   compareSliceNames,
   ENTRIES_PER_SLICE,
   REMOVALS_RELEASED,
@@ -20,14 +21,19 @@ export interface SliceChanges {
   readonly remove: readonly RouteSlice[]
 }
 
-/**
- * The least changes that make the slices carry exactly `wanted` (a node each). With `released` (RFC
- * 3339) nodes are told, on one slice at least, that what goes was held before.
- */
+/** What nodes are told beside the entries. */
+export interface SliceWords {
+  /** RFC 3339: what goes was held before; on one slice at least. */
+  readonly released?: string | undefined
+  /** Where the controller answers probes: on the first slice alone. */
+  readonly controllers?: readonly string[]
+}
+
+/** The least changes that make the slices carry exactly `wanted` (a node each) and the words. */
 export function planSlices(
   wanted: readonly RouteEntry[],
   existing: readonly RouteSlice[],
-  released?: string,
+  { released, controllers = [] }: SliceWords = {},
 ): SliceChanges {
   const left = new Map(wanted.map(entry => [entry.node, entry]))
   const slices = [...existing].sort(byName).map(slice => ({ slice, entries: keep(slice, left) }))
@@ -44,19 +50,39 @@ export function planSlices(
     names.add(name)
     create.push(sliceOf(name, homeless.splice(0, ENTRIES_PER_SLICE)))
   }
-  const standing = slices.filter(({ entries }) => entries.length > 0)
-  const changed = standing.filter(({ slice, entries }) => !Bun.deepEquals(slice.entries, entries))
+  const standing = slices
+    .filter(({ entries }) => entries.length > 0)
+    .map(({ slice, entries }, index) => ({ slice, entries, answering: index === 0 ? controllers.join(',') : '' }))
+  const changed = standing.filter(
+    ({ slice, entries, answering }) =>
+      !Bun.deepEquals(slice.entries, entries) || (slice.metadata.annotations?.[CONTROLLERS] ?? '') !== answering,
+  )
   const told = released !== undefined && changed.length === 0 ? standing.slice(0, 1) : changed
   return {
-    create,
-    replace: told.map(({ slice, entries }) => ({ ...slice, metadata: marked(slice.metadata, released), entries })),
+    create: create.map((slice, index) => {
+      const answering = standing.length === 0 && index === 0 ? controllers.join(',') : ''
+      return { ...slice, metadata: marked(slice.metadata, { released: undefined, answering }) }
+    }),
+    replace: told.map(({ slice, entries, answering }) => ({
+      ...slice,
+      metadata: marked(slice.metadata, { released, answering }),
+      entries,
+    })),
     remove: slices.filter(({ entries }) => entries.length === 0).map(({ slice }) => slice),
   }
 }
 
-function marked(metadata: ObjectMeta, released: string | undefined): ObjectMeta {
-  if (released === undefined) return metadata
-  return { ...metadata, annotations: { ...metadata.annotations, [REMOVALS_RELEASED]: released } }
+function marked(
+  metadata: ObjectMeta,
+  { released, answering }: { readonly released: string | undefined; readonly answering: string },
+): ObjectMeta {
+  const { [CONTROLLERS]: before, ...others } = metadata.annotations ?? {}
+  if (released === undefined && (before ?? '') === answering) return metadata
+  const words = {
+    ...(released !== undefined && { [REMOVALS_RELEASED]: released }),
+    ...(answering !== '' && { [CONTROLLERS]: answering }),
+  }
+  return { ...metadata, annotations: { ...others, ...words } }
 }
 
 /**

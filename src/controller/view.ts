@@ -5,11 +5,11 @@ import type { SpeakerStatus } from '../kube/bgp-peer.ts'
 import { lanView } from '../kube/lan-view.ts'
 import { reportedSession } from '../kube/speaker-entry.ts'
 import { present } from '../lib/fields.ts'
-import { sessionProblems } from '../model/problems.ts'
+import { type Advice, sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { LanView, NodeView } from '../model/snapshot.ts'
 import type { EvaluatedPeer } from './bgp-peers.ts'
-import type { Decision } from './decide.ts'
+import type { Decision, NodeIssue } from './decide.ts'
 import type { NodeFacts } from './nodes.ts'
 import type { PoolUse } from './pod-cidr.ts'
 import type { HeldRemovals } from './removals.ts'
@@ -24,6 +24,8 @@ export interface ClusterRows {
   readonly createdAt: readonly string[]
   /** What an operator should know, a line each. */
   readonly problems: readonly string[]
+  /** What to do about those that do not say it themselves. */
+  readonly advice: readonly Advice[]
   /** How many removals are held. */
   readonly heldRemovals: number
 }
@@ -35,6 +37,7 @@ export const NO_ROWS: ClusterRows = {
   pools: [],
   createdAt: [],
   problems: [],
+  advice: [],
   heldRemovals: 0,
 }
 
@@ -47,6 +50,7 @@ export function clusterRows(
     nodes.flatMap(node => (node.unheardSince === undefined ? [] : [[node.name, node.unheardSince]])),
   )
   const sessions = decision.peers.flatMap(peer => sessionsOf(peer, unheardSince))
+  const advice = adviceOf(decision, sessions)
   return {
     nodes: nodeViews(nodes, decision),
     lans: decision.peers.map(lanOf),
@@ -54,19 +58,56 @@ export function clusterRows(
     pools: decision.allocation.pools,
     createdAt: nodes.filter(({ podCIDRs }) => podCIDRs.length > 0).map(({ createdAt }) => createdAt),
     heldRemovals: decision.removals.kept.size,
+    advice,
     problems: [
       ...(held.text === undefined ? [] : [`RemovalHeld: ${held.text}`]),
-      ...decision.peers
-        .filter(({ accepted }) => accepted.reason !== 'Accepted')
-        .map(({ name, accepted }) => `BGPPeer ${name}: ${accepted.reason}: ${accepted.message}`),
       ...waitingProblems(decision.allocation),
-      ...decision.issues.map(({ node, reason, message }) => `Node ${node}: ${reason}: ${message}`),
-      ...sessionProblems(sessions),
-      ...decision.peers
-        .filter(({ routesVerified }) => routesVerified.status === 'False')
-        .map(({ name, routesVerified }) => `BGPPeer ${name}: RoutesNotVerified: ${routesVerified.message}`),
+      ...advice.map(({ problem }) => problem),
     ],
   }
+}
+
+/** What is wrong with BGPPeers, nodes and sessions, and what to do about each. */
+function adviceOf({ peers, issues }: Decision, sessions: readonly BgpSession[]): Advice[] {
+  return [
+    ...peers
+      .filter(({ accepted }) => accepted.reason !== 'Accepted')
+      .map(({ name, accepted: { reason, message } }) => ({
+        problem: `BGPPeer ${name}: ${reason}: ${message}`,
+        remedy: PEER_REMEDIES[reason]?.(name) ?? `kubectl edit bgppeer ${name}`,
+      })),
+    ...issues.map(({ node, reason, message }) => ({
+      problem: `Node ${node}: ${reason}: ${message}`,
+      remedy: NODE_REMEDIES[reason],
+    })),
+    ...sessionProblems(sessions),
+    ...peers
+      .filter(({ routesVerified }) => routesVerified.status === 'False')
+      .map(({ name, routesVerified }) => ({
+        problem: `BGPPeer ${name}: RoutesNotVerified: ${routesVerified.message}`,
+        remedy: `on the switch look up these pod CIDRs; terway-edge switch-config ${name} prints what its import filter has to let in`,
+      })),
+  ]
+}
+
+/** Where it is not the spec that has to be changed. */
+const PEER_REMEDIES: Readonly<Record<string, (name: string) => string>> = {
+  SecretNotFound: () => 'kubectl -n kube-system create secret generic NAME --from-literal=KEY=PASSWORD',
+  SecretNotReadable: () => 'terway-edge manifests --part rbac | kubectl apply -f -',
+  NoNodeSelected: name => `kubectl get nodes --show-labels; label the nodes as nodeSelector of ${name} says`,
+}
+
+const NODE_REMEDIES: Readonly<Record<NodeIssue['reason'], string>> = {
+  PodCIDRPoolExhausted:
+    'append a pool to network.podCIDRs of the controller (terway-edge plan), or delete Nodes that are gone for good',
+  PodCIDROverlap:
+    'the younger of the two gets a new pod CIDR when its Node is deleted and registers again, its pods drained before',
+  PodCIDROutsidePools: 'append the range to network.podCIDRs, or see network.foreignPodCIDRs',
+  PodCIDRTooLarge: 'who gave it? With allocatePodCIDRs switch off --allocate-node-cidrs of kube-controller-manager',
+  PodCIDRCoversAddress: 'move the address, or the pool: network.podCIDRs must not cover what nodes live by',
+  AddressInPodCIDR: 'move the address, or the pool: network.podCIDRs must not cover addresses of nodes',
+  DuplicateAddress: 'kubectl get nodes -o wide: delete the Node that is gone, or correct its InternalIP',
+  InvalidPodCIDR: 'kubectl describe node: spec.podCIDRs cannot be changed; delete the Node and let it register again',
 }
 
 function waitingProblems({ waiting, silent }: Decision['allocation']): readonly string[] {

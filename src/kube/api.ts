@@ -146,4 +146,6 @@ export interface KubeEvent {
   /** CamelCase, from the closed list in the documentation (`FailedEstablish`, …). */
   readonly reason: string
   readonly message: string
+  /** Of the Event, for programs. */
+  readonly annotations?: Readonly<Record<string, string>>
 }

@@ -11,8 +11,9 @@
 import { basename, join } from 'node:path'
 import { type Disk, systemDisk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
-import { comparing } from '../lib/fields.ts'
+import { comparing, sameJson } from '../lib/fields.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
+import { canonicalAddress } from '../lib/ip.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
 import { decodeRouteSlice, type RouteEntry } from './route-slice.ts'
@@ -24,10 +25,17 @@ export interface ClusterState {
   readonly peers: ReadonlyMap<string, BGPPeer>
   /** Passwords by BGPPeer name, of those that this node speaks to. */
   readonly passwords: ReadonlyMap<string, string>
+  /** Addresses of the leading controller; absent: none is known. */
+  readonly controllers?: readonly string[]
 }
 
 /** Whether two states say the same. Of thousands of entries most are the very same objects. */
-export const sameState = comparing<ClusterState>({ slices: sameMap, peers: sameMap, passwords: sameMap })
+export const sameState = comparing<ClusterState>({
+  slices: sameMap,
+  peers: sameMap,
+  passwords: sameMap,
+  controllers: sameJson,
+})
 
 function sameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
   if (a.size !== b.size) return false
@@ -72,8 +80,8 @@ function beforePath(stateDir: string): string {
 /** The text of the file: equal states give equal texts. */
 export function encodeClusterState(state: ClusterState, facts?: StateFacts): string {
   const sorted = <T>(map: ReadonlyMap<string, T>) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
-  const { slices, peers, passwords } = state
-  const objects = { slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords) }
+  const { slices, peers, passwords, controllers } = state
+  const objects = { slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords), controllers }
   return `${JSON.stringify({ version: VERSION, ...facts, ...objects })}\n`
 }
 
@@ -88,7 +96,7 @@ function decodeClusterState(text: string): Salvaged {
   const document: unknown = JSON.parse(text)
   if (!isFields(document)) throw new Error('it is not an object')
   const problems: string[] = []
-  const { version, slices, peers, passwords, node, cluster, lastContact } = document
+  const { version, slices, peers, passwords, controllers, node, cluster, lastContact } = document
   if (version !== VERSION) problems.push(`its version is ${String(version)}, not ${VERSION}: read as far as it can be`)
   const part = (name: string, value: unknown) => {
     if (!isFields(value)) problems.push(`${name} is missing`)
@@ -109,6 +117,7 @@ function decodeClusterState(text: string): Salvaged {
         return []
       }),
     ),
+    ...controllersOf(controllers),
   }
   return {
     state,
@@ -117,6 +126,11 @@ function decodeClusterState(text: string): Salvaged {
     ...(isFields(cluster) && typeof cluster.server === 'string' && { cluster: identityOf(cluster.server, cluster.ca) }),
     ...(typeof lastContact === 'string' && { lastContact }),
   }
+}
+
+function controllersOf(value: unknown): Pick<ClusterState, 'controllers'> {
+  if (!Array.isArray(value)) return {}
+  return { controllers: value.flatMap(text => (typeof text === 'string' ? (canonicalAddress(text) ?? []) : [])) }
 }
 
 function identityOf(server: string, ca: unknown): ClusterIdentity {
@@ -213,6 +227,7 @@ function filledIn(state: ClusterState, before: ClusterState): ClusterState {
     if (lost.length > 0) slices.set(name, [...(slices.get(name) ?? []), ...lost])
   }
   return {
+    ...state,
     slices,
     peers: new Map([...before.peers, ...state.peers]),
     passwords: new Map([...before.passwords, ...state.passwords]),

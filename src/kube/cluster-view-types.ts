@@ -14,6 +14,8 @@ export interface ClusterView {
   readonly passwordProblems: ReadonlyMap<string, string>
   /** Where the view comes from: the state folder, or the API server. */
   readonly source: 'state' | 'api'
+  /** Addresses of the leading controller, where it measures paths; absent: none is known. */
+  readonly controllers?: readonly string[]
   /** podCIDRs that are not in `entries`, as they are not believed; absent: nobody has judged. */
   readonly refused?: readonly Refusal[]
 }

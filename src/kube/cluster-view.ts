@@ -39,6 +39,7 @@ import {
   type SecretAnswer,
   viewOf,
 } from './merge-cluster.ts'
+import { checkAsked } from './path-check.ts'
 import { BGP_PEERS, type KubeSecret, ROUTE_SLICES, SECRETS } from './resources.ts'
 import type { RouteSlice } from './route-slice.ts'
 
@@ -76,6 +77,10 @@ export interface ClusterSource extends ClusterViewSource {
    * the start; undefined while nobody can say.
    */
   wasEstablished(bgpPeer: string): boolean | undefined
+  /** Words that ask for a check of paths now, of BGPPeers that this node speaks for. */
+  readonly checksAsked: ReadonlyMap<string, string>
+  /** Calls `listener` when any BGPPeer has changed, also in what no view shows. */
+  onPeersChange(listener: () => void): () => void
 }
 
 /** Starts with what the state folder has, and follows the API server from then on. */
@@ -152,6 +157,19 @@ class Source implements ClusterSource {
     const speakers = object.status?.speakers ?? []
     if (speakers.some(({ state, flaps }) => state === 'Established' || flaps > 0)) this.#established.add(key)
     return this.#established.has(key)
+  }
+  get checksAsked(): ReadonlyMap<string, string> {
+    const spoken = [...this.#state.peers.values()].filter(({ spec }) => spec.localSpeakers.includes(this.#options.node))
+    return new Map(
+      spoken.flatMap(({ name }): [string, string][] => {
+        const object = this.#peers?.objects.get(name)
+        const word = object === undefined ? undefined : checkAsked(object)
+        return word === undefined ? [] : [[name, word]]
+      }),
+    )
+  }
+  onPeersChange(listener: () => void): () => void {
+    return this.#peers?.onChange(listener) ?? (() => {})
   }
   get isForgotten(): boolean {
     return this.#slices?.synced === true && this.#slices.objects.size === 0 && this.#state.slices.size > 0

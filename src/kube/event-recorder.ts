@@ -154,7 +154,11 @@ class Recorder implements EventRecorder {
     const body = {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${event.regarding.name.slice(0, 200)}.${unique}`, namespace },
+      metadata: {
+        name: `${event.regarding.name.slice(0, 200)}.${unique}`,
+        namespace,
+        ...(event.annotations !== undefined && { annotations: event.annotations }),
+      },
       involvedObject: event.regarding,
       type: event.type,
       reason: event.reason,

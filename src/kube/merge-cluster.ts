@@ -21,6 +21,7 @@ import {
 } from './mass-removal.ts'
 import type { KubeObject, KubeSecret } from './resources.ts'
 import {
+  controllersIn,
   decodeRouteSlice,
   entriesByNode,
   newestWord,
@@ -84,7 +85,9 @@ export function mergeCluster(last: ClusterState, objects: ClusterObjects): Merge
     const password = decoded !== undefined && 'password' in decoded ? decoded.password.reveal() : lastGood
     if (password !== undefined) passwords.set(peer.name, password)
   }
-  return { state: { slices, peers, passwords }, passwordProblems, problems, removals }
+  const controllers = controllersIn(objects.slices)
+  const state = { slices, peers, passwords, ...(controllers.length > 0 && { controllers }) }
+  return { state, passwordProblems, problems, removals }
 }
 
 type Objects = Pick<ClusterState, 'slices' | 'peers'>
@@ -246,5 +249,6 @@ export function viewOf(
     passwords: new Map([...state.passwords].map(([name, password]) => [name, new Secret(password)])),
     passwordProblems,
     source,
+    ...(state.controllers !== undefined && { controllers: state.controllers }),
   }
 }

@@ -18,6 +18,15 @@ import { isFields } from './spec-reader.ts'
 export const REMOVALS_CONFIRMED = 'network.openyurt.io/removals-confirmed'
 export const REMOVALS_RELEASED = 'network.openyurt.io/removals-released'
 
+/** On one RouteSlice: addresses at which the leading controller asks and answers probes. */
+export const CONTROLLERS = 'network.openyurt.io/controllers'
+
+/** These addresses, canonical and sorted. */
+export function controllersIn(slices: Iterable<KubeObject>): readonly string[] {
+  const texts = [...slices].flatMap(({ metadata }) => (metadata.annotations?.[CONTROLLERS] ?? '').split(','))
+  return [...new Set(texts.flatMap(text => canonicalAddress(text.trim()) ?? []))].sort()
+}
+
 /** The newest time that an annotation of the slices says; empty for none. */
 export function newestWord(slices: Iterable<KubeObject>, annotations: readonly string[]): string {
   const words = [...slices].flatMap(({ metadata }) => annotations.map(name => metadata.annotations?.[name] ?? ''))

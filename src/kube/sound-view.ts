@@ -263,6 +263,7 @@ const sameView = comparing<ClusterView>({
   peers: sameJson,
   passwords: identical,
   passwordProblems: identical,
+  controllers: sameJson,
   source: identical,
   refused: (a = [], b = []) => sameJson(a, b),
 })

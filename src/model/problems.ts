@@ -5,12 +5,28 @@
 import type { BgpSession } from './session.ts'
 import type { ApiContact, Expiry } from './snapshot.ts'
 
+/** A problem, and what to do about it. */
+export interface Advice {
+  readonly problem: string
+  readonly remedy: string
+}
+
+/** What to do, by the problem's own words. */
+export function remediesOf(advice: readonly Advice[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(advice.map(({ problem, remedy }) => [problem, remedy]))
+}
+
 /** A line for each session that is not up, or is up and does not do all that it should. */
-export function sessionProblems(sessions: readonly BgpSession[]): string[] {
+export function sessionProblems(sessions: readonly BgpSession[]): Advice[] {
   return sessions.flatMap(({ bgpPeer, node, peerIP, state, lastError }) => {
     if (state === 'Established' && lastError === undefined) return []
     const why = lastError === undefined ? '' : `: ${lastError}`
-    return [`BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`]
+    const problem = `BGPPeer ${bgpPeer}: the session of ${node} with ${peerIP} is ${state}${why}`
+    const remedy =
+      state === 'Established'
+        ? `terway-edge peers ${bgpPeer} on ${node}: what both sides agreed to; terway-edge switch-config ${bgpPeer}: the switch's side`
+        : `sudo terway-edge doctor on ${node} tries the session; terway-edge peers ${bgpPeer} there has its history`
+    return [{ problem, remedy }]
   })
 }
 

@@ -17,6 +17,8 @@ export interface Snapshot {
   readonly ready: boolean
   /** Why it is not ready, or what an operator should know; empty when all is well. */
   readonly problems: readonly string[]
+  /** What to do about problems, by their own words; some say it themselves. */
+  readonly remedies?: Readonly<Record<string, string>>
   readonly api: ApiContact
   /** Controller: every node. Node: every node it knows from RouteSlices. */
   readonly nodes: readonly NodeView[]
@@ -168,6 +170,8 @@ export interface PathFindingView {
   readonly message: string
   readonly podCIDRs: readonly string[]
   readonly lan: string
+  /** What to do first. */
+  readonly remedy?: string
 }
 
 export interface SwitchView {
@@ -183,7 +187,7 @@ export interface SwitchView {
 
 /** The last probes of one kind of path to one LAN, in one family. */
 export interface PathKindView {
-  readonly kind: 'direct' | 'by-switch' | 'far'
+  readonly kind: 'direct' | 'by-switch' | 'far' | 'vpc'
   readonly lan: string
   readonly family: 'ipv4' | 'ipv6'
   readonly size: 'small' | 'full'

@@ -4,21 +4,21 @@
  * node's own process answers for it meanwhile and goes on measuring; what the packets prove is
  * decided by the same functions.
  */
-import { sleep } from '../lib/clock.ts'
+import { type Clock, sleep } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
-import { onLinkInterface } from '../netlink/on-link.ts'
-import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import { type Evidence, PORT_PAIRS, stateOf, withOutcome } from './evidence.ts'
+import { DEAD_AFTER, type Evidence, PORT_PAIRS, stateOf, withOutcome } from './evidence.ts'
 import { HEADER_LENGTH, QUESTION_LENGTH } from './packet.ts'
-import { probeAddresses } from './probe-address.ts'
-import { marksOf } from './probe-routes.ts'
-import type { ProberOptions } from './prober.ts'
 import { ProbeSockets } from './sockets.ts'
-import { type PathChoice, type PathTarget, pathChoice } from './targets.ts'
+import type { Stand } from './stand.ts'
+import { farLists, type PathChoice, type PathTarget } from './targets.ts'
 import { type PathVerdict, pathVerdict } from './verdict.ts'
 
-export interface CheckOptions extends Pick<ProberOptions, 'clock' | 'self' | 'port' | 'bySwitch'> {
-  readonly view: NonNullable<ReturnType<ProberOptions['view']>>
+export interface CheckOptions {
+  readonly clock: Clock
+  /** From where it asks, and which paths there are. */
+  readonly stand: Pick<Stand, 'own' | 'marks' | 'choice' | 'self' | 'inVpc'>
+  /** UDP port at which nodes answer. */
+  readonly port: number
   /** The MTU of pods; undefined: packets of full size are not tried. */
   readonly mtu: number | undefined
   /** Told after each answer or loss how many of how many are done. */
@@ -32,6 +32,8 @@ export interface CheckResult {
 
 /** Of each kind, so that a check of a large cluster ends soon and disturbs nobody. */
 const MOST_TARGETS = 100
+/** Two of each of some hundred LANs. */
+const MOST_FAR_TARGETS = 400
 const ANSWER_MILLISECONDS = 1000
 /** Packets a second, at most: those that answer limit what they give to one asker. */
 const PAUSE_MILLISECONDS = 20
@@ -39,15 +41,12 @@ const ROUNDS_APART_MILLISECONDS = 250
 
 /** Throws a `UserError` when nothing can be checked from here. */
 export async function checkPaths(options: CheckOptions): Promise<CheckResult> {
-  const { clock, self, view, port } = options
-  const own = probeAddresses(view.entries.find(({ node }) => node === self)?.podCIDRs ?? [])
-  if (own.length === 0)
-    throw new UserError(`${self} has no pod CIDR yet, so nobody could answer it: see terway-edge status`)
-  const switches = onLinkSwitches(options)
-  const choice = pathChoice({ ...view, self, onLink: switches })
+  const { clock, stand, port } = options
+  const { own, marks, choice, self } = stand
+  if (self === undefined)
+    throw new UserError('this node has no pod CIDR yet, so nobody could answer it: see terway-edge status')
   const waiting = new Map<string, (answered: boolean) => void>()
   const sockets = new ProbeSockets({ port, mayAsk: () => false, onAnswer: token => waiting.get(token)?.(true) })
-  const marks = marksOf(switches)
   const ask = async (target: PathTarget, ports: number): Promise<number | undefined> => {
     const address = own.find(mine => mine.includes(':') === (target.family === 'ipv6'))
     const mark = target.via === undefined ? 0 : marks.get(target.via)
@@ -65,7 +64,7 @@ export async function checkPaths(options: CheckOptions): Promise<CheckResult> {
     return came ? clock.monotonic() - started : undefined
   }
   try {
-    return await askAll({ targets: targetsOf(choice, options.mtu), own, ask, options })
+    return await askAll({ targets: targetsOf(choice, options.mtu), mine: self, ask, options })
   } finally {
     sockets.close()
   }
@@ -73,16 +72,12 @@ export async function checkPaths(options: CheckOptions): Promise<CheckResult> {
 
 async function askAll(input: {
   readonly targets: readonly PathTarget[]
-  readonly own: readonly string[]
+  readonly mine: PathTarget
   readonly ask: (target: PathTarget, ports: number) => Promise<number | undefined>
   readonly options: CheckOptions
 }): Promise<CheckResult> {
-  const { targets, ask, options } = input
-  const { clock, self, view } = options
-  const podCIDR = view.entries.find(({ node }) => node === self)?.podCIDRs[0] ?? ''
-  const address = input.own[0] ?? ''
-  const family = address.includes(':') ? 'ipv6' : 'ipv4'
-  const mine: PathTarget = { kind: 'direct', size: 'small', family, node: self, podCIDR, address, lan: '' }
+  const { targets, mine, ask, options } = input
+  const { clock } = options
   let evidence: Evidence = new Map()
   let selfEvidence: Evidence = new Map()
   const all = (targets.length + 1) * PORT_PAIRS
@@ -104,9 +99,35 @@ async function askAll(input: {
     await Promise.all(asked)
     await sleep(clock, ROUNDS_APART_MILLISECONDS)
   }
-  const when = { now: clock.monotonic(), staleMilliseconds: Number.POSITIVE_INFINITY }
+  for (const { target, dead, alive } of partlyLost(evidence)) {
+    for (let time = 1; time < DEAD_AFTER; time++)
+      for (const ports of [alive, dead]) {
+        const at = clock.monotonic()
+        evidence = withOutcome(evidence, target, { at, ports, roundTrip: await ask(target, ports) })
+      }
+  }
+  const when = { now: clock.monotonic(), staleMilliseconds: Number.POSITIVE_INFINITY, failingMilliseconds: 0 }
   const prober = stateOf([...selfEvidence.values()][0], when)
-  return { verdict: pathVerdict({ evidence: expectingAnswers(evidence), self: prober, ...when }), evidence }
+  const { inVpc, choice } = options.stand
+  return {
+    verdict: pathVerdict({ evidence: expectingAnswers(evidence), self: prober, alone: choice.alone, inVpc, ...when }),
+    evidence,
+  }
+}
+
+/** No more are asked again than a person waits for. */
+const MOST_AGAIN = 5
+
+/**
+ * Targets of which one pair of ports was lost and another came back: chance, or a dead next hop.
+ */
+function partlyLost(evidence: Evidence): { target: PathTarget; dead: number; alive: number }[] {
+  const partly = [...evidence.values()].flatMap(({ target, outcomes }) => {
+    const dead = outcomes.find(({ roundTrip }) => roundTrip === undefined)?.ports
+    const alive = outcomes.find(({ roundTrip }) => roundTrip !== undefined)?.ports
+    return dead === undefined || alive === undefined ? [] : [{ target, dead, alive }]
+  })
+  return partly.slice(0, MOST_AGAIN)
 }
 
 /**
@@ -117,27 +138,18 @@ function expectingAnswers(evidence: Evidence): Evidence {
   return new Map(
     [...evidence].map(([key, history]) => [
       key,
-      history.target.kind === 'by-switch' ? history : { ...history, answeredAt: history.answeredAt ?? 0 },
+      history.target.kind === 'by-switch'
+        ? history
+        : { ...history, answeredAt: history.answeredAt ?? Number.NEGATIVE_INFINITY },
     ]),
   )
-}
-
-function onLinkSwitches({ view, bySwitch }: CheckOptions): ReadonlySet<string> {
-  if (!bySwitch) return new Set()
-  const netlink = Rtnetlink.open()
-  try {
-    const addresses = view.peers.map(({ spec }) => spec.peerIP)
-    return new Set(addresses.filter(address => onLinkInterface(netlink, address) !== undefined))
-  } finally {
-    netlink.close()
-  }
 }
 
 function targetsOf(choice: PathChoice, mtu: number | undefined): PathTarget[] {
   const small = [
     ...choice.direct.slice(0, MOST_TARGETS),
     ...choice.bySwitch.slice(0, MOST_TARGETS),
-    ...choice.far.flatMap(lan => vantagePoints(lan)).slice(0, MOST_TARGETS),
+    ...farLists(choice).flatMap(vantagePoints).slice(0, MOST_FAR_TARGETS),
   ]
   return mtu === undefined ? small : small.flatMap((target): PathTarget[] => [target, { ...target, size: 'full' }])
 }

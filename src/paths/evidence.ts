@@ -1,10 +1,10 @@
 /**
  * What became of probes, target by target, and what one target's last probes say. Pure.
  *
- * One lost packet is no news: a target fails when several probes in a row were lost and none that
- * was sent after the first of them came back, by every pair of ports. Where one pair of ports never
- * comes back and the others do, one member of an ECMP set is broken. What nobody asked for a while
- * is unknown, not good.
+ * One lost packet is no news: a target fails when several probes in a row were lost, over some
+ * seconds, and none that was sent after the first of them came back, by every pair of ports. Where
+ * one pair of ports never comes back and the others do, one member of an ECMP set is broken. What
+ * nobody asked for a while is unknown, not good.
  */
 import { type PathTarget, targetKey } from './targets.ts'
 
@@ -15,6 +15,11 @@ export interface ProbeOutcome {
   readonly ports: number
   /** Milliseconds until the answer; undefined: none came in time. */
   readonly roundTrip: number | undefined
+  /**
+   * No answer, but the kernel there said that nobody listens: packets go there and back while its
+   * process is away (a restart, an upgrade).
+   */
+  readonly refused?: boolean
 }
 
 export interface TargetHistory {
@@ -28,20 +33,35 @@ export interface TargetHistory {
 /** By `targetKey`. */
 export type Evidence = ReadonlyMap<string, TargetHistory>
 
-const KEPT = 16
-/** So many losses in a row make a failure. */
-export const LOSSES = 3
+const KEPT = 24
+/** So many losses in a row make a failure, */
+const LOSSES = 3
+/**
+ * over so many milliseconds: a busy machine may keep its process waiting for a few seconds, and
+ * nothing is wrong with the path.
+ */
+const FAILING_MILLISECONDS = 5000
 /** Pairs of ports that probes of one path take turns with. */
 export const PORT_PAIRS = 4
 
+/**
+ * Losses of one pair of ports that make it a dead one: a line that loses two of a hundred packets
+ * has so many in a row about once in a million.
+ */
+export const DEAD_AFTER = 4
+
 export type TargetState = 'good' | 'failing' | 'partly' | 'unanswered' | 'unknown'
+
+export function isLoss({ roundTrip, refused }: ProbeOutcome): boolean {
+  return roundTrip === undefined && refused !== true
+}
 
 /** Adds an outcome. */
 export function withOutcome(evidence: Evidence, target: PathTarget, outcome: ProbeOutcome): Evidence {
   const key = targetKey(target)
   const before = evidence.get(key)
   const outcomes = [...(before?.outcomes ?? []), outcome].slice(-KEPT)
-  const answeredAt = outcome.roundTrip === undefined ? before?.answeredAt : outcome.at + outcome.roundTrip
+  const answeredAt = isLoss(outcome) ? before?.answeredAt : outcome.at + (outcome.roundTrip ?? 0)
   return new Map(evidence).set(key, { target, outcomes, answeredAt })
 }
 
@@ -51,40 +71,75 @@ export function keepTargets(evidence: Evidence, keys: ReadonlySet<string>): Evid
   return gone.length === 0 ? evidence : new Map([...evidence].filter(([key]) => keys.has(key)))
 }
 
+export interface StateInput {
+  readonly now: number
+  readonly staleMilliseconds: number
+  /** Over how long losses in a row make a failure; absent: five seconds. */
+  readonly failingMilliseconds?: number
+}
+
 /**
  * `unanswered`: it never answered at all; whether something is broken, or nobody answers probes
  * there, other evidence has to say. `unknown`: nothing recent, by `staleMilliseconds`.
  */
 export function stateOf(
   history: TargetHistory | undefined,
-  { now, staleMilliseconds }: { readonly now: number; readonly staleMilliseconds: number },
+  { now, staleMilliseconds, failingMilliseconds = FAILING_MILLISECONDS }: StateInput,
 ): TargetState {
   const recent = history?.outcomes.filter(({ at }) => now - at <= staleMilliseconds) ?? []
   const last = recent.at(-1)
   if (history === undefined || last === undefined) return 'unknown'
-  const lost = lossesInARow(recent)
-  if (lost >= LOSSES) return history.answeredAt === undefined ? 'unanswered' : 'failing'
-  if (lost === recent.length) return 'unknown'
+  if (hasFailed(recent, now, failingMilliseconds)) return history.answeredAt === undefined ? 'unanswered' : 'failing'
+  if (recent.every(isLoss)) return 'unknown'
   return deadPorts(recent).length > 0 ? 'partly' : 'good'
 }
 
 /** Whether the last probe was lost: then it is asked again soon, without waiting for its turn. */
 export function isDoubtful(history: TargetHistory | undefined): boolean {
-  return history !== undefined && history.outcomes.at(-1)?.roundTrip === undefined
+  const last = history?.outcomes.at(-1)
+  return last !== undefined && isLoss(last)
 }
 
-function lossesInARow(outcomes: readonly ProbeOutcome[]): number {
-  const last = outcomes.findLastIndex(({ roundTrip }) => roundTrip !== undefined)
-  return outcomes.length - 1 - last
+function lastLosses(outcomes: readonly ProbeOutcome[]): readonly ProbeOutcome[] {
+  return outcomes.slice(outcomes.findLastIndex(outcome => !isLoss(outcome)) + 1)
 }
 
-/** Pairs of ports of which every probe was lost, at least two, while others came back. */
+/** When the first of the last losses in a row was sent; undefined where the last one came back. */
+export function lostSince({ outcomes }: TargetHistory): number | undefined {
+  return lastLosses(outcomes)[0]?.at
+}
+
+/** Whether one that was sent at `since` or later came back. */
+export function arrivedSince(history: TargetHistory | undefined, since: number): boolean {
+  return history?.outcomes.some(outcome => outcome.at >= since && !isLoss(outcome)) === true
+}
+
+/** Whether the last losses in a row make a failure. */
+export function hasFailed(
+  outcomes: readonly ProbeOutcome[],
+  now: number,
+  failingMilliseconds: number = FAILING_MILLISECONDS,
+): boolean {
+  const lost = lastLosses(outcomes)
+  return lost.length >= LOSSES && now - (lost[0]?.at ?? now) >= failingMilliseconds
+}
+
+/**
+ * Pairs of ports of which every probe was lost, several, while others came back in between: an
+ * outage that is over is no reason to blame one.
+ */
 function deadPorts(outcomes: readonly ProbeOutcome[]): number[] {
-  const byPorts = Map.groupBy(outcomes, ({ ports }) => ports)
-  const dead = [...byPorts].filter(
-    ([, sent]) => sent.length >= 2 && sent.every(({ roundTrip }) => roundTrip === undefined),
-  )
-  return dead.map(([ports]) => ports)
+  const byPorts = Map.groupBy(outcomes.keys(), at => outcomes[at]?.ports ?? 0)
+  const answered = (from: number, to: number) =>
+    outcomes.slice(from, to).some(({ roundTrip }) => roundTrip !== undefined)
+  return [...byPorts].flatMap(([ports, places]) => {
+    const last = places.slice(-DEAD_AFTER)
+    const isDead =
+      last.length === DEAD_AFTER &&
+      places.every(at => outcomes[at] !== undefined && isLoss(outcomes[at])) &&
+      last.slice(1).every((at, index) => answered(last[index] ?? at, at))
+    return isDead ? [ports] : []
+  })
 }
 
 /**
@@ -99,7 +154,7 @@ export function summary(histories: Iterable<TargetHistory>): {
   const times = outcomes.flatMap(({ roundTrip }) => roundTrip ?? []).toSorted((a, b) => a - b)
   return {
     sent: outcomes.length,
-    lost: outcomes.length - times.length,
+    lost: outcomes.filter(isLoss).length,
     roundTrip: times[Math.floor(times.length / 2)],
   }
 }

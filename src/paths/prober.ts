@@ -6,42 +6,44 @@
  * Nothing depends on it: without a podCIDR, a view or the right to open its sockets it measures
  * nothing and says why. A round in which this process itself was late is void.
  */
-import type { BGPPeer } from '../kube/bgp-peer.ts'
-import type { RouteEntry } from '../kube/route-slice.ts'
 import type { Cancel, Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { type Bucket, type Rate, take } from '../lib/token-bucket.ts'
-import { onLinkInterface } from '../netlink/on-link.ts'
-import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import { type Evidence, keepTargets, PORT_PAIRS, stateOf, type TargetHistory, withOutcome } from './evidence.ts'
-import { applyProbeRouting } from './kernel.ts'
+import {
+  type Evidence,
+  isDoubtful,
+  keepTargets,
+  PORT_PAIRS,
+  type ProbeOutcome,
+  stateOf,
+  type TargetHistory,
+  withOutcome,
+} from './evidence.ts'
 import { HEADER_LENGTH, QUESTION_LENGTH } from './packet.ts'
-import { probeAddresses } from './probe-address.ts'
-import { marksOf, probeRouting } from './probe-routes.ts'
 import { due, keysOf, type PathBudget, type Schedule, START, staleAfter } from './schedule.ts'
-import { ProbeSockets } from './sockets.ts'
-import { type PathChoice, type PathTarget, pathChoice, targetKey } from './targets.ts'
+import { ProbeSockets, type ProbeSocketsOptions, type Witness } from './sockets.ts'
+import { NOWHERE, SELF, type Stand } from './stand.ts'
+import { type PathTarget, targetKey } from './targets.ts'
 import { type PathVerdict, pathVerdict } from './verdict.ts'
+
+/** What it sends and receives by. */
+export type ProbeDoor = Pick<ProbeSockets, 'answerAt' | 'ask' | 'witness' | 'close'>
 
 export interface ProberOptions {
   readonly clock: Clock
   readonly log: Log
-  /** The name of this node. */
-  readonly self: string
-  /** What is known of the cluster now; undefined while nothing is. */
-  readonly view: () => { readonly entries: readonly RouteEntry[]; readonly peers: readonly BGPPeer[] } | undefined
+  /** Where it stands now; asked for when something has changed, and every so often. */
+  readonly stand: () => Stand
   /** The MTU of pods; undefined while it is not known. */
   readonly mtu: () => number | undefined
-  /** rtm_protocol of our routes. */
-  readonly protocol: number
   /** UDP port at which nodes answer. */
   readonly port: number
   readonly budget: PathBudget
-  /** Whether packets are handed to the switch too. */
-  readonly bySwitch: boolean
+  /** Absent: the kernel's sockets. */
+  readonly door?: (options: ProbeSocketsOptions) => ProbeDoor
 }
 
 /** What the prober has to say. */
@@ -66,8 +68,6 @@ const TO_EACH: Rate = { burst: 20, everyMilliseconds: 200 }
 const TO_ALL: Rate = { burst: 400, everyMilliseconds: 5 }
 const MOST_ASKERS = 10_000
 
-const SELF = 'self'
-const NO_CHOICE: PathChoice = { direct: [], bySwitch: [], far: [] }
 const NO_VERDICT: PathVerdict = { findings: [], switches: [] }
 
 interface Waiting {
@@ -75,6 +75,8 @@ interface Waiting {
   readonly sentAt: number
   readonly ports: number
   readonly cancel: Cancel
+  /** Of one in doubt: whether the kernel of the far end speaks for it. */
+  readonly witness: Witness | undefined
 }
 
 export function startProber(options: ProberOptions): Prober {
@@ -83,21 +85,17 @@ export function startProber(options: ProberOptions): Prober {
 
 export class Prober {
   readonly #options: ProberOptions
-  readonly #sockets: ProbeSockets
+  readonly #sockets: ProbeDoor
   readonly #rounds: Loop
   readonly #preparations: Loop
   readonly #listeners = new Listeners()
   readonly #waiting = new Map<string, Waiting>()
   readonly #askers = new Map<string, Bucket>()
   #askedByAll: Bucket | undefined
-  #known: ReadonlySet<string> = new Set()
-  #own: readonly string[] = []
-  #marks: ReadonlyMap<string, number> = new Map()
-  #choice = NO_CHOICE
+  #stand = NOWHERE
   #schedule: Schedule = START
   #evidence: Evidence = new Map()
   #selfEvidence: Evidence = new Map()
-  #portTurn = 0
   #lastRound: number | undefined
   #problems: readonly string[] = []
   #verdict = NO_VERDICT
@@ -105,8 +103,8 @@ export class Prober {
 
   constructor(options: ProberOptions) {
     this.#options = options
-    const { clock, log, port } = options
-    this.#sockets = new ProbeSockets({
+    const { clock, log, port, door = (sockets: ProbeSocketsOptions): ProbeDoor => new ProbeSockets(sockets) } = options
+    this.#sockets = door({
       port,
       mayAsk: address => this.#mayAsk(address),
       onAnswer: token => this.#answered(token),
@@ -143,37 +141,20 @@ export class Prober {
    */
   async close(): Promise<void> {
     await Promise.all([this.#rounds.close(), this.#preparations.close()])
-    for (const { cancel } of this.#waiting.values()) cancel()
+    for (const { cancel, witness } of this.#waiting.values()) {
+      cancel()
+      witness?.close()
+    }
     this.#waiting.clear()
     this.#sockets.close()
   }
 
-  /** Brings the kernel and the sockets to what the view asks for. */
+  /** Takes its stand, and opens its sockets there. */
   async #prepare(): Promise<void> {
-    const { self, view, protocol, bySwitch } = this.#options
-    const { entries, peers } = view() ?? { entries: [], peers: [] }
-    const own = probeAddresses(entries.find(({ node }) => node === self)?.podCIDRs ?? [])
-    const switches = new Map<string, number>()
-    const netlink = Rtnetlink.open()
-    const problems: string[] = []
-    try {
-      for (const { spec } of bySwitch ? peers : []) {
-        const index = onLinkInterface(netlink, spec.peerIP)
-        if (index !== undefined) switches.set(spec.peerIP, index)
-      }
-      const loopback = netlink.dumpLinks().find(link => link.loopback)?.index
-      if (loopback !== undefined)
-        problems.push(...applyProbeRouting(netlink, probeRouting({ own, switches, loopback, protocol }), protocol))
-    } finally {
-      netlink.close()
-    }
-    this.#own = own
-    this.#known = new Set(entries.flatMap(({ podCIDRs }) => probeAddresses(podCIDRs)))
-    this.#marks = marksOf(switches.keys())
-    this.#choice = pathChoice({ self, entries, peers, onLink: new Set(switches.keys()) })
-    this.#evidence = keepTargets(this.#evidence, keysOf(this.#choice))
-    problems.push(...(await this.#sockets.answerAt(own)))
-    this.#problems = problems
+    this.#stand = this.#options.stand()
+    const { own, choice, problems } = this.#stand
+    this.#evidence = keepTargets(this.#evidence, keysOf(choice))
+    this.#problems = [...problems, ...(await this.#sockets.answerAt(own))]
     this.#judge()
   }
 
@@ -181,9 +162,10 @@ export class Prober {
     const now = this.#options.clock.monotonic()
     const elapsed = Math.min(now - (this.#lastRound ?? now), 5 * ROUND_MILLISECONDS)
     this.#lastRound = now
-    if (this.#own.length === 0) return
+    const { own, self, choice } = this.#stand
+    if (own.length === 0) return
     const { schedule, targets } = due({
-      choice: this.#choice,
+      choice,
       evidence: this.#evidence,
       schedule: this.#schedule,
       budget: this.#options.budget,
@@ -191,32 +173,26 @@ export class Prober {
       elapsed,
     })
     this.#schedule = schedule
-    await Promise.all([...this.#selfTargets(), ...targets].map(target => this.#ask(target)))
+    await Promise.all([...(self === undefined ? [] : [self]), ...targets].map(target => this.#ask(target)))
     this.#judge()
-  }
-
-  /** The prober itself, before anybody else is judged by it. */
-  #selfTargets(): PathTarget[] {
-    const address = this.#own[0]
-    const entry = this.#options.view()?.entries.find(({ node }) => node === this.#options.self)
-    const podCIDR = entry?.podCIDRs.find(cidr => probeAddresses([cidr])[0] === address)
-    if (address === undefined || podCIDR === undefined) return []
-    const family = address.includes(':') ? 'ipv6' : 'ipv4'
-    return [{ kind: 'direct', size: 'small', family, node: this.#options.self, podCIDR, address, lan: SELF }]
   }
 
   async #ask(target: PathTarget): Promise<void> {
     const { clock } = this.#options
-    const from = this.#own.find(address => address.includes(':') === (target.family === 'ipv6'))
-    const mark = target.via === undefined ? 0 : this.#marks.get(target.via)
+    const from = this.#stand.own.find(address => address.includes(':') === (target.family === 'ipv6'))
+    const mark = target.via === undefined ? 0 : this.#stand.marks.get(target.via)
     if (from === undefined || mark === undefined) return
     const length = this.#lengthOf(target)
     if (length === undefined) return
-    const ports = this.#portTurn++ % PORT_PAIRS
+    // each target takes turns of its own, so that all pairs are tried
+    const ports = ((this.#historyOf(target)?.outcomes.at(-1)?.ports ?? -1) + 1) % PORT_PAIRS
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex')
+    const witness = isDoubtful(this.#historyOf(target))
+      ? this.#sockets.witness({ address: from, mark }, target.address)
+      : undefined
     const sentAt = clock.monotonic()
     const cancel = clock.after(ANSWER_MILLISECONDS, () => this.#timedOut(token))
-    this.#waiting.set(token, { target, sentAt, ports, cancel })
+    this.#waiting.set(token, { target, sentAt, ports, cancel, witness })
     await this.#sockets.ask({ address: from, mark, ports }, { token, address: target.address, length })
   }
 
@@ -232,39 +208,53 @@ export class Prober {
     if (waiting === undefined) return
     this.#waiting.delete(token)
     waiting.cancel()
-    this.#record(waiting, this.#options.clock.monotonic() - waiting.sentAt)
+    waiting.witness?.close()
+    this.#record(waiting, { roundTrip: this.#options.clock.monotonic() - waiting.sentAt })
   }
 
   #timedOut(token: string): void {
     const waiting = this.#waiting.get(token)
     if (waiting === undefined) return
     this.#waiting.delete(token)
+    const refused = waiting.witness?.refused() === true
+    waiting.witness?.close()
     const late = this.#options.clock.monotonic() - waiting.sentAt - ANSWER_MILLISECONDS
-    if (late < LATE_MILLISECONDS) this.#record(waiting, undefined)
+    if (refused || late < LATE_MILLISECONDS) this.#record(waiting, { roundTrip: undefined, refused })
   }
 
-  #record({ target, sentAt, ports }: Waiting, roundTrip: number | undefined): void {
-    const outcome = { at: sentAt, ports, roundTrip }
+  #historyOf(target: PathTarget): TargetHistory | undefined {
+    return (target.lan === SELF ? this.#selfEvidence : this.#evidence).get(targetKey(target))
+  }
+
+  #record({ target, sentAt, ports }: Waiting, came: Pick<ProbeOutcome, 'roundTrip' | 'refused'>): void {
+    const outcome = { at: sentAt, ports, ...came }
     if (target.lan === SELF) this.#selfEvidence = withOutcome(this.#selfEvidence, target, outcome)
     else this.#evidence = withOutcome(this.#evidence, target, outcome)
   }
 
   #judge(): void {
     const now = this.#options.clock.monotonic()
-    const staleMilliseconds = staleAfter(this.#choice, this.#options.budget)
-    const [selfTarget] = this.#selfTargets()
-    const history = selfTarget === undefined ? undefined : this.#selfEvidence.get(targetKey(selfTarget))
+    const { choice, self: mine, inVpc } = this.#stand
+    const staleMilliseconds = staleAfter(choice, this.#options.budget)
+    const history = mine === undefined ? undefined : this.#historyOf(mine)
     const self = stateOf(history, { now, staleMilliseconds })
-    this.#verdict = pathVerdict({ evidence: this.#evidence, self, now, staleMilliseconds })
+    this.#verdict = pathVerdict({
+      evidence: this.#evidence,
+      self,
+      alone: choice.alone,
+      inVpc,
+      now,
+      staleMilliseconds,
+    })
     const text = JSON.stringify([this.#verdict, this.#problems])
     if (text === this.#told) return
     this.#told = text
     this.#listeners.tell()
   }
 
-  /** Only the cluster's own nodes are answered, and nobody without limit. */
+  /** Only the cluster's own are answered, and nobody without limit. */
   #mayAsk(address: string): boolean {
-    if (!this.#known.has(address)) return false
+    if (!this.#stand.known.has(address)) return false
     const now = this.#options.clock.monotonic()
     const each = take(this.#askers.get(address), TO_EACH, now)
     const all = take(this.#askedByAll, TO_ALL, now)

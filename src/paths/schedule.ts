@@ -2,8 +2,8 @@
  * What to ask now: targets in their turn, as the budget of packets allows, those in doubt at once,
  * and those that fail every so often, so that their return is seen. Pure.
  */
-import { type Evidence, isDoubtful, LOSSES } from './evidence.ts'
-import { farTarget, lanTarget, type PathChoice, type PathTarget, targetKey } from './targets.ts'
+import { type Evidence, hasFailed, isDoubtful } from './evidence.ts'
+import { farLists, farTarget, lanTarget, type PathChoice, type PathTarget, targetKey } from './targets.ts'
 
 /** Packets that this node sends as questions, however large the cluster is. */
 export interface PathBudget {
@@ -49,8 +49,10 @@ export function due(input: {
   const add = (target: PathTarget | undefined) => {
     if (target !== undefined) targets.set(targetKey(target), target)
   }
-  const asked = beside(evidence, now)
-  for (const target of asked) add(target)
+  for (const target of beside(evidence, now)) {
+    add(target)
+    add(controlOf(target, choice))
+  }
   for (; lanCredit >= 1; lanCredit--) add(lanTarget(choice, lanTurn++))
   for (; farCredit >= 1; farCredit--) add(farTarget(choice, farTurn++))
   return { schedule: { lanTurn, farTurn, lanCredit, farCredit }, targets: [...targets.values()] }
@@ -61,12 +63,19 @@ function beside(evidence: Evidence, now: number): PathTarget[] {
   const failing: PathTarget[] = []
   for (const history of evidence.values()) {
     if (!isDoubtful(history)) continue
-    const lost =
-      history.outcomes.length - 1 - history.outcomes.findLastIndex(({ roundTrip }) => roundTrip !== undefined)
-    if (lost < LOSSES) doubtful.push(history.target)
+    if (!hasFailed(history.outcomes, now)) doubtful.push(history.target)
     else if (now - (history.outcomes.at(-1)?.at ?? 0) >= ASK_FAILING_MILLISECONDS) failing.push(history.target)
   }
   return [...doubtful.slice(0, MOST_BESIDE), ...failing.slice(0, MOST_BESIDE)]
+}
+
+/**
+ * What is asked beside one in doubt, in the same moment, so that the two can be compared: a small
+ * packet beside a full one, the direct way beside that by the switch.
+ */
+function controlOf(target: PathTarget, { direct }: PathChoice): PathTarget | undefined {
+  if (target.size === 'full') return { ...target, size: 'small' }
+  return target.kind === 'by-switch' ? direct.find(({ podCIDR }) => podCIDR === target.podCIDR) : undefined
 }
 
 const LEAST_STALE_MILLISECONDS = 60_000
@@ -77,12 +86,12 @@ const LEAST_STALE_MILLISECONDS = 60_000
 export function staleAfter(choice: PathChoice, budget: PathBudget): number {
   const turns = (count: number, perMinute: number) => (perMinute === 0 ? 0 : (count * 60_000) / perMinute)
   const lan = turns(4 * (choice.direct.length + choice.bySwitch.length), budget.lanPacketsPerMinute)
-  const far = turns(8 * choice.far.length, budget.farPacketsPerMinute)
+  const far = turns(8 * farLists(choice).length, budget.farPacketsPerMinute)
   return Math.max(LEAST_STALE_MILLISECONDS, 2 * lan, 2 * far)
 }
 
 /** All targets of a choice, small and of full size, by key. */
 export function keysOf(choice: PathChoice): ReadonlySet<string> {
-  const all = [...choice.direct, ...choice.bySwitch, ...choice.far.flat()]
+  const all = [...choice.direct, ...choice.bySwitch, ...farLists(choice).flat()]
   return new Set(all.flatMap(target => [targetKey(target), targetKey({ ...target, size: 'full' })]))
 }

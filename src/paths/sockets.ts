@@ -5,7 +5,9 @@
  */
 import { errorText } from '../lib/errors.ts'
 import { decodeProbe, encodeAnswer, encodeQuestion } from './packet.ts'
-import { openUdpSocket, type UdpSocket } from './udp.ts'
+import { askKernel, openUdpSocket, type UdpSocket, type Witness } from './udp.ts'
+
+export type { Witness }
 
 export interface ProbeSocketsOptions {
   /** Where probes are answered. */
@@ -75,6 +77,18 @@ export class ProbeSockets {
     } catch {
       this.#asking.get(key)?.close()
       this.#asking.delete(key)
+    }
+  }
+
+  /**
+   * Asks the kernel of the far end, for when its process is away: undefined where that cannot be
+   * sent.
+   */
+  witness({ address, mark }: Pick<AskFrom, 'address' | 'mark'>, to: string): Witness | undefined {
+    try {
+      return askKernel({ address, mark, to: { address: to, port: this.#options.port } })
+    } catch {
+      return undefined
     }
   }
 

@@ -8,15 +8,17 @@
  * - `by-switch`: to the same podCIDR, but handed to the LAN's switch although the direct route
  *   exists: it comes out at the neighbour only if the switch holds the route with that next hop;
  * - `far`: to a node of another LAN, as pods' packets go. The answer comes back by the other LAN's
- *   routes to this node's podCIDR, so it proves both switches.
+ *   routes to this node's podCIDR, so it proves both switches;
+ * - `vpc`: to the controller, from this node's podCIDR; the answer needs a route in the VPC.
  */
 
 import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { VPC } from '../kube/path-check.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
-import { type Family, familyOf } from '../lib/ip.ts'
+import { type Family, familyOf, hostPrefix } from '../lib/ip.ts'
 import { probeAddress } from './probe-address.ts'
 
-export type PathKind = 'direct' | 'by-switch' | 'far'
+export type PathKind = 'direct' | 'by-switch' | 'far' | 'vpc'
 
 /** `full`: a packet as large as pods may send, with DF: nothing on the way may cut it. */
 export type ProbeSize = 'small' | 'full'
@@ -25,10 +27,11 @@ export interface PathTarget {
   readonly kind: PathKind
   readonly size: ProbeSize
   readonly family: Family
-  /** The node that answers. */
+  /** The node that answers, or the controller. */
   readonly node: string
+  /** The controller has its address alone. */
   readonly podCIDR: string
-  /** Its probe address. */
+  /** Where it answers. */
   readonly address: string
   /**
    * Names of the BGPPeers whose LAN the node is in; for `by-switch`, the one whose switch is used.
@@ -49,7 +52,21 @@ export interface PathChoice {
   readonly bySwitch: readonly PathTarget[]
   /** Other LANs, each with its nodes. */
   readonly far: readonly (readonly PathTarget[])[]
+  /** The controller, at each of its addresses. */
+  readonly vpc: readonly PathTarget[]
+  /** BGPPeers that select this node alone: only who is far away can prove their switch. */
+  readonly alone: readonly LoneLan[]
 }
+
+/** A LAN of one node. */
+export interface LoneLan {
+  readonly bgpPeer: string
+  /** Its device. */
+  readonly via: string
+  readonly podCIDRs: readonly string[]
+}
+
+export const NO_CHOICE: PathChoice = { direct: [], bySwitch: [], far: [], vpc: [], alone: [] }
 
 export interface ChoiceInput {
   readonly self: string
@@ -57,14 +74,16 @@ export interface ChoiceInput {
   readonly peers: readonly BGPPeer[]
   /** Addresses that are on-link here, of those that BGPPeers name. */
   readonly onLink: ReadonlySet<string>
+  /** Addresses at which the controller answers. */
+  readonly controllers: readonly string[]
 }
 
 /** What the name of a LAN is where no BGPPeer selects its nodes. */
 const NO_PEER = 'nodes without a BGPPeer'
 
-export function pathChoice({ self, entries, peers, onLink }: ChoiceInput): PathChoice {
+export function pathChoice({ self, entries, peers, onLink, controllers }: ChoiceInput): PathChoice {
   const own = entries.find(({ node }) => node === self)
-  if (own === undefined) return { direct: [], bySwitch: [], far: [] }
+  if (own === undefined) return NO_CHOICE
   const ring = ringBehind(self, entries)
   const neighbours = ring.filter(entry => sharesLan(own, entry))
   const switches = switchesOf(own, peers, onLink)
@@ -75,12 +94,36 @@ export function pathChoice({ self, entries, peers, onLink }: ChoiceInput): PathC
         .map(({ lan, via }): PathTarget => ({ ...target, lan, via })),
     ),
   )
-  const others = Map.groupBy(
-    ring.filter(entry => !sharesLan(own, entry)),
-    lanOf,
-  )
-  const far = [...others.keys()].sort().map(lan => (others.get(lan) ?? []).flatMap(entry => targetsOf(entry, 'far')))
-  return { direct: neighbours.flatMap(entry => targetsOf(entry, 'direct')), bySwitch, far }
+  const families = new Set(own.podCIDRs.map(familyOf))
+  return {
+    direct: neighbours.flatMap(entry => targetsOf(entry, 'direct')),
+    bySwitch,
+    far: farLans(ring.filter(entry => !sharesLan(own, entry))),
+    vpc: controllers.filter(address => families.has(familyOf(address))).map(controllerTarget),
+    alone: peers
+      .filter(({ name }) => own.peers.includes(name) && !neighbours.some(entry => entry.peers.includes(name)))
+      .map(({ name, spec }) => ({ bgpPeer: name, via: spec.peerIP, podCIDRs: own.podCIDRs })),
+  }
+}
+
+/** What the controller could measure: from the VPC, to every LAN. */
+export function choiceOfController(entries: readonly RouteEntry[]): PathChoice {
+  return { ...NO_CHOICE, far: farLans(ringBehind('', entries)) }
+}
+
+function farLans(entries: readonly RouteEntry[]): PathTarget[][] {
+  const lans = Map.groupBy(entries, lanOf)
+  return [...lans.keys()].sort().map(lan => (lans.get(lan) ?? []).flatMap(entry => targetsOf(entry, 'far')))
+}
+
+function controllerTarget(address: string): PathTarget {
+  const podCIDR = hostPrefix(address)
+  return { kind: 'vpc', size: 'small', family: familyOf(address), node: 'controller', podCIDR, address, lan: VPC }
+}
+
+/** What lies beyond the LAN: other LANs, and the VPC. */
+export function farLists({ far, vpc }: PathChoice): readonly (readonly PathTarget[])[] {
+  return vpc.length === 0 ? far : [...far, vpc]
 }
 
 /** Nodes are in one LAN when they share a BGPPeer, or when no BGPPeer selects either. */
@@ -150,9 +193,10 @@ export function lanTarget(choice: PathChoice, turn: number): PathTarget | undefi
  * slowly.
  */
 export function farTarget(choice: PathChoice, turn: number): PathTarget | undefined {
-  const lan = choice.far[turn % Math.max(choice.far.length, 1)]
+  const lists = farLists(choice)
+  const lan = lists[turn % Math.max(lists.length, 1)]
   if (lan === undefined) return undefined
-  const round = Math.floor(turn / choice.far.length)
+  const round = Math.floor(turn / lists.length)
   const first = Math.floor(round / 60) % lan.length
   return sized(lan[(first + (round % VANTAGE_POINTS)) % lan.length], round)
 }

@@ -53,6 +53,46 @@ export async function openUdpSocket({ address, port, mark, onData }: UdpSocketOp
   }
 }
 
+/** A datagram of its own beside a question. */
+export interface Witness {
+  /**
+   * Whether the kernel there said that nobody listens (ICMP port unreachable, RFC 1122 section
+   * 3.2.2.1): a packet went there and one came back.
+   */
+  refused(): boolean
+  close(): void
+}
+
+const SO_ERROR = { level: 1, option: 4 } as const
+const ECONNREFUSED = 111
+
+/**
+ * Sends one octet from a connected socket, as only such a one is told of ICMP errors
+ * (udp(7)). A process that listens there takes it for nothing. Throws `SystemError` when the kernel
+ * refuses.
+ */
+export function askKernel({
+  address,
+  mark,
+  to,
+}: Pick<UdpSocketOptions, 'address' | 'mark'> & { readonly to: { address: string; port: number } }): Witness {
+  const fd = openDescriptor(address, 0, mark)
+  let open = true
+  const close = () => {
+    if (open) libc.close(fd)
+    open = false
+  }
+  try {
+    libc.connect(fd, socketAddress(to.address, to.port))
+    libc.send(fd, new Uint8Array(1), libc.MSG.DONTWAIT)
+  } catch (error) {
+    close()
+    throw error
+  }
+  const { level, option } = SO_ERROR
+  return { refused: () => open && libc.getSocketOptionInt(fd, level, option) === ECONNREFUSED, close }
+}
+
 function openDescriptor(address: string, port: number, mark: number): number {
   const family = familyOf(address)
   const fd = libc.socket(family === 'ipv4' ? AF.INET : AF.INET6, libc.SOCK.DGRAM | libc.SOCK.NONBLOCK, 0)

@@ -7,11 +7,13 @@
  * other LAN. What has no recent evidence is unknown.
  */
 
+import { VPC } from '../kube/path-check.ts'
 import { assertNever } from '../lib/assert.ts'
+import { familyOf } from '../lib/ip.ts'
 import type { ConditionStatus } from '../model/condition-status.ts'
-import type { Evidence, TargetHistory, TargetState } from './evidence.ts'
-import { stateOf } from './evidence.ts'
-import type { PathKind, PathTarget } from './targets.ts'
+import type { Evidence, StateInput, TargetHistory, TargetState } from './evidence.ts'
+import { arrivedSince, lostSince, stateOf } from './evidence.ts'
+import type { LoneLan, PathKind, PathTarget } from './targets.ts'
 
 /** Where the trouble is, as far as the evidence tells. */
 export type Place =
@@ -22,6 +24,7 @@ export type Place =
   | 'line'
   | 'far LAN'
   | 'far node'
+  | 'VPC'
   | 'packet size'
   | 'ECMP'
 
@@ -55,13 +58,14 @@ export interface PathVerdict {
   readonly switches: readonly SwitchVerdict[]
 }
 
-export interface VerdictInput {
+export interface VerdictInput extends StateInput {
   readonly evidence: Evidence
   /** Of a probe to this node's own address: the prober is measured first. */
   readonly self: TargetState
-  /** Milliseconds that never go back. */
-  readonly now: number
-  readonly staleMilliseconds: number
+  /** LANs of this node alone. */
+  readonly alone?: readonly LoneLan[]
+  /** Whether it is asked from the VPC; else from a LAN. */
+  readonly inVpc?: boolean
 }
 
 interface Seen {
@@ -76,7 +80,7 @@ export function pathVerdict(input: VerdictInput): PathVerdict {
   )
   const small = seen.filter(({ target }) => target.size === 'small')
   const kind = (wanted: PathKind) => small.filter(({ target }) => target.kind === wanted)
-  const [direct, bySwitch, far] = [kind('direct'), kind('by-switch'), kind('far')]
+  const [direct, bySwitch, far, vpc] = [kind('direct'), kind('by-switch'), kind('far'), kind('vpc')]
   if (input.self !== 'good') {
     const unknown = switchVerdicts(bySwitch.map(asUnknown), { direct: [], far: [] })
     return { findings: proberFindings(input.self), switches: unknown }
@@ -86,11 +90,37 @@ export function pathVerdict(input: VerdictInput): PathVerdict {
     findings: [
       ...directFindings(direct),
       ...switches.flatMap(switchFinding),
-      ...farFindings(far, switches),
+      ...farFindings(far, { switches, vpc, inVpc: input.inVpc === true }),
+      ...vpcFindings(vpc, {
+        far,
+        now: input.now,
+        silentMilliseconds: input.failingMilliseconds ?? VPC_SILENT_MILLISECONDS,
+      }),
       ...sizeFindings(seen),
       ...small.flatMap(ecmpFinding),
     ],
-    switches,
+    switches: [...switches, ...(input.alone ?? []).map(lan => loneVerdict(lan, [...far, ...vpc]))],
+  }
+}
+
+/**
+ * In a LAN of one node nobody can be asked by way of the switch. An answer from far away comes back
+ * by the switch's route to this node, so it proves that.
+ */
+function loneVerdict({ bgpPeer, via, podCIDRs }: LoneLan, far: readonly Seen[]): SwitchVerdict {
+  const families = new Set(far.filter(isGood).map(({ target }) => target.family))
+  const verified = podCIDRs.filter(podCIDR => families.has(familyOf(podCIDR)))
+  const proved = verified.length > 0
+  return {
+    bgpPeer,
+    via,
+    status: proved ? 'True' : 'Unknown',
+    reason: proved ? 'PacketsArrive' : 'NoEvidence',
+    message: proved
+      ? `answers from beyond this LAN of one node came back by ${via}`
+      : 'this node is alone in its LAN, and nobody beyond it answers',
+    verified,
+    missing: [],
   }
 }
 
@@ -106,6 +136,11 @@ function proberFindings(self: TargetState): PathFinding[] {
 }
 
 const isLost = ({ state }: Seen) => state === 'failing' || state === 'unanswered'
+/** Whether the other path carried while this one did not: what came before proves nothing. */
+function arrivesMeanwhile(other: TargetHistory | undefined, { history }: Seen): boolean {
+  return arrivedSince(other, lostSince(history) ?? Number.POSITIVE_INFINITY)
+}
+
 const isGood = ({ state }: Seen) => state === 'good' || state === 'partly'
 
 /**
@@ -150,9 +185,9 @@ function switchVerdict(
   other: { readonly direct: readonly Seen[]; readonly far: readonly Seen[] },
 ): SwitchVerdict {
   const verified = podCIDRsOf(group.filter(isGood))
-  // whom nothing reaches directly either is no witness against the switch
-  const reachable = new Set(other.direct.filter(isGood).map(({ target }) => target.podCIDR))
-  const lost = group.filter(seen => isLost(seen) && reachable.has(seen.target.podCIDR))
+  // whom nothing reaches directly either, in the same time, is no witness against the switch
+  const reachable = new Map(other.direct.filter(isGood).map(({ target, history }) => [target.podCIDR, history]))
+  const lost = group.filter(seen => isLost(seen) && arrivesMeanwhile(reachable.get(seen.target.podCIDR), seen))
   const missing = podCIDRsOf(lost)
   const unknown = (message: string): SwitchVerdict => ({
     ...name,
@@ -186,7 +221,10 @@ function switchFinding(verdict: SwitchVerdict): PathFinding[] {
   return [{ place: 'switch', message: verdict.message, podCIDRs: verdict.missing, lan: verdict.bgpPeer }]
 }
 
-function farFindings(far: readonly Seen[], switches: readonly SwitchVerdict[]): PathFinding[] {
+function farFindings(
+  far: readonly Seen[],
+  beside: { readonly switches: readonly SwitchVerdict[]; readonly vpc: readonly Seen[]; readonly inVpc: boolean },
+): PathFinding[] {
   const lans = Map.groupBy(far, ({ target }) => target.lan)
   const states = [...lans.keys()].sort().map(lan => {
     const group = lans.get(lan) ?? []
@@ -210,9 +248,9 @@ function farFindings(far: readonly Seen[], switches: readonly SwitchVerdict[]): 
   if (dead.length === 0) return single
   const allDead = dead.length === states.length && states.length > 1
   // said of the switch already
-  if (allDead && switches.some(({ status }) => status === 'False')) return single
+  if (allDead && beside.switches.some(({ status }) => status === 'False')) return single
   if (allDead) {
-    const message = `no other LAN answers any more (${dead.map(({ lan }) => lan).join(', ')}), while this LAN does: the gateway, the line behind it, or the way back`
+    const message = lineText(dead.map(({ lan }) => lan).join(', '), beside)
     return [...single, { place: 'line', message, podCIDRs: dead.flatMap(({ lost }) => podCIDRsOf(lost)), lan: '' }]
   }
   return [
@@ -220,7 +258,7 @@ function farFindings(far: readonly Seen[], switches: readonly SwitchVerdict[]): 
     ...dead.map(
       ({ lan, lost }): PathFinding => ({
         place: 'far LAN',
-        message: `LAN ${lan} does not answer any more: that LAN, the line to it, or the routes to here on its switch`,
+        message: `LAN ${lan} does not answer any more: that LAN, the line to it, or ${beside.inVpc ? "the VPC's routes to its pod CIDRs" : 'the routes to here on its switch'}`,
         podCIDRs: podCIDRsOf(lost),
         lan,
       }),
@@ -228,12 +266,45 @@ function farFindings(far: readonly Seen[], switches: readonly SwitchVerdict[]): 
   ]
 }
 
+function lineText(lans: string, { vpc, inVpc }: { readonly vpc: readonly Seen[]; readonly inVpc: boolean }): string {
+  if (inVpc)
+    return `no LAN answers any more (${lans}): the line from the VPC, its routes to pod CIDRs, or a security group`
+  const cause = vpc.some(isGood)
+    ? 'while the VPC does: the line between the LANs, or their routes to here'
+    : 'while this LAN does: the gateway, the line behind it, or the way back'
+  return `no other LAN answers any more (${lans}), ${cause}`
+}
+
+/**
+ * A controller goes away with its machine, and another leads half a minute later at an address of
+ * its own: silence of less than this is no news.
+ */
+const VPC_SILENT_MILLISECONDS = 60_000
+
+/** Once the controller answered, its silence is news; no other LAN answers either: the line is. */
+function vpcFindings(
+  vpc: readonly Seen[],
+  { far, now, silentMilliseconds }: { readonly far: readonly Seen[]; readonly now: number; silentMilliseconds: number },
+): PathFinding[] {
+  const lost = vpc.filter(
+    ({ state, history }) => state === 'failing' && now - (lostSince(history) ?? now) > silentMilliseconds,
+  )
+  if (lost.length === 0 || (far.some(isLost) && !far.some(isGood))) return []
+  const addresses = [...new Set(lost.map(({ target }) => target.address))].sort()
+  const message = `the controller in the VPC (${addresses.join(', ')}) does not answer any more: the line to the VPC, the VPC's route to this node's pod CIDRs, a security group there, or the controller's machine`
+  return [{ place: 'VPC', message, podCIDRs: podCIDRsOf(lost), lan: VPC }]
+}
+
 /** Small packets arrive and those of full size do not: a link with a smaller MTU on the way. */
 function sizeFindings(seen: readonly Seen[]): PathFinding[] {
-  const smallGood = new Set(
-    seen.filter(({ target, state }) => target.size === 'small' && state === 'good').map(({ target }) => pathOf(target)),
+  const small = new Map(
+    seen
+      .filter(({ target, state }) => target.size === 'small' && state === 'good')
+      .map(({ target, history }) => [pathOf(target), history]),
   )
-  const lost = seen.filter(one => one.target.size === 'full' && isLost(one) && smallGood.has(pathOf(one.target)))
+  const lost = seen.filter(
+    one => one.target.size === 'full' && isLost(one) && arrivesMeanwhile(small.get(pathOf(one.target)), one),
+  )
   const groups = Map.groupBy(lost, ({ target }) => `${target.kind} ${target.lan}`)
   return [...groups.values()].map(group => {
     const target = group[0]?.target
@@ -261,6 +332,8 @@ function wayText(target: PathTarget): string {
       return `by way of the switch ${target.via ?? ''}`
     case 'far':
       return `on the way to LAN ${target.lan}`
+    case 'vpc':
+      return 'on the way to the VPC'
     default:
       return assertNever(target.kind)
   }

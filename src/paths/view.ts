@@ -5,6 +5,7 @@
 import { present } from '../lib/fields.ts'
 import type { PathKindView, PathsView } from '../model/snapshot.ts'
 import { summary, type TargetHistory } from './evidence.ts'
+import { remedyOf } from './remedies.ts'
 import type { PathVerdict } from './verdict.ts'
 
 export function pathsView(report: {
@@ -12,12 +13,21 @@ export function pathsView(report: {
   readonly histories: readonly TargetHistory[]
 }): PathsView {
   const { findings, switches } = report.verdict
-  return { findings, switches, kinds: kindViews(report.histories) }
+  return {
+    findings: findings.map(finding => ({ ...finding, remedy: remedyOf(finding) })),
+    switches,
+    kinds: kindViews(report.histories),
+  }
 }
 
-/** Lost packets alone are no fault, a finding is; where nothing was sent nothing is proved. */
+/** Lost packets alone are no fault; a finding is, and a kind of which all are lost. */
 export function isProved({ findings, kinds }: PathsView): boolean {
-  return findings.length === 0 && kinds.every(({ sent, lost }) => sent === 0 || lost < sent)
+  return findings.length === 0 && !kinds.some(isLost)
+}
+
+/** Of a switch silence may mean that it sends nothing back: its verdict says whether that is so. */
+export function isLost({ kind, sent, lost }: PathKindView): boolean {
+  return kind !== 'by-switch' && sent > 0 && lost === sent
 }
 
 function kindViews(histories: readonly TargetHistory[]): PathKindView[] {

@@ -137,6 +137,11 @@ function processMetrics(snapshot: Snapshot): Metric[] {
       'When a certificate or token of this process expires, in seconds since the Unix epoch.',
       expiries.flatMap(({ what, at: time }) => at({ credential: what }, time)),
     ),
+    gauge(
+      'credential_expiry_warning_timestamp_seconds',
+      'From when on that expiry is a problem: before it, whoever renews it has time to.',
+      expiries.flatMap(({ what, warnFrom }) => at({ credential: what }, warnFrom)),
+    ),
   ]
 }
 

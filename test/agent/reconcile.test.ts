@@ -125,6 +125,8 @@ rooted('what others do to our routes is undone; their routes are not touched', (
     await routesToBe(lans, A1_ROUTES)
     lans.network.ip(node, 'route del 10.0.2.0/24')
     lans.network.ip(node, '-6 route del fd10:3::/64')
+    await routesToBe(lans, A1_ROUTES)
+    expect(agent.repairs).toBe(2)
     lans.network.ip(node, 'route replace 10.0.3.0/24 via 172.16.0.12 proto 187')
     lans.network.ip(node, 'route add 10.0.77.0/24 via 172.16.0.12 proto 187')
     await routesToBe(lans, A1_ROUTES)

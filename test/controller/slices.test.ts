@@ -103,3 +103,20 @@ test('what others wrote into slices is put right: broken entries, foreign nodes,
   const none = { ...slice('routes-1', []), entries: undefined } as unknown as RouteSlice
   expect(planSlices([], [none]).remove).toEqual([none])
 })
+
+test('where the controller answers probes stands on the first slice alone, and is written when it changes', () => {
+  const words = { controllers: ['192.168.0.10', 'fd00::10'] }
+  const [created] = planSlices(nodes(0, 1), [], words).create
+  expect(created?.metadata.annotations).toEqual({ 'network.openyurt.io/controllers': '192.168.0.10,fd00::10' })
+  const existing = [slice('routes-1', nodes(0, 100)), slice('routes-2', nodes(100, 101))]
+  const { replace } = planSlices(nodes(0, 101), existing, words)
+  expect(replace.map(({ metadata }) => metadata.name)).toEqual(['routes-1'])
+  const told = [...replace, ...existing.slice(1)]
+  expect(planSlices(nodes(0, 101), told, words)).toEqual({ create: [], replace: [], remove: [] })
+  const other = planSlices(nodes(0, 101), told, { controllers: ['192.168.0.11'] }).replace
+  expect(other.map(({ metadata }) => metadata.annotations)).toEqual([
+    { 'network.openyurt.io/controllers': '192.168.0.11' },
+  ])
+  const none = planSlices(nodes(0, 101), told).replace
+  expect(none.map(({ metadata }) => metadata.annotations)).toEqual([{}])
+})

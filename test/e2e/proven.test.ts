@@ -41,14 +41,22 @@ function pathsOf(node: string): PathsView {
 
 /** Everybody's routes are proved, and nobody has anything to say. */
 function calm(): boolean {
+  const { findings: ofVpc, kinds } = pathsOf('vpc')
+  if (ofVpc.length > 0 || new Set(kinds.map(({ lan }) => lan)).size < 2) return false
   return ['node-1', 'node-2', 'node-3', 'node-4'].every(node => {
     const { findings, switches } = pathsOf(node)
     return findings.length === 0 && switches.length > 0 && switches.every(({ status }) => status === 'True')
   })
 }
 
-function sees(node: string, place: string): () => boolean {
-  return () => pathsOf(node).findings.some(finding => finding.place === place)
+/** The process of the lab that has that name. */
+function pidOf(name: string): number {
+  const record: { processes: { name: string; pid: number }[] } = JSON.parse(
+    readFileSync(join(directory, 'lab.json'), 'utf8'),
+  )
+  const found = record.processes.find(process => process.name === name)
+  if (found === undefined) throw new Error(`the lab has no process ${name}`)
+  return found.pid
 }
 
 function patchGateway(patch: string): void {
@@ -64,59 +72,106 @@ function filterOfSwitchA(text: string, former: string): void {
 
 interface Fault {
   readonly name: string
+  /** Who names it; `vpc` is where the controller runs. */
   readonly node: string
-  readonly place: string
+  readonly places: readonly string[]
   readonly put: () => void
   readonly mend: () => void
 }
 
-const FAULTS: readonly Fault[] = [
-  {
-    name: "the import filter of switch a (BIRD) refuses the LAN's prefixes",
-    node: 'node-1',
-    place: 'switch',
-    put: () => filterOfSwitchA('import none; export none', FILTER),
-    mend: () => filterOfSwitchA(FILTER, 'import none; export none'),
-  },
-  {
-    name: 'switch b (FRR) sends one pod CIDR to a next hop that is nobody',
-    node: 'node-3',
-    place: 'switch',
-    put: () => void on('switch-b', 'ip', 'route', 'add', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
-    mend: () => void on('switch-b', 'ip', 'route', 'del', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
-  },
-  {
-    name: 'the gateway is on-link and belongs to nobody',
-    node: 'node-1',
-    place: 'far',
-    put: () => patchGateway('{"spec":{"gateway":"172.16.0.77"}}'),
-    mend: () => patchGateway('{"spec":{"gateway":null}}'),
-  },
-  {
-    name: "a leftover route of another program, inside another LAN's pod CIDR",
-    node: 'node-2',
-    place: 'far',
-    put: () => void on('node-2', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/26'),
-    mend: () => void on('node-2', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/26'),
-  },
-  {
-    name: 'a rule of another program that leads into a blackhole',
-    node: 'node-4',
-    place: 'neighbour',
-    put: () => {
-      on('node-4', 'ip', 'route', 'add', 'blackhole', 'default', 'table', '77')
-      on('node-4', 'ip', 'rule', 'add', 'to', '10.0.0.0/8', 'table', '77', 'priority', '1000')
+const FAR = ['far node', 'far LAN']
+
+const FILTERED: Fault = {
+  name: "the import filter of switch a (BIRD) refuses the LAN's prefixes",
+  node: 'node-1',
+  places: ['switch'],
+  put: () => filterOfSwitchA('import none; export none', FILTER),
+  mend: () => filterOfSwitchA(FILTER, 'import none; export none'),
+}
+
+/** Two at a time: each is named beside the other, and the one that stays is when the other goes. */
+const PAIRS: readonly (readonly [Fault, Fault])[] = [
+  [
+    FILTERED,
+    {
+      name: 'a rule of another program that leads into a blackhole',
+      node: 'node-4',
+      places: ['neighbour'],
+      put: () => {
+        on('node-4', 'ip', 'route', 'add', 'blackhole', 'default', 'table', '77')
+        on('node-4', 'ip', 'rule', 'add', 'to', '10.0.0.0/8', 'table', '77', 'priority', '1000')
+      },
+      mend: () => void on('node-4', 'ip', 'rule', 'del', 'to', '10.0.0.0/8', 'table', '77', 'priority', '1000'),
     },
-    mend: () => void on('node-4', 'ip', 'rule', 'del', 'to', '10.0.0.0/8', 'table', '77', 'priority', '1000'),
-  },
-  {
-    name: 'the line between the switches has a smaller MTU',
-    node: 'node-1',
-    place: 'packet size',
-    put: () => void on('switch-a', 'ip', 'link', 'set', 'core', 'mtu', '1400'),
-    mend: () => void on('switch-a', 'ip', 'link', 'set', 'core', 'mtu', '1500'),
-  },
+  ],
+  [
+    {
+      name: 'the line between the switches has a smaller MTU',
+      node: 'node-1',
+      places: ['packet size'],
+      put: () => void on('switch-a', 'ip', 'link', 'set', 'core', 'mtu', '1400'),
+      mend: () => void on('switch-a', 'ip', 'link', 'set', 'core', 'mtu', '1500'),
+    },
+    {
+      name: 'the firewall of a node drops what comes from pods of other nodes',
+      node: 'node-3',
+      places: ['neighbour'],
+      put: () => {
+        on('node-4', 'nft', 'add', 'table', 'ip', 'foreign')
+        on('node-4', 'nft', 'add', 'chain', 'ip', 'foreign', 'in', '{ type filter hook input priority 0; }')
+        on('node-4', 'nft', 'add', 'rule', 'ip', 'foreign', 'in', 'ip', 'saddr', '10.0.1.0/25', 'drop')
+      },
+      mend: () => void on('node-4', 'nft', 'delete', 'table', 'ip', 'foreign'),
+    },
+  ],
+  [
+    {
+      name: 'the gateway is on-link and belongs to nobody',
+      node: 'node-1',
+      places: FAR,
+      put: () => patchGateway('{"spec":{"gateway":"172.16.0.77"}}'),
+      mend: () => patchGateway('{"spec":{"gateway":null}}'),
+    },
+    {
+      name: "the VPC's route to a pod CIDR leads nowhere",
+      node: 'vpc',
+      places: FAR,
+      put: () => void on('border', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/25', 'metric', '1'),
+      mend: () => void on('border', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/25', 'metric', '1'),
+    },
+  ],
+  [
+    {
+      name: "a leftover route of another program, inside another LAN's pod CIDR",
+      node: 'node-2',
+      places: FAR,
+      put: () => void on('node-2', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/26'),
+      mend: () => void on('node-2', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/26'),
+    },
+    {
+      name: 'switch b (FRR) sends one pod CIDR to a next hop that is nobody',
+      node: 'node-3',
+      places: ['switch'],
+      put: () => void on('switch-b', 'ip', 'route', 'add', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
+      mend: () => void on('switch-b', 'ip', 'route', 'del', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
+    },
+  ],
 ]
+
+/** Whether the one that names it does. */
+function isNamed({ node, places }: Fault): boolean {
+  return pathsOf(node).findings.some(({ place }) => places.includes(place))
+}
+
+/** The sessions of a node, or all of them, know nothing of the fault; the list of problems does. */
+function expectGreenSessions({ node, name }: Fault): void {
+  const { sessions, problems } = snapshotOf(node)
+  expect(problems.length, name).toBeGreaterThan(0)
+  expect(
+    sessions.every(({ state }) => state === 'Established'),
+    name,
+  ).toBe(true)
+}
 
 afterAll(() => {
   lab('down')
@@ -130,6 +185,7 @@ testNeeding(
   'bird',
   'birdc',
   'zebra',
+  'nft',
   BUILT,
 )(
   'faults that leave everything green are named by packets, and forgotten when they are gone',
@@ -145,24 +201,45 @@ testNeeding(
     const column = () => lab('kubectl', 'get', 'bgppeer', 'lan-a', '-o', 'wide').stdout
     await eventually('the condition says so', () => /2\/2\s+\d+\s+True/.test(column()))
 
-    for (const { name, node, place, put, mend } of FAULTS) {
-      put()
-      const named = place === 'far' ? () => sees(node, 'far node')() || sees(node, 'far LAN')() : sees(node, place)
-      await eventually(`${name}: named`, named, 60)
-      const { sessions, problems } = snapshotOf(node)
-      if (name.startsWith('the import filter')) {
+    // from a desk: every LAN, and the VPC, to every other
+    const desk = ['check', '--kubeconfig', join(directory, 'kubeconfig.host')]
+    const whole = run([BUILT, ...desk], { mayFail: true, timeoutMilliseconds: 150_000 })
+    expect(whole.stdout).toMatch(/FROM \\ TO +lan-a +lan-b +VPC\n/)
+    expect(whole.stdout).toContain('BGPPeer lan-a: routes of the switch proved (node-1, node-2)')
+    expect(whole.stdout).toContain('Nothing is lost.')
+    expect(whole.status, whole.stdout + whole.stderr).toBe(0)
+
+    for (const [first, second] of PAIRS) {
+      first.put()
+      await eventually(`${first.name}: named`, () => isNamed(first), 180)
+      expectGreenSessions(first)
+      if (first === FILTERED) {
         await eventually('VERIFIED is False', () => /2\/2\s+\d+\s+False/.test(column()))
         const events = () => lab('kubectl', 'describe', 'bgppeer', 'lan-a').stdout
         await eventually('an Event says why', () => /Warning\s+RoutesNotVerified/.test(events()))
       }
-      expect(problems.length, name).toBeGreaterThan(0)
-      expect(
-        sessions.every(({ state }) => state === 'Established'),
-        name,
-      ).toBe(true)
-      mend()
-      await eventually(`${name}: forgotten`, calm, 90)
+      second.put()
+      await eventually(`${second.name}: named beside it`, () => isNamed(second) && isNamed(first), 180)
+      expectGreenSessions(second)
+      first.mend()
+      await eventually(`${first.name}: forgotten, the other is not`, () => !isNamed(first) && isNamed(second), 180)
+      second.mend()
+      await eventually(`${second.name}: forgotten`, calm, 180)
     }
+
+    // the desk sees one that only a node of one LAN can see, and tells who does not answer
+    on('node-1', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/25')
+    process.kill(pidOf('node-4'), 'SIGSTOP')
+    const lost = run([BUILT, ...desk, '--timeout', '15', '-o', 'json'], { mayFail: true, timeoutMilliseconds: 60_000 })
+    process.kill(pidOf('node-4'), 'SIGCONT')
+    on('node-1', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/25')
+    expect(lost.status).toBe(1)
+    const said: { silent: string[]; reports: { node: string; paths: PathsView }[] } = JSON.parse(lost.stdout)
+    expect(said.silent).toEqual([expect.stringContaining('node-4, a speaker of lan-b, did not answer')])
+    const ofNode1 = said.reports.find(({ node }) => node === 'node-1')?.paths.findings ?? []
+    expect(ofNode1.map(({ podCIDRs }) => podCIDRs)).toContainEqual(expect.arrayContaining(['10.0.1.0/25']))
+    expect(lab('kubectl', 'get', 'bgppeers', '-o', 'yaml').stdout).not.toContain('network.openyurt.io/check')
+    await eventually('calm again', calm, 180)
 
     on('node-1', 'ip', 'route', 'add', 'blackhole', '10.0.0.128/26')
     const bad = lab('exec', 'node-1', '--', BUILT, 'check', ...config, '-o', 'json')
@@ -170,5 +247,5 @@ testNeeding(
     const view: PathsView = JSON.parse(bad.stdout)
     expect(view.findings.map(finding => finding.podCIDRs)).toContainEqual(['10.0.0.128/25'])
   },
-  600_000,
+  1_200_000,
 )

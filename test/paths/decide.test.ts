@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
-import { type Evidence, PORT_PAIRS, stateOf, type TargetState, withOutcome } from '../../src/paths/evidence.ts'
+import { type Evidence, PORT_PAIRS, stateOf, summary, type TargetState, withOutcome } from '../../src/paths/evidence.ts'
 import { decodeProbe, encodeAnswer, encodeQuestion } from '../../src/paths/packet.ts'
 import { probeAddress } from '../../src/paths/probe-address.ts'
 import { due, type PathBudget, type Schedule, START, staleAfter } from '../../src/paths/schedule.ts'
@@ -31,9 +31,10 @@ function cluster(lans: number, size: number): { entries: RouteEntry[]; peers: BG
   return { entries, peers }
 }
 
-function choiceOf(self: string, lans: number, size: number): PathChoice {
+function choiceOf(self: string, lans: number, size: number, controllers: string[] = []): PathChoice {
   const { entries, peers } = cluster(lans, size)
-  return pathChoice({ self, entries, peers, onLink: new Set(peers.map(({ spec }) => spec.peerIP)) })
+  const onLink = new Set(peers.map(({ spec }) => spec.peerIP))
+  return pathChoice({ self, entries, peers, onLink, controllers })
 }
 
 /** Everything that a node asks in `seconds`, when all is answered. */
@@ -133,6 +134,14 @@ describe('what is asked', () => {
     }
   })
 
+  test('the VPC has its turn like another LAN, in the families of this node', () => {
+    const choice = choiceOf('node-00000', 3, 4, ['192.168.0.10', 'fd00::10'])
+    expect(choice.vpc.map(({ address }) => address)).toEqual(['192.168.0.10'])
+    const beyond = askedIn(choice, 600).filter(({ kind }) => kind === 'far' || kind === 'vpc')
+    expect(beyond.length).toBeLessThanOrEqual(10 * BUDGET.farPacketsPerMinute + 2)
+    expect(beyond.filter(({ kind }) => kind === 'vpc').length).toBeGreaterThanOrEqual(beyond.length / 3 - 1)
+  })
+
   test('a budget of 0 asks nothing', () => {
     expect(
       askedIn(choiceOf('node-00000', 2, 5), 600, { lanPacketsPerMinute: 0, farPacketsPerMinute: 0 }).length,
@@ -148,16 +157,24 @@ describe('what is asked', () => {
     const quiet: Schedule = { ...START, lanCredit: 0, farCredit: 0 }
     const next = (now: number) => due({ choice, evidence, schedule: quiet, budget: none, now, elapsed: 1000 }).targets
     expect(next(1000)).toEqual([target])
-    for (const at of [1000, 2000]) evidence = withOutcome(evidence, target, { at, ports: 1, roundTrip: undefined })
-    expect(next(3000)).toEqual([])
-    expect(next(12_000)).toEqual([target])
+    for (const at of [1000, 2000, 3000, 4000]) {
+      expect(next(at)).toEqual([target])
+      evidence = withOutcome(evidence, target, { at, ports: 1, roundTrip: undefined })
+    }
+    expect(next(5000)).toEqual([])
+    expect(next(14_000)).toEqual([target])
   })
 })
 
 const NOW = 100_000
-const STALE = 60_000
+const STALE = 90_000
+/** Between two probes of one target. */
+const APART = 2000
 
-/** A target whose last probes went so: `+` answered, `-` lost; port pairs take turns from 0. */
+/**
+ * A target whose last probes went so: `+` answered, `-` lost, `k` the kernel there said that nobody
+ * listens; port pairs take turns from 0.
+ */
 function seen(target: Partial<PathTarget> & Pick<PathTarget, 'node'>, outcomes: string, ports?: number[]): Evidence {
   const full: PathTarget = {
     kind: 'direct',
@@ -171,9 +188,10 @@ function seen(target: Partial<PathTarget> & Pick<PathTarget, 'node'>, outcomes: 
   return [...outcomes].reduce<Evidence>(
     (evidence, mark, index) =>
       withOutcome(evidence, full, {
-        at: NOW - (outcomes.length - index) * 1000,
+        at: NOW - (outcomes.length - index) * APART,
         ports: ports?.[index] ?? index % PORT_PAIRS,
         roundTrip: mark === '+' ? 1 : undefined,
+        ...(mark === 'k' && { refused: true }),
       }),
     new Map(),
   )
@@ -189,7 +207,7 @@ const bySwitch = (node: string) => ({ node, kind: 'by-switch' as const, via: '17
 const far = (node: string, lan: string) => ({ node, kind: 'far' as const, lan })
 
 describe('evidence', () => {
-  test('one lost packet is no news, three in a row are; what is old is unknown', () => {
+  test('one lost packet is no news, three in a row over five seconds are; what is old is unknown', () => {
     const stateNow = (outcomes: string, now = NOW) =>
       stateOf([...seen({ node: 'b' }, outcomes).values()][0], { now, staleMilliseconds: STALE })
     expect(stateNow('++-')).toBe('good')
@@ -199,11 +217,23 @@ describe('evidence', () => {
     expect(stateNow('--')).toBe('unknown')
     expect(stateNow('++---+')).toBe('good')
     expect(stateNow('+++', NOW + STALE)).toBe('unknown')
+    expect(stateNow('++---', NOW - APART)).toBe('good')
+  })
+
+  test('a process that is away is no broken path: the kernel there answers for it', () => {
+    const history = [...seen({ node: 'b' }, '+---k').values()][0]
+    expect(stateOf(history, { now: NOW, staleMilliseconds: STALE })).toBe('good')
+    expect(summary(history === undefined ? [] : [history])).toMatchObject({ sent: 5, lost: 3 })
   })
 
   test('one pair of ports that never comes back is one member of several next hops', () => {
-    const history = [...seen({ node: 'b' }, '+++-+++-+++-+', [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0]).values()][0]
-    expect(stateOf(history, { now: NOW, staleMilliseconds: STALE })).toBe('partly')
+    const now = (outcomes: string) =>
+      stateOf([...seen({ node: 'b' }, outcomes).values()][0], { now: NOW, staleMilliseconds: STALE })
+    expect(now('+++-+++-+++-+++-+')).toBe('partly')
+    expect(now('+++-+++-+++-+++')).toBe('good')
+    expect(now('+++-+++-+++-+++++')).toBe('good')
+    // what was lost in an outage says nothing of one pair
+    expect(now('++++------------++')).toBe('good')
   })
 })
 
@@ -248,6 +278,58 @@ describe('verdicts', () => {
     expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+++')])).toEqual(['far LAN'])
     expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+---')])).toEqual(['line'])
     expect(placesOf([near, seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-b'), '+++')])).toEqual(['far node'])
+  })
+
+  test('the VPC, once it answered; not while another controller takes over, nor where the line is down', () => {
+    /** It answered, or never did, and has been silent for so many seconds. */
+    const vpc = (answered: boolean, silentSeconds: number) => {
+      const [one] = seen({ node: 'controller', kind: 'vpc', lan: 'VPC', address: '192.168.0.10' }, '+').values()
+      if (one === undefined) throw new Error('no history')
+      const outcome = (secondsAgo: number, roundTrip?: number) => ({ at: NOW - secondsAgo * 1000, ports: 0, roundTrip })
+      const losses = [silentSeconds, silentSeconds / 2, 1].map(ago => outcome(ago))
+      const before = answered ? [outcome(silentSeconds + 10, 1)] : []
+      const outcomes = silentSeconds === 0 ? [outcome(1, 1)] : [...before, ...losses]
+      return new Map([['vpc', { ...one, outcomes, answeredAt: answered ? 0 : undefined }]])
+    }
+    const near = [seen({ node: 'b' }, '+++'), seen(far('xx', 'lan-b'), '+++')]
+    const gone = vpc(true, 61)
+    expect(placesOf([...near, gone])).toEqual(['VPC'])
+    expect(placesOf([...near, vpc(true, 40)])).toEqual([])
+    expect(placesOf([...near, vpc(false, 61)])).toEqual([])
+    const dead = ['lan-b', 'lan-c'].map(lan => seen(far(lan, lan), '+---'))
+    expect(placesOf([...dead, gone])).toEqual(['line'])
+    expect(verdictOf([...dead, vpc(true, 0)]).findings[0]?.message).toContain('while the VPC does')
+  })
+
+  test('the controller speaks of LANs and of its own routes', () => {
+    const ofVpc = (parts: readonly Evidence[]) => {
+      const evidence = new Map(parts.flatMap(part => [...part]))
+      return pathVerdict({ evidence, self: 'good', inVpc: true, now: NOW, staleMilliseconds: STALE }).findings
+    }
+    const [one] = ofVpc([seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+++')])
+    expect(one?.message).toContain("the VPC's routes to its pod CIDRs")
+    const [all] = ofVpc([seen(far('xx', 'lan-b'), '+---'), seen(far('yyy', 'lan-c'), '+---')])
+    expect(all?.message).toStartWith('no LAN answers any more (lan-b, lan-c)')
+  })
+
+  test('in a LAN of one node who is far away proves the switch, in the families that come back', () => {
+    const { peers, entries } = cluster(2, 1)
+    const [own] = entries
+    if (own === undefined) throw new Error('no entry')
+    const both = [{ ...own, podCIDRs: [...own.podCIDRs, 'fd10:1::/64'] }, ...entries.slice(1)]
+    const { alone } = pathChoice({ self: own.node, entries: both, peers, onLink: new Set(), controllers: [] })
+    expect(alone).toEqual([{ bgpPeer: 'lan-0000', via: '172.16.0.1', podCIDRs: ['10.0.0.0/25', 'fd10:1::/64'] }])
+    expect(choiceOf('node-00000', 1, 2).alone).toEqual([])
+    const of = (outcomes: string) =>
+      pathVerdict({
+        evidence: seen(far('xx', 'lan-b'), outcomes),
+        self: 'good',
+        alone,
+        now: NOW,
+        staleMilliseconds: STALE,
+      })
+    expect(of('+++').switches).toMatchObject([{ status: 'True', verified: ['10.0.0.0/25'] }])
+    expect(of('+---').switches).toMatchObject([{ status: 'Unknown' }])
   })
 
   test('full size lost where small arrives is a matter of size; where small is lost too it is not', () => {

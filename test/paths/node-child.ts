@@ -5,18 +5,16 @@
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { startProber } from '../../src/paths/prober.ts'
+import { standOfNode } from '../../src/paths/stand.ts'
 
 const [viewText = '', self = ''] = process.argv.slice(2)
 const view = JSON.parse(viewText)
 const prober = startProber({
   clock: systemClock,
   log: createLog('warn'),
-  self,
-  view: () => view,
+  stand: () => standOfNode({ self, view, controllers: [], protocol: 187, bySwitch: true, prepares: true }),
   mtu: () => 1500,
-  protocol: 187,
   port: 9179,
   budget: { lanPacketsPerMinute: 120, farPacketsPerMinute: 60 },
-  bySwitch: true,
 })
 setInterval(() => process.stdout.write(`${JSON.stringify(prober.report)}\n`), 500)

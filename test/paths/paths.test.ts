@@ -11,7 +11,7 @@ testNeeding('root', 'ip')(
   'each fault is named with its place, and not after it went',
   async () => {
     await using site = new Site()
-    site.start()
+    for (const node of ['a1', 'a2', 'b1']) site.start(node)
     const calm = () => site.calm()
     await eventually('packets prove the routes of the switch', calm)
     expect(site.said('a1')?.problems).toEqual([])
@@ -26,6 +26,14 @@ testNeeding('root', 'ip')(
     expect(site.places('a1')).not.toContain('neighbour')
     site.ip('sw-a', 'route replace 10.0.0.128/25 via 172.16.0.12')
     await eventually('and found again', calm)
+
+    // a neighbour's process ends: its kernel answers for it, and no path is blamed
+    site.stop('a2')
+    await eventually('the kernel says that nobody listens', () => site.refusals('a1') >= 3, 60)
+    expect(site.places('a1')).toEqual([])
+    expect(site.said('a1')?.verdict.switches[0]?.status).toBe('True')
+    site.start('a2')
+    await eventually('it answers again', () => site.refusals('a1') === 0 && site.calm(), 60)
 
     // a line with a smaller MTU
     site.ip('sw-a', 'link set line mtu 1400')

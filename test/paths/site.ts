@@ -48,12 +48,14 @@ export interface Report {
     }[]
   }
   readonly problems: readonly string[]
+  readonly histories: readonly { readonly outcomes: readonly { readonly refused?: boolean }[] }[]
 }
 
 export class Site implements AsyncDisposable {
   readonly #network = new TestNetwork()
   readonly #names = new Map<string, string>()
   readonly #last = new Map<string, Report>()
+  readonly #children = new Map<string, { kill(signal: NodeJS.Signals): void }>()
 
   constructor() {
     for (const name of Object.keys(ADDRESSES)) {
@@ -82,12 +84,22 @@ export class Site implements AsyncDisposable {
     return this.#network.exec(this.#full(name), command).stdout
   }
 
-  /** Starts the probers. */
-  start(): void {
-    for (const node of ['a1', 'a2', 'b1']) {
-      const command = [process.execPath, `${import.meta.dir}/node-child.ts`, JSON.stringify(VIEW), node]
-      void this.#read(node, this.#network.spawn(this.#full(node), command).stdout)
-    }
+  /** Starts the prober of a node. */
+  start(node: string): void {
+    const command = [process.execPath, `${import.meta.dir}/node-child.ts`, JSON.stringify(VIEW), node]
+    const child = this.#network.spawn(this.#full(node), command)
+    this.#children.set(node, child)
+    void this.#read(node, child.stdout)
+  }
+
+  /** Kills it. */
+  stop(node: string): void {
+    this.#children.get(node)?.kill('SIGKILL')
+  }
+
+  /** Of how many targets the last word is of their kernel, as their process is away. */
+  refusals(node: string): number {
+    return (this.said(node)?.histories ?? []).filter(({ outcomes }) => outcomes.at(-1)?.refused === true).length
   }
 
   /** What a node's prober said last. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { sessionProblems } from '../../src/model/problems.ts'
+import { remediesOf, sessionProblems } from '../../src/model/problems.ts'
 import type { Snapshot } from '../../src/model/snapshot.ts'
 import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
 import { controllerSnapshot, nodeSnapshot, SampleSource, SESSION } from './sample.ts'
@@ -147,9 +147,13 @@ test('peers says of a session that is up what it does not announce', async () =>
   if (session === undefined) throw new Error('no session')
   const lastError = 'not announced: 2 IPv4 prefixes: enable it'
   const sessions = [{ ...session, lastError, notAnnouncedPrefixes: 2 }]
-  const lacking = { ...snapshot, sessions, problems: sessionProblems(sessions) }
+  const advice = sessionProblems(sessions)
+  const problems = advice.map(({ problem }) => problem)
+  const lacking = { ...snapshot, sessions, problems, remedies: remediesOf(advice) }
   const text = await shown(lacking, 'peers')
-  expect(await shown(lacking, 'status')).toContain(`is Established: ${lastError}`)
+  expect(await shown(lacking, 'status')).toContain(
+    `is Established: ${lastError}\n    to do: terway-edge peers ${session.bgpPeer} on ${session.node}`,
+  )
   expect(text).toMatch(/ Established .* not announced: 2 IPv4 prefixes: enable it$/m)
 })
 

@@ -145,7 +145,7 @@ const NODE_SNAPSHOT: Snapshot = {
 /** Its problems are those of its sessions, as the controller makes them. */
 export function controllerSnapshot(changes: Partial<Snapshot> = {}): Snapshot {
   const snapshot = { ...CONTROLLER_SNAPSHOT, ...changes }
-  return { ...snapshot, problems: changes.problems ?? sessionProblems(snapshot.sessions) }
+  return { ...snapshot, problems: changes.problems ?? sessionProblems(snapshot.sessions).map(({ problem }) => problem) }
 }
 
 /** The snapshot of the node edge-1, with `changes`. */

@@ -119,6 +119,25 @@ testInBrowser(
   },
 )
 
+testInBrowser('beside a problem stands what to do about it, where that can be said', async () => {
+  const problems = ['packets do not arrive', 'something else']
+  const visited = await visit(nodeSnapshot({ problems, remedies: { 'packets do not arrive': 'look at the switch' } }))
+  await live(visited)
+  const items = visited.page.locator('#problem-list li')
+  expect(await items.allTextContents()).toEqual(['packets do not arrivelook at the switch', 'something else'])
+  const remedy = visited.page.locator('#problem-list .remedy')
+  expect(await remedy.allTextContents()).toEqual(['look at the switch'])
+  expect(await remedy.isVisible()).toBe(true)
+  // one that stays is not made anew
+  await visited.page.evaluate(`document.querySelector('#problem-list li').dataset.mark = 'kept'`)
+  const { node } = nodeSnapshot()
+  if (node === undefined) throw new Error('no node')
+  visited.source.change({ node: { ...node, name: 'edge-9' } })
+  await visited.page.locator('#title', { hasText: 'edge-9' }).waitFor()
+  expect(await visited.page.locator('#problem-list li[data-mark=kept]').count()).toBe(1)
+  expect(visited.complaints).toEqual([])
+})
+
 testInBrowser('a node shows itself, its routes and what is in its way', async () => {
   const visited = await visit(nodeSnapshot())
   await live(visited)
@@ -170,6 +189,7 @@ testInBrowser('names and messages that look like markup stay text', async () => 
     controllerSnapshot({
       version: evil,
       problems: [evil],
+      remedies: { [evil]: evil },
       nodes: [{ name: evil, addresses: [evil], podCIDRs: [evil], peers: [evil], speakerOf: [evil], problem: evil }],
       lans: snapshot.lans.map(lan => ({
         ...lan,

@@ -1,0 +1,90 @@
+/**
+ * Paths from the VPC: while this controller leads, it asks two nodes of each LAN in turn and
+ * answers theirs, at the address of its host. Nodes know it by a word on a RouteSlice; another
+ * controller is not answered by them and asks nothing.
+ */
+import type { Config } from '../config/schema.ts'
+import type { Controller } from '../controller/reconcile.ts'
+import type { EventRecorder } from '../kube/api.ts'
+import { checkAsked, VPC } from '../kube/path-check.ts'
+import { systemClock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Parting } from '../lib/parting.ts'
+import type { PathsView } from '../model/snapshot.ts'
+import { startProber } from '../paths/prober.ts'
+import { sourceAddresses } from '../paths/source-address.ts'
+import { NOWHERE, type Stand, standOfController } from '../paths/stand.ts'
+import { pathsView } from '../paths/view.ts'
+import { answerChecks } from './answer-checks.ts'
+
+export interface ControllerPathsOptions {
+  readonly controller: Controller
+  readonly config: Config['paths']
+  readonly events: EventRecorder
+  readonly log: Log
+  readonly parting: Parting
+  readonly onChange: () => void
+}
+
+/** As many as a node sends to other LANs, times this: it looks after all of them. */
+const FAR_PACKETS = 5
+
+/** What it proved; undefined where paths are not measured, or another controller leads. */
+export function startControllerPaths(options: ControllerPathsOptions): () => PathsView | undefined {
+  const { controller, config, events, log, parting, onChange } = options
+  if (!config.enabled) return () => undefined
+  const stand = () => standNow(controller, () => true)
+  const prober = startProber({
+    clock: systemClock,
+    log,
+    stand,
+    mtu: () => undefined,
+    port: config.port,
+    budget: { lanPacketsPerMinute: 0, farPacketsPerMinute: FAR_PACKETS * config.farPacketsPerMinute },
+  })
+  parting.defer('paths', () => prober.close())
+  const checks = answerChecks({
+    events,
+    log,
+    who: () => ({ node: 'controller', lan: VPC }),
+    asked: () => wordsOf(controller),
+    uidOf: bgpPeer => controller.bgpPeers.objects.get(bgpPeer)?.metadata.uid,
+    port: config.port,
+    mtu: () => undefined,
+    stand: bgpPeers => standNow(controller, peers => peers.some(peer => bgpPeers.includes(peer))),
+  })
+  parting.defer('checks that are asked for', () => checks.close())
+  parting.defer('paths', prober.onChange(onChange))
+  parting.defer(
+    'paths',
+    controller.onChange(() => prober.wake()),
+  )
+  parting.defer(
+    'checks that are asked for',
+    controller.bgpPeers.onChange(() => checks.wake()),
+  )
+  return () => {
+    const { report } = prober
+    return controller.leadership().isLeader ? pathsView(report) : undefined
+  }
+}
+
+/** Of the nodes in LANs that are `wanted`, by the names of their BGPPeers. */
+function standNow(controller: Controller, wanted: (peers: readonly string[]) => boolean): Stand {
+  if (!controller.leadership().isLeader) return NOWHERE
+  const entries = controller
+    .view()
+    .nodes.filter(({ podCIDRs, peers }) => podCIDRs.length > 0 && wanted(peers))
+    .map(({ name, addresses, podCIDRs, peers }) => ({ node: name, addresses, podCIDRs, peers: peers.toSorted() }))
+  return standOfController(sourceAddresses(entries.flatMap(({ podCIDRs }) => podCIDRs)), entries)
+}
+
+function wordsOf(controller: Controller): ReadonlyMap<string, string> {
+  if (!controller.leadership().isLeader) return new Map()
+  return new Map(
+    [...controller.bgpPeers.objects].flatMap(([name, object]): [string, string][] => {
+      const word = checkAsked(object)
+      return word === undefined ? [] : [[name, word]]
+    }),
+  )
+}
