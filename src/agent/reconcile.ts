@@ -21,7 +21,8 @@ import type { RouteRow } from '../model/snapshot.ts'
 import { type NetworkDoor, networkDoor } from '../netlink/door.ts'
 import { askOnLink } from '../netlink/on-link.ts'
 import type { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { Link, NextHop, Route } from '../netlink/types.ts'
+import type { Link, NextHop } from '../netlink/types.ts'
+import type { NamedChange } from '../netlink/watch.ts'
 import { AnsweringGateways } from './answering-gateways.ts'
 import { Ways } from './ask-ways.ts'
 import { carryOut } from './carry-out.ts'
@@ -41,6 +42,7 @@ import {
 import type { PeerEvidence } from './gateway-evidence.ts'
 import { type ObservedKernel, observe, outwardOf, ownAddresses, uplinkOf } from './observe.ts'
 import { countText, type Plan, plan } from './plan.ts'
+import { PodLinks } from './pod-links.ts'
 import { mtuProblems, PodOffer, type PodOfferOptions } from './pod-offer.ts'
 import { RouteRestorer } from './restore-routes.ts'
 import { type Applied, routeProblems, routeRows, silentProblems } from './rows.ts'
@@ -118,6 +120,7 @@ export class Agent {
   #cancelPause: Cancel | undefined
   readonly #offer: PodOffer
   readonly #restorer: RouteRestorer
+  readonly #podLinks = new PodLinks()
   #repairs = 0
   /** What was wanted when the routes were last as they should be. */
   #kept: Routing | undefined
@@ -215,6 +218,7 @@ export class Agent {
       return
     }
     const observed = observe(netlink, config)
+    this.#podLinks.see(observed.links)
     const fresh = current && this.#decide(netlink, current, observed)
     const routing = fresh ?? this.#routing
     const doubt = current === undefined ? NO_VIEW : this.#unknownSelf()
@@ -251,16 +255,18 @@ export class Agent {
       clock: this.#options.clock,
       kinds: ['link', 'address', 'route', 'rule', 'netconf'],
       onChange: () => this.#wakeByNetlink(),
-      onRoute: (route, isGone) => this.#isTended(route, isGone),
+      onNamed: change => this.#isTended(change),
       onLost: () => this.#wakeByNetlink(),
     })
     this.#netlink ??= this.#door.open()
     return this.#netlink
   }
 
-  /** Whether nothing needs to be done soon about a route that came or went. */
-  #isTended(route: Route, isGone: boolean): boolean {
-    if (this.#routing === undefined || this.#netlink === undefined) return false
+  /** Whether nothing needs to be done soon about a change. */
+  #isTended(change: NamedChange): boolean {
+    if (this.#podLinks.isOfPod(change)) return true
+    if (change.kind !== 'route' || this.#routing === undefined || this.#netlink === undefined) return false
+    const { route, isGone } = change
     const what = this.#restorer.seen(route, isGone, { routing: this.#routing, netlink: this.#netlink })
     if (what === 'restored') {
       this.#repairs++

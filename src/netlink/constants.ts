@@ -135,6 +135,10 @@ export const RTEXT_FILTER_SKIP_STATS = 8
 /** ifi_flags (<linux/if.h>). */
 export const IFF = { UP: 1, LOOPBACK: 8, LOWER_UP: 0x10000 } as const
 
+/** struct netconfmsg (a family, padded) and NETCONFA_* of <linux/netconf.h>. */
+export const NETCONFMSG_LENGTH = 4
+export const NETCONFA = { IFINDEX: 1 } as const
+
 export const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const
 export const IFA_F = { NODAD: 2, DADFAILED: 8, DEPRECATED: 0x20, TENTATIVE: 0x40, PERMANENT: 0x80 } as const
 

@@ -1,17 +1,20 @@
 /**
  * Watches rtnetlink's multicast groups: says which kinds of things changed, at once, and never
  * misses that something did. What changed is for the listener to dump: a link that goes down takes
- * its IPv4 routes along without a word about each. Routes that are named can be had as well.
+ * its IPv4 routes along without a word about each. What a message names can be had as well.
  *
  * When the kernel had more to say than the socket could hold (ENOBUFS), or the socket is lost
  * otherwise, it is opened anew and `onLost` is called: everything may have changed.
  */
 import type { Cancel, Clock } from '../lib/clock.ts'
-import { RTM, RTNLGRP } from './constants.ts'
+import { decodeAddress } from './address.ts'
+import { Attributes } from './attributes.ts'
+import { NETCONFA, NETCONFMSG_LENGTH, RTM, RTNLGRP } from './constants.ts'
+import { decodeLink } from './link.ts'
 import { decodeMessages, type Message } from './message.ts'
 import { decodeRoute } from './route.ts'
 import { type OpenOptions, openMulticast } from './socket.ts'
-import type { Route } from './types.ts'
+import type { Link, Route } from './types.ts'
 
 /** `netconf`: settings of interfaces, forwarding among them. */
 export type ChangeKind = 'link' | 'address' | 'route' | 'neighbour' | 'rule' | 'netconf'
@@ -39,16 +42,22 @@ const KINDS: Readonly<Partial<Record<number, ChangeKind>>> = {
   [RTM.NEWNETCONF]: 'netconf',
 }
 
+/** A change that names its thing; `interface` is an index. */
+export type NamedChange =
+  | { readonly kind: 'link'; readonly link: Link; readonly isGone: boolean }
+  | { readonly kind: 'route'; readonly route: Route; readonly isGone: boolean }
+  | { readonly kind: 'address' | 'netconf'; readonly interface: number }
+
 export interface WatchOptions extends OpenOptions {
   readonly clock: Clock
   /** Default: link, address and route. */
   readonly kinds?: readonly ChangeKind[]
   readonly onChange: (kinds: ReadonlySet<ChangeKind>) => void
   /**
-   * Is shown each route that came or went, before `onChange`. Returns whether that says all there
-   * is to it: then `onChange` is not called for it.
+   * Is shown each change that is named, before `onChange`. Returns whether nothing more is to be
+   * done about it: then `onChange` is not called for it.
    */
-  readonly onRoute?: (route: Route, isGone: boolean) => boolean
+  readonly onNamed?: (change: NamedChange) => boolean
   /** Messages were lost: everything may have changed. The watch goes on. */
   readonly onLost: () => void
   /** Bytes of the socket's receive buffer (8 MiB). */
@@ -114,15 +123,15 @@ export class Watch {
     const kinds = new Set<ChangeKind>()
     for (const message of decodeMessages(datagram)) {
       const kind = KINDS[message.type]
-      if (kind !== undefined && !(kind === 'route' && this.#isSaid(message))) kinds.add(kind)
+      if (kind !== undefined && !this.#isDone(message)) kinds.add(kind)
     }
     if (kinds.size > 0) this.#options.onChange(kinds)
   }
 
-  #isSaid({ type, body }: Message): boolean {
-    const { onRoute } = this.#options
-    const route = onRoute === undefined ? undefined : decodeRoute(body)
-    return route !== undefined && onRoute?.(route, type === RTM.DELROUTE) === true
+  #isDone(message: Message): boolean {
+    const { onNamed } = this.#options
+    const change = onNamed === undefined ? undefined : namedIn(message)
+    return change !== undefined && onNamed?.(change) === true
   }
 
   #lost(socket: Bun.Socket<undefined>): void {
@@ -140,5 +149,32 @@ export class Watch {
         if (!this.#closed) this.#cancelRetry = this.#options.clock.after(REOPEN_MILLISECONDS, () => this.#reopen())
       },
     )
+  }
+}
+
+/** What a message names; undefined where it names nothing of use. */
+function namedIn({ type, body }: Message): NamedChange | undefined {
+  switch (type) {
+    case RTM.NEWLINK:
+    case RTM.DELLINK: {
+      const link = decodeLink(body)
+      return link && { kind: 'link', link, isGone: type === RTM.DELLINK }
+    }
+    case RTM.NEWROUTE:
+    case RTM.DELROUTE: {
+      const route = decodeRoute(body)
+      return route && { kind: 'route', route, isGone: type === RTM.DELROUTE }
+    }
+    case RTM.NEWADDR:
+    case RTM.DELADDR: {
+      const address = decodeAddress(body)
+      return address && { kind: 'address', interface: address.interface }
+    }
+    case RTM.NEWNETCONF: {
+      const index = new Attributes(body.subarray(NETCONFMSG_LENGTH)).i32(NETCONFA.IFINDEX)
+      return index === undefined ? undefined : { kind: 'netconf', interface: index }
+    }
+    default:
+      return undefined
   }
 }

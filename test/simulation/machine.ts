@@ -216,12 +216,12 @@ export class Machine {
     const { kernel } = this
     return {
       open: () => new Rtnetlink(kernelWire(kernel, gate)),
-      watch: async ({ kinds, onChange, onRoute, onLost }) => {
+      watch: async ({ kinds, onChange, onNamed, onLost }) => {
         const stop = kernel.watch((kind, of) => {
           if (!process.alive || this.isDeaf || kinds?.includes(kind) === false) return
           bus.post(process, process.random.between(0, 3), `netlink ${kind}`, () => {
-            // as the watch of the product does: a route that is named may say all there is to it
-            if (of === undefined || onRoute?.(of.route, of.isGone) !== true) onChange(new Set([kind]))
+            // as the watch of the product does: about what is named there may be nothing more to do
+            if (of === undefined || onNamed?.({ kind: 'route', ...of }) !== true) onChange(new Set([kind]))
           })
         })
         const lost = () => {
