@@ -16,11 +16,8 @@ export const FORMAT = 1
 /** In the state folder. */
 export const SOCKET_FILE = 'cni/cni.sock'
 
-/**
- * Not DEL and GC: the kernel takes some 15 ms to delete a link, in which a process stands still,
- * and of many processes it deletes the links together.
- */
-export const SERVED: readonly string[] = ['ADD', 'CHECK', 'STATUS']
+/** Not GC: it is rare, and takes as long as there are stale attachments. */
+export const SERVED: readonly string[] = ['ADD', 'DEL', 'CHECK', 'STATUS']
 
 export const LIMITS = {
   /** A configuration is a few kilobytes; prevResult of a long chain some more. */

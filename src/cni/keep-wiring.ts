@@ -123,6 +123,7 @@ class Keeper implements WiringKeeper {
       setHostEnd(end)
       if (damages.length > 0) repair(host, link, { addresses: record.addresses, routed })
     } catch (error) {
+      if (host.getLink(link.index) === undefined) return [] // its DEL came meanwhile
       return [`the wiring of pod ${nameOf(record)} is damaged (${damages.join(', ')}): ${errorText(error)}`]
     }
     this.#whole.add(link.index)
@@ -195,7 +196,7 @@ function damagesOf(
   const ipv6 = addresses.some(address => familyOf(address) === 'ipv6')
   return [
     ...(link.up ? [] : [`${link.name} is down`]),
-    ...(link.group === undefined ? [`${link.name} is in no group`] : []),
+    ...(isOfPods(link.group) ? [] : [`${link.name} is in no group of pods`]),
     ...(ipv6 && !has(POD_GATEWAY.ipv6) ? [`${link.name} has no ${POD_GATEWAY.ipv6}`] : []),
     ...(routed ? addresses.map(hostPrefix) : [])
       .filter(prefix => !over(prefix))
@@ -203,12 +204,17 @@ function damagesOf(
   ]
 }
 
+/** Who died within DEL leaves a host end in a group that is about to go (detach.ts). */
+function isOfPods(group: number | undefined): boolean {
+  return group === POD_GROUP || group === ANY_SOURCE_GROUP
+}
+
 function repair(
   host: Rtnetlink,
   link: Link,
   { addresses, routed }: { addresses: readonly string[]; routed: boolean },
 ): void {
-  host.run(setLink(link.index, { up: true, ...(link.group === undefined && { group: POD_GROUP }) }))
+  host.run(setLink(link.index, { up: true, ...(!isOfPods(link.group) && { group: POD_GROUP }) }))
   for (const { error } of host.execute(hostEndRequests(link.index, addresses, routed))) {
     if (error !== undefined && error.errno !== ERRNO.EEXIST) throw error
   }

@@ -5,7 +5,8 @@
 import { errorText } from '../lib/errors.ts'
 import { AddressStore } from './address-store.ts'
 import { withOnly } from './attachments.ts'
-import { detachPod, ourLinks } from './veth.ts'
+import { detachPods } from './detach.ts'
+import { ourLinks } from './veth.ts'
 
 /**
  * In the network namespace of the caller. Returns how many host ends went, and what could not be
@@ -14,12 +15,9 @@ import { detachPod, ourLinks } from './veth.ts'
 export function removePodLinks(stateDir: string): { readonly removed: number; readonly problems: readonly string[] } {
   const problems: string[] = []
   let removed = 0
-  for (const { name } of ourLinks()) {
-    try {
-      if (detachPod(name)) removed++
-    } catch (error) {
-      problems.push(errorText(error))
-    }
+  for (const outcome of detachPods(ourLinks().map(({ name }) => name)).values()) {
+    if (outcome === 'gone') removed++
+    if (typeof outcome === 'object') problems.push(errorText(outcome.error))
   }
   try {
     const store = new AddressStore(stateDir)

@@ -1,16 +1,16 @@
 /**
- * DEL, CHECK, GC and STATUS (CNI 1.1.0 section 2). Taking down is forgiving: what is not there is
- * taken down. Links go before the record that names them, so that an address is free only when
- * nothing bears it. Only what is ours by record, or by the alias of a link, is ever removed.
+ * CHECK, GC and STATUS (CNI 1.1.0 section 2). Only what is ours by record, or by the alias of a
+ * link, is ever removed.
  */
-import { errorText, isUnwritable } from '../lib/errors.ts'
+import { errorText } from '../lib/errors.ts'
 import { FAMILIES } from '../lib/ip.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { mtuOf, unusableSource } from './add.ts'
 import { familiesOf } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
-import { LinkNameTaken } from './errors.ts'
+import { failsWith, stillThere } from './del.ts'
+import { detachPods } from './detach.ts'
 import { inspectPod } from './inspect.ts'
 import { addressCount } from './interface-addresses.ts'
 import { readInterfacePool } from './interface-pool-file.ts'
@@ -20,7 +20,6 @@ import {
   type AttachRequest,
   CNI_ERROR,
   type CollectRequest,
-  type DetachRequest,
   type Failure,
   failure,
   type NetworkConfig,
@@ -29,41 +28,8 @@ import {
 import { type Readiness, readReadiness } from './readiness.ts'
 import { noInterfaceAddress, release } from './reservation.ts'
 import { forwardingEnabled } from './sysctl.ts'
-import { detachPod, ourLinks } from './veth.ts'
+import { ourLinks } from './veth.ts'
 import { vethNames } from './veth-names.ts'
-
-/** Throws `StoreError`, `NetlinkError`. */
-export function del(request: DetachRequest, store: AddressStore): undefined {
-  const { config, attachment } = request
-  // Once more until there is nothing: an ADD that is under way may have recorded itself or made its
-  // link since, and looks for its record when it is done. What it finds released it takes back
-  // itself; what it did before is found here.
-  for (;;) {
-    const record = findRecord(store.read(), attachment)
-    // The same interface of the same container in another network: a runtime undoes a list that
-    // never got this far.
-    if (record !== undefined && record.network !== config.name) return
-    removeLink(record?.hostInterface ?? vethNames(attachment).hostInterface)
-    if (record !== undefined) removePodRules(record, config.stateDir)
-    if (record === undefined && findRecord(store.read(), attachment) === undefined) return
-    if (record !== undefined && !releasedIfWritable(store, record.attempt)) return
-  }
-}
-
-/**
- * A runtime that cannot take a pod down cannot free a full disk either. So the record may stay
- * there, and the address with it, until the node process sees that nothing bears it any more
- * (leaks.ts).
- */
-function releasedIfWritable(store: AddressStore, attempt: string): boolean {
-  try {
-    release(store, [attempt])
-    return true
-  } catch (error) {
-    if (!isUnwritable(error)) throw error
-    return false
-  }
-}
 
 /** Throws `StoreError`, `NetlinkError`. */
 export function check(request: AttachRequest, store: AddressStore): Failure | undefined {
@@ -97,23 +63,20 @@ export function collect(request: CollectRequest, store: AddressStore): Failure |
   const { records } = store.read()
   const isValid = (attachment: Attachment) => request.valid.some(valid => isSame(valid, attachment))
   const stale = records.filter(record => record.network === config.name && !isValid(record))
-  const problems: string[] = []
-  const removed = stale.filter(record =>
-    succeeds(problems, () => {
-      removeLink(record.hostInterface)
-      removePodRules(record, config.stateDir)
-    }),
-  )
+  const known = new Set(records.map(record => record.hostInterface))
+  const orphans = ourLinks().filter(link => link.network === config.name && !known.has(link.name) && !isValid(link))
+  const detached = detachPods([...stale.map(({ hostInterface }) => hostInterface), ...orphans.map(({ name }) => name)])
+  const problems = orphans.flatMap(({ name }) => stillThere(detached.get(name)) ?? []).map(errorText)
+  const removed = stale.filter(record => {
+    const error =
+      stillThere(detached.get(record.hostInterface)) ?? failsWith(() => removePodRules(record, config.stateDir))
+    if (error !== undefined) problems.push(errorText(error))
+    return error === undefined
+  })
   release(
     store,
     removed.map(record => record.attempt),
   )
-  const known = new Set(records.map(record => record.hostInterface))
-  for (const link of ourLinks()) {
-    if (link.network === config.name && !known.has(link.name) && !isValid(link)) {
-      succeeds(problems, () => removeLink(link.name))
-    }
-  }
   if (problems.length === 0) return undefined
   return failure(
     CNI_ERROR.cleanupFailed,
@@ -201,23 +164,4 @@ function checkFailed(attachment: Attachment, problems: readonly string[]): Failu
     `interface ${attachment.interfaceName} of container ${attachment.containerId} is not as it was attached`,
     `${problems.join('; ')}. Recreate the pod`,
   )
-}
-
-function succeeds(problems: string[], action: () => void): boolean {
-  try {
-    action()
-    return true
-  } catch (error) {
-    problems.push(errorText(error))
-    return false
-  }
-}
-
-/** A link of that name that somebody else made is not ours to remove. */
-function removeLink(hostInterface: string): void {
-  try {
-    detachPod(hostInterface)
-  } catch (error) {
-    if (!(error instanceof LinkNameTaken)) throw error
-  }
 }

@@ -7,13 +7,15 @@ import { errorText } from '../lib/errors.ts'
 import { add } from './add.ts'
 import { AddressStore, StoreBusy, type StoreOptions } from './address-store.ts'
 import { decodeRequest, type Environment } from './decode.ts'
+import { del } from './del.ts'
 import { encodeFailure, encodeResult, encodeVersions } from './encode.ts'
 import { failureOf } from './failures.ts'
 import { addLoopback, checkLoopback, delLoopback, LOOPBACK_TYPE } from './loopback.ts'
-import { check, collect, del, status } from './operations.ts'
+import { check, collect, status } from './operations.ts'
 import {
   CNI_ERROR,
   type CniVersion,
+  type DetachRequest,
   type Failure,
   failure,
   NEWEST_VERSION,
@@ -43,12 +45,51 @@ export function answer(environment: Environment, stdin: string, options: StoreOp
   return encodeOutcome(outcome, version)
 }
 
+/** What a runtime calls the plugin with. */
+export interface Call {
+  readonly environment: Environment
+  readonly stdin: string
+}
+
+/** `answer` to many DELs, which are done in one go (`del.ts`). As many answers as calls. */
+export function answerDels(calls: readonly Call[], options: StoreOptions = {}): Answer[] {
+  const decoded = calls.map(({ environment, stdin }) => decodeRequest(environment, stdin))
+  const failures = performDels(
+    decoded.flatMap(({ request }) => (isOwnDel(request) ? [request] : [])),
+    options,
+  )
+  return decoded.map(({ version, request }) => {
+    if ('kind' in request) return encodeOutcome(request, version)
+    return encodeOutcome(isOwnDel(request) ? failures.get(request) : perform(request, options), version)
+  })
+}
+
+function performDels(requests: readonly DetachRequest[], options: StoreOptions): ReadonlyMap<DetachRequest, Failure> {
+  const failures = new Map<DetachRequest, Failure>()
+  const failed = (request: DetachRequest, error: unknown) => failures.set(request, failureOf(error, 'DEL failed'))
+  for (const [stateDir, together] of Map.groupBy(requests, ({ config }) => config.stateDir)) {
+    try {
+      const errors = del(together, new AddressStore(stateDir, options))
+      for (const [request, error] of errors) failed(request, error)
+    } catch (error) {
+      if (error instanceof StoreBusy) throw error
+      for (const request of together) failed(request, error)
+    }
+  }
+  return failures
+}
+
+function isOwnDel(request: Request | Failure): request is DetachRequest {
+  return 'command' in request && request.command === 'DEL' && request.config.type !== LOOPBACK_TYPE
+}
+
 type Outcome = Result | Failure | { readonly versionsAskedWith: string } | undefined
 
 function perform(request: Request, options: StoreOptions): Outcome {
   if (request.command === 'VERSION') return { versionsAskedWith: request.cniVersion }
   try {
     if (request.config.type === LOOPBACK_TYPE) return performLoopback(request)
+    if (request.command === 'DEL') return performDels([request], options).get(request)
     return performOwn(request, new AddressStore(request.config.stateDir, options))
   } catch (error) {
     if (error instanceof StoreBusy) throw error
@@ -58,14 +99,12 @@ function perform(request: Request, options: StoreOptions): Outcome {
 
 type ConfiguredRequest = Exclude<Request, { command: 'VERSION' }>
 
-function performOwn(request: ConfiguredRequest, store: AddressStore): Outcome {
+function performOwn(request: Exclude<ConfiguredRequest, DetachRequest>, store: AddressStore): Outcome {
   switch (request.command) {
     case 'ADD':
       return add(request, store)
     case 'CHECK':
       return check(request, store)
-    case 'DEL':
-      return del(request, store)
     case 'GC':
       return collect(request, store)
     case 'STATUS':

@@ -5,32 +5,25 @@
  * (another network or mount namespace, a lock that somebody holds for seconds, a request that is
  * late) it declines, and the plugin does it itself.
  *
- * One request after the other, each synchronous as everything that changes namespaces must be;
- * between two the event loop has its turn.
+ * One request after the other (turns.ts), each synchronous as everything that changes namespaces
+ * must be; between two the event loop has its turn.
  */
-import { closeSync, rmSync, statSync } from 'node:fs'
+import { closeSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { systemClock } from '../lib/clock.ts'
 import { systemDisk } from '../lib/disk.ts'
 import { errorCode, UserError } from '../lib/errors.ts'
 import { tryLock } from '../lib/file-lock.ts'
-import { isObject } from '../lib/json.ts'
 import { getSocketOption, inNetworkNamespace } from '../lib/libc.ts'
 import type { Log } from '../lib/log.ts'
 import { CniCounter } from './counts.ts'
-import { FORMAT, LIMITS, SERVED, type ServedReply, type ServedRequest, SOCKET_FILE } from './exchange.ts'
-import { answer } from './plugin.ts'
+import { LIMITS, SOCKET_FILE } from './exchange.ts'
+import { Turns } from './turns.ts'
 
 export interface CniServer {
   close(): void
 }
 
-/** Milliseconds for which this process stands still when a plugin process holds the lock. */
-const LOCK_PATIENCE_MILLISECONDS = 5
-/** After which it looks whether the lock is free now; others have their turn meanwhile. */
-const LOCK_PAUSE_MILLISECONDS = 10
-/** With less than this until its deadline, a request that waits for the lock is declined. */
-const LOCK_RESERVE_MILLISECONDS = 5000
 /** Locked by the process that serves, beside its socket. */
 const LOCK_FILE = 'cni/server.lock'
 /** How long a server that is being stopped may take. */
@@ -62,7 +55,7 @@ export function startCniServer({ stateDir, log }: { stateDir: string; log: Log }
   const lock = claim(stateDir)
   try {
     rmSync(path, { force: true }) // of a process that was killed
-    const listener = listen(path, log, counter)
+    const listener = listen(path, new Turns({ log, counter }))
     return {
       close: () => {
         listener.stop(true)
@@ -113,7 +106,7 @@ function claim(stateDir: string): number {
   throw new UserError(`another process serves the CNI plugin for ${stateDir}: stop it first`)
 }
 
-function listen(path: string, log: Log, counter: CniCounter): Bun.UnixSocketListener<Connection> {
+function listen(path: string, turns: Turns): Bun.UnixSocketListener<Connection> {
   const before = process.umask(0o177) // never for others, not even for a moment
   try {
     return Bun.listen<Connection>({
@@ -127,7 +120,7 @@ function listen(path: string, log: Log, counter: CniCounter): Bun.UnixSocketList
           socket.data = { received: [], bytes: 0, reply: undefined, open: true }
           socket.timeout(REQUEST_SECONDS)
         },
-        data: (socket, bytes) => take(socket, bytes, { log, counter }),
+        data: (socket, bytes) => take(socket, bytes, turns),
         drain: flush,
         timeout: socket => socket.terminate(),
         close: socket => {
@@ -153,7 +146,7 @@ function isOfRoot(socket: Socket): boolean {
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
 
-function take(socket: Socket, bytes: Uint8Array, { log, counter }: { log: Log; counter: CniCounter }): void {
+function take(socket: Socket, bytes: Uint8Array, turns: Turns): void {
   const connection = socket.data
   if (connection.reply !== undefined) return
   connection.bytes += bytes.length
@@ -164,26 +157,14 @@ function take(socket: Socket, bytes: Uint8Array, { log, counter }: { log: Log; c
   connection.received.push(new Uint8Array(bytes))
   if (bytes.at(-1) !== 0x0a) return
   socket.timeout(0)
-  const line = Buffer.concat(connection.received).toString()
-  // a turn of the event loop between two requests; a caller that is gone by then wants nothing any
-  // more
-  const perform = () => {
-    if (!connection.open) return
-    const began = performance.now()
-    const reply = replyTo(line)
-    const seconds = (performance.now() - began) / 1000
-    const operation = OPERATION.exec(line)?.[1]
-    if (reply.exitStatus !== undefined && operation !== undefined)
-      counter.count(operation, { failed: reply.exitStatus !== 0, seconds })
-    if (reply === BUSY) {
-      setTimeout(perform, LOCK_PAUSE_MILLISECONDS)
-      return
-    }
-    log.debug({ state: STATES[reply.exitStatus ?? 'declined'] }, 'CNI request')
-    connection.reply = Buffer.from(`${JSON.stringify(reply)}\n`)
-    flush(socket)
-  }
-  setImmediate(perform)
+  turns.take({
+    line: Buffer.concat(connection.received).toString(),
+    isWanted: () => connection.open, // a caller that is gone wants nothing any more
+    answer: reply => {
+      connection.reply = Buffer.from(`${JSON.stringify(reply)}\n`)
+      flush(socket)
+    },
+  })
 }
 
 function flush(socket: Socket): void {
@@ -192,61 +173,4 @@ function flush(socket: Socket): void {
   const taken = socket.write(reply)
   socket.data.reply = reply.subarray(Math.max(0, taken))
   if (socket.data.reply.length === 0) socket.end()
-}
-
-/** In a request of our own plugin, as JSON.stringify writes it. */
-const OPERATION = /"CNI_COMMAND":"([A-Z]+)"/
-const DECLINED: ServedReply = {}
-/** Nothing is done yet, as another process holds the lock: it may be asked again. */
-export const BUSY: ServedReply = {}
-const STATES = { 0: 'done', 1: 'refused', declined: 'declined' } as const
-
-/** Performs a request, or declines it; `BUSY` where it had better be tried again. */
-export function replyTo(line: string): ServedReply {
-  const request = decodeServed(line)
-  if (request === undefined || Date.now() >= request.deadline) return DECLINED
-  if (inode('/proc/self/ns/net') !== request.ownNamespace) return DECLINED
-  const { CNI_COMMAND = '', CNI_NETNS = '' } = request.environment
-  if (!SERVED.includes(CNI_COMMAND)) return DECLINED
-  if (inode(CNI_NETNS) !== request.podNamespace) return DECLINED
-  try {
-    return answer(request.environment, request.stdin, { patience: LOCK_PATIENCE_MILLISECONDS })
-  } catch {
-    // StoreBusy, and nothing was made
-    return request.deadline - Date.now() > LOCK_RESERVE_MILLISECONDS ? BUSY : DECLINED
-  }
-}
-
-function decodeServed(line: string): ServedRequest | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(line)
-  } catch {
-    return undefined
-  }
-  if (!isObject(json) || json.format !== FORMAT) return undefined
-  const { deadline, environment, stdin, ownNamespace, podNamespace } = json
-  if (typeof deadline !== 'number' || typeof stdin !== 'string' || typeof ownNamespace !== 'number') return undefined
-  if (!isObject(environment)) return undefined
-  const variables: Record<string, string> = {}
-  for (const [name, value] of Object.entries(environment)) if (typeof value === 'string') variables[name] = value
-  return {
-    format: FORMAT,
-    deadline,
-    environment: variables,
-    stdin,
-    ownNamespace,
-    ...(typeof podNamespace === 'number' && { podNamespace }),
-  }
-}
-
-/** Undefined when there is nothing at `path`, as the plugin says it. */
-function inode(path: string): number | undefined {
-  if (path === '') return undefined
-  try {
-    return statSync(path).ino
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined
-    return -1
-  }
 }

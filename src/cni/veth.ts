@@ -1,7 +1,7 @@
 /**
- * Wires pods and takes them down: sends the requests of `pod-wire.ts` on the host and in the pod's
- * namespace, writes the settings of the host's end, and takes back what was made when a step fails.
- * Also finds the links that are ours, and what of the uplink a pod is given.
+ * Wires pods: sends the requests of `pod-wire.ts` on the host and in the pod's namespace, writes the
+ * settings of the host's end, and takes back what was made when a step fails. Also finds the links
+ * that are ours, and what of the uplink a pod is given. Taking pods down is `detach.ts`.
  *
  * A link is ours by its alias (`veth-names.ts`); nobody else's is ever deleted.
  */
@@ -11,11 +11,12 @@ import { close, inNetworkNamespace, interfaceIndex, openFile } from '../lib/libc
 import { deleteLink, setLink } from '../netlink/link.ts'
 import type { Request } from '../netlink/message.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
+import { deleteHostEnds } from './detach.ts'
 import { LinkNameTaken, NamespaceGone } from './errors.ts'
 import { defaultRoute, gatewayRoute, hostRequests, ownWay, type PodWire, pairRequest, podRequests } from './pod-wire.ts'
 import type { Attachment } from './protocol.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
-import { isOurAlias, parseVethAlias } from './veth-names.ts'
+import { parseVethAlias } from './veth-names.ts'
 
 /**
  * Settings of the host's end. No address of the kernel's choice (addr_gen_mode 1: none), since it
@@ -78,19 +79,6 @@ export function setHostEnd({ hostInterface, addresses, anySource }: HostEnd): vo
 export function detachLink(host: Rtnetlink, hostIndex: number): void {
   const [outcome] = host.execute([deleteLink(hostIndex)])
   if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
-}
-
-/**
- * Deletes a host end, and so all of the wiring. False when there is none. Throws `LinkNameTaken`,
- * `NetlinkError`.
- */
-export function detachPod(hostInterface: string): boolean {
-  const host = Rtnetlink.open()
-  try {
-    return deleteHostEnd(host, hostInterface)
-  } finally {
-    host.close()
-  }
 }
 
 /**
@@ -185,7 +173,9 @@ function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
   const refusal = host.execute([pair])[0]?.error
   if (refusal !== undefined) {
     if (refusal.errno !== ERRNO.EEXIST) throw refusal
-    if (!deleteHostEnd(host, hostInterface)) throw podNameTaken(wire, refusal)
+    const before = deleteHostEnds(host, [hostInterface]).get(hostInterface)
+    if (typeof before === 'object') throw before.error
+    if (before !== 'gone') throw podNameTaken(wire, refusal)
     const again = host.execute([pair])[0]?.error
     if (again?.errno === ERRNO.EEXIST) throw podNameTaken(wire, again)
     if (again !== undefined) throw again
@@ -198,19 +188,6 @@ function createPair(host: Rtnetlink, wire: PodWire, namespace: number): number {
 /** EEXIST without a host end of that name: it is the pod's. */
 function podNameTaken(wire: PodWire, cause: unknown): LinkNameTaken {
   return new LinkNameTaken(`the container has an interface ${wire.interfaceName} already`, { cause })
-}
-
-function deleteHostEnd(host: Rtnetlink, hostInterface: string): boolean {
-  const link = host.getLink(hostInterface)
-  if (link === undefined) return false
-  // Without an alias it is the half of an attempt that was killed: the name alone is a hash that
-  // nobody else comes upon.
-  if (link.kind !== 'veth' || (link.alias !== undefined && !isOurAlias(link.alias))) {
-    throw new LinkNameTaken(`the host has an interface ${hostInterface} that is not ours (${link.alias ?? link.kind})`)
-  }
-  const [outcome] = host.execute([deleteLink(link.index)])
-  if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
-  return true
 }
 
 function inPodNamespace<T>(path: string, action: () => T): T {

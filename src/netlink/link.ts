@@ -74,6 +74,14 @@ export function deleteLink(link: LinkReference): Request {
   return linkRequest(`delete link ${link}`, RTM.DELLINK, link)
 }
 
+/** Deletes all links of a group, not the group of all others (0). ENODEV when there are none. */
+export function deleteLinkGroup(group: number): Request {
+  return request({ text: `delete links of group ${group}`, type: RTM.DELLINK, flags: 0 }, encoder => {
+    encodeHeader(encoder, 0, undefined)
+    encoder.u32Attribute(IFLA.GROUP, group)
+  })
+}
+
 export function getLinkRequest(link: LinkReference): Request {
   return linkRequest(`get link ${link}`, RTM.GETLINK, link)
 }

@@ -51,6 +51,8 @@ testKept(
       [ip('-6 route del fd00:1::1'), works],
       [ip(`addr del fe80::1/64 dev ${HOST}`), works],
       [ip(`link set ${HOST} group default`), () => network.ip(host, `link show ${HOST}`).includes('group 29797')],
+      // as a DEL that was killed leaves it
+      [ip(`link set ${HOST} group 1073741824`), () => network.ip(host, `link show ${HOST}`).includes('group 29797')],
       [sysctl(`net.ipv4.conf.${HOST}.forwarding=0`), () => get(`net.ipv4.conf.${HOST}.forwarding`) === '1'],
       [sysctl(`net.ipv6.conf.${HOST}.forwarding=0`), () => get(`net.ipv6.conf.${HOST}.forwarding`) === '1'],
       [sysctl(`net.ipv6.conf.${HOST}.disable_ipv6=1`), works],

@@ -5,7 +5,7 @@ import { describe, expect } from 'bun:test'
 import { close as closeFile, openFile } from '../../src/lib/libc.ts'
 import { addAddress } from '../../src/netlink/address.ts'
 import { IFA_F, NUD } from '../../src/netlink/constants.ts'
-import { addVeth, deleteLink, setLink } from '../../src/netlink/link.ts'
+import { addVeth, deleteLink, deleteLinkGroup, setLink } from '../../src/netlink/link.ts'
 import { NetlinkError } from '../../src/netlink/message.ts'
 import { replaceNeighbour } from '../../src/netlink/neighbour.ts'
 import { addRoute, deleteRoute, replaceRoute } from '../../src/netlink/route.ts'
@@ -218,6 +218,18 @@ describe('links', () => {
         closeFile(fd)
         inside.close()
       }
+    }),
+  )
+
+  rooted('links of a group go with one request, and no others', () =>
+    withKernel(({ netlink }) => {
+      const pair = (name: string) => addVeth({ name, peer: { name: `${name}p` } })
+      for (const name of ['te1', 'te2', 'te3']) netlink.run(pair(name))
+      for (const name of ['te1', 'te3']) netlink.run(setLink(name, { group: 0x4000_0007 }))
+      netlink.run(deleteLinkGroup(0x4000_0007))
+      expect(['te1', 'te1p', 'te2', 'te2p', 'te3'].filter(name => netlink.getLink(name))).toEqual(['te2', 'te2p'])
+      expect(refusal(() => netlink.run(deleteLinkGroup(0x4000_0007)))?.code).toBe('ENODEV')
+      expect(refusal(() => netlink.run(deleteLinkGroup(0)))?.code).toBe('EPERM')
     }),
   )
 

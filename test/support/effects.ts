@@ -130,7 +130,7 @@ type Owners = Readonly<Record<string, readonly string[]>>
 export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   clock: {
     bfd: ['worker'],
-    cni: ['address-store command reservation server'],
+    cni: ['address-store command reservation server turns'],
     commands: [
       'answer-checks check-cluster check cluster-snapshot cni-server confirm controller-paths',
       'controller drain kubeconfig node-network node-parts node-paths node-status node',
@@ -144,7 +144,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   },
   timers: {
     bgp: ['tcp/tcp-connection'],
-    cni: ['command server'],
+    cni: ['command turns'],
     host: ['signals'],
     lib: ['clock stdout'],
     status: ['trace-stream'],
@@ -152,7 +152,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   chance: {
     apiserver: ['*'],
     cloudsim: ['*'],
-    cni: ['add'],
+    cni: ['add detach'],
     commands: ['check-cluster controller'],
     lib: ['clock'],
     paths: ['check prober'],
@@ -201,7 +201,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   files: {
     agent: ['cni-config cni-plugins lifelines sysctl'],
     apiserver: ['*'],
-    cni: ['add address-store boot counts interface-pool-file leaks readiness server sysctl'],
+    cni: ['add address-store boot counts interface-pool-file leaks readiness server sysctl turns'],
     commands: ['doctor install kubeconfig node-network plan switch-config uninstall upgrade'],
     config: ['load'],
     doctor: ['cni inspect listeners observe-interfaces'],
@@ -253,7 +253,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   },
   kernel: {
     agent: ['leave lifelines observe reconcile'],
-    cni: ['add inspect keep-wiring node-interfaces operations rebuild veth'],
+    cni: ['add detach inspect keep-wiring node-interfaces operations rebuild veth'],
     doctor: ['inspect lan observe-interfaces observe'],
     eni: ['keep-datapath keep-marks leave'],
     firewall: ['reconcile'],
