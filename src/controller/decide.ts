@@ -120,7 +120,8 @@ function decideRemovals(
   published: ReadonlyMap<string, RouteEntry>,
   wanted: ReadonlyMap<string, RouteEntry>,
 ): RemovalDecision {
-  const seen = entryRemovals(published, wanted, new Set(peers.map(({ metadata }) => metadata.name)))
+  const there = new Set(peers.map(({ metadata }) => metadata.name))
+  const seen = entryRemovals(published, wanted, { peers: there, state: removals.state })
   const input = {
     ...seen,
     explained: new Set(keysOf(seen.standing.keys(), removals.drained)),

@@ -114,8 +114,10 @@ function cidrsOf(refused: string): string {
 }
 
 function differences(before: RoutingObjects, after: RoutingObjects): (readonly [string, HeldChange<RouteEntry>])[] {
-  const former = new Map(before.entries.map(entry => [entry.node, entry]))
-  const now = new Map(after.entries.map(entry => [entry.node, entry]))
+  // of thousands most are the very same objects
+  const [same, there] = [new Set(before.entries), new Set(after.entries)]
+  const former = new Map(before.entries.filter(entry => !there.has(entry)).map(entry => [entry.node, entry]))
+  const now = new Map(after.entries.filter(entry => !same.has(entry)).map(entry => [entry.node, entry]))
   return [...new Set([...former.keys(), ...now.keys()])].flatMap(node => {
     const [was, is] = [former.get(node), now.get(node)]
     const refused = is === undefined ? GONE : waysText(is)

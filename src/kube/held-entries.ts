@@ -6,7 +6,7 @@
  */
 import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
-import type { Standing } from './mass-removal.ts'
+import { isQuiet, type RemovalState, type Standing } from './mass-removal.ts'
 import type { RouteEntry } from './route-slice.ts'
 
 export interface EntryRemovals {
@@ -23,24 +23,31 @@ type Kind = (typeof KINDS)[number]
 /**
  * What stands of `before`, and what of it is not in `after`. A node that moves to other LANs leaves
  * its own, unless its addresses moved too, or those LANs are gone: `peers` are the BGPPeers that
- * there are.
+ * there are. Where nothing is gone, and nothing of `state` is to be judged anew, nobody asks what
+ * stands: then it is left out.
  */
-export function entryRemovals(before: Entries, after: Entries, peers: ReadonlySet<string>): EntryRemovals {
-  const standing = new Map<string, readonly string[]>()
+export function entryRemovals(
+  before: Entries,
+  after: Entries,
+  { peers, state }: { readonly peers: ReadonlySet<string>; readonly state: RemovalState },
+): EntryRemovals {
   const gone = new Set<string>()
   for (const [node, entry] of before) {
     const next = after.get(node)
-    for (const { kind, key, groups } of partsOf(entry)) {
-      standing.set(key, groups)
-      if (isGone(kind, { entry, next, peers })) gone.add(key)
-    }
+    if (next === entry) continue
+    for (const { kind, key } of partsOf(entry)) if (isGone(kind, { entry, next, peers })) gone.add(key)
   }
-  return { standing, gone }
+  return { standing: gone.size === 0 && isQuiet(state) ? new Map() : standingOf(before), gone }
 }
 
-/** All that stands. */
-export function standingKeys(entries: Entries): readonly string[] {
-  return [...entries.values()].flatMap(entry => partsOf(entry).map(({ key }) => key))
+function standingOf(entries: Entries): Standing {
+  return new Map([...entries.values()].flatMap(entry => partsOf(entry).map(({ key, groups }) => [key, groups])))
+}
+
+/** Whether a key stands for what `entries` have. */
+export function standsIn(entries: Entries, key: string): boolean {
+  const entry = entries.get(nodeOf(key))
+  return entry !== undefined && partsOf(entry).some(part => part.key === key)
 }
 
 interface Part {

@@ -49,7 +49,7 @@ export interface RemovalInput {
   /** Keys of `standing` that are not wanted any more. */
   readonly gone: ReadonlySet<string>
   /** Keys that are wanted now: what went and is among them came back, and is new. */
-  readonly wanted?: ReadonlySet<string>
+  readonly wanted?: Pick<ReadonlySet<string>, 'has'>
   readonly explained: ReadonlySet<string>
   readonly now: number
   /** When the last whole list came in. */
@@ -78,6 +78,11 @@ export interface RemovalDecision {
    * Whether removals went that others would take for a mistake: held and released, or explained.
    */
   readonly released: boolean
+}
+
+/** Whether nothing is held, and nothing went lately that may count with what goes next. */
+export function isQuiet({ held, recent }: RemovalState): boolean {
+  return held.size === 0 && recent.size === 0
 }
 
 /** Removals within this time count together. */

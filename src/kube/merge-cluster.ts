@@ -5,13 +5,14 @@
  * RouteSlices are: then nothing is.
  */
 import { AddressSet } from '../lib/address-set.ts'
+import { memoByObject } from '../lib/memo.ts'
 import { Secret } from '../lib/secret.ts'
 import { decodePassword } from './bgp-password.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
-import { type EntryRemovals, entryRemovals, standingKeys, withKept } from './held-entries.ts'
+import { type EntryRemovals, entryRemovals, standsIn, withKept } from './held-entries.ts'
 import {
   holdRemovals,
   type RemovalDecision,
@@ -90,6 +91,9 @@ export function mergeCluster(last: ClusterState, objects: ClusterObjects): Merge
   return { state, passwordProblems, problems, removals }
 }
 
+/** The entries of a state's slices, which are asked for again when the next state is made. */
+const entriesIn = memoByObject((slices: ClusterState['slices']) => entriesByNode(slices))
+
 type Objects = Pick<ClusterState, 'slices' | 'peers'>
 
 /** The next objects, with those of the last ones whose removal is held (mass-removal.ts). */
@@ -99,11 +103,12 @@ function heldBack(
   { slices: objects, removals }: ClusterObjects,
 ): Objects & Pick<MergedCluster, 'removals'> {
   if (removals === undefined) return { ...next, removals: undefined }
-  const before = entriesByNode(last.slices)
-  const after = entriesByNode(next.slices)
-  const { standing, gone } = entryRemovals(before, after, new Set(next.peers.keys()))
-  const peers = peerRemovals(last.peers, next.peers)
   const { state, limits, localWord = '', ...seen } = removals
+  const before = entriesIn(last.slices)
+  const after = entriesIn(next.slices)
+  const { standing, gone } = entryRemovals(before, after, { peers: new Set(next.peers.keys()), state })
+  const peers = peerRemovals(last.peers, next.peers)
+  const isWantedPeer = (key: string) => key.startsWith(PEER) && next.peers.has(key.slice(PEER.length))
   const word = newestWord(objects, [REMOVALS_CONFIRMED, REMOVALS_RELEASED])
   const decision = holdRemovals(
     state,
@@ -111,7 +116,7 @@ function heldBack(
       ...seen,
       standing: new Map([...standing, ...peers.standing]),
       gone: new Set([...gone, ...peers.gone]),
-      wanted: new Set([...standingKeys(after), ...[...next.peers.keys()].map(peerKey)]),
+      wanted: { has: key => standsIn(after, key) || isWantedPeer(key) },
       explained: new Set(),
       word: [localWord, word].sort().at(-1) ?? '',
     },
@@ -126,8 +131,10 @@ function heldBack(
   }
 }
 
+const PEER = 'peer/'
+
 function peerKey(name: string): string {
-  return `peer/${name}`
+  return PEER + name
 }
 
 function peerRemovals(last: Objects['peers'], next: Objects['peers']): EntryRemovals {
@@ -139,7 +146,7 @@ function peerRemovals(last: Objects['peers'], next: Objects['peers']): EntryRemo
 
 /** The BGPPeers among keys that are kept. */
 export function keptPeers(kept: Iterable<string>): readonly string[] {
-  return [...kept].flatMap(key => (key.startsWith('peer/') ? [key.slice('peer/'.length)] : [])).sort()
+  return [...kept].flatMap(key => (key.startsWith(PEER) ? [key.slice(PEER.length)] : [])).sort()
 }
 
 /** Entries in the slices that they are in, or were in before. */
@@ -209,8 +216,8 @@ function keepOutOfPodCIDRs(
   })
   if (changed.length === 0 || last.slices.size === 0) return
   const named = new AddressSet(changed.flatMap(peer => devicesOf(peer).map(address => ({ address, peer }))))
-  const inForce = new Map([...entriesByNode(last.slices)].map(([node, { podCIDRs }]) => [node, new Set(podCIDRs)]))
-  for (const { node, podCIDRs } of entriesByNode(slices).values()) {
+  const inForce = new Map([...entriesIn(last.slices)].map(([node, { podCIDRs }]) => [node, new Set(podCIDRs)]))
+  for (const { node, podCIDRs } of entriesIn(slices).values()) {
     for (const podCIDR of podCIDRs.filter(podCIDR => inForce.get(node)?.has(podCIDR) === true)) {
       named.within(podCIDR, ({ address, peer }) => {
         problems.push(`BGPPeer ${peer.name}: ${address} lies in ${podCIDR}, a pod CIDR of node ${node}: not used`)
@@ -244,7 +251,7 @@ export function viewOf(
   source: ClusterView['source'],
 ): ClusterView {
   return {
-    entries: [...entriesByNode(state.slices).values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
+    entries: [...entriesIn(state.slices).values()].sort((a, b) => (a.node < b.node ? -1 : 1)),
     peers: [...state.peers.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     passwords: new Map([...state.passwords].map(([name, password]) => [name, new Secret(password)])),
     passwordProblems,

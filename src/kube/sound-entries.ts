@@ -9,6 +9,7 @@
  */
 import { AddressSet } from '../lib/address-set.ts'
 import { covers } from '../lib/ip.ts'
+import { memoByText } from '../lib/memo.ts'
 import type { BGPPeer } from './bgp-peer.ts'
 import type { RouteEntry } from './route-slice.ts'
 
@@ -45,6 +46,9 @@ export interface SoundEntriesInput {
   readonly lifelines: readonly Lifeline[]
 }
 
+/** Of so many podCIDRs it is remembered what was found: each change of one asks for all. */
+const MOST_POD_CIDRS = 20_000
+
 /**
  * What no podCIDR is: this host, loopback, links, multicast, broadcast (RFC 6890, RFC 4291 section
  * 2.4), IPv4 in the form of IPv6, which sockets send as IPv4 (RFC 4291 section 2.5.5.2).
@@ -60,6 +64,11 @@ const NEVER_PODS = [
   'fe80::/10',
   'ff00::/8',
 ] as const
+
+/** Which of them a podCIDR touches. */
+const touchesNever = memoByText(MOST_POD_CIDRS, podCIDR =>
+  NEVER_PODS.find(range => covers(range, podCIDR) || covers(podCIDR, range)),
+)
 
 export function soundEntries(input: SoundEntriesInput): SoundEntries {
   const placed = placesOf(input)
@@ -109,7 +118,7 @@ function placesOf(input: SoundEntriesInput): Places {
   const byCIDR = firstBy(entries, self, ({ podCIDRs }) => podCIDRs)
   const place = (entry: RouteEntry, podCIDR: string): Verdict | undefined => {
     const mine = entry.node === self
-    const never = NEVER_PODS.find(range => covers(range, podCIDR) || covers(podCIDR, range))
+    const never = touchesNever(podCIDR)
     if (never !== undefined) return refusal(`touches ${never}, which is nobody's`)
     const owner = byCIDR.get(podCIDR)
     if (owner !== undefined && owner.node !== entry.node) return refusal(`is also that of node ${owner.node}`)

@@ -2,7 +2,7 @@
  * Addresses, each with what it is, asked which of them lie in a prefix: once for each podCIDR, of
  * which there may be thousands, hence by binary search. Pure.
  */
-import { addressBytes, addressNumber, type Family, familyOf, prefixRange } from './ip.ts'
+import { type Family, familyOf, hostPrefix, prefixRange } from './ip.ts'
 
 export interface PlacedAddress {
   /** Canonical. */
@@ -13,7 +13,7 @@ export class AddressSet<T extends PlacedAddress> {
   readonly #sorted: Readonly<Record<Family, readonly { readonly value: bigint; readonly item: T }[]>>
 
   constructor(items: readonly T[]) {
-    const entries = items.map(item => ({ value: addressNumber(addressBytes(item.address)), item }))
+    const entries = items.map(item => ({ value: prefixRange(hostPrefix(item.address)).first, item }))
     const of = (family: Family) =>
       entries
         .filter(({ item }) => familyOf(item.address) === family)

@@ -145,9 +145,9 @@ export function addressNumber(bytes: Uint8Array): bigint {
  * different families: false.
  */
 export function covers(outer: string, inner: string): boolean {
-  const a = prefixOf(outer.includes('/') ? outer : hostPrefix(outer))
-  const b = prefixOf(inner.includes('/') ? inner : hostPrefix(inner))
-  return a.family === b.family && a.length <= b.length && sameBits(a.bytes, b.bytes, a.length)
+  const a = prefixRange(outer.includes('/') ? outer : hostPrefix(outer))
+  const b = prefixRange(inner.includes('/') ? inner : hostPrefix(inner))
+  return a.family === b.family && a.first <= b.first && b.last <= a.last
 }
 
 /** Whether two prefixes have an address in common. */
@@ -171,13 +171,6 @@ export function maskBytes(address: Uint8Array, length: number): Uint8Array {
     masked.fill(0, whole + 1)
   }
   return masked
-}
-
-function sameBits(a: Uint8Array, b: Uint8Array, length: number): boolean {
-  const whole = length >> 3
-  for (let index = 0; index < whole; index++) if (a[index] !== b[index]) return false
-  const mask = (0xff00 >> (length & 7)) & 0xff
-  return mask === 0 || ((a[whole] ?? 0) & mask) === ((b[whole] ?? 0) & mask)
 }
 
 function sortKey(text: string): string {
