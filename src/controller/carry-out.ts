@@ -1,8 +1,8 @@
 /**
- * Carries a decision of the controller out: Events, RouteSlices, the status of BGPPeers, podCIDRs
- * of Nodes. Everything is tried, a few writes at a time, while the Lease is ours; each waits until
- * it has come back by the watch, so that the next pass does not decide on what was before it.
- * Decides nothing.
+ * Carries a decision of the controller out: Events, podCIDRs of Nodes, RouteSlices, the status of
+ * BGPPeers. Everything is tried, a few writes at a time, while the Lease is ours; each waits until
+ * it has come back by the watch, so that the next pass does not decide on what was before it. A new
+ * podCIDR is published as soon as the API server has taken it. Decides nothing.
  */
 import { ApiError, type Cache, type EventRecorder, type KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
@@ -18,6 +18,7 @@ import { FIELD_MANAGER } from './field-manager.ts'
 import type { NodeFacts } from './nodes.ts'
 import { statusPatch, statusToApply } from './peer-status.ts'
 import type { HeldRemovals } from './removals.ts'
+import { type SliceChanges, withoutPromises } from './slices.ts'
 import { inParallel, until } from './writes.ts'
 
 export interface ControllerWritesOptions {
@@ -54,14 +55,19 @@ export class ControllerWrites {
     for (const event of this.#announcements.nodeEvents(nodes, decision.issues)) events.record(event)
     const slices = [...this.#options.slices.objects.values()]
     for (const event of this.#announcements.removalEvents(held, decision.peers, slices)) events.record(event)
+    const { mayWrite } = this.#options
+    const given = new Map<string, () => Promise<void>>()
+    const failures = await inParallel(this.#nodeWrites(nodes, decision, given), mayWrite)
+    const refused = new Set([...decision.allocation.allocated.keys()].filter(name => !given.has(name)))
     const writes = [
-      ...this.#sliceWrites(decision),
+      ...this.#sliceWrites(withoutPromises(decision.slices, refused, slices)),
       ...this.#statusWrites(decision, held),
       ...this.#leftWrites(decision),
-      ...this.#nodeWrites(nodes, decision),
     ]
-    const failures = await inParallel(writes, this.#options.mayWrite)
-    const [first] = failures
+    // in any case: what was given is not given to another before it was seen
+    const echoes = Promise.all([...given.values()].map(echo => echo()))
+    const [first] = [...failures, ...(await inParallel(writes, mayWrite))]
+    await echoes
     if (first !== undefined) throw first
   }
 
@@ -69,7 +75,7 @@ export class ControllerWrites {
    * Each returns when the write has come back by the watch: the next pass must not decide on what
    * was before it.
    */
-  #sliceWrites({ slices }: Decision): (() => Promise<void>)[] {
+  #sliceWrites(slices: SliceChanges): (() => Promise<void>)[] {
     const { api, log } = this.#options
     const echo = (written: RouteSlice) =>
       this.#echo(this.#options.slices, () => {
@@ -157,7 +163,12 @@ export class ControllerWrites {
     })
   }
 
-  #nodeWrites(nodes: readonly NodeFacts[], { allocation }: Decision): (() => Promise<void>)[] {
+  /** Puts into `given` each node that got its podCIDRs, with how to wait until that is seen. */
+  #nodeWrites(
+    nodes: readonly NodeFacts[],
+    { allocation }: Decision,
+    given: Map<string, () => Promise<void>>,
+  ): (() => Promise<void>)[] {
     const { api, events, log } = this.#options
     const uids = new Map(nodes.map(({ name, uid }) => [name, uid]))
     return [...allocation.allocated].map(([name, podCIDRs]) => async () => {
@@ -177,8 +188,10 @@ export class ControllerWrites {
         const seen = this.#options.nodes.objects.get(name)
         return seen === undefined || seen.metadata.uid !== uid || seen.spec?.podCIDR !== undefined
       }
-      await this.#echo(this.#options.nodes, hasCome)
-      if (!hasCome()) this.#options.onUnknownOutcome()
+      given.set(name, async () => {
+        await this.#echo(this.#options.nodes, hasCome)
+        if (!hasCome()) this.#options.onUnknownOutcome()
+      })
     })
   }
 

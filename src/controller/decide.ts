@@ -66,7 +66,10 @@ export interface NodeIssue {
 export interface Decision {
   readonly allocation: Allocation
   readonly peers: readonly EvaluatedPeer[]
-  /** What all slices together shall say, by node name. */
+  /**
+   * What all slices together shall say, by node name. Of a node that gets its podCIDRs in this pass
+   * it is what it will have, and not to be said before it has them (`withoutPromises`).
+   */
   readonly entries: readonly RouteEntry[]
   readonly slices: SliceChanges
   readonly issues: readonly NodeIssue[]
@@ -195,8 +198,8 @@ function nodesByPeer(published: ReadonlyMap<string, RouteEntry>): ReadonlyMap<st
 }
 
 /**
- * An entry for each node that has a podCIDR and an address, also for those that no BGPPeer selects
- * or that are not Ready.
+ * An entry for each node that has a podCIDR, or gets one now, and an address, also for those that
+ * no BGPPeer selects or that are not Ready.
  */
 function routeEntries(
   nodes: readonly NodeFacts[],
@@ -211,7 +214,8 @@ function routeEntries(
   return nodes
     .flatMap((node): RouteEntry[] => {
       const withheld = from.allocation.withheld.get(node.name)
-      const podCIDRs = node.podCIDRs.filter(podCIDR => withheld?.has(podCIDR) !== true)
+      const has = node.podCIDRs.length > 0 ? node.podCIDRs : (from.allocation.allocated.get(node.name) ?? [])
+      const podCIDRs = has.filter(podCIDR => withheld?.has(podCIDR) !== true)
       const unusable = from.allocation.unusable.get(node.name)
       // a kubelet or cloud controller that restarts may clear the addresses for a moment: the node
       // has not moved

@@ -73,6 +73,7 @@ export class Election {
   /** Until when (monotonic) we lead: renewed with each write that succeeded. */
   #leadsUntil = 0
   #term = 0
+  #ledSince = 0
   #wasLeader = false
   #leaders: { readonly last: string | undefined; readonly changes: number } = { last: undefined, changes: 0 }
   #problem: string | undefined
@@ -87,6 +88,10 @@ export class Election {
   /** Grows whenever we take the Lease: before each, another may have led. */
   get term(): number {
     return this.#term
+  }
+  /** When we took it last, in Clock.monotonic() milliseconds: from then on no other leads. */
+  get ledSince(): number {
+    return this.#ledSince
   }
   /** The identity of who holds the Lease. */
   get leader(): string | undefined {
@@ -139,8 +144,12 @@ export class Election {
     const sent = clock.monotonic()
     const wanted = this.#wanted(step)
     const written = await (step === 'create' ? api.create<Lease>(LEASES, wanted) : api.replace<Lease>(LEASES, wanted))
-    if (step !== 'renew') this.#term++
-    this.#observed = { lease: written, at: clock.monotonic() }
+    const now = clock.monotonic()
+    if (step !== 'renew') {
+      this.#term++
+      this.#ledSince = now
+    }
+    this.#observed = { lease: written, at: now }
     this.#leadsUntil = sent + RENEW_DEADLINE_MILLISECONDS
   }
 

@@ -91,6 +91,8 @@ const SETTLE_MILLISECONDS = 200
 const AT_ONCE = { milliseconds: 5, passes: 5, withinMilliseconds: 1000 }
 /** All that a decision depends on wakes: this is for what nobody thought of. */
 const FULL_PASS_MILLISECONDS = 600_000
+/** How long the first lists wait for the election: a server that is slow is read all the same. */
+const BEGIN_MILLISECONDS = 1000
 /** How long a stop waits for a pass under way. */
 const CLOSE_MILLISECONDS = 3_000
 
@@ -121,11 +123,12 @@ class Reconciler implements Controller {
    * before anybody sees that.
    */
   #undone = false
-  /**
-   * The term in whose beginning all was listed; undefined also while the outcome of a write is not
-   * known.
-   */
+  /** Since when lists had to be newer than what was listed last; Clock.monotonic() milliseconds. */
   #caughtUp: number | undefined
+  /** When a write ended of which nobody knows whether it took effect. */
+  #unknownAt = Number.NEGATIVE_INFINITY
+  /** Ends the wait of the caches for the election. */
+  readonly #begin: () => void
   #problem: string | undefined
   /** When the last passes decided, in Clock.monotonic() milliseconds. */
   #passes: number[] = []
@@ -141,9 +144,16 @@ class Reconciler implements Controller {
       settleMilliseconds: SETTLE_MILLISECONDS,
     })
     const wake = () => this.#loop.wake()
-    this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode, unread: UNREAD_OF_NODE })
-    this.#peers = api.cache<BGPPeerObject>(BGP_PEERS, { reduce: withReadableStatus })
-    this.#slices = api.cache<RouteSlice>(ROUTE_SLICES)
+    // what is listed after the Lease was taken need not be listed once more
+    const { promise: begin, resolve } = Promise.withResolvers<void>()
+    const cancelBegin = clock.after(BEGIN_MILLISECONDS, resolve)
+    this.#begin = () => {
+      cancelBegin()
+      resolve()
+    }
+    this.#nodes = api.cache<Node>(NODES, { reduce: reduceNode, unread: UNREAD_OF_NODE, begin })
+    this.#peers = api.cache<BGPPeerObject>(BGP_PEERS, { reduce: withReadableStatus, begin })
+    this.#slices = api.cache<RouteSlice>(ROUTE_SLICES, { begin })
     this.#peers.onChange(wake)
     for (const cache of [this.#nodes, this.#slices]) cache.onChange(() => this.#loop.wake(this.#settleMilliseconds()))
     this.#secrets = new PasswordSecrets(api, wake)
@@ -165,7 +175,7 @@ class Reconciler implements Controller {
         return !this.#undone && !this.#closing
       },
       onUnknownOutcome: () => {
-        this.#caughtUp = undefined
+        this.#unknownAt = clock.monotonic()
       },
     })
     let wasLeader = false
@@ -179,6 +189,7 @@ class Reconciler implements Controller {
         const { isLeader } = this.#election
         if (isLeader !== wasLeader || (isLeader && this.#undone)) wake()
         wasLeader = isLeader
+        this.#begin()
         this.#tell()
       },
     })
@@ -224,6 +235,7 @@ class Reconciler implements Controller {
   async close(): Promise<void> {
     this.#listeners.clear()
     this.#closing = true
+    this.#begin()
     await within(this.#options.clock, CLOSE_MILLISECONDS, this.#loop.close())
     await this.#election.close()
     this.#secrets.close()
@@ -288,11 +300,12 @@ class Reconciler implements Controller {
    * write that timed out, did.
    */
   async #catchUp(): Promise<void> {
-    while (this.#election.isLeader && this.#caughtUp !== this.#election.term) {
-      const { term } = this.#election
-      await Promise.all([this.#nodes.refresh(), this.#peers.refresh(), this.#slices.refresh()])
+    while (this.#election.isLeader) {
+      const since = Math.max(this.#election.ledSince, this.#unknownAt)
+      if (this.#caughtUp === since) return
+      await Promise.all([this.#nodes, this.#peers, this.#slices].map(cache => cache.refresh(since)))
       if (this.#closing) return
-      this.#caughtUp = term
+      this.#caughtUp = since
     }
   }
 

@@ -72,6 +72,33 @@ export function planSlices(
   }
 }
 
+/**
+ * The changes where nodes in `refused` did not get what their entries say: what was said of them
+ * before stays, and of others all is said.
+ */
+export function withoutPromises(
+  changes: SliceChanges,
+  refused: ReadonlySet<string>,
+  existing: readonly RouteSlice[],
+): SliceChanges {
+  if (refused.size === 0) return changes
+  const promises = ({ entries }: RouteSlice) => entries.some(({ node }) => refused.has(node))
+  const before = new Map(existing.map(slice => [slice.metadata.name, slice]))
+  const kept = (slice: RouteSlice): RouteSlice => {
+    const entries = slice.entries.flatMap(entry => {
+      if (!refused.has(entry.node)) return [entry]
+      const old = before.get(slice.metadata.name)?.entries
+      return Array.isArray(old) ? old.filter(({ node }) => node === entry.node) : []
+    })
+    return { ...slice, entries }
+  }
+  const isChanged = (slice: RouteSlice) =>
+    !Bun.deepEquals(before.get(slice.metadata.name)?.entries, slice.entries) && slice.entries.length > 0
+  const still = (slices: readonly RouteSlice[]) =>
+    slices.flatMap(slice => (promises(slice) ? [kept(slice)].filter(isChanged) : [slice]))
+  return { ...changes, create: still(changes.create), replace: still(changes.replace) }
+}
+
 function marked(
   metadata: ObjectMeta,
   { released, answering }: { readonly released: string | undefined; readonly answering: string },

@@ -92,6 +92,8 @@ export interface CacheOptions<T extends KubeObject> extends ListOptions {
    * every kind (`metadata.managedFields`) need not be named.
    */
   readonly unread?: UnreadFields
+  /** The first list begins when this is settled; absent: at once. */
+  readonly begin?: Promise<void>
 }
 
 /** Objects by key: `name`, or `namespace/name` for namespaced kinds. */
@@ -123,10 +125,11 @@ export interface Cache<T extends KubeObject> {
    */
   onChange(listener: () => void): () => void
   /**
-   * Lists anew, for a watch may lag behind what was written. Resolves when such a list has come in,
+   * Lists anew, for a watch may lag behind what was written; with `since` (Clock.monotonic()
+   * milliseconds) only if no list began later than that. Resolves when such a list has come in,
    * however long that takes, or at `close`.
    */
-  refresh(): Promise<void>
+  refresh(since?: number): Promise<void>
   close(): void
 }
 

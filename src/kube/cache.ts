@@ -78,6 +78,10 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   #failures = 0
   /** Who waits for a list that begins from now on. */
   #waiting: (() => void)[] = []
+  /** Who waits for the list that is under way; undefined while none is. */
+  #awaiting: (() => void)[] | undefined
+  /** When the last list began that came in or is under way, in Clock.monotonic() milliseconds. */
+  #listBegan = Number.NEGATIVE_INFINITY
   #interruptWatch: () => void = () => {}
   /** The last watch was answered, and then nothing whole came on it. */
   #isDoubtful = false
@@ -110,9 +114,15 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   onChange(listener: () => void): () => void {
     return this.#listeners.add(listener)
   }
-  refresh(): Promise<void> {
+  refresh(since = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.#closed.signal.aborted) return Promise.resolve()
+    const isNewer = this.#listBegan > since
+    if (isNewer && this.#awaiting === undefined) return Promise.resolve()
     const { promise, resolve } = Promise.withResolvers<void>()
+    if (isNewer) {
+      this.#awaiting?.push(resolve)
+      return promise
+    }
     this.#waiting.push(resolve)
     this.#interruptWatch()
     return promise
@@ -125,6 +135,7 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
 
   async #run(): Promise<void> {
     const { clock } = this.#options
+    await this.#options.options.begin
     while (!this.#closed.signal.aborted) {
       const startedAt = clock.monotonic()
       try {
@@ -166,12 +177,18 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   }
 
   async #list(): Promise<void> {
-    const waiting = this.#waiting.splice(0)
+    const awaiting = this.#waiting.splice(0)
+    const before = this.#listBegan
+    this.#awaiting = awaiting
+    this.#listBegan = this.#options.clock.monotonic()
     try {
       await this.#listOnce()
-      this.#answerWaiting(waiting)
+      this.#awaiting = undefined
+      this.#answerWaiting(awaiting)
     } catch (error) {
-      this.#waiting.unshift(...waiting)
+      this.#awaiting = undefined
+      this.#listBegan = before
+      this.#waiting.unshift(...awaiting)
       throw error
     }
   }

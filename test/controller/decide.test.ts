@@ -90,13 +90,15 @@ test('entries: nodes with a pod CIDR and an address, Ready or not, with the BGPP
     observe([
       node('a', { podCIDRs: ['10.0.1.0/25'], labels: lan }),
       node('b', { podCIDRs: ['10.0.2.0/25'], ready: 'Unknown', addresses: ['172.16.0.12', 'fd00::12'] }),
-      node('c', { labels: lan }),
+      node('c', { labels: lan, addresses: ['172.16.0.13'] }),
       node('d', { podCIDRs: ['10.0.3.0/25'], addresses: [] }),
     ]),
   )
   expect(decision.entries).toEqual([
     { node: 'a', addresses: ['172.16.0.11'], podCIDRs: ['10.0.1.0/25'], peers: ['lan'], createdAt: CREATED },
     { node: 'b', addresses: ['172.16.0.12', 'fd00::12'], podCIDRs: ['10.0.2.0/25'], peers: [], createdAt: CREATED },
+    // as soon as it has it
+    { node: 'c', addresses: ['172.16.0.13'], podCIDRs: ['10.0.0.0/25'], peers: ['lan'], createdAt: CREATED },
   ])
   expect([...decision.allocation.allocated]).toEqual([['c', ['10.0.0.0/25']]])
   expect(decision.slices.create).toHaveLength(1)
@@ -204,7 +206,7 @@ test('a node that is not heard keeps its entry, its LAN and its pod CIDR', () =>
     node('b', { labels: lan, addresses: ['172.16.0.12'], ready }),
   ]
   const [heard, unheard] = ['True', 'Unknown'].map(ready => decide(CONFIG, true, observe(made(ready))))
-  expect(heard?.entries).toHaveLength(1)
+  expect(heard?.entries).toHaveLength(2)
   const routing = (of: typeof heard) => [of?.entries, of?.slices, of?.allocation, of?.issues]
   expect(routing(unheard)).toEqual(routing(heard))
   expect([heard?.peers[0]?.unheard, unheard?.peers[0]?.unheard]).toEqual([[], ['a']])

@@ -1,6 +1,6 @@
 /** RouteSlices: the fewest writes for every change. */
 import { expect, test } from 'bun:test'
-import { planSlices } from '../../src/controller/slices.ts'
+import { planSlices, withoutPromises } from '../../src/controller/slices.ts'
 import type { RouteEntry, RouteSlice } from '../../src/kube/route-slice.ts'
 
 function entry(node: string, address = '172.16.0.11'): RouteEntry {
@@ -104,6 +104,7 @@ test('what others wrote into slices is put right: broken entries, foreign nodes,
   expect(planSlices([], [none]).remove).toEqual([none])
 })
 
+<<<<<<< HEAD
 test('where the controller answers probes stands on the first slice alone, and is written when it changes', () => {
   const words = { controllers: ['192.168.0.10', 'fd00::10'] }
   const [created] = planSlices(nodes(0, 1), [], words).create
@@ -119,4 +120,33 @@ test('where the controller answers probes stands on the first slice alone, and i
   ])
   const none = planSlices(nodes(0, 101), told).replace
   expect(none.map(({ metadata }) => metadata.annotations)).toEqual([{}])
+=======
+test('without what was promised and not kept: entries that stood stay, changes of other nodes are made', () => {
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => entry(name))
+  if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error('four entries')
+  const moved = entry('b', '172.16.0.99')
+  const existing = [slice('routes-1', [a, b]), slice('routes-2', [c])]
+  const replace = [slice('routes-1', [a, moved, d]), slice('routes-2', [entry('c', '172.16.0.98')])]
+  const changes = { create: [slice('routes-3', [entry('e')])], replace, remove: [] }
+  expect(withoutPromises(changes, new Set(), existing)).toBe(changes)
+  const entriesOf = (refused: string[]) => {
+    const { create, replace: replaced } = withoutPromises(changes, new Set(refused), existing)
+    return [...create, ...replaced].map(({ metadata, entries }) => [
+      metadata.name,
+      entries.map(({ node }) => node).join(),
+    ])
+  }
+  expect(entriesOf(['d'])).toEqual([
+    ['routes-3', 'e'],
+    ['routes-1', 'a,b'],
+    ['routes-2', 'c'],
+  ])
+  expect(entriesOf(['b', 'd'])).toEqual([
+    ['routes-3', 'e'],
+    ['routes-2', 'c'],
+  ])
+  expect(entriesOf(['e', 'c'])).toEqual([['routes-1', 'a,b,d']])
+  const [first] = withoutPromises(changes, new Set(['b']), existing).replace
+  expect(first?.entries).toEqual([a, b, d])
+>>>>>>> 54e3256 (Controller: a podCIDR is published once written, and who takes a free Lease lists once)
 })

@@ -339,6 +339,21 @@ test('refresh lists anew though the watch is silent, and resolves with that list
   expect(server.counts.list).toBe(2)
 })
 
+test('refresh since a time lists only where no list began later; the first list waits until it may begin', async () => {
+  const { promise: begin, resolve } = Promise.withResolvers<void>()
+  const server = fakeServer(() => list('1', 'a'), quiet)
+  const cache = connect(server.url).cache(BGP_PEERS, { begin })
+  const early = systemClock.monotonic()
+  await Bun.sleep(20)
+  expect(server.counts.list).toBe(0)
+  resolve()
+  await Promise.all([cache.refresh(early), eventually('watching', () => server.counts.watch === 1)])
+  await cache.refresh(early)
+  expect([cache.synced, server.counts.list]).toEqual([true, 1])
+  await cache.refresh(systemClock.monotonic())
+  expect(server.counts.list).toBe(2)
+})
+
 test('refresh waits for a list that succeeds, or for close', async () => {
   const server = fakeServer(({ nth }) => {
     if (nth === 0 || nth === 3) return list('1', 'a')
