@@ -1,7 +1,7 @@
 /**
- * Wires pods: sends the requests of `pod-wire.ts` on the host and in the pod's namespace, writes the
- * settings of the host's end, and takes back what was made when a step fails. Also finds the links
- * that are ours, and what of the uplink a pod is given. Taking pods down is `detach.ts`.
+ * Wires pods: sends the requests of `pod-wire.ts` on the host and in the pod's namespace, writes
+ * the settings of the host's end, and takes back what was made when a step fails. Also finds the
+ * links that are ours, and what of the uplink a pod is given. Pods are taken down by `detach.ts`.
  *
  * A link is ours by its alias (`veth-names.ts`); nobody else's is ever deleted.
  */
