@@ -1,9 +1,12 @@
 /**
- * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. The record of the
+ * ADD (CNI 1.1.0 section 2): reserve addresses, wire the pod, say what was made. For many at once
+ * the addresses are reserved with one write, as the disk takes longer for it than the kernel for a
+ * pod. The record of the
  * addresses is on disk before the first link is made and goes after the last is gone, so that
  * whatever dies in between, a DEL or GC finds all of it.
  */
 import { statfsSync, statSync } from 'node:fs'
+import { invariant } from '../lib/assert.ts'
 import { errorCode, errorText } from '../lib/errors.ts'
 import { covers, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 import { DEFAULT_DESTINATIONS } from '../netlink/route.ts'
@@ -25,7 +28,7 @@ import {
   type Result,
   type ResultInterface,
 } from './protocol.ts'
-import { release, reserve } from './reservation.ts'
+import { type ReservationRequest, release, reserve } from './reservation.ts'
 import { attachPod, detachLink, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
@@ -37,47 +40,87 @@ const NSFS_MAGIC = 0x6e736673
 /** Where no uplink says otherwise: Ethernet's. */
 const DEFAULT_MTU = 1500
 
-/** Throws `StoreError` and what the kernel refuses before anything is made. */
-export function add(request: AttachRequest, store: AddressStore): Result | Failure {
-  const refusal = unusableSource(request.config) ?? checkNamespace(request)
-  if (refusal !== undefined) return refusal
+/**
+ * Attaches pods, one after the other; one that fails stops no other. An answer for each. Throws
+ * `StoreError`, `StoreBusy` and what the kernel refuses before anything is made for any.
+ */
+export function add(
+  requests: readonly AttachRequest[],
+  store: AddressStore,
+): ReadonlyMap<AttachRequest, Result | Failure> {
   const host = Rtnetlink.open()
   try {
-    return reserveAndWire(request, store, host)
+    const prepared = requests.map(request => ({ request, place: orFailure(() => placeOf(request, host)) }))
+    const places = prepared.flatMap(({ place }) => ('kind' in place ? [] : [place]))
+    const reserved = places.length === 0 ? [] : reserve(store, places.map(reservationOf), isAlive)
+    return new Map(
+      prepared.map(({ request, place }) => {
+        if ('kind' in place) return [request, place]
+        const record = reserved[places.indexOf(place)]
+        invariant(record !== undefined, 'there are as many answers as reservations')
+        return [request, 'kind' in record ? record : orFailure(() => wireRecorded(store, place, record))]
+      }),
+    )
   } finally {
     host.close()
   }
 }
 
-function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnetlink): Result | Failure {
-  const { config, attachment, namespacePath } = request
+/** What `action` answers, or what it throws as a failure. */
+function orFailure<T>(action: () => T): T | Failure {
+  try {
+    return action()
+  } catch (error) {
+    return failureOf(error, 'ADD failed')
+  }
+}
+
+/** Where and how a pod is to be attached. */
+interface Place {
+  readonly request: AttachRequest
+  readonly host: Rtnetlink
+  /** Bytes. */
+  readonly mtu: number
+  /** Where the addresses are of elastic network interfaces. */
+  readonly interfaces: NodeInterfaces | undefined
+}
+
+function placeOf(request: AttachRequest, host: Rtnetlink): Place | Failure {
+  const { config } = request
+  const refusal = unusableSource(config) ?? checkNamespace(request)
+  if (refusal !== undefined) return refusal
   const mtu = mtuOf(config, host)
   if (typeof mtu !== 'number') return mtu
-  const names = vethNames(attachment)
   const interfaces = config.addressSource === 'interfaces' ? new NodeInterfaces(config.stateDir, host) : undefined
-  const record = reserve(
-    store,
-    {
-      source: interfaces ?? {
-        kind: 'podCIDRs',
-        podCIDRs: config.podCIDRs,
-        isOfHost: address => isOfHost(host, address, config.podCIDRs, names.hostInterface),
-      },
-      requestedAddresses: config.requestedAddresses,
-      record: {
-        ...attachment,
-        attempt: crypto.randomUUID(),
-        network: config.name,
-        hostInterface: names.hostInterface,
-        namespacePath,
-        bootId: currentBootId(),
-        ...(request.pod !== undefined && { pod: request.pod }),
-      },
+  return { request, host, mtu, interfaces }
+}
+
+function reservationOf({ request, host, interfaces }: Place): ReservationRequest {
+  const { config, attachment, namespacePath } = request
+  const { hostInterface } = vethNames(attachment)
+  return {
+    source: interfaces ?? {
+      kind: 'podCIDRs',
+      podCIDRs: config.podCIDRs,
+      isOfHost: address => isOfHost(host, address, config.podCIDRs, hostInterface),
     },
-    isAlive,
-  )
-  if ('kind' in record) return record
-  const wire: PodWire = {
+    requestedAddresses: config.requestedAddresses,
+    record: {
+      ...attachment,
+      attempt: crypto.randomUUID(),
+      network: config.name,
+      hostInterface,
+      namespacePath,
+      bootId: currentBootId(),
+      ...(request.pod !== undefined && { pod: request.pod }),
+    },
+  }
+}
+
+function wireOf({ request, mtu, interfaces }: Place, record: AttachmentRecord): PodWire {
+  const { config, attachment, namespacePath } = request
+  const names = vethNames(attachment)
+  return {
     hostInterface: names.hostInterface,
     hostMac: names.hostMac,
     podMac: config.requestedMac ?? names.podMac,
@@ -89,7 +132,6 @@ function reserveAndWire(request: AttachRequest, store: AddressStore, host: Rtnet
     ...(config.allowSourceAddresses === true && { anySource: true }),
     ...(interfaces !== undefined && { policy: interfaces.policyOf(record, mtu) }),
   }
-  return wireRecorded({ store, host, record, wire, config })
 }
 
 /**
@@ -111,16 +153,11 @@ function lengthOf(prefix: string): number {
   return prefixRange(prefix).length
 }
 
-interface Reserved {
-  readonly store: AddressStore
-  readonly host: Rtnetlink
-  readonly record: AttachmentRecord
-  readonly wire: PodWire
-  readonly config: NetworkConfig
-}
-
 /** Wires what is reserved; a failure takes back the wiring and frees the reservation. */
-function wireRecorded({ store, host, record, wire, config }: Reserved): Result | Failure {
+function wireRecorded(store: AddressStore, place: Place, record: AttachmentRecord): Result | Failure {
+  const { host } = place
+  const { config } = place.request
+  const wire = wireOf(place, record)
   let wired: Wired | undefined
   try {
     wired = attachPod(host, wire)

@@ -3,6 +3,7 @@
  * section 2). Called by `command.ts` in a process of its own and by `server.ts` in one that stays.
  * What the operations do is in their own files; nothing heavy is loaded here.
  */
+import { invariant } from '../lib/assert.ts'
 import { errorText } from '../lib/errors.ts'
 import { add } from './add.ts'
 import { AddressStore, StoreBusy, type StoreOptions } from './address-store.ts'
@@ -13,6 +14,7 @@ import { failureOf } from './failures.ts'
 import { addLoopback, checkLoopback, delLoopback, LOOPBACK_TYPE } from './loopback.ts'
 import { check, collect, status } from './operations.ts'
 import {
+  type AttachRequest,
   CNI_ERROR,
   type CniVersion,
   type DetachRequest,
@@ -35,52 +37,72 @@ export function unreadable(error: unknown): Answer {
   return { exitStatus: 1, output: encodeFailure(unread, NEWEST_VERSION) }
 }
 
-/**
- * Decodes, does and encodes one request; whatever fails is in the answer. Throws only `StoreBusy`,
- * with a `patience` given.
- */
-export function answer(environment: Environment, stdin: string, options: StoreOptions = {}): Answer {
-  const { version, request } = decodeRequest(environment, stdin)
-  const outcome = 'kind' in request ? request : perform(request, options)
-  return encodeOutcome(outcome, version)
-}
-
 /** What a runtime calls the plugin with. */
 export interface Call {
   readonly environment: Environment
   readonly stdin: string
 }
 
-/** `answer` to many DELs, which are done in one go (`del.ts`). As many answers as calls. */
-export function answerDels(calls: readonly Call[], options: StoreOptions = {}): Answer[] {
+/** `answerAll` for one request. */
+export function answer(environment: Environment, stdin: string, options: StoreOptions = {}): Answer {
+  const [only] = answerAll([{ environment, stdin }], options)
+  invariant(only !== undefined, 'there are as many answers as calls')
+  return only
+}
+
+/**
+ * Decodes, does and encodes requests, ADDs in one go, and DELs too; whatever fails is in the
+ * answers, of which there are as many as calls. Throws only `StoreBusy`, with a `patience` given:
+ * then they may be asked again, if they are of one kind.
+ */
+export function answerAll(calls: readonly Call[], options: StoreOptions = {}): Answer[] {
   const decoded = calls.map(({ environment, stdin }) => decodeRequest(environment, stdin))
-  const failures = performDels(
-    decoded.flatMap(({ request }) => (isOwnDel(request) ? [request] : [])),
-    options,
-  )
+  const requests = decoded.flatMap(({ request }) => ('kind' in request ? [] : [request]))
+  const together = new Map<Request, Outcome>([
+    ...performTogether(requests.filter(isOwnAdd), options, add),
+    ...performTogether(requests.filter(isOwnDel), options, detach),
+  ])
   return decoded.map(({ version, request }) => {
     if ('kind' in request) return encodeOutcome(request, version)
-    return encodeOutcome(isOwnDel(request) ? failures.get(request) : perform(request, options), version)
+    return encodeOutcome(together.has(request) ? together.get(request) : perform(request, options), version)
   })
 }
 
-function performDels(requests: readonly DetachRequest[], options: StoreOptions): ReadonlyMap<DetachRequest, Failure> {
-  const failures = new Map<DetachRequest, Failure>()
-  const failed = (request: DetachRequest, error: unknown) => failures.set(request, failureOf(error, 'DEL failed'))
-  for (const [stateDir, together] of Map.groupBy(requests, ({ config }) => config.stateDir)) {
+/** What becomes of requests that share a store. */
+function performTogether<R extends AttachRequest | DetachRequest>(
+  requests: readonly R[],
+  options: StoreOptions,
+  action: (requests: readonly R[], store: AddressStore) => ReadonlyMap<R, Outcome>,
+): ReadonlyMap<R, Outcome> {
+  const outcomes = new Map<R, Outcome>()
+  for (const [stateDir, ofStore] of Map.groupBy(requests, ({ config }) => config.stateDir)) {
     try {
-      const errors = del(together, new AddressStore(stateDir, options))
-      for (const [request, error] of errors) failed(request, error)
+      for (const [request, outcome] of action(ofStore, new AddressStore(stateDir, options)))
+        outcomes.set(request, outcome)
     } catch (error) {
       if (error instanceof StoreBusy) throw error
-      for (const request of together) failed(request, error)
+      for (const request of ofStore) outcomes.set(request, failureOf(error, `${request.command} failed`))
     }
   }
-  return failures
+  return outcomes
 }
 
-function isOwnDel(request: Request | Failure): request is DetachRequest {
-  return 'command' in request && request.command === 'DEL' && request.config.type !== LOOPBACK_TYPE
+function detach(requests: readonly DetachRequest[], store: AddressStore): ReadonlyMap<DetachRequest, Outcome> {
+  const errors = del(requests, store)
+  return new Map(
+    requests.map(request => {
+      const error = errors.get(request)
+      return [request, error === undefined ? undefined : failureOf(error, 'DEL failed')]
+    }),
+  )
+}
+
+function isOwnAdd(request: Request): request is AttachRequest {
+  return request.command === 'ADD' && request.config.type !== LOOPBACK_TYPE
+}
+
+function isOwnDel(request: Request): request is DetachRequest {
+  return request.command === 'DEL' && request.config.type !== LOOPBACK_TYPE
 }
 
 type Outcome = Result | Failure | { readonly versionsAskedWith: string } | undefined
@@ -89,7 +111,6 @@ function perform(request: Request, options: StoreOptions): Outcome {
   if (request.command === 'VERSION') return { versionsAskedWith: request.cniVersion }
   try {
     if (request.config.type === LOOPBACK_TYPE) return performLoopback(request)
-    if (request.command === 'DEL') return performDels([request], options).get(request)
     return performOwn(request, new AddressStore(request.config.stateDir, options))
   } catch (error) {
     if (error instanceof StoreBusy) throw error
@@ -99,16 +120,17 @@ function perform(request: Request, options: StoreOptions): Outcome {
 
 type ConfiguredRequest = Exclude<Request, { command: 'VERSION' }>
 
-function performOwn(request: Exclude<ConfiguredRequest, DetachRequest>, store: AddressStore): Outcome {
+function performOwn(request: ConfiguredRequest, store: AddressStore): Outcome {
   switch (request.command) {
-    case 'ADD':
-      return add(request, store)
     case 'CHECK':
       return check(request, store)
     case 'GC':
       return collect(request, store)
     case 'STATUS':
       return status(request.config, store)
+    case 'ADD':
+    case 'DEL':
+      throw new Error(`${request.command} is done with others`)
   }
 }
 

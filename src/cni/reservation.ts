@@ -4,7 +4,7 @@
  */
 import type { InterfacePool } from '../model/interface-pool.ts'
 import { allocate, type LastGiven, type Refusal } from './address-pool.ts'
-import type { AddressStore } from './address-store.ts'
+import type { AddressStore, Change } from './address-store.ts'
 import {
   type AttachmentRecord,
   type Attachments,
@@ -45,35 +45,49 @@ export interface ReservationRequest {
 }
 
 /**
- * Reserves addresses for an attachment and records it. An attempt that left its record behind is
- * replaced, unless `isAlive` says that its pod is there (asked while the store is locked). Throws
- * `StoreError`.
+ * Reserves addresses for attachments and records them, all with one write. An attempt that left its
+ * record behind is replaced, unless `isAlive` says that its pod is there (asked while the store is
+ * locked). As many answers as requests. Throws `StoreError`, `StoreBusy`.
  */
 export function reserve(
   store: AddressStore,
+  requests: readonly ReservationRequest[],
+  isAlive: (record: AttachmentRecord) => boolean,
+): (AttachmentRecord | Failure)[] {
+  return store.update(before => {
+    let attachments: Attachments | undefined
+    const result = requests.map(request => {
+      const change = reserveOne(attachments ?? before, request, isAlive)
+      attachments = change.attachments ?? attachments
+      return change.result
+    })
+    return attachments === undefined ? { result } : { attachments, result }
+  })
+}
+
+function reserveOne(
+  attachments: Attachments,
   request: ReservationRequest,
   isAlive: (record: AttachmentRecord) => boolean,
-): AttachmentRecord | Failure {
-  return store.update<AttachmentRecord | Failure>(attachments => {
-    const before = findRecord(attachments, request.record)
-    if (before !== undefined && isAlive(before)) return { result: attachedAlready(before) }
-    const free = before === undefined ? attachments : withoutAttempt(attachments, before.attempt)
-    let kept = free
-    let choice = choose(free, request)
-    if ('kind' in choice) {
-      // no pod outlived a reboot: their addresses are free, whoever forgot to say so
-      kept = withOnly(free, record => record.bootId === request.record.bootId || isAlive(record))
-      if (kept.records.length < free.records.length) choice = choose(kept, request)
-    }
-    const pod = podKey(request.record)
-    if ('kind' in choice) {
-      if (choice.code !== CNI_ERROR.tryAgainLater) return { result: choice }
-      return { attachments: withWaiting(attachments, pod, Date.now()), result: choice }
-    }
-    const { last = kept.last, ...chosen } = choice
-    const record = { ...request.record, ...chosen }
-    return { attachments: withRecord({ ...withoutWaiting(kept, pod), last }, record), result: record }
-  })
+): Change<AttachmentRecord | Failure> {
+  const before = findRecord(attachments, request.record)
+  if (before !== undefined && isAlive(before)) return { result: attachedAlready(before) }
+  const free = before === undefined ? attachments : withoutAttempt(attachments, before.attempt)
+  let kept = free
+  let choice = choose(free, request)
+  if ('kind' in choice) {
+    // no pod outlived a reboot: their addresses are free, whoever forgot to say so
+    kept = withOnly(free, record => record.bootId === request.record.bootId || isAlive(record))
+    if (kept.records.length < free.records.length) choice = choose(kept, request)
+  }
+  const pod = podKey(request.record)
+  if ('kind' in choice) {
+    if (choice.code !== CNI_ERROR.tryAgainLater) return { result: choice }
+    return { attachments: withWaiting(attachments, pod, Date.now()), result: choice }
+  }
+  const { last = kept.last, ...chosen } = choice
+  const record = { ...request.record, ...chosen }
+  return { attachments: withRecord({ ...withoutWaiting(kept, pod), last }, record), result: record }
 }
 
 interface Choice {

@@ -1,7 +1,7 @@
 /**
- * Whose turn it is at the server: one request after the other, each with a turn of the event loop
- * to itself; DELs that wait go in one turn, for the kernel deletes their links together
- * (detach.ts). A request is done here, declined, or put off while another process holds the lock.
+ * Whose turn it is at the server: one request after the other, with a turn of the event loop
+ * between two. DELs that wait share a turn, for the kernel deletes their links together
+ * (detach.ts), and so do a few ADDs, which are recorded with one write (add.ts). A request is done here, declined, or put off while another process holds the lock.
  */
 import { statSync } from 'node:fs'
 import { errorCode } from '../lib/errors.ts'
@@ -9,7 +9,7 @@ import { isObject } from '../lib/json.ts'
 import type { Log } from '../lib/log.ts'
 import type { CniCounter } from './counts.ts'
 import { FORMAT, SERVED, type ServedReply, type ServedRequest } from './exchange.ts'
-import { type Answer, answer, answerDels } from './plugin.ts'
+import { answerAll } from './plugin.ts'
 
 /** Milliseconds for which this process stands still when a plugin process holds the lock. */
 const LOCK_PATIENCE_MILLISECONDS = 5
@@ -22,6 +22,12 @@ const LOCK_PAUSE_MILLISECONDS = 10
 const RESERVE_MILLISECONDS = 2000
 /** With less than this until its deadline, a request that waits for the lock is declined. */
 const LOCK_RESERVE_MILLISECONDS = 5000
+
+/**
+ * How many requests share a turn. A pod takes some milliseconds, in which the others wait, and all
+ * of the turn for their answers.
+ */
+const TOGETHER: Readonly<Partial<Record<string, number>>> = { ADD: 8, DEL: 128 }
 
 /** A request that wants its turn. */
 export interface Waiting {
@@ -40,16 +46,29 @@ export interface TurnsOptions {
 
 export class Turns {
   readonly #options: TurnsOptions
-  /** Those that share their next turn. */
-  #dels: Waiting[] = []
+  /** Those that wait to share a turn, by operation. */
+  readonly #waiting = new Map<string, Waiting[]>()
 
   constructor(options: TurnsOptions) {
     this.#options = options
   }
 
   take(waiting: Waiting): void {
-    if (operationOf(waiting.line) !== 'DEL') setImmediate(() => this.#perform([waiting]))
-    else if (this.#dels.push(waiting) === 1) setImmediate(() => this.#perform(this.#dels.splice(0)))
+    const operation = operationOf(waiting.line) ?? ''
+    const most = TOGETHER[operation]
+    if (most === undefined) {
+      setImmediate(() => this.#perform([waiting]))
+      return
+    }
+    const others = this.#waiting.get(operation) ?? []
+    this.#waiting.set(operation, others)
+    if (others.push(waiting) === 1) setImmediate(() => this.#next(others, most))
+  }
+
+  #next(waiting: Waiting[], most: number): void {
+    const now = waiting.splice(0, most)
+    if (waiting.length > 0) setImmediate(() => this.#next(waiting, most))
+    this.#perform(now)
   }
 
   #perform(all: readonly Waiting[]): void {
@@ -87,28 +106,19 @@ function operationOf(line: string): string | undefined {
 }
 
 /**
- * Performs requests, DELs in one go, or declines them; `BUSY` where one had better be tried again.
- * As many replies as lines.
+ * Performs requests of one kind in one go, or declines them; `BUSY` where they had better be tried
+ * again. As many replies as lines.
  */
 export function repliesTo(lines: readonly string[]): ServedReply[] {
   const requests = lines.map(admitted)
-  const dels = requests.flatMap(request => (request?.environment.CNI_COMMAND === 'DEL' ? [request] : []))
-  const taken = orBusy(dels, options => answerDels(dels, options))
-  return requests.map(request => {
-    if (request === undefined) return DECLINED
-    const del = dels.indexOf(request)
-    if (del >= 0) return taken[del] ?? DECLINED
-    return orBusy([request], options => [answer(request.environment, request.stdin, options)])[0] ?? DECLINED
-  })
+  const wanted = requests.filter(request => request !== undefined)
+  const replies = performed(wanted)
+  return requests.map(request => (request && replies[wanted.indexOf(request)]) ?? DECLINED)
 }
 
-/** The replies to requests that are performed together. */
-function orBusy(
-  requests: readonly ServedRequest[],
-  perform: (options: { readonly patience: number }) => Answer[],
-): readonly ServedReply[] {
+function performed(requests: readonly ServedRequest[]): readonly ServedReply[] {
   try {
-    return perform({ patience: LOCK_PATIENCE_MILLISECONDS })
+    return answerAll(requests, { patience: LOCK_PATIENCE_MILLISECONDS })
   } catch {
     // StoreBusy: nothing was made, and what a DEL took away it will not find again
     return requests.map(({ deadline }) => (deadline - Date.now() > LOCK_RESERVE_MILLISECONDS ? BUSY : DECLINED))

@@ -44,11 +44,13 @@ function reserving(
   extra: Partial<AttachmentRecord> = {},
   podCIDR = '10.0.1.0/30',
 ) {
-  return reserve(
+  const [reserved] = reserve(
     store,
-    { source: { kind: 'podCIDRs', podCIDRs: [podCIDR] }, requestedAddresses: [], record: record(containerId, extra) },
+    [{ source: { kind: 'podCIDRs', podCIDRs: [podCIDR] }, requestedAddresses: [], record: record(containerId, extra) }],
     before => before.hostInterface === 'alive',
   )
+  if (reserved === undefined) throw new Error('no answer')
+  return reserved
 }
 
 test('what is written is read again', () => {

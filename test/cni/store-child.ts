@@ -22,12 +22,12 @@ for (let round = 0; ; round++) {
     namespacePath: '/x',
     bootId: 'b',
   }
-  const reserved = reserve(
+  const [reserved] = reserve(
     store,
-    { source: { kind: 'podCIDRs', podCIDRs: ['10.0.0.0/20', 'fd00:1::/64'] }, requestedAddresses: [], record },
+    [{ source: { kind: 'podCIDRs', podCIDRs: ['10.0.0.0/20', 'fd00:1::/64'] }, requestedAddresses: [], record }],
     () => false,
   )
-  if ('kind' in reserved) throw new Error(reserved.msg)
+  if (reserved === undefined || 'kind' in reserved) throw new Error(reserved?.msg)
   say(`+ ${attempt} ${reserved.addresses.join(' ')}`)
   held.push(attempt)
   const oldest = held.length > 4 ? held.shift() : undefined

@@ -26,14 +26,23 @@ function turnsOf(perform: (names: readonly string[]) => readonly ServedReply[]) 
   return { rounds, counted, ask }
 }
 
-test('DELs that wait have one turn, every other request has its own', async () => {
+test('ADDs that wait share a turn, and DELs; every other request has its own', async () => {
   const { rounds, counted, ask } = turnsOf(names => names.map(() => ({ exitStatus: 0 })))
-  const asked = [ask('ADD', 'a'), ask('DEL', 'b'), ask('DEL', 'c'), ask('ADD', 'd'), ask('DEL', 'e')]
+  const asked = [ask('ADD', 'a'), ask('DEL', 'b'), ask('CHECK', 'c'), ask('ADD', 'd'), ask('DEL', 'e')]
+  asked.push(ask('CHECK', 'f'))
   expect(await Promise.all(asked)).toEqual(asked.map(() => ({ exitStatus: 0 })))
-  expect(rounds).toEqual([['a'], ['b', 'c', 'e'], ['d']])
-  expect(counted.sort()).toEqual(['ADD', 'ADD', 'DEL', 'DEL', 'DEL'])
-  await ask('DEL', 'f')
-  expect(rounds.at(-1)).toEqual(['f'])
+  expect(rounds).toEqual([['a', 'd'], ['b', 'e'], ['c'], ['f']])
+  expect(counted.sort()).toEqual(['ADD', 'ADD', 'CHECK', 'CHECK', 'DEL', 'DEL'])
+  await ask('DEL', 'g')
+  expect(rounds.at(-1)).toEqual(['g'])
+})
+
+test('of many ADDs some have their turn after the others', async () => {
+  const { rounds, ask } = turnsOf(names => names.map(() => ({ exitStatus: 0 })))
+  const names = Array.from({ length: 20 }, (_, index) => `p${index}`)
+  await Promise.all(names.map(name => ask('ADD', name)))
+  expect(rounds.flat()).toEqual(names)
+  expect(Math.max(...rounds.map(({ length }) => length))).toBe(8)
 })
 
 test('whoever is gone by then is not served; who met a lock is asked again, and the others are answered', async () => {

@@ -55,8 +55,8 @@ class Machine {
     }
     const source = { kind: 'interfaces', pool: () => readInterfacePool(this.#state), present: () => true } as const
     const isAlive = (other: AttachmentRecord) => this.#alive.has(other.containerId)
-    const given = reserve(this.#store, { source, requestedAddresses: [], record }, isAlive)
-    if (!('addresses' in given)) return false
+    const [given] = reserve(this.#store, [{ source, requestedAddresses: [], record }], isAlive)
+    if (given === undefined || !('addresses' in given)) return false
     this.#alive.add(containerId)
     this.#shown.set(containerId, given.addresses[0] ?? '')
     return true

@@ -62,10 +62,10 @@ export class Pods {
     const record = this.#within(() =>
       reserve(
         store,
-        { source: { kind: 'podCIDRs', podCIDRs }, requestedAddresses: [], record: this.#recordOf(pod, process.name) },
+        [{ source: { kind: 'podCIDRs', podCIDRs }, requestedAddresses: [], record: this.#recordOf(pod, process.name) }],
         one => this.#links.get(one.hostInterface)?.attempt === one.attempt,
       ),
-    )
+    )?.[0]
     if (record === undefined || 'kind' in record) return
     this.#later(process, () => {
       mortal.gate()
