@@ -1,7 +1,8 @@
 /**
  * Whose turn it is at the server: one request after the other, with a turn of the event loop
  * between two. DELs that wait share a turn, for the kernel deletes their links together
- * (detach.ts), and so do a few ADDs, which are recorded with one write (add.ts). A request is done here, declined, or put off while another process holds the lock.
+ * (detach.ts), and so do a few ADDs, which are recorded with one write (add.ts). A request is done
+ * here, declined, or put off while another process holds the lock.
  */
 import { statSync } from 'node:fs'
 import { errorCode } from '../lib/errors.ts'

@@ -7,7 +7,7 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
-import { comparing, identical } from '../lib/fields.ts'
+import { comparing, identical, sameItems } from '../lib/fields.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'
@@ -258,16 +258,12 @@ class View implements SoundView {
   }
 }
 
-/** Of thousands most are the very same objects. */
-const sameList = (a: readonly unknown[], b: readonly unknown[]) =>
-  a.length === b.length && a.every((value, index) => value === b[index] || Bun.deepEquals(value, b[index]))
-
 const sameView = comparing<ClusterView>({
-  entries: sameList,
-  peers: sameList,
+  entries: sameItems,
+  peers: sameItems,
   passwords: identical,
   passwordProblems: identical,
   controllers: sameJson,
   source: identical,
-  refused: (a = [], b = []) => sameList(a, b),
+  refused: (a = [], b = []) => sameItems(a, b),
 })

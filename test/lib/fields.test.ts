@@ -7,7 +7,7 @@ import {
   fieldsOf,
   identical,
   pickFields,
-  sameJson,
+  sameItems,
 } from '../../src/lib/fields.ts'
 
 interface Thing {
@@ -40,6 +40,8 @@ test('values are the same when each field that is looked at is', () => {
   expect(isSame({ a: 1, c: true }, { a: 2, c: true })).toBe(false)
   expect(isSame({ a: 1, c: true }, { a: 1, b: 'x', c: true })).toBe(false)
   // @ts-expect-error it is not said how b is compared
-  const missing: Comparisons<Thing> = { a: identical, c: sameJson }
+  const missing: Comparisons<Thing> = { a: identical, c: identical }
   expect(comparing(missing)({ a: 1, c: true }, { a: 1, c: false })).toBe(false)
+  const [one, other] = [{ b: 1 }, { b: 1, c: undefined }]
+  expect([sameItems([one], [other]), sameItems([one], [{ b: 2 }]), sameItems([one], [])]).toEqual([true, false, false])
 })
