@@ -104,7 +104,6 @@ test('what others wrote into slices is put right: broken entries, foreign nodes,
   expect(planSlices([], [none]).remove).toEqual([none])
 })
 
-<<<<<<< HEAD
 test('where the controller answers probes stands on the first slice alone, and is written when it changes', () => {
   const words = { controllers: ['192.168.0.10', 'fd00::10'] }
   const [created] = planSlices(nodes(0, 1), [], words).create
@@ -120,7 +119,7 @@ test('where the controller answers probes stands on the first slice alone, and i
   ])
   const none = planSlices(nodes(0, 101), told).replace
   expect(none.map(({ metadata }) => metadata.annotations)).toEqual([{}])
-=======
+
 test('without what was promised and not kept: entries that stood stay, changes of other nodes are made', () => {
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => entry(name))
   if (a === undefined || b === undefined || c === undefined || d === undefined) throw new Error('four entries')
@@ -148,5 +147,4 @@ test('without what was promised and not kept: entries that stood stay, changes o
   expect(entriesOf(['e', 'c'])).toEqual([['routes-1', 'a,b,d']])
   const [first] = withoutPromises(changes, new Set(['b']), existing).replace
   expect(first?.entries).toEqual([a, b, d])
->>>>>>> 54e3256 (Controller: a podCIDR is published once written, and who takes a free Lease lists once)
 })
