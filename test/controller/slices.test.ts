@@ -119,6 +119,7 @@ test('where the controller answers probes stands on the first slice alone, and i
   ])
   const none = planSlices(nodes(0, 101), told).replace
   expect(none.map(({ metadata }) => metadata.annotations)).toEqual([{}])
+})
 
 test('without what was promised and not kept: entries that stood stay, changes of other nodes are made', () => {
   const [a, b, c, d] = ['a', 'b', 'c', 'd'].map(name => entry(name))
