@@ -7,7 +7,7 @@
 import type { Cancel, Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { errorText } from '../lib/errors.ts'
-import { comparing, identical, sameItems } from '../lib/fields.ts'
+import { comparing, identical, sameItems, sameJson } from '../lib/fields.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'

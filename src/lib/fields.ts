@@ -39,6 +39,11 @@ export function identical(a: unknown, b: unknown): boolean {
   return a === b
 }
 
+/** For rows of such a table: the same JSON. Undefined is one of its own. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b)
+}
+
 /** For rows of such a table: lists of the same; of thousands most are the very same objects. */
 export function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((value, index) => value === b[index] || Bun.deepEquals(value, b[index]))
