@@ -25,7 +25,7 @@ const rooted = (name: string, body: (lans: TwoLans) => Promise<void>) =>
         await lans.close()
       }
     },
-    60_000,
+    300_000,
   )
 
 const A1_ROUTES = [

@@ -186,7 +186,7 @@ rooted(
     expect(site.problems()).toContain('172.16.0.252/30 of node edge-9 holds 172.16.0.254')
     expect(site.snapshot().api.connected).toBe(true)
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -203,7 +203,7 @@ rooted(
     await site.routesBecome(['10.0.1.0/25', '10.0.2.0/25'])
     await eventually('contact', () => site?.snapshot().api.connected === true)
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -229,7 +229,7 @@ rooted(
     await at.publish([SELF, OTHER])
     await eventually('it is over', () => !at.problems().includes('is held'))
   },
-  150_000,
+  300_000,
 )
 
 const NEXT = entry('edge-3', ['172.16.0.12'], ['10.0.3.0/25'], ['lan'])
@@ -249,7 +249,7 @@ rooted(
       await Bun.sleep(200)
     }
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -265,5 +265,5 @@ rooted(
     await site.routesBecome(['10.0.1.0/25', '10.0.3.0/25'], 40)
     expect(site.problems()).not.toContain('is held')
   },
-  120_000,
+  300_000,
 )

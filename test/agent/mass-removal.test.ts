@@ -102,7 +102,7 @@ rooted(
     expect(confirmed).toContain('confirmed: what is held goes now')
     await eventually('it goes', () => !routes().includes('10.0.2.0/25'))
   },
-  180_000,
+  300_000,
 )
 
 rooted(
@@ -117,5 +117,5 @@ rooted(
     await eventually('it goes', () => !routes().includes('10.0.2.0/25'))
     expect(run('confirm', '--local', '--kubeconfig', kubeconfig).status).toBe(2)
   },
-  120_000,
+  300_000,
 )

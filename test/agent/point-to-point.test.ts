@@ -130,7 +130,7 @@ const rooted = (name: string, body: (site: Site) => Promise<void>) =>
         await site.close()
       }
     },
-    60_000,
+    300_000,
   )
 
 rooted(

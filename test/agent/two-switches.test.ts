@@ -177,5 +177,5 @@ rooted(
     for (const name of ['a', 'b']) network.ip(lan, `link set to-${name} up`)
     await eventually('both share again', () => goesBy(ADDRESSES.a) && goesBy(ADDRESSES.b), 60)
   },
-  180_000,
+  300_000,
 )

@@ -131,7 +131,7 @@ testNeeding('root', 'ip')(
       await lans.close()
     }
   },
-  120_000,
+  300_000,
 )
 
 testNeeding('root', 'ip')(
@@ -150,5 +150,5 @@ testNeeding('root', 'ip')(
       await lans.close()
     }
   },
-  120_000,
+  300_000,
 )

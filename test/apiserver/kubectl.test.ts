@@ -78,7 +78,7 @@ describe('kubectl', () => {
       expect(await must('delete bgppeer peer')).toContain('deleted')
       expect((await kubectl('get bgppeer peer')).stderr).toContain('NotFound')
     },
-    60_000,
+    300_000,
   )
 
   kubectlTest(
@@ -103,7 +103,7 @@ describe('kubectl', () => {
       expect(row).toMatch(/^node-1\s+Ready\s+<none>\s+\d+s\s+172\.16\.0\.11/)
       expect(await must('describe node node-1')).toContain('InternalIP:  172.16.0.11')
     },
-    60_000,
+    300_000,
   )
 
   kubectlTest(
@@ -122,6 +122,6 @@ describe('kubectl', () => {
       await must('apply --server-side --field-manager=two --force-conflicts -f -', { stdin: map('2') })
       expect(await must('get configmap ssa -o jsonpath={.data.value}')).toBe('2')
     },
-    60_000,
+    300_000,
   )
 })

@@ -54,6 +54,6 @@ for (const how of ['from source', 'compiled']) {
         rmSync(folder, { recursive: true, force: true })
       }
     },
-    60_000,
+    300_000,
   )
 }

@@ -101,7 +101,7 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
           await wire.close()
         }
       },
-      60_000,
+      300_000,
     )
 
   withWire('up over both families, as negotiated, and a peer that hangs is missed', async wire => {

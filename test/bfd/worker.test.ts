@@ -52,7 +52,7 @@ testNeeding('root')(
       await network.close()
     }
   },
-  120_000,
+  300_000,
 )
 
 test('no session wanted: no worker, nothing to close', async () => {

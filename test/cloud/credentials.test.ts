@@ -45,7 +45,7 @@ beforeAll(async () => {
       lines.push(...chunk.split('\n').filter(Boolean))
   })()
   await eventually('the services are up', () => lines.includes('ready'), 30)
-}, 200_000)
+}, 300_000)
 
 afterAll(async () => {
   servers?.kill('SIGKILL')
@@ -102,7 +102,7 @@ for (const how of ['source', 'compiled'] as const) {
       expect(new Set(metadata)).toEqual(new Set(['PUT /latest/api/token', `GET ${service}`, `GET ${service}${role}`]))
       expect(metadata.filter(text => text === `GET ${service}${role}`).length).toBe(1)
     },
-    60_000,
+    300_000,
   )
 
   testServices(
@@ -123,6 +123,6 @@ for (const how of ['source', 'compiled'] as const) {
       expect(missing).toMatchObject({ kind: 'not-sent' })
       expect(JSON.stringify(missing)).toContain('ENOENT')
     },
-    60_000,
+    300_000,
   )
 }

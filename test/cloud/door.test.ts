@@ -31,7 +31,7 @@ beforeAll(async () => {
     ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--outfile', join(folder, 'door')],
   ])
   if (built.exitCode !== 0) throw new Error(built.stderr.toString())
-}, 200_000)
+}, 300_000)
 
 afterAll(async () => {
   await serving?.close()

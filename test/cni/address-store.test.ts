@@ -226,7 +226,7 @@ test('killed at any instruction, the store is whole and has what was promised', 
   expect(store.read().records.length).toBeGreaterThan(0)
   reserving(store, 'the lock is free', {}, '10.9.0.0/24')
   expect(readdirSync(join(folder, 'cni')).sort()).toEqual(['attachments.json', 'lock'])
-}, 120_000)
+}, 300_000)
 
 /** What a child says, and when it has begun to. */
 function listen(output: ReadableStream<Uint8Array>): { begun: Promise<void>; text: Promise<string> } {

@@ -62,7 +62,7 @@ testKept(
     }
     await eventually('it is said', () => lines.join('\n').includes('there is no route 10.0.1.1/32'))
   },
-  120_000,
+  300_000,
 )
 
 testKept('defaults of the machine that switch IPv6 off harm no pod', async () => {

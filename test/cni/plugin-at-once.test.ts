@@ -51,7 +51,7 @@ testRoot(
       expect(await node.leftovers()).toEqual([])
     }
   },
-  180_000,
+  300_000,
 )
 
 testRoot(
@@ -75,7 +75,7 @@ testRoot(
     }
     for (const code of codes) expect([0, 3, 11, 104]).toContain(code)
   },
-  180_000,
+  300_000,
 )
 
 testRoot(
@@ -90,5 +90,5 @@ testRoot(
     await Promise.all(pods.map(pod => node.call({ command: 'DEL', containerId: pod.id, netns: pod.path })))
     expect(await node.leftovers()).toEqual([])
   },
-  180_000,
+  300_000,
 )

@@ -115,7 +115,7 @@ describe('served', () => {
       }
       for (const code of codes) expect([0, 102]).toContain(code) // 102: all was done but the answer
     },
-    60_000,
+    300_000,
   )
 
   testRoot('no second server takes the socket of one that runs', async () => {
@@ -162,7 +162,7 @@ describe('served', () => {
       await Promise.all(pods.map(({ id, path }) => node.call({ command: 'DEL', containerId: id, netns: path })))
       expect([node.hostLinks(), await node.records()]).toEqual([[], []])
     },
-    60_000,
+    300_000,
   )
 
   testRoot('the socket is for root alone, and no nonsense on it does harm', async () => {

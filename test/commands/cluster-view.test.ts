@@ -63,7 +63,7 @@ beforeAll(async () => {
     event('kubelet', 'Other', 'of somebody else'),
   ])
     kubectl(['create', '-f', '-'], JSON.stringify(one))
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   await server?.close()

@@ -31,7 +31,7 @@ beforeAll(() => {
   run([process.execPath, 'build', ...flags, resolve('src/main.ts'), '--outfile', executable], {
     timeoutMilliseconds: 180_000,
   })
-}, 200_000)
+}, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

@@ -55,7 +55,7 @@ beforeAll(async () => {
     ],
     { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' },
   )
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   tokens?.kill('SIGKILL')

@@ -89,7 +89,7 @@ rooted(
     }
     expect(await child.exited).toBe(0)
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -126,7 +126,7 @@ rooted(
       Bun.spawnSync(['umount', '--lazy', disk])
     }
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -157,7 +157,7 @@ rooted(
     child.kill('SIGTERM')
     expect(await child.exited).toBe(0)
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -200,7 +200,7 @@ rooted(
     for (const part of ['what was held cannot be read', 'was drained once', 'cannot be told whether pods'])
       expect(await log).toContain(part)
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -228,7 +228,7 @@ rooted(
       Bun.spawnSync(['umount', '--lazy', disk])
     }
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -254,7 +254,7 @@ rooted(
       await cni.close()
     }
   },
-  120_000,
+  300_000,
 )
 
 rooted(
@@ -289,5 +289,5 @@ rooted(
     }
     silent.kill()
   },
-  120_000,
+  300_000,
 )

@@ -53,7 +53,7 @@ beforeAll(async () => {
   server.kubectl(['apply', '-f', '-'], { stdin: USER_DOCUMENT.replace('  - node-2\n', '  - node-2\n  - node-3\n') })
   const status = JSON.stringify({ status: { selectedNodes: NODES } })
   server.kubectl(['patch', 'bgppeer', 'peer', '--subresource=status', '--type=merge', '-p', status])
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })

@@ -31,7 +31,7 @@ if (missing(NEEDS).length === 0) {
     terwayEdge('kubeconfig', '--kubeconfig', server.kubeconfig, '--nodes', names, '--out', server.path('nodes'))
     const kubeconfig = Bun.YAML.parse(await Bun.file(server.path(`nodes/${STOLEN}.kubeconfig`)).text())
     token = /token: "?([^\s"]+)/.exec(Bun.YAML.stringify(kubeconfig, null, 2))?.[1] ?? ''
-  }, 120_000)
+  }, 300_000)
   afterAll(() => server?.close())
 }
 
@@ -164,7 +164,7 @@ test('of all verbs on all resources these are allowed, and no others', async () 
       'patch events in default',
     ].sort(),
   )
-}, 120_000)
+}, 300_000)
 
 function textOf({ verb, group, resource, subresource, namespace }: Attributes): string {
   const what = subresource === undefined ? resource : `${resource}/${subresource}`

@@ -56,7 +56,7 @@ test("the user's own file, for every vendor: speakers, AS numbers, the pools wit
     expect(stdout).not.toContain(PASSWORD)
     expect(stdout).toContain('120') // 40 nodes and 10 more each year: 90 in five, and a quarter
   }
-}, 120_000)
+}, 300_000)
 
 test('the password only when asked for', () => {
   const args = ['--file', BGPPEER, '--pods', '10.0.0.0/8', ...SPEAKERS, '--vendor', 'frr']

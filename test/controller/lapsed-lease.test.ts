@@ -105,4 +105,4 @@ test('a pass while the Lease had run out is made up for when it is renewed', asy
     'it is made up for',
     async () => (await admin.get<Node>(NODES, 'late'))?.spec?.podCIDRs !== undefined,
   )
-}, 120_000)
+}, 300_000)

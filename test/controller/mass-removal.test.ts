@@ -263,7 +263,7 @@ test('held, named in problems, a condition and Events; the operator lets it go a
   await eventually('gone', async () => Bun.deepEquals(await published(), ['a:lan']))
   await eventually('and forgotten', () => controller.view().heldRemovals === 0)
   expect((await admin.get(ROUTE_SLICES, 'routes-1'))?.metadata.annotations?.[REMOVALS_RELEASED]).toBeDefined()
-}, 120_000)
+}, 300_000)
 
 test('it goes on by itself after the delay and a second list', async () => {
   const { admin, controller, published } = await startCluster(1500)
@@ -271,4 +271,4 @@ test('it goes on by itself after the delay and a second list', async () => {
   await eventually('held', () => controller.view().heldRemovals > 0)
   await eventually('released', async () => (await published()).every(text => text.endsWith(':')))
   await eventually('and forgotten', () => controller.view().heldRemovals === 0)
-}, 120_000)
+}, 300_000)

@@ -126,4 +126,4 @@ test('a new leader whose watches lag hands out no podCIDR twice, and takes no en
   expect(await podCIDRs('b')).toEqual(['10.0.0.0/25'])
   const slices = await admin.list<RouteSlice>(ROUTE_SLICES)
   expect(slices.flatMap(({ entries }) => entries).find(({ node }) => node === 'c')).toMatchObject(entry)
-}, 120_000)
+}, 300_000)

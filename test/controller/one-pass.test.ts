@@ -100,7 +100,7 @@ test('who takes a Lease that nobody has lists once', async () => {
   const { proxy, published } = await leading(['a', 'b'], () => undefined)
   await eventually('both are published', async () => (await published()).join() === 'a,b')
   expect(proxy.asked.filter(asked => asked === 'GET /api/v1/nodes')).toHaveLength(1)
-}, 60_000)
+}, 300_000)
 
 test('a podCIDR is published when it is written, though the watch is silent', async () => {
   const { proxy, published } = await leading(['a'], asked => {
@@ -110,7 +110,7 @@ test('a podCIDR is published when it is written, though the watch is silent', as
   await eventually('it is published', async () => (await published()).join() === 'a')
   const after = proxy.asked.slice(proxy.asked.indexOf('PATCH /api/v1/nodes/a'))
   expect(after.filter(asked => asked === 'GET /api/v1/nodes')).toEqual([])
-}, 60_000)
+}, 300_000)
 
 test('a podCIDR that could not be written is not published, those of other nodes are', async () => {
   const refusal = { kind: 'Status', status: 'Failure', code: 403, reason: 'Forbidden', message: 'not by you' }
@@ -124,4 +124,4 @@ test('a podCIDR that could not be written is not published, those of other nodes
   await register('d')
   await eventually('one that comes is published', async () => (await published()).join() === 'a,c,d')
   expect((await admin.get<Node>(NODES, 'b'))?.spec?.podCIDRs).toBeUndefined()
-}, 60_000)
+}, 300_000)

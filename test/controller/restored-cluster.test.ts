@@ -100,7 +100,7 @@ test('Nodes that are deleted and register again in another order have what they 
   const after = await podCIDRs(admin)
   expect(after).toMatchObject(before)
   expect(Object.values(before)).not.toContain(after.new)
-}, 120_000)
+}, 300_000)
 
 interface Follower {
   readonly view: ClusterSource
@@ -146,7 +146,7 @@ test('in a new cluster nodes that say that they never had one get theirs at once
   await eventually('d waits for the silent one', () => waits().includes('d, silent get none until silent may'))
   follow(url, 'silent')
   await eventually('all have one', async () => Object.keys(await podCIDRs(admin)).length === 4)
-}, 120_000)
+}, 300_000)
 
 test('in a cluster that was restored empty the nodes say what they had, and get it', async () => {
   const names = ['a', 'b', 'c']
@@ -182,4 +182,4 @@ test('in a cluster that was restored empty the nodes say what they had, and get 
   }
   await eventually('all have one', async () => Object.keys(await podCIDRs(second.admin)).length === 3)
   expect(await podCIDRs(second.admin)).toEqual(before)
-}, 120_000)
+}, 300_000)

@@ -89,7 +89,7 @@ test('the argument parser takes every command of ours', () => {
     answers[index] === '' ? [] : [`${file}: ${words.join(' ')}: ${answers[index]}`],
   )
   expect(refused).toEqual([])
-}, 120_000)
+}, 300_000)
 
 /** Which decoder would read a block, by what stands in it; undefined: it is of another program. */
 function problemsOf(text: string, file: string): readonly unknown[] {

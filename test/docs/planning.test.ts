@@ -41,7 +41,7 @@ test('its commands run, in their order', () => {
     expect(runDocumented(line, folder), line).toMatchObject({ status: 0, stderr: '' })
   }
   expect(readFileSync(join(folder, 'change-request.md'), 'utf8')).toContain('## Routes')
-}, 120_000)
+}, 300_000)
 
 test('no line of prose is too long for a terminal', () => {
   expect(longLines(markdown)).toEqual([])

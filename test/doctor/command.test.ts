@@ -194,7 +194,7 @@ testNeeding(
       await lan.close()
     }
   },
-  120_000,
+  300_000,
 )
 
 testNeeding('root')('wrong usage is exit status 2, a file with problems is one of the findings', () => {

@@ -97,5 +97,5 @@ testNeeding('root', 'ip', 'nft')(
     expect(detail('NodePorts of local pods')).toContain('terway-edge-eni is missing')
     expect(detail('pod CIDRs')).toBeUndefined() // it has none, and needs none
   },
-  120_000,
+  300_000,
 )

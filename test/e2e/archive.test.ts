@@ -38,7 +38,7 @@ if (missing(NEEDS).length === 0) {
   afterAll(async () => {
     await site?.close()
     rmSync(folder, { recursive: true, force: true })
-  }, MINUTE)
+  }, 5 * MINUTE)
 }
 
 /** Makes a release of the tree as this version of it, and keeps the archive. */
@@ -96,7 +96,7 @@ test(
     site.startController()
     site.server.applyYaml(peersOfBothLans())
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 test(
@@ -109,7 +109,7 @@ test(
     }
     await eventually('each has one', () => NAMES.every(name => site.podCIDR(name) !== ''), 60)
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 test(
@@ -134,7 +134,7 @@ test(
     }
     expect(podsAreReached()).toBe(true)
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 test(
@@ -149,7 +149,7 @@ test(
       await eventually('the doctor is content', () => doctor(site.machine(name)).bad.length === 0)
     }
   },
-  3 * MINUTE,
+  5 * MINUTE,
 )
 
 test(
@@ -187,7 +187,7 @@ test(
     }
     await eventually('no route is left', () => LAN_NAMES.every(lan => site.switchRoutes(lan).length === 0))
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 /** What there is of this project on a node, but for what the operator brought. */

@@ -138,7 +138,7 @@ beforeAll(async () => {
     },
   }
   writeFileSync(join(folder, 'config.yaml'), JSON.stringify(config))
-}, 240_000)
+}, 300_000)
 
 afterAll(async () => {
   await stop('SIGKILL')
@@ -217,7 +217,7 @@ test('scaled up and down through kill -9, on the real API server under its own r
   const told = api().kubectl(['get', 'events', '-o', 'json']).stdout
   expect(told).toContain('ModeDecided')
   expect(api().kubectl(['get', 'node', 'node-1', '-o', 'json']).stdout).toContain('"SufficientIP"')
-}, 120_000)
+}, 300_000)
 
 test('what a node writes outside of status.node is undone, and told; another node may write nothing', async () => {
   const before = await look()
@@ -234,7 +234,7 @@ test('what a node writes outside of status.node is undone, and told; another nod
   })
   await until('it is told', async () => api().kubectl(['get', 'events', '-o', 'json']).stdout.includes('ForeignWrite'))
   expect(invariants.check()).toEqual([])
-}, 120_000)
+}, 300_000)
 
 test('no key stands in the log, a status, an Event or the page', async () => {
   const log = await Bun.file(join(folder, 'log')).text()

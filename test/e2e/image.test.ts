@@ -95,7 +95,7 @@ if (missing(NEEDS).length === 0) {
     await server?.close()
     await network?.close()
     rmSync(folder, { recursive: true, force: true })
-  }, MINUTE)
+  }, 5 * MINUTE)
 }
 
 /** What makes pods of Deployments, and the tokens and CAs that pods are given. */

@@ -42,13 +42,13 @@ if (missing(NEEDS).length === 0) {
     network.exec(router, ['sysctl', '-qw', 'net.ipv4.ip_forward=1'])
     server = await TestApiServer.start({ namespace: router, address: '172.16.0.1' })
     kubelet = await TestKubelet.start({ server, namespace: node, name: NODE, address: '172.16.0.11' })
-  }, 120_000)
+  }, 300_000)
 
   afterAll(async () => {
     await kubelet?.close()
     await server?.close()
     await network?.close()
-  }, 120_000)
+  }, 300_000)
 }
 
 /** What runs `terway-edge`: the built executable, or a script that runs the source. */
@@ -235,5 +235,5 @@ testNode(
     expect([first, second]).not.toContain(third) // round robin
     expect(fetchFrom(outside, 'http://172.16.0.11:8080/')).toBe('')
   },
-  240_000,
+  300_000,
 )

@@ -51,14 +51,14 @@ if (missing(NEEDS).length === 0) {
     writeFileSync(join(folder, 'containers.conf'), configuration(binDir))
     writeBusyboxImage(folder, [IMAGE])
     podman('load', '-i', join(folder, 'image.tar'))
-  }, 120_000)
+  }, 300_000)
 
   afterAll(async () => {
     podman('rm', '--all', '--force', '--time=0')
     await network.close()
     removeCgroups()
     rmSync(folder, { recursive: true, force: true })
-  }, 120_000)
+  }, 300_000)
 }
 
 function installPlugin(path: string): void {
@@ -141,5 +141,5 @@ testNeeding(...NEEDS)(
         .filter(line => line.includes(': te')),
     ).toEqual([])
   },
-  120_000,
+  300_000,
 )

@@ -90,7 +90,7 @@ testArm(
     expect(call('manifests', '--part', 'crds').stdout).toContain('name: bgppeers.network.openyurt.io')
     expect(call('config', '-o', 'json').stdout).toContain('"protocol": 187')
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 testPodman(
@@ -118,7 +118,7 @@ testPodman(
     expect(inspected).toMatchObject({ User: '65534:65534', Architecture: 'amd64' })
     podman('rmi', '--all', '--force')
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )
 
 testContainerd(
@@ -148,5 +148,5 @@ testContainerd(
     }
     expect(existsSync(socket)).toBe(false)
   },
-  2 * MINUTE,
+  5 * MINUTE,
 )

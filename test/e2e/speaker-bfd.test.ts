@@ -143,7 +143,7 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
           await lan.close()
         }
       },
-      90_000,
+      300_000,
     )
 
   withLan('a switch that hangs is lost by BFD, which status and Events name', { peerBfd: 'graceful' }, async lan => {

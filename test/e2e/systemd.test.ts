@@ -30,10 +30,10 @@ if (missing(NEEDS).length === 0) {
   beforeAll(async () => {
     lan = await SystemdLan.start()
     writeFileSync(lan.machine.path('/root/unknown.kubeconfig'), kubeconfigText('http://172.16.0.1:1'))
-  }, MINUTE)
+  }, 5 * MINUTE)
   afterAll(async () => {
     await lan?.close()
-  }, MINUTE)
+  }, 5 * MINUTE)
 }
 
 /** Whether the network of the node is whole: routes here, session and routes at the switch. */
@@ -79,7 +79,7 @@ describe('the service', () => {
       expect(doctor().status).toBe(0)
       expect(lan.machine.journal('terway-edge')).not.toMatch(/"level":"(error|fatal)"/)
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -102,7 +102,7 @@ describe('the service', () => {
       expect(lan.withdrawals()).toEqual([])
       await eventually('the doctor is content', () => doctor().bad.length === 0)
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -150,7 +150,7 @@ describe('the service', () => {
       const unknown = lan.machine.exec(['terway-edge', 'upgrade', '/bin/true'], { mayFail: true })
       expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('is no terway-edge that runs')])
     },
-    3 * MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -182,7 +182,7 @@ describe('the service', () => {
       await eventually('the doctor is content', () => doctor().bad.length === 0)
       expect(lan.machine.journal('terway-edge')).not.toMatch(/permission denied|EACCES/i)
     },
-    3 * MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -200,7 +200,7 @@ describe('the service', () => {
       expect(isActive()).toBe(true)
       await whole()
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -228,7 +228,7 @@ describe('the service', () => {
         'open a socket of the network': 'refused',
       })
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -248,7 +248,7 @@ describe('the service', () => {
         expect(read).toEqual(SECRETS.map(file => [`read ${file}`, 'refused']))
       }
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -268,7 +268,7 @@ describe('the service', () => {
       expect(lan.property('Result')).toBe('success') // of the one that runs now
       expect(lan.machine.journal('terway-edge')).toContain('Watchdog timeout')
     },
-    2 * MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -301,7 +301,7 @@ describe('the service', () => {
       expect(lan.on('systemctl', 'show', '--property=LoadState', unit)).toBe('LoadState=not-found\n')
       await whole()
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -336,7 +336,7 @@ describe('the service', () => {
       await whole()
       expect(lan.pingsFromSwitch(first)).toBe(true)
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -355,7 +355,7 @@ describe('the service', () => {
       expect(lan.machine.journal('terway-edge')).toContain('address freed: its pod is gone')
       expect(doctor().bad.map(text => text.split(':')[0])).toEqual(['API server'])
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -371,7 +371,7 @@ describe('the service', () => {
       lan.on('systemctl', 'restart', 'terway-edge')
       await whole()
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -407,7 +407,7 @@ describe('the service', () => {
       expect(lan.on('stat', '--format=%U %G %a', '/etc/cni/net.d')).toBe('root root 755\n')
       expect(lan.on('systemctl', 'is-system-running')).toBe('running\n')
     },
-    MINUTE,
+    5 * MINUTE,
   )
 
   testService(
@@ -428,7 +428,7 @@ describe('the service', () => {
       expect(traces().files).toEqual([])
       expect(lan.on('sh', '-c', 'ls -d /srv/terway-edge /var/lib/terway-edge 2>/dev/null || true')).toBe('')
     },
-    MINUTE,
+    5 * MINUTE,
   )
 })
 

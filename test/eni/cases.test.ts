@@ -50,7 +50,7 @@ describe('ENS', () => {
       await world.run(600)
       await quiet(world)
       expect(world.changing().filter(action => !/Assign|Unassign/.test(action))).toEqual([])
-    }, 60_000)
+    }, 300_000)
   }
 
   test('the cloud takes fewer than its page says: what it gives is used, and it is not asked without end', async () => {
@@ -64,7 +64,7 @@ describe('ENS', () => {
     await world.run(3600)
     expect(world.changing().length - calls).toBeLessThan(30)
     expect(world.invariants.check()).toEqual([])
-  }, 120_000)
+  }, 300_000)
 
   test('half of the calls unanswered after they took effect: what was given is adopted', async () => {
     const world = await World.make()
@@ -78,7 +78,7 @@ describe('ENS', () => {
     world.sim.fault = () => undefined
     await world.run(600)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('interfaces of others', () => {
@@ -118,7 +118,7 @@ describe('interfaces of others', () => {
     await world.run(600)
     for (const item of [...others, excluded]) expect(world.sim.world.interfaces.has(item.id)).toBe(true)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 
   test('somebody attaches one in between: ours that finds no slot is not leaked', async () => {
     const world = await World.make()
@@ -142,7 +142,7 @@ describe('interfaces of others', () => {
     await world.until('the pods run', () => node.pods.size === 3, 4000)
     await world.run(600)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('a node that goes', () => {
@@ -168,7 +168,7 @@ describe('a node that goes', () => {
     expect([...world.sim.world.interfaces.values()].filter(({ tags }) => tags.creator === 'terway-edge')).toEqual([])
     world.nodes.clear()
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 
   test('it is silent: everything stays, for ever', async () => {
     const { world, node } = await busy({ eniConf: { max_pool_size: 1 } })
@@ -180,7 +180,7 @@ describe('a node that goes', () => {
     ).toBe(12)
     expect(world.changing().filter(action => /Detach|Delete|Unassign/.test(action))).toEqual([])
     expect(world.invariants.check()).toEqual([])
-  }, 120_000)
+  }, 300_000)
 
   test('its instance was released: interfaces that are left unattached are deleted with it', async () => {
     const { world, node } = await busy()
@@ -192,7 +192,7 @@ describe('a node that goes', () => {
     await world.kube.delete(NODES, 'node-1')
     await world.until('the ENINode is gone', () => world.eniNode('node-1') === undefined, 1800)
     expect([...world.sim.world.interfaces.values()].filter(({ tags }) => tags.creator === 'terway-edge')).toEqual([])
-  }, 120_000)
+  }, 300_000)
 
   test('one that is said to be of route mode keeps its interfaces while pods use them', async () => {
     const { world, node } = await busy()
@@ -206,7 +206,7 @@ describe('a node that goes', () => {
     node.left = true
     await world.until('the ENINode is gone', () => world.eniNode('node-1') === undefined, 1800)
     expect(world.invariants.check()).toEqual([])
-  }, 120_000)
+  }, 300_000)
 
   test('an interface of ours that nobody names is given back after a while, with a record', async () => {
     const { world } = await busy()
@@ -222,7 +222,7 @@ describe('a node that goes', () => {
     expect(world.sim.world.interfaces.has(lost.id)).toBe(false)
     expect(world.eniNode('node-old')).toBeUndefined()
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('refusals', () => {
@@ -273,7 +273,7 @@ describe('refusals', () => {
       await world.run(700)
       await quiet(world)
     },
-    60_000,
+    300_000,
   )
 })
 
@@ -296,7 +296,7 @@ describe('the rest', () => {
     node.stopPods(15)
     await world.run(900)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 
   test('both families on a large type: addresses that are asked for ten a call count, and no interface too many is made', async () => {
     const world = await World.make({ eniConf: { ip_stack: 'dual', max_pool_size: 5 } })
@@ -308,7 +308,7 @@ describe('the rest', () => {
     const made = world.invariants.changingCalls().filter(({ action }) => /Create|Attach/.test(action))
     expect(made.map(({ outcome }) => outcome)).toEqual(Array<string>(14).fill('ok'))
     await quiet(world)
-  }, 60_000)
+  }, 300_000)
 
   test('an attaching that comes to nothing is not begun again at once, and told', async () => {
     const world = await World.make({ sim: { questions: { attachFailures: 6 } } })
@@ -324,7 +324,7 @@ describe('the rest', () => {
     await world.until('the pods run', () => node.pods.size === 3, 3600)
     await world.run(600)
     await quiet(world)
-  }, 60_000)
+  }, 300_000)
 
   test('the instance of a Node is another: what the former one holds is of no use, and is left alone', async () => {
     const world = await World.make()
@@ -342,7 +342,7 @@ describe('the rest', () => {
     await world.until('all run there', () => node.pods.size === 8)
     for (const item of former) expect(world.sim.world.interfaces.get(item.id)?.instanceID).toBe('i-node1')
     expect(world.invariants.check()).toEqual([])
-  }, 60_000)
+  }, 300_000)
 
   test('no calls: nothing is changed; no releases: nothing is given back', async () => {
     const still = await World.make({ degradation: 'no-calls' })
@@ -360,7 +360,7 @@ describe('the rest', () => {
     second.stopPods(20)
     await keeping.run(900)
     expect(keeping.changing().filter(action => /Detach|Delete|Unassign/.test(action))).toEqual([])
-  }, 120_000)
+  }, 300_000)
 
   test('warms up once', async () => {
     const world = await World.make({ eniConf: { ip_warm_up_size: 20, max_pool_size: 3 } })
@@ -374,7 +374,7 @@ describe('the rest', () => {
     await world.run(900)
     expect(world.eniNode('node-1')?.status.interfaces.flatMap(({ addresses }) => addresses).length).toBe(4)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 
   test('an interface that vanishes is told, and made anew', async () => {
     const world = await World.make()
@@ -393,7 +393,7 @@ describe('the rest', () => {
     await world.until('all run again', () => node.pods.size === 5)
     await world.run(600)
     await quiet(world)
-  }, 120_000)
+  }, 300_000)
 
   test('a wrong or missing configuration is said, and a key in it refused', async () => {
     const world = await World.make({ eniConf: { access_key: 'LTAI', vswitches: { 'another-zone': ['vsw-1'] } } })
@@ -408,5 +408,5 @@ describe('the rest', () => {
     await world.addNode('node-2', 'ecs.of-no-kind')
     await world.run(60)
     expect(world.controller.view().problems.join()).toContain('the cloud knows no instance type ecs.of-no-kind')
-  }, 120_000)
+  }, 300_000)
 })

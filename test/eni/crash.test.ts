@@ -76,7 +76,7 @@ describe('half of all calls unanswered after they took effect', () => {
       world.sim.fault = () => undefined
       await world.run(120)
       await quiet(world)
-    }, 60_000)
+    }, 300_000)
   }
 
   test('killed at every call as well', async () => {
@@ -89,7 +89,7 @@ describe('half of all calls unanswered after they took effect', () => {
       await world.run(700)
       expect({ at, broken: world.invariants.check() }).toEqual({ at, broken: [] })
     }
-  }, 120_000)
+  }, 300_000)
 })
 
 test('one call a second: everything in its time, and what waits goes first', async () => {
@@ -99,7 +99,7 @@ test('one call a second: everything in its time, and what waits goes first', asy
   })
   await upAndDown(world, node)
   await quiet(world)
-}, 120_000)
+}, 300_000)
 
 test('five calls a minute: throttled, and no storm', async () => {
   const { world, node } = await withNode({ sim: { perMinute: { default: 5 } } })
@@ -107,7 +107,7 @@ test('five calls a minute: throttled, and no storm', async () => {
   await quiet(world)
   const throttled = world.sim.calls.filter(({ outcome }) => outcome.startsWith('Throttling')).length
   expect(throttled).toBeLessThan(world.sim.calls.length / 2)
-}, 120_000)
+}, 300_000)
 
 test('a vSwitch is full: the Event names it; it is extended by another: interfaces are replaced and pods run', async () => {
   const { world, node } = await withNode({ eniConf: { vswitches: { 'cn-hangzhou-k': ['vsw-2'] }, max_pool_size: 2 } })
@@ -137,7 +137,7 @@ test('a vSwitch is full: the Event names it; it is extended by another: interfac
     'True',
   )
   await quiet(world)
-}, 120_000)
+}, 300_000)
 
 test('all slots are held by interfaces of a full vSwitch: the one with the fewest pods gives way', async () => {
   const { world, node } = await withNode({ eniConf: { vswitches: { 'cn-hangzhou-k': ['vsw-2'] }, max_pool_size: 1 } })
@@ -161,7 +161,7 @@ test('all slots are held by interfaces of a full vSwitch: the one with the fewes
   await world.until('the three run', () => node.waiting === 0, 600)
   await world.run(700)
   await quiet(world)
-}, 120_000)
+}, 300_000)
 
 test('the quota of the account is used up: told once, no storm, and on when it is raised', async () => {
   const { world, node } = await withNode()
@@ -186,4 +186,4 @@ test('the quota of the account is used up: told once, no storm, and on when it i
   await world.until('all run', () => node.pods.size === 5, 4000)
   await world.run(700)
   await quiet(world)
-}, 120_000)
+}, 300_000)

@@ -109,7 +109,7 @@ testVpc(
     expect(cloud.ping(near.namespace, far.address)).toBe(true)
     expect(cloud.ping(near.namespace, twin(far.address))).toBe(true)
   },
-  120_000,
+  300_000,
 )
 
 testVpc(
@@ -146,7 +146,7 @@ testVpc(
       whole,
     )
   },
-  120_000,
+  300_000,
 )
 
 testVpc(
@@ -172,7 +172,7 @@ testVpc(
     expect(datapath.last.problems).toEqual([])
     expect(cloud.vpc.spoofed()).toBe(0)
   },
-  120_000,
+  300_000,
 )
 
 testVpc('a node that leaves the network leaves nothing of ours behind, and all of others', async () => {

@@ -112,7 +112,7 @@ testVpc(
     }
     expect(cloud.vpc.spoofed()).toBe(0)
   },
-  120_000,
+  300_000,
 )
 
 testCluster(
@@ -178,7 +178,7 @@ testCluster(
     await eventually('it is said late', () => get().status.node.waiting === 1, 60)
     expect(first.snapshot().problems).toEqual([])
   },
-  180_000,
+  300_000,
 )
 
 testCluster(
@@ -234,5 +234,5 @@ testCluster(
     await eventually('an Event says so', () => events().includes('ModeContradiction'))
     expect(pinned.snapshot().node?.mode).toBe('eni-ens') // its pods are served as before
   },
-  180_000,
+  300_000,
 )

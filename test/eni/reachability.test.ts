@@ -144,7 +144,7 @@ testVpc(
     expect(await cloud.unreachable([...ipv6, ...nodes])).toEqual([])
     expect(cloud.vpc.spoofed()).toBe(0)
   },
-  120_000,
+  300_000,
 )
 
 testVpc(
@@ -189,7 +189,7 @@ testVpc(
     ip(`route replace ${route.replace(/ src \S+/, '')} table 512`)
     expect(asked()).not.toContain(`src ${node.address}`)
   },
-  120_000,
+  300_000,
 )
 
 const LOCAL = { name: 'local', clusterIP: '10.96.0.10', nodePort: 30080 }
@@ -256,7 +256,7 @@ testProxy(
     expect(get(edge.namespace, `${node.address}:${LOCAL.nodePort}`)).toBe('')
     expect(vpc.spoofed()).toBeGreaterThan(0)
   },
-  180_000,
+  300_000,
 )
 
 function server(name: string): string[] {

@@ -90,5 +90,5 @@ testNeeding(
     expect(network.ip(node, 'rule')).toContain('512:\tfrom all lookup 512')
     expect(network.ip(node, '-4 -br addr show eth1')).not.toContain('192.0.2.9')
   },
-  90_000,
+  300_000,
 )

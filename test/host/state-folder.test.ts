@@ -95,7 +95,7 @@ test('of processes that claim a folder at the same instant one has it, and the o
     }
     claimFolder(state)()
   }
-}, 120_000)
+}, 300_000)
 
 test('a state folder that cannot be written is named', () => {
   expect(() => claimFolder('/proc/nowhere')).toThrow('the state folder /proc/nowhere cannot be written')

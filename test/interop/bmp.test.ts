@@ -99,7 +99,7 @@ for (const kind of ['frr', 'gobgp'] as const) {
       await applied(at, () => has('10.0.2.0/25'))
       await proofBecomes('True')
     },
-    90_000,
+    300_000,
   )
 }
 
@@ -114,5 +114,5 @@ testNeeding(...ROUTER_NEEDS.frr)(
     at.router.close()
     await eventually('nothing is known any more', () => monitor?.proofOf(KEY) === undefined)
   },
-  120_000,
+  300_000,
 )

@@ -96,5 +96,5 @@ testNeeding(...ROUTER_NEEDS.bird, ...ROUTER_NEEDS.frr)(
       await network.close()
     }
   },
-  120_000,
+  300_000,
 )

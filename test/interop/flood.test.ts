@@ -99,7 +99,7 @@ testNeeding(...ROUTER_NEEDS.bird)(
       await lan.close()
     }
   },
-  120_000,
+  300_000,
 )
 
 /** What lives on the heap of this process, attackers included. */

@@ -95,7 +95,7 @@ testNeeding(...ROUTER_NEEDS.bird)(
       expect(told.events.filter(({ reason }) => reason === 'NotAnnounced')).toEqual([])
     })
   },
-  120_000,
+  300_000,
 )
 
 /**
@@ -151,6 +151,6 @@ for (const [kind, what, neighbour, text] of LACKING) {
         expect(said).toMatchObject([{ count: 2, address: SWITCH.ipv6 }])
       })
     },
-    60_000,
+    300_000,
   )
 }

@@ -42,7 +42,7 @@ beforeAll(async () => {
   if (!ready) return
   server = await TestApiServer.start()
   api = connect(server.kubeconfig)
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   api?.close()
@@ -83,7 +83,7 @@ withApi(
     expect(listed[0]?.kind).toBe('Node')
     server.kubectl(['delete', 'nodes', '-l', 'test=pages', '--wait=false'])
   },
-  120_000,
+  300_000,
 )
 
 withApi('status is written apart from spec, and each speaker applies its own entry', async () => {
@@ -193,7 +193,7 @@ withApi(
     expect(sawItMissing).toBe(false)
     cache.close()
   },
-  120_000,
+  300_000,
 )
 
 withApi('a refusal for want of rights is clear, and the cache syncs once they are given', async () => {

@@ -34,7 +34,7 @@ beforeAll(async () => {
     { apiGroups: ['network.openyurt.io'], resources: ['bgppeers', 'routeslices'], verbs: ['get', 'list', 'watch'] },
     { apiGroups: [''], resources: ['secrets'], resourceNames: ['bgp-secret'], verbs: ['get', 'list', 'watch'] },
   ])
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   for (const part of open) part.close()
@@ -157,7 +157,7 @@ withApi(
     await eventually('the BGPPeer made after that', () => booted.current()?.peers[0]?.name === 'another')
     expect(booted.current()?.entries).toHaveLength(1) // no slice at all: the last ones stay
   },
-  120_000,
+  300_000,
 )
 
 withApi('a state file that is broken is no reason not to start', async () => {

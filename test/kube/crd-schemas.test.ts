@@ -417,7 +417,7 @@ describe('what a server refuses', () => {
   let server: TestApiServer | undefined
   beforeAll(async () => {
     if (missing(['KUBEBUILDER_ASSETS']).length === 0) server = await TestApiServer.start()
-  }, 120_000)
+  }, 300_000)
   afterAll(() => server?.close())
 
   withApi('a real one refuses nonsense, and takes what is good', async () => {

@@ -118,7 +118,7 @@ function started(): TestApiServer {
 
 beforeAll(async () => {
   if (missing(NEEDS).length === 0) server = await TestApiServer.start()
-}, 120_000)
+}, 300_000)
 afterAll(() => server?.close())
 
 test('the schema takes a good one and refuses what no controller would write', async () => {

@@ -101,7 +101,7 @@ describe('topology', () => {
         expect(book.record.processes.filter(isAlive)).toEqual([])
         expect(hostNetwork()).toBe(before)
       },
-      60_000,
+      300_000,
     )
   }
 
@@ -143,7 +143,7 @@ describe('processes', () => {
     await endProcesses(directory, [], clock)
     expect(isAlive(started)).toBe(false)
     removeFolder(directory)
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('folder', () => {

@@ -19,5 +19,5 @@ for (const defect of PLANTED) {
         : ['--script', join(folder, 'test/simulation/cases', `${defect.by}.json`)]
     const { found, text } = playPlanted(folder, how)
     expect({ found, text }).toEqual({ found: true, text })
-  }, 120_000)
+  }, 300_000)
 }

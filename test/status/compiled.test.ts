@@ -43,4 +43,4 @@ test('the executable brings the page with it', async () => {
     child.kill('SIGKILL')
     await child.exited
   }
-}, 120_000)
+}, 300_000)

@@ -170,7 +170,7 @@ test('completion of commands, options, their values and names of BGPPeers, in ba
   expect(await complete('peers', 'lan-a', 'tr')).toEqual(['trace'])
   expect(await complete('completion', '')).toEqual(['bash', 'fish', 'zsh'])
   expect(await complete('routes', '--')).toContain('--diff')
-}, 120_000)
+}, 300_000)
 
 for (const shell of ['zsh', 'fish']) {
   test(`completion for ${shell} names every command and option`, () => {

@@ -125,5 +125,5 @@ testNeeding('prometheus')(
       rmSync(folder, { recursive: true, force: true })
     }
   },
-  120_000,
+  300_000,
 )

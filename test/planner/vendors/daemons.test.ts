@@ -92,7 +92,7 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
     if (title === 'the document') continue
     const cannot = CANNOT[name]?.[title]
     if (cannot !== undefined) continue
-    test(`${name}: ${title}: every line is taken, the sessions come up`, () => loads(name, what), 90_000)
+    test(`${name}: ${title}: every line is taken, the sessions come up`, () => loads(name, what), 300_000)
   }
 }
 
@@ -144,7 +144,7 @@ for (const name of ['bird'] as const) {
   test(`${name}: BFD: the only speaker dies without a word: the routes stay; in the other words they go`, async () => {
     expect(await routesAfterDeath()).toEqual(nextHops)
     expect(await routesAfterDeath(STRICT[name])).toEqual({})
-  }, 120_000)
+  }, 300_000)
 }
 
 async function loads(name: DaemonName, what: SwitchIntent): Promise<void> {
