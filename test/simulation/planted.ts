@@ -48,11 +48,18 @@ export const PLANTED: readonly Planted[] = [
     by: 1,
   },
   {
-    name: 'wake-ups during a pass are lost',
-    file: 'lib/loop.ts',
-    from: 'else this.#again = Math.min(this.#again ?? settleMilliseconds, settleMilliseconds)',
-    to: '',
-    by: 1,
+    name: 'a watch that is too old goes on without a new list',
+    file: 'kube/cache.ts',
+    from: "if (event.code === 410) return 'relist'",
+    to: "if (event.code === 410) return 'again'",
+    by: 2,
+  },
+  {
+    name: 'objects that were deleted stay known',
+    file: 'kube/cache.ts',
+    from: "if (event.type === 'DELETED') return this.#objects.delete(key)",
+    to: "if (event.type === 'DELETED') return true",
+    by: 3,
   },
   {
     name: 'a short outage after a change makes it held for good',
