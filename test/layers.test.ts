@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { EFFECTS, type EffectKind, foreignGlobals, handsOf, ownedFiles, owns } from './support/effects.ts'
 import {
   codeOf,
@@ -13,40 +14,10 @@ import {
   imports,
   importsByFile,
   importsOf,
+  RANKS,
   room,
   wordsOf,
 } from './support/sources.ts'
-
-/**
- * A file imports only lower ranks and its own room. `model/`, what several rooms and readers share
- * as values, lies below those of rank 1 that speak of it.
- */
-const RANKS: Readonly<Record<string, number>> = {
-  lib: 0,
-  model: 0.5,
-  bfd: 1,
-  bgp: 1,
-  cloud: 1,
-  config: 1,
-  kube: 1,
-  netlink: 1,
-  agent: 2,
-  apiserver: 2,
-  cloudsim: 2,
-  cni: 2,
-  controller: 2,
-  eni: 2,
-  firewall: 2,
-  host: 2,
-  paths: 2,
-  planner: 2,
-  speaker: 2,
-  status: 2,
-  doctor: 3,
-  lab: 3,
-  commands: 4,
-  'main.ts': 5,
-}
 
 test('every room has a rank, and every rank a room', () => {
   expect([...new Set(files.map(room))].sort()).toEqual(Object.keys(RANKS).sort())
@@ -93,7 +64,7 @@ test('only lib/libc.ts imports bun:ffi', () => {
 
 test('only lib/stdout.ts writes to stdout', () => {
   const writing =
-    /\bprocess\.stdout\b|\bBun\.stdout\b|\bconsole\.(?!error\b)\w+|=\s*console\b(?!\.)|\/dev\/(?:stdout|fd\/1)\b|\bwriteSync\(1\b|\bfd: 1\b/
+    /\bprocess\.stdout\b|\bBun\.stdout\b|\bconsole\.(?!error\b)\w+|=\s*console\b(?!\.)|\/dev\/stdout\b|\/fd\/1\b|\bwriteSync\(1\b|\bfd: 1\b/
   const wrong = files.filter(file => file !== 'lib/stdout.ts' && writing.test(codeOf(file)))
   expect(writing.test(codeOf('lib/stdout.ts'))).toBe(true)
   expect(wrong).toEqual([])
@@ -118,10 +89,12 @@ const pure = new Set(files.filter(file => /\bpure\b/i.test(headerOf(file))))
 const IMPURE = new RegExp(
   [
     ...Object.values(EFFECTS).flatMap(effect => ('spelled' in effect ? effect.spelled.source : [])),
+    // of a clock or a log that is handed
+    String.raw`\.(?:now|monotonic|after|random)\(|\blog\.\w+\(|\.(?:info|warn|debug|fatal)\(`,
     String.raw`\b(?:await|async)\b|\bPromise\.|\bnew Promise\b|\.then\(|\bimport\(`,
     String.raw`\.(?:localeCompare|toLocale\w+|to(?:Date|Time)String|getTimezoneOffset)\(|(?:[eE]rror|cause|\))\.stack\b|\.constructor\b`,
     String.raw`\.[gs]et(?:FullYear|Month|Date|Day|Hours|Minutes|Seconds|Milliseconds)\(`,
-    String.raw`^(?:export )?(?:let|var) |\bstatic (?!readonly\b)[#\w]+ ?[:=]`,
+    String.raw`^(?:export )?(?:let|var) |\bstatic (?:readonly )?[#\w]+ ?[:=]|^(?:export )?const .*= \((?:function|\(\) =>)`,
   ].join('|'),
   'm',
 )
@@ -164,7 +137,7 @@ test('what says that it is pure takes of the globals what computes, and keeps no
     )
     const changed = (name = '') =>
       new RegExp(
-        String.raw`(?<![\w.])${name}(?:\[[^\]]*\]|\.\w+)*(?:\.(?:set|add|delete|clear|push|pop|shift|unshift|splice|sort|reverse|fill|length|copyWithin)\(| ?(?:[-+*/|&?]{0,2}=(?![=>])|\+\+|--))`,
+        String.raw`\b(?:assign|defineProperty|defineProperties|Reflect\.set)\(\s*${name}\b|(?<![\w.])${name}(?:\[[^\]]*\]|\.\w+)*(?:\.(?:set|add|delete|clear|push|pop|shift|unshift|splice|sort|reverse|fill|length|copyWithin)\(| ?(?:[-+*/|&?]{0,2}=(?![=>])|\+\+|--))`,
       ).test(words.replace(/^(?:export )?(?:const|type) .*?=/gm, ''))
     return names.filter(changed).map(name => `${file}: ${name}`)
   })
@@ -188,7 +161,13 @@ test('what says that it is pure imports what is pure, and types', () => {
  * Whoever is handed one of these works with it: a shell, though it makes none of its effects
  * itself.
  */
-const HANDED_EFFECTS = /\b(?:Clock|Cancel|Log|KubeApi|Rtnetlink|AddressStore)\b/
+const HANDED_EFFECTS =
+  /\b(?:Clock|Cancel|Log|KubeApi|ApiTransport|EventRecorder|Rtnetlink|NetworkDoor|Nft|AddressStore|Disk|CloudApi)\b/
+
+test('what says that it is pure is handed nothing to work with; it may say what others are handed', () => {
+  const typesAlone = /^import type [\s\S]*? from .*$|^(?:export )?interface [\s\S]*?^\}/gm
+  expect([...pure].filter(file => HANDED_EFFECTS.test(codeOf(file).replace(typesAlone, '')))).toEqual([])
+})
 
 /** A file of which nothing but its silence keeps it from being pure. */
 function couldBePure(): string[] {
@@ -249,9 +228,17 @@ test('routes are written by the agent (between nodes), cni (to pods), eni (of in
 test('commands put rooms together and wait for a signal: nothing there comes again and again by itself', () => {
   const commands = files.filter(file => room(file) === 'commands')
   expect(commands.length).toBeGreaterThan(25)
-  const again = /\bnew Loop\b|\b(?:while|do) ?[({]|\bfor ?\(;|\.after\(|\bsetInterval\b|\b(?:sleep|setTimeout)\(/
-  // `--watch` prints again and again: there nothing is decided
-  expect(commands.filter(file => file !== 'commands/show.ts' && again.test(codeOf(file)))).toEqual([])
+  const again =
+    /\bnew Loop\b|\bfor await\b|\b(?:while|do) ?[({]|\bfor ?\(;|\.after\(|\bsetInterval\b|\b(?:sleep|setTimeout)\(/
+  // `--watch` prints again and again, the others what they read to its end: there nothing is decided
+  const printing = ['commands/bgp.ts', 'commands/show.ts', 'commands/trace.ts']
+  expect(commands.filter(file => again.test(codeOf(file)))).toEqual(printing)
+  const itself = commands.flatMap(file =>
+    [...codeOf(file).matchAll(/^(?:export )?(?:async )?function (\w+)([\s\S]*?^\})/gm)]
+      .filter(([, name = '', body = '']) => new RegExp(`\\b${name}\\(`).test(body))
+      .map(([, name]) => `${file}: ${name}`),
+  )
+  expect(itself).toEqual([])
 })
 
 /** What reads, of the module that also writes. */
@@ -310,7 +297,7 @@ test('the doctor writes nothing', () => {
     )
   expect(foreign).toEqual([])
   const hands =
-    /^(?:write|append|apply|change|create(?!KubeApi|Transport)|delete|install|keep|probe|remove|replace|restore|save|set|store|add)[A-Z]/
+    /^(?:write|append|apply|carry|change|claim|kill|leave|notify|create(?!KubeApi|Transport)|delete|install|keep|probe|remove|replace|restore|save|set|store|add)[A-Z]/
   const taken = doctor.flatMap(file =>
     (importsByFile.get(file) ?? []).flatMap(({ values }) =>
       values.filter(name => hands.test(name)).map(name => `${file} imports ${name}`),
@@ -318,7 +305,7 @@ test('the doctor writes nothing', () => {
   )
   expect(taken).toEqual([])
   const writing =
-    /\b(?:addRoute|deleteRoute|replaceRoute|changeRequest|applySettings|restoreSettings|write[A-Z]\w*(?=\()|append\w*|removeCniConfig|removeFile|mkdir\w*|rm\w*Sync|unlink\w*|symlink\w*|chmod\w*|rename\w*|Bun|createFirewall|removeFirewall|serverSideApply)\b|process\.kill\b|\.(?:execute|run|apply|update)\(|\b(?:create|replace|patch|delete)\(/
+    /\b(?:addRoute|deleteRoute|replaceRoute|changeRequest|applySettings|restoreSettings|write[A-Z]\w*(?=\()|append\w*|removeCniConfig|removeFile|mkdir\w*|rm\w*Sync|unlink\w*|symlink\w*|chmod\w*|rename\w*|Bun|createFirewall|removeFirewall|serverSideApply)\b|process\.kill\b|\.(?:execute|run|apply|update|makeFolder)\(|\b(?:create|replace|(?:delete|remove)\w*|\w*[pP]atch)\(/
   const wrong = doctor.flatMap(file => {
     const found = writing.exec(codeOf(file).replace(/\.(?:replace|replaceAll|apply)\((?=['"`/])/g, '('))
     return found === null ? [] : [`${file}: ${found[0]}`]
@@ -326,11 +313,13 @@ test('the doctor writes nothing', () => {
   expect(wrong).toEqual([])
 })
 
-test('the page imports nothing of src but types', () => {
-  const ui = [...new Bun.Glob('*.ts').scanSync('ui')]
+test('the page imports nothing of what is outside of it but types of src/model/', () => {
+  const ui = [...new Bun.Glob('**/*.{ts,tsx}').scanSync('ui')]
   const wrong = ui.flatMap(file =>
-    importsOf(file, readFileSync(`ui/${file}`, 'utf8'), 'ui')
-      .filter(({ target, typeOnly }) => target.includes('/src/') && !typeOnly)
+    importsOf(file, readFileSync(`ui/${file}`, 'utf8'), dirname(file))
+      .filter(
+        ({ path, target, typeOnly }) => path === undefined && !(typeOnly && /^(\.\.\/)+src\/model\//.test(target)),
+      )
       .map(({ target }) => `${file} imports ${target}`),
   )
   expect(ui.length).toBeGreaterThan(5)

@@ -1,7 +1,7 @@
 /**
  * The simulated cloud's things: interfaces with their states, vSwitches with their addresses,
  * instances. Time passes when somebody looks: a state that is due is taken then. Knows no calls and
- * no HTTP; what an action may do is said in `ecs.ts` and `ens.ts`. Pure but for what it holds.
+ * no HTTP; what an action may do is said in `ecs.ts` and `ens.ts`.
  */
 import { addressNumber, formatAddress, parsePrefix } from '../lib/ip.ts'
 import type { SimInstance, SimInterface, SimOptions, SimState, SimVSwitch } from './types.ts'

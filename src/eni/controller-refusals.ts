@@ -1,6 +1,6 @@
 /**
  * What the cloud said no to for one node: it is left alone for as long as the code says, told once,
- * and remembered as the node's last error. Pure but for what it holds and whom it tells.
+ * and remembered as the node's last error.
  */
 import type { ENIOperation } from '../kube/eni-node.ts'
 import type { Scope, Verdict } from './cloud-errors.ts'

@@ -5,6 +5,7 @@
  */
 import { expect, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
+import { RANKS } from '../support/sources.ts'
 
 const ARCHITECTURE = readFileSync('ARCHITECTURE.md', 'utf8')
 
@@ -19,11 +20,13 @@ function quoted(text: string): string[] {
   return [...text.replace(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)].map(([, name = '']) => name)
 }
 
-test('every room stands in the code map, and every room of the code map is there', () => {
+test('every room stands in the code map, each at its rank', () => {
   const map = ARCHITECTURE.split(/^## /m).find(section => section.startsWith('3. Code map')) ?? ''
-  const named = [...map.matchAll(/^\| [0-5] \| `([\w.-]+)\/?` \|/gm)].map(([, name = '']) => name)
-  const rooms = new Set(FILES.filter(file => /^src\//.test(file)).map(file => file.split('/')[1] ?? ''))
-  expect(named.sort()).toEqual([...rooms].sort())
+  const rows = [...map.matchAll(/^\| ([0-5]) \| `([\w.-]+)\/?` \|/gm)]
+  const ranks = Object.fromEntries(rows.map(([, rank, name = '']) => [name, Number(rank)]))
+  expect(rows.length).toBe(Object.keys(ranks).length)
+  // `test/layers.test.ts` asks for a rank of each room
+  expect(ranks).toEqual(Object.fromEntries(Object.entries(RANKS).map(([name, rank]) => [name, Math.ceil(rank)])))
 })
 
 test('each file and folder that it names is there', () => {

@@ -20,7 +20,7 @@ const GLOBAL = String.raw`(?<![.\w$'"\x60/-])`
 export const EFFECTS = {
   clock: {
     spelled: new RegExp(
-      String.raw`${GLOBAL}Date\b(?!\.(?:parse|UTC)\()(?<!new Date(?=\(\s*[^\s)]))|=\s*performance\s*$|\b(?:performance\.|Temporal\.|systemClock\b)`,
+      String.raw`${GLOBAL}Date\b(?!\.(?:parse|UTC)\()(?<!new Date(?=\(\s*(?!\.\.\.)[^\s)]))|=\s*performance\s*$|\b(?:performance\.|Temporal\.|systemClock\b)`,
       'm',
     ),
   },

@@ -47,6 +47,37 @@ export function headerOf(file: string): string {
   return /^\s*\/\*\*([\s\S]*?)\*\//.exec(source(file))?.[1] ?? ''
 }
 
+/**
+ * A file imports only lower ranks and its own room. `model/`, what several rooms and readers share
+ * as values, lies below those of rank 1 that speak of it.
+ */
+export const RANKS: Readonly<Record<string, number>> = {
+  lib: 0,
+  model: 0.5,
+  bfd: 1,
+  bgp: 1,
+  cloud: 1,
+  config: 1,
+  kube: 1,
+  netlink: 1,
+  agent: 2,
+  apiserver: 2,
+  cloudsim: 2,
+  cni: 2,
+  controller: 2,
+  eni: 2,
+  firewall: 2,
+  host: 2,
+  paths: 2,
+  planner: 2,
+  speaker: 2,
+  status: 2,
+  doctor: 3,
+  lab: 3,
+  commands: 4,
+  'main.ts': 5,
+}
+
 export function room(path: string): string {
   return path.split('/')[0] ?? ''
 }
