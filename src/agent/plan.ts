@@ -8,7 +8,7 @@
  */
 
 import { assertNever } from '../lib/assert.ts'
-import { comparing, identical } from '../lib/fields.ts'
+import { comparing, identical, nothingLeft } from '../lib/fields.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { Request } from '../netlink/message.ts'
 import { addRoute, deleteRoute, IPV6_DEFAULT_PRIORITY, type RouteSpec, replaceRoute } from '../netlink/route.ts'
@@ -150,8 +150,10 @@ const sameHop = comparing<NextHop>({
 
 /** Whether a route of the kernel goes where it should. */
 function sameWay(wanted: DesiredRoute, present: Route): boolean {
-  if (wanted.type !== present.type || wanted.nextHops.length !== present.nextHops.length) return false
-  return wanted.nextHops.every(hop => present.nextHops.some(other => sameHop(hop, other)))
+  const { type, nextHops, destination: _found, reason: _forPeople, ...rest } = wanted
+  nothingLeft(rest)
+  if (type !== present.type || nextHops.length !== present.nextHops.length) return false
+  return nextHops.every(hop => present.nextHops.some(other => sameHop(hop, other)))
 }
 
 function groupBy(routes: readonly Route[]): Map<string, Route[]> {

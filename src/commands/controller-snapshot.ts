@@ -66,12 +66,12 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
     paths: input.paths,
     node: undefined,
     events: input.events,
-    controller: {
+    controller: present<NonNullable<Snapshot['controller']>>({
       leader: view.leader,
       isLeader: view.isLeader,
       leaderChanges: view.leaderChanges,
       pools: forecastPools(view.pools, view.createdAt, now),
-      ...(cloud === undefined ? {} : { cloud }),
-    },
+      cloud,
+    }),
   })
 }
