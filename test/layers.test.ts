@@ -230,7 +230,7 @@ test('commands put rooms together and wait for a signal: nothing there comes aga
   expect(commands.length).toBeGreaterThan(25)
   const again =
     /\bnew Loop\b|\bfor await\b|\b(?:while|do) ?[({]|\bfor ?\(;|\.after\(|\bsetInterval\b|\b(?:sleep|setTimeout)\(/
-  // `--watch` prints again and again, the others what they read to its end: there nothing is decided
+  // `--watch` prints again and again, the others what they read to its end: they decide nothing
   const printing = ['commands/bgp.ts', 'commands/show.ts', 'commands/trace.ts']
   expect(commands.filter(file => again.test(codeOf(file)))).toEqual(printing)
   const itself = commands.flatMap(file =>
