@@ -1,7 +1,7 @@
 /**
- * Nothing is there for nobody: a function, constant or class that a file of src/ exports is taken
- * by another one (of src/, ui/ or scripts/), or does its work in its own file. What only tests call
- * is no code of the program: it belongs to the tests.
+ * Nothing is there for nobody: a function, constant, class or type that a file of src/ exports is
+ * taken by another one (of src/, ui/ or scripts/), or does its work in its own file. What only
+ * tests call is no code of the program: it belongs to the tests.
  */
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
@@ -27,10 +27,12 @@ test('what is exported is taken by somebody who is no test', () => {
   const exported = files
     .filter(file => !FOR_TESTS.includes(room(file)))
     .flatMap(file =>
-      [...codeOf(file).matchAll(/^export (?:async )?(?:function\*?|const|class|let) (\w+)/gm)].map(([, name = '']) => ({
-        file,
-        name,
-      })),
+      [...codeOf(file).matchAll(/^export (?:async )?(?:function\*?|const|class|let|interface|type) (\w+)/gm)].map(
+        ([, name = '']) => ({
+          file,
+          name,
+        }),
+      ),
     )
   expect(exported.length).toBeGreaterThan(800)
   const idle = exported.filter(({ file, name }) => {

@@ -11,7 +11,7 @@ const COLUMNS = 100
 
 const filesOf = (...patterns: readonly string[]) =>
   patterns.flatMap(pattern => [...new Bun.Glob(pattern).scanSync('.')]).sort()
-const SOURCES = filesOf('{src,ui,test,scripts}/**/*.ts', 'ui/*.css')
+const SOURCES = filesOf('{src,ui,test,scripts}/**/*.{ts,tsx}', 'ui/*.css')
 
 /** Which lines of a text are prose, or have some. */
 type Prose = (lines: readonly string[]) => readonly boolean[]
@@ -73,7 +73,9 @@ test('comments fit a page, also behind code', () => {
 })
 
 test('comments of scripts, manifests and units fit a page', () => {
-  const files = filesOf('scripts/*', 'config/*.{yaml,service}', 'biome.json').filter(file => !/\.(ts|json)$/.test(file))
+  const files = filesOf('scripts/*', 'config/**/*.{yaml,service}', 'biome.json').filter(
+    file => !/\.(ts|json)$/.test(file),
+  )
   expect(files.length).toBeGreaterThan(25)
   expect(longLines(files, hashComments)).toEqual([])
 })
