@@ -141,19 +141,20 @@ const PAIRS: readonly (readonly [Fault, Fault])[] = [
     },
   ],
   [
-    {
-      name: "a leftover route of another program, inside another LAN's pod CIDR",
-      node: 'node-2',
-      places: FAR,
-      put: () => void on('node-2', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/26'),
-      mend: () => void on('node-2', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/26'),
-    },
+    // this one first: node-2, too, does not reach all of LAN b as long as it is there
     {
       name: 'switch b (FRR) sends one pod CIDR to a next hop that is nobody',
       node: 'node-3',
       places: ['switch'],
       put: () => void on('switch-b', 'ip', 'route', 'add', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
       mend: () => void on('switch-b', 'ip', 'route', 'del', '10.0.1.128/25', 'via', '172.16.1.99', 'metric', '1'),
+    },
+    {
+      name: "a leftover route of another program, inside another LAN's pod CIDR",
+      node: 'node-2',
+      places: FAR,
+      put: () => void on('node-2', 'ip', 'route', 'add', 'blackhole', '10.0.1.0/26'),
+      mend: () => void on('node-2', 'ip', 'route', 'del', 'blackhole', '10.0.1.0/26'),
     },
   ],
 ]
