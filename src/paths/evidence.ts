@@ -109,9 +109,12 @@ export function lostSince({ outcomes }: TargetHistory): number | undefined {
   return lastLosses(outcomes)[0]?.at
 }
 
-/** Whether one that was sent at `since` or later came back. */
-export function arrivedSince(history: TargetHistory | undefined, since: number): boolean {
-  return history?.outcomes.some(outcome => outcome.at >= since && !isLoss(outcome)) === true
+/**
+ * Whether one that was sent at `since` or later was answered. That nobody listens does not count:
+ * a kernel says so about once a second (`icmp_ratelimit`), to one path and not to the next.
+ */
+export function answeredSince(history: TargetHistory | undefined, since: number): boolean {
+  return history?.outcomes.some(({ at, roundTrip }) => at >= since && roundTrip !== undefined) === true
 }
 
 /** Whether the last losses in a row make a failure. */

@@ -12,7 +12,7 @@ import { assertNever } from '../lib/assert.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { ConditionStatus } from '../model/condition-status.ts'
 import type { Evidence, StateInput, TargetHistory, TargetState } from './evidence.ts'
-import { arrivedSince, lostSince, stateOf } from './evidence.ts'
+import { answeredSince, lostSince, stateOf } from './evidence.ts'
 import type { LoneLan, PathKind, PathTarget } from './targets.ts'
 
 /** Where the trouble is, as far as the evidence tells. */
@@ -138,7 +138,7 @@ function proberFindings(self: TargetState): PathFinding[] {
 const isLost = ({ state }: Seen) => state === 'failing' || state === 'unanswered'
 /** Whether the other path carried while this one did not: what came before proves nothing. */
 function arrivesMeanwhile(other: TargetHistory | undefined, { history }: Seen): boolean {
-  return arrivedSince(other, lostSince(history) ?? Number.POSITIVE_INFINITY)
+  return answeredSince(other, lostSince(history) ?? Number.POSITIVE_INFINITY)
 }
 
 const isGood = ({ state }: Seen) => state === 'good' || state === 'partly'

@@ -338,6 +338,14 @@ describe('verdicts', () => {
     expect(placesOf([seen({ node: 'b' }, '+---'), seen(full, '---')])).toEqual(['neighbour'])
   })
 
+  test('where a process is away, a kernel that says so to one path and not to the next blames none', () => {
+    const away = seen({ node: 'b' }, '+kkk')
+    expect(placesOf([away, seen({ node: 'b', size: 'full' }, '+---')])).toEqual([])
+    const { findings, switches } = verdictOf([away, seen(bySwitch('b'), '+---')])
+    expect(findings).toEqual([])
+    expect(switches).toMatchObject([{ missing: [] }])
+  })
+
   test('a prober that does not hear itself accuses nobody', () => {
     const parts = [seen({ node: 'b' }, '+---'), seen(bySwitch('b'), '+---')]
     const verdict = verdictOf(parts, 'unanswered')
