@@ -22,6 +22,9 @@ export const COUNTING_NEEDS: readonly string[] = ['root', 'ip', 'fping']
 /** An answer that comes later is none, ms. */
 const PATIENCE_MILLISECONDS = 5000
 
+/** So many at the end may have been under way when it ended; more were lost. */
+const MOST_UNDER_WAY = 100
+
 /** Sends until `during` has ended, and a moment longer. */
 export async function countingPackets(
   network: TestNetwork,
@@ -44,9 +47,11 @@ export async function countingPackets(
     }
     await child.exited
     const text = await Bun.file(printed).text()
-    const sent = Number(/xmt\/rcv\/%loss = (\d+)\//.exec(text)?.[1] ?? 0)
-    const answered = [...text.matchAll(/ : \[(\d+)\], \d+ bytes, /g)].map(([, index]) => Number(index) + 1)
-    return { sent, lost: lostOf(sent, new Set(answered)) }
+    // its own count: of the lines that it prints for each answer some are missing now and then
+    const [, sent = 0, received = 0] = /xmt\/rcv\/%loss = (\d+)\/(\d+)\//.exec(text)?.map(Number) ?? []
+    const last = [...text.matchAll(/ : \[(\d+)\], /g)].reduce((most, [, index]) => Math.max(most, Number(index)), -1)
+    const behind = sent - 1 - last
+    return { sent, lost: Math.max(0, sent - received - (behind <= MOST_UNDER_WAY ? behind : 0)) }
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -56,14 +61,4 @@ export async function countingPackets(
 function first(): string {
   const command = ['chrt', '-f', '10']
   return run([...command, 'true'], { mayFail: true }).status === 0 ? command.join(' ') : ''
-}
-
-/** More than these at the end were not under way when it ended: they were lost. */
-const MOST_UNDER_WAY = 100
-
-/** Those that never came back, but for the last ones, which may have been under way at the end. */
-function lostOf(sent: number, answered: ReadonlySet<number>): number {
-  const last = [...answered].reduce((most, one) => Math.max(most, one), 0)
-  const behind = sent - last
-  return last - answered.size + (behind > MOST_UNDER_WAY ? behind : 0)
 }
