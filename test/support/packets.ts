@@ -47,10 +47,11 @@ export async function countingPackets(
     }
     await child.exited
     const text = await Bun.file(printed).text()
-    // its own count: of the lines that it prints for each answer some are missing now and then
+    // its own counts: numbers of packets have gaps where none was sent
     const [, sent = 0, received = 0] = /xmt\/rcv\/%loss = (\d+)\/(\d+)\//.exec(text)?.map(Number) ?? []
     const last = [...text.matchAll(/ : \[(\d+)\], /g)].reduce((most, [, index]) => Math.max(most, Number(index)), -1)
-    const behind = sent - 1 - last
+    // it leaves numbers out where it is late, and then the last one says nothing of the end
+    const behind = Math.max(0, sent - 1 - last)
     return { sent, lost: Math.max(0, sent - received - (behind <= MOST_UNDER_WAY ? behind : 0)) }
   } finally {
     rmSync(folder, { recursive: true })
