@@ -15,8 +15,7 @@ export const sonic: Vendor = {
     'sonic-net/sonic-buildimage, dockers/docker-fpm-frr/docker_init.sh: with docker_routing_config_mode split or split-unified the files of FRR stay; with unified, and separated, which newer releases turn into it, frr.conf is made anew at each start of the container',
   ],
   configure: intent => [
-    '! paste into vtysh, then: write memory. SONiC keeps it where docker_routing_config_mode of DEVICE_METADATA is split or',
-    '! split-unified; else the files in /etc/frr are made anew from config_db.json whenever the container bgp starts',
+    '! paste into vtysh, then: write memory. SONiC keeps it where docker_routing_config_mode of DEVICE_METADATA is split or split-unified; else the files in /etc/frr are made anew from config_db.json whenever the container bgp starts',
     ...frr.configure(intent),
   ],
 }

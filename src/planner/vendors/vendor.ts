@@ -67,7 +67,9 @@ export const WHY = {
  * The whole text: what it is, the configuration, what is missing, how to look, how to take it back.
  */
 export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
-  const note = (text: string) => `${vendor.comment} ${text}`.trimEnd()
+  const { comment } = vendor
+  const note = (text: string) => `${comment} ${text}`.trimEnd()
+  const prose = (text: string, hanging = '') => wrapComment(note(text), { comment, hanging })
   const status =
     vendor.ranWith === undefined
       ? `Its words follow the sources in docs/switches/${vendor.name}.md and were not run on a device: try them on one switch first.`
@@ -76,18 +78,35 @@ export function switchConfigText(vendor: Vendor, intent: SwitchIntent): string {
   const configuration = vendor.configure(intent)
   const doubtful = (vendor.unconfirmed ?? []).filter(words => configuration.some(line => line.includes(words)))
   return [
-    note(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),
-    ...(missing.length === 0 ? [] : [note('Not possible here:'), ...missing.map(text => note(`  - ${text}`))]),
+    ...prose(`${vendor.title}: the switch's side of BGPPeer ${intent.bgpPeer}. ${status}`),
+    ...(missing.length === 0
+      ? []
+      : [note('Not possible here:'), ...missing.flatMap(text => prose(`  - ${text}`, '    '))]),
     ...(doubtful.length === 0
       ? []
-      : [note(`Not found in a reference, look whether it is taken: ${doubtful.join('; ')}`)]),
-    ...configuration,
+      : prose(`Not found in a reference, look whether it is taken: ${doubtful.join('; ')}`)),
+    ...configuration.flatMap(line => wrapComment(line, { comment })),
     note(''),
     note('To look:'),
     ...vendor.look(intent).map(line => note(`  ${line}`)),
     note('To take all of it back:'),
     ...vendor.undo(intent).map(line => note(`  ${line}`)),
-    ...(vendor.stays === undefined ? [] : [note(`  (of the whole switch, stays: ${vendor.stays})`)]),
+    ...(vendor.stays === undefined ? [] : prose(`  (of the whole switch, stays: ${vendor.stays})`, '  ')),
     '',
   ].join('\n')
+}
+
+const COLUMNS = 100
+
+/**
+ * A comment that is wider than a page goes on below, behind the same mark; `hanging` stands before
+ * what goes on. Every other line stays one: it is to be pasted.
+ */
+function wrapComment(line: string, { comment, hanging = '' }: { comment: string; hanging?: string }): string[] {
+  const at = line.search(/\S/)
+  if (line.length <= COLUMNS || !line.startsWith(comment, at)) return [line]
+  const end = line.lastIndexOf(' ', COLUMNS)
+  const mark = `${line.slice(0, at)}${comment} ${hanging}`
+  if (end <= mark.length) return [line]
+  return [line.slice(0, end), ...wrapComment(`${mark}${line.slice(end + 1)}`, { comment, hanging })]
 }
