@@ -12,7 +12,6 @@ import { EXECUTABLE } from './start.ts'
 export interface ControllerMemory {
   readonly nodes: number
   readonly memory: Memory
-  readonly calls: Readonly<Record<string, number>>
 }
 
 const SETTLE_SECONDS = 20
@@ -53,7 +52,7 @@ export async function controllerMemory(nodes: number): Promise<ControllerMemory>
       await Bun.sleep(500)
     }
     await Bun.sleep(SETTLE_SECONDS * 1000)
-    return { nodes, memory: memory(controller.pid), calls: (await ask()).calls }
+    return { nodes, memory: memory(controller.pid) }
   } finally {
     controller?.kill('SIGKILL')
     world.kill('SIGKILL')

@@ -1,11 +1,12 @@
 /**
  * A cluster of nodes of the cloud, in a process of its own, for the memory of a controller: the
  * lab's API server and the simulated cloud, with as many nodes as asked, each with three interfaces
- * of 15 addresses that both know. Argument: the number of nodes. Prints the ports, then a line of
- * what was called for each line of stdin.
+ * of 15 addresses that both know. Argument: the number of nodes. Prints the ports, then for
+ * each line of stdin how many the controller has judged.
  */
 import { serveApi } from '../../src/apiserver/serve.ts'
 import { serveCloud } from '../../src/cloudsim/serve.ts'
+import { ensureCrds } from '../../src/controller/crds.ts'
 import { FIELD_MANAGER } from '../../src/eni/controller-shared.ts'
 import { tagsFor } from '../../src/eni/tags.ts'
 import { ENI_NODES, NODES } from '../../src/kube/resources.ts'
@@ -27,12 +28,7 @@ const sim = simulator(systemClock, {
 const server = serveApi({ hostname: '127.0.0.1', port: 0, clock: systemClock })
 const kube = new MemoryKube(server.api)
 const core = (kind: string, plural: string) => ({ group: '', version: 'v1', kind, plural, namespaced: true })
-for (const name of ['eninodes', 'bgppeers', 'routeslices']) {
-  const crd = Bun.YAML.parse(await Bun.file(`config/crd-${name}.yaml`).text()) as never
-  const plural = 'customresourcedefinitions'
-  const type = { group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', plural }
-  await kube.create({ ...type, namespaced: false }, crd)
-}
+await ensureCrds(kube)
 const inSystem = (name: string) => ({ name, namespace: 'kube-system' })
 const conf = { vswitches: { [ZONE]: ['vsw-1'] }, security_group: 'sg-1', max_pool_size: 100 }
 await kube.create(core('ConfigMap', 'configmaps'), {
@@ -90,10 +86,7 @@ async function addNode(name: string, instanceID: string): Promise<void> {
 const cloud = await serveCloud(sim, { hostname: '127.0.0.1', port: 0 })
 console.log(JSON.stringify({ api: server.port, cloud: cloud.port }))
 for await (const _line of console) {
-  const calls = Map.groupBy(sim.calls, ({ action }) => action)
   const nodes = server.api.store.list('eninodes.network.openyurt.io') ?? []
   const judged = nodes.filter(node => JSON.stringify(node).includes('SufficientAddresses')).length
-  console.log(
-    JSON.stringify({ judged, calls: Object.fromEntries([...calls].map(([name, list]) => [name, list.length])) }),
-  )
+  console.log(JSON.stringify({ judged }))
 }

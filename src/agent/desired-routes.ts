@@ -7,7 +7,7 @@
  * podCIDRs are believed is decided before (kube/sound-entries.ts); which of these routes exist is
  * `plan.ts`.
  */
-import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { type BGPPeer, devicesOf } from '../kube/bgp-peer.ts'
 import type { ClusterView } from '../kube/cluster-view-types.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { nothingLeft } from '../lib/fields.ts'
@@ -103,7 +103,7 @@ export function addressesToAsk({ self, view }: Omit<RoutingInput, 'network'>): s
   const own = view.entries.find(({ node }) => node === self)
   if (own === undefined) return []
   const members = view.entries.filter(entry => entry.node !== self && inLan(own, entry))
-  const devices = peersOf(own, view.peers).flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway ? [spec.gateway] : [])])
+  const devices = peersOf(own, view.peers).flatMap(({ spec }) => devicesOf(spec))
   return [...new Set([...members.flatMap(({ addresses }) => addresses), ...devices])]
 }
 

@@ -15,6 +15,7 @@ import { capacity } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { type AttachmentRecord, findRecord } from './attachments.ts'
 import { currentBootId } from './boot.ts'
+import { detachLink } from './detach.ts'
 import { failureOf } from './failures.ts'
 import { inspectPod } from './inspect.ts'
 import { NodeInterfaces, removePodRules } from './node-interfaces.ts'
@@ -29,7 +30,7 @@ import {
   type ResultInterface,
 } from './protocol.ts'
 import { type ReservationRequest, release, reserve } from './reservation.ts'
-import { attachPod, detachLink, uplinkMtu, type Wired } from './veth.ts'
+import { attachPod, uplinkMtu, type Wired } from './veth.ts'
 import { vethAlias, vethNames } from './veth-names.ts'
 
 /**

@@ -54,6 +54,12 @@ export function deleteHostEnds(host: Rtnetlink, hostInterfaces: readonly string[
   return outcomes
 }
 
+/** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */
+export function detachLink(host: Rtnetlink, hostIndex: number): void {
+  const error = deleteTogether(host, [hostIndex]).get(hostIndex)
+  if (error !== undefined) throw error
+}
+
 /** The host end of that name, if there is one. Throws `LinkNameTaken` where it is not ours. */
 function ownHostEnd(host: Rtnetlink, name: string): Link | undefined {
   const link = host.getLink(name)

@@ -75,12 +75,6 @@ export function setHostEnd({ hostInterface, addresses, anySource }: HostEnd): vo
   setInterfaceSysctls('ipv6', hostInterface, addresses.some(isIPv6) ? HOST_IPV6 : WITHOUT_IPV6)
 }
 
-/** Deletes a host end by its index, which no later link can have. Throws `NetlinkError`. */
-export function detachLink(host: Rtnetlink, hostIndex: number): void {
-  const [outcome] = host.execute([deleteLink(hostIndex)])
-  if (outcome?.error !== undefined && outcome.error.errno !== ERRNO.ENODEV) throw outcome.error
-}
-
 /**
  * The MTU of the interface that the default route leaves by, in bytes; undefined while there is no
  * default route. Asked with addresses for documentation (RFC 5737, RFC 3849), which no other route

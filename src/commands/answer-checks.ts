@@ -5,13 +5,14 @@
  */
 import type { EventRecorder } from '../kube/api.ts'
 import { CHECK_REPORT, type CheckReport, PATHS_CHECKED } from '../kube/path-check.ts'
+import { apiVersionOf } from '../kube/paths.ts'
 import { BGP_PEERS } from '../kube/resources.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { checkPaths } from '../paths/check.ts'
 import { ChecksOnDemand } from '../paths/checks-on-demand.ts'
 import type { Stand } from '../paths/stand.ts'
-import { isProved, pathsView } from '../paths/view.ts'
+import { isProved, pathsView, totalOf } from '../paths/view.ts'
 
 export interface AnswerChecksOptions {
   readonly events: EventRecorder
@@ -45,9 +46,13 @@ export function answerChecks(options: AnswerChecksOptions): ChecksOnDemand {
     report: (bgpPeer, word, paths) => {
       const report: CheckReport = { asked: word, ...who(), paths }
       const uid = uidOf(bgpPeer)
-      const { group, version, kind } = BGP_PEERS
       events.record({
-        regarding: { apiVersion: `${group}/${version}`, kind, name: bgpPeer, ...(uid !== undefined && { uid }) },
+        regarding: {
+          apiVersion: apiVersionOf(BGP_PEERS),
+          kind: BGP_PEERS.kind,
+          name: bgpPeer,
+          ...(uid !== undefined && { uid }),
+        },
         type: isProved(paths) ? 'Normal' : 'Warning',
         reason: PATHS_CHECKED,
         message: messageOf(report),
@@ -58,8 +63,7 @@ export function answerChecks(options: AnswerChecksOptions): ChecksOnDemand {
 }
 
 function messageOf({ asked, node, paths: { kinds, findings } }: CheckReport): string {
-  const sent = kinds.reduce((sum, kind) => sum + kind.sent, 0)
-  const lost = kinds.reduce((sum, kind) => sum + kind.lost, 0)
+  const { sent, lost } = totalOf(kinds)
   const found = findings.map(({ message }) => message)
   return [`${node}, as asked at ${asked}: ${sent - lost} of ${sent} probes answered`, ...found].join('; ')
 }

@@ -7,11 +7,10 @@ import { systemClock } from '../lib/clock.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable, printable } from '../lib/table.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import type { ConditionStatus } from '../model/condition-status.ts'
 import { askCluster, type ClusterAnswers } from '../paths/cluster-check.ts'
 import { type LanPair, lanPairs, pairText } from '../paths/lan-matrix.ts'
 import { isProved } from '../paths/view.ts'
-import { KIND_TEXT } from './check-text.ts'
+import { countingLine, PROOF_TEXT, pathCells } from './check-text.ts'
 import { withCluster } from './observe-cluster.ts'
 import { printJson } from './show.ts'
 import { terminalWidth } from './terminal.ts'
@@ -26,7 +25,7 @@ export interface CheckClusterOptions {
 export function checkCluster({ kubeconfig, output, timeoutSeconds }: CheckClusterOptions): Promise<number> {
   return withCluster(kubeconfig, async api => {
     const word = `${timestamp(systemClock.now())}/${crypto.randomUUID().slice(0, 8)}`
-    const progress = progressLine(output !== 'json')
+    const progress = countingLine(output !== 'json', 'have answered')
     const stop = new AbortController()
     process.once('SIGINT', () => stop.abort())
     const answers = await askCluster({
@@ -40,9 +39,10 @@ export function checkCluster({ kubeconfig, output, timeoutSeconds }: CheckCluste
     progress(0, 0)
     const places = placesOf(answers.reports)
     const pairs = lanPairs(answers.reports, places)
+    const good = answers.silent.length === 0 && answers.reports.every(({ paths }) => isProved(paths))
     if (output === 'json') printJson({ asked: word, pairs, ...answers })
-    else print(textOf(answers, { places, pairs, wide: output === 'wide' }))
-    return answers.silent.length === 0 && answers.reports.every(({ paths }) => isProved(paths)) ? 0 : 1
+    else print(textOf(answers, { places, pairs, good, wide: output === 'wide' }))
+    return good ? 0 : 1
   })
 }
 
@@ -55,20 +55,15 @@ function placesOf(reports: readonly CheckReport[]): string[] {
   return [...new Set(seen)].sort((a, b) => Number(a === VPC) - Number(b === VPC) || (a < b ? -1 : 1))
 }
 
-function progressLine(wanted: boolean): (done: number, all: number) => void {
-  if (!wanted || !process.stderr.isTTY) return () => {}
-  return (done, all) => {
-    process.stderr.write(all === 0 ? '\r\x1b[K' : `\r${done} of ${all} have answered`)
-  }
-}
-
 interface Shown {
   readonly places: readonly string[]
   readonly pairs: readonly LanPair[]
+  /** All packets arrive and all have answered. */
+  readonly good: boolean
   readonly wide: boolean
 }
 
-function textOf({ reports, silent }: ClusterAnswers, { places, pairs, wide }: Shown): string {
+function textOf({ reports, silent }: ClusterAnswers, { places, pairs, good, wide }: Shown): string {
   const findings = reports.flatMap(({ node, paths }) =>
     paths.findings.map(
       ({ place, message }) => `LOST at ${printable(node)} (${printable(place)}): ${printable(message)}\n`,
@@ -76,14 +71,13 @@ function textOf({ reports, silent }: ClusterAnswers, { places, pairs, wide }: Sh
   )
   const proofs = proofLines(reports)
   const tables = wide ? wideTable(reports) : matrix(places, pairs)
-  const end = findings.length + silent.length === 0 && reports.every(({ paths }) => isProved(paths))
   return [
     tables,
     '\n',
     ...proofs,
     ...findings,
     ...silent.map(text => `NO ANSWER: ${printable(text)}\n`),
-    ...(end ? ['Nothing is lost.\n'] : []),
+    ...(good ? ['Nothing is lost.\n'] : []),
   ].join('')
 }
 
@@ -99,12 +93,6 @@ function proofLines(reports: readonly CheckReport[]): string[] {
     const detail = one === undefined || one.status === 'True' ? '' : `: ${one.message}`
     return `${printable(`${text} (${group.map(({ node }) => node).join(', ')})${detail}`)}\n`
   })
-}
-
-const PROOF_TEXT: Readonly<Record<ConditionStatus, string>> = {
-  True: 'proved',
-  False: 'NOT there',
-  Unknown: 'not known',
 }
 
 /** A line from each place, a column to each; where that is too wide, pairs that are not good. */
@@ -125,18 +113,7 @@ function matrix(places: readonly string[], pairs: readonly LanPair[]): string {
 const MOST_COLUMNS = 200
 
 function wideTable(reports: readonly CheckReport[]): string {
-  const rows = reports.flatMap(({ node, lan, paths }) =>
-    paths.kinds.map(row => [
-      lan,
-      node,
-      KIND_TEXT[row.kind] ?? row.kind,
-      row.lan,
-      row.family === 'ipv4' ? 'IPv4' : 'IPv6',
-      row.size,
-      `${row.sent - row.lost} of ${row.sent}`,
-      row.roundTripMilliseconds === undefined ? '-' : `${row.roundTripMilliseconds.toFixed(1)} ms`,
-    ]),
-  )
+  const rows = reports.flatMap(({ node, lan, paths }) => paths.kinds.map(row => [lan, node, ...pathCells(row)]))
   const titles = ['FROM', 'NODE', 'PATH', 'TO', 'FAMILY', 'SIZE', 'ANSWERED', 'ROUND TRIP']
   return formatTable(
     titles.map((title, index) => ({ title, align: index < 6 ? 'left' : 'right' })),

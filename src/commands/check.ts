@@ -17,7 +17,7 @@ import type { PathsView } from '../model/snapshot.ts'
 import { checkPaths } from '../paths/check.ts'
 import { standOfNode } from '../paths/stand.ts'
 import { isProved, pathsView } from '../paths/view.ts'
-import { KIND_TEXT } from './check-text.ts'
+import { countingLine, PROOF_TEXT, pathCells } from './check-text.ts'
 import { addNodeOptions, createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
 
@@ -84,7 +84,7 @@ async function checkFromHere(flags: ConfigFlags, output: CheckFlags['output']): 
     }),
     mtu: configuredMtu(config.cni.confDir),
     port: config.paths.port,
-    onProgress: progress(output === undefined),
+    onProgress: countingLine(output === undefined, 'probes'),
   })
   const view = pathsView({ verdict: result.verdict, histories: [...result.evidence.values()] })
   if (output === 'json') printJson(view)
@@ -92,25 +92,9 @@ async function checkFromHere(flags: ConfigFlags, output: CheckFlags['output']): 
   return isProved(view) ? 0 : 1
 }
 
-/** One line that counts up, on a terminal alone. */
-function progress(wanted: boolean): (done: number, all: number) => void {
-  if (!wanted || !process.stderr.isTTY) return () => {}
-  return (done, all) => {
-    process.stderr.write(done === all ? '\r\x1b[K' : `\r${done} of ${all} probes`)
-  }
-}
-
 /** The text for people. */
 function formatCheck(view: PathsView): string {
   if (view.kinds.length === 0) return 'There is no other node to ask: nothing was sent.\n'
-  const rows = view.kinds.map(({ kind, lan, family, size, sent, lost, roundTripMilliseconds }) => [
-    KIND_TEXT[kind],
-    lan,
-    family === 'ipv4' ? 'IPv4' : 'IPv6',
-    size,
-    `${sent - lost} of ${sent}`,
-    roundTripMilliseconds === undefined ? '-' : `${roundTripMilliseconds.toFixed(1)} ms`,
-  ])
   const table = formatTable(
     [
       { title: 'PATH' },
@@ -120,11 +104,11 @@ function formatCheck(view: PathsView): string {
       { title: 'ANSWERED', align: 'right' },
       { title: 'ROUND TRIP', align: 'right' },
     ],
-    rows,
+    view.kinds.map(pathCells),
   )
   const switches = view.switches.map(
     ({ bgpPeer, status, message }) =>
-      `BGPPeer ${printable(bgpPeer)}: routes of the switch ${status === 'True' ? 'proved' : status === 'False' ? 'NOT there' : 'not known'}: ${printable(message)}\n`,
+      `BGPPeer ${printable(bgpPeer)}: routes of the switch ${PROOF_TEXT[status]}: ${printable(message)}\n`,
   )
   const findings =
     view.findings.length === 0

@@ -6,7 +6,7 @@
 import type { Config } from '../config/schema.ts'
 import type { Controller } from '../controller/reconcile.ts'
 import type { EventRecorder } from '../kube/api.ts'
-import { checkAsked, VPC } from '../kube/path-check.ts'
+import { checksOn, VPC } from '../kube/path-check.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Parting } from '../lib/parting.ts'
@@ -47,7 +47,7 @@ export function startControllerPaths(options: ControllerPathsOptions): () => Pat
     events,
     log,
     who: () => ({ node: 'controller', lan: VPC }),
-    asked: () => wordsOf(controller),
+    asked: () => (controller.leadership().isLeader ? checksOn(controller.bgpPeers.objects.values()) : new Map()),
     uidOf: bgpPeer => controller.bgpPeers.objects.get(bgpPeer)?.metadata.uid,
     port: config.port,
     mtu: () => undefined,
@@ -77,14 +77,4 @@ function standNow(controller: Controller, wanted: (peers: readonly string[]) => 
     .nodes.filter(({ podCIDRs, peers }) => podCIDRs.length > 0 && wanted(peers))
     .map(({ name, addresses, podCIDRs, peers }) => ({ node: name, addresses, podCIDRs, peers: peers.toSorted() }))
   return standOfController(sourceAddresses(entries.flatMap(({ podCIDRs }) => podCIDRs)), entries)
-}
-
-function wordsOf(controller: Controller): ReadonlyMap<string, string> {
-  if (!controller.leadership().isLeader) return new Map()
-  return new Map(
-    [...controller.bgpPeers.objects].flatMap(([name, object]): [string, string][] => {
-      const word = checkAsked(object)
-      return word === undefined ? [] : [[name, word]]
-    }),
-  )
 }

@@ -9,7 +9,7 @@ import { cloudView, withCloudNodes } from '../eni/controller-view.ts'
 import type { ApiCounts } from '../kube/api.ts'
 import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { clockProblems, expiryProblems, remediesOf } from '../model/problems.ts'
+import { clockProblems, expiryProblems, pathProblems, remediesOf } from '../model/problems.ts'
 import type { EventRow, Expiry, PathsView, Snapshot } from '../model/snapshot.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { apiContact } from '../status/api-contact.ts'
@@ -37,10 +37,7 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
   const { view, now } = input
   const api = apiContact(view.contact, input.counts)
   const cloud = cloudView(input.cloud)
-  const ofPaths = (input.paths?.findings ?? []).map(({ message, remedy = '' }) => ({
-    problem: `from the VPC: ${message}`,
-    remedy,
-  }))
+  const ofPaths = pathProblems(input.paths, 'from the VPC: ')
   return present<Snapshot>({
     version: input.version,
     build: input.build,

@@ -8,7 +8,7 @@ import { lanView } from '../kube/lan-view.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { present, type Said } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { clockProblems, expiryProblems, remediesOf, sessionProblems } from '../model/problems.ts'
+import { clockProblems, expiryProblems, pathProblems, remediesOf, sessionProblems } from '../model/problems.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { ApiContact, EventRow, Expiry, NodeView, PathsView, RouteRow, Snapshot } from '../model/snapshot.ts'
 
@@ -44,10 +44,7 @@ export function nodeSnapshot(input: NodeSnapshotInput): Snapshot {
   const entries = view?.entries ?? []
   const peers = view?.peers ?? []
   const own = entries.find(entry => entry.node === self)
-  const advice = [
-    ...sessionProblems(input.sessions),
-    ...(input.paths?.findings ?? []).map(({ message, remedy = '' }) => ({ problem: message, remedy })),
-  ]
+  const advice = [...sessionProblems(input.sessions), ...pathProblems(input.paths)]
   const drained = input.drained ? ['drained: nothing is announced from here until the service is restarted'] : []
   return present<Snapshot>({
     version: input.version,

@@ -4,6 +4,7 @@
 
 import { formatAge, printable } from '../lib/table.ts'
 import type { ApiContact, EventRow, InterfaceView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import { totalOf } from '../paths/view.ts'
 import { type AskOptions, addAskOptions } from '../status/ask.ts'
 import { EVENT_FIELDS } from './events.ts'
 import { createProgram, runProgram } from './program.ts'
@@ -129,8 +130,7 @@ function routesText(routes: readonly RouteRow[]): string {
 }
 
 function provedText({ switches, kinds }: PathsView): string {
-  const sent = kinds.reduce((sum, kind) => sum + kind.sent, 0)
-  const lost = kinds.reduce((sum, kind) => sum + kind.lost, 0)
+  const { sent, lost } = totalOf(kinds)
   const verified = switches.map(({ bgpPeer, status, verified }) =>
     status === 'Unknown'
       ? `${bgpPeer} not known`

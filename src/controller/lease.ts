@@ -6,14 +6,13 @@
  */
 
 import { ApiError, type KubeApi } from '../kube/api.ts'
-import { type KubeObject, LEASES } from '../kube/resources.ts'
+import { CONTROLLER_LEASE, type KubeObject, LEASES } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import type { Log } from '../lib/log.ts'
 import { within } from './writes.ts'
 
-const LEASE_NAME = 'terway-edge-controller'
 const LEASE_SECONDS = 15
 const RENEW_DEADLINE_MILLISECONDS = 10_000
 const RETRY_MILLISECONDS = 2_000
@@ -137,7 +136,7 @@ export class Election {
 
   async #step(): Promise<void> {
     const { api, clock, namespace, identity } = this.#options
-    this.#observe(await api.get<Lease>(LEASES, LEASE_NAME, namespace))
+    this.#observe(await api.get<Lease>(LEASES, CONTROLLER_LEASE, namespace))
     if (this.#closed.signal.aborted) return
     const step = leaseStep(this.#observed, identity, clock.monotonic())
     if (step === 'wait') return
@@ -169,7 +168,7 @@ export class Election {
     return {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: before?.metadata ?? { name: LEASE_NAME, namespace },
+      metadata: before?.metadata ?? { name: CONTROLLER_LEASE, namespace },
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: LEASE_SECONDS,

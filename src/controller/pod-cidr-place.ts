@@ -10,8 +10,8 @@
  */
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { type AddressRange, blockLengthFor } from '../lib/address-range.ts'
-import { firstFrom } from '../lib/address-set.ts'
-import { type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
+import { AddressSet } from '../lib/address-set.ts'
+import { type Family, familyOf, prefixRange } from '../lib/ip.ts'
 
 export interface PlaceConfig {
   /** Pools, IPv4 and IPv6, that do not overlap. Used in this order. */
@@ -286,7 +286,7 @@ function isPublishedAt(published: Published, { name }: PodCIDRNode, address: str
 
 /** An address, who has it, and whether it is right against a podCIDR. */
 interface Claim {
-  readonly value: bigint
+  readonly address: string
   readonly what: string
   readonly isRight: (owned: Owned) => boolean
   readonly refuse: (owned: Owned) => void
@@ -306,10 +306,10 @@ function coverings(
   verdict: Verdict,
 ): void {
   const { nodes, published, lifelines } = given
-  const claims: Record<Family, Claim[]> = { ipv4: [], ipv6: [] }
+  const claims: Claim[] = []
   for (const { address, what, bgpPeer } of lifelines) {
-    claims[familyOf(address)].push({
-      value: numberOf(address),
+    claims.push({
+      address,
       what: `${address}, ${what}`,
       isRight: ({ node: owner, isPublished }) => {
         if (bgpPeer === undefined) return true
@@ -325,8 +325,8 @@ function coverings(
   }
   for (const node of nodes) {
     for (const address of node.addresses) {
-      claims[familyOf(address)].push({
-        value: numberOf(address),
+      claims.push({
+        address,
         what: `${address}, an address of ${node.name}`,
         isRight: ({ node: owner, isPublished }) => {
           if (owner.name === node.name) return true
@@ -340,27 +340,18 @@ function coverings(
       })
     }
   }
-  for (const family of ['ipv4', 'ipv6'] as const) claims[family].sort((a, b) => (a.value < b.value ? -1 : 1))
+  const all = new AddressSet(claims)
   for (const current of owned) {
-    const inside = within(claims[current.family], current.range)
-    const right = inside.find(({ isRight }) => isRight(current))
+    const right = all.within(current.podCIDR, ({ isRight }) => isRight(current))
     if (right !== undefined) {
       const message = `its pod CIDR ${current.podCIDR} holds ${right.what}, and is not routed; ${AGAIN}`
       verdict.withhold(current, 'PodCIDRCoversAddress', message)
-    } else for (const claim of inside) claim.refuse(current)
+    } else
+      all.within(current.podCIDR, claim => {
+        claim.refuse(current)
+        return false
+      })
   }
-}
-
-/** Those of `sorted` that lie in the range; there may be thousands. */
-function within(sorted: readonly Claim[], { first, last }: AddressRange): readonly Claim[] {
-  const low = firstFrom(sorted, first)
-  let end = low
-  while (end < sorted.length && (sorted[end]?.value ?? 0n) <= last) end++
-  return sorted.slice(low, end)
-}
-
-function numberOf(address: string): bigint {
-  return prefixRange(hostPrefix(address)).first
 }
 
 /** Of one second the names decide. */

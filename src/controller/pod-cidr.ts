@@ -16,7 +16,7 @@ import {
   mergeRanges,
   prefixAt,
 } from '../lib/address-range.ts'
-import { FAMILIES, type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
+import { FAMILIES, FAMILY_NAMES, type Family, familyOf, hostPrefix, prefixRange } from '../lib/ip.ts'
 import { type NodeSelector, selects } from '../lib/node-selector.ts'
 import type { FormerRecord } from './former-pod-cidrs.ts'
 import {
@@ -337,7 +337,7 @@ function usedBlocks(pool: AddressRange, size: bigint, busy: readonly AddressRang
 }
 
 function exhausted(node: string, full: readonly Family[], config: PodCIDRConfig): NodeProblem {
-  const names = full.map(family => (family === 'ipv4' ? 'IPv4' : 'IPv6')).join(' and ')
+  const names = full.map(family => FAMILY_NAMES[family]).join(' and ')
   const message =
     config.podCIDRs.length === 0
       ? 'it has no pod CIDR and network.podCIDRs names no pool; add one, or set allocatePodCIDRs: false'

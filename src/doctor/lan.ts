@@ -4,7 +4,7 @@
  */
 
 import type { ObservedKernel } from '../agent/observe.ts'
-import type { BGPPeer } from '../kube/bgp-peer.ts'
+import { type BGPPeer, devicesOf } from '../kube/bgp-peer.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
@@ -37,9 +37,7 @@ export async function observeDuplicates({ clock, observed, uplink, peers, onLink
   const own = addresses
     .filter(entry => entry.interface === uplink.index && entry.family === 'ipv4')
     .map(({ address }) => address)
-  const named = peers
-    .flatMap(({ spec }) => [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])])
-    .filter(address => onLink.get(address) === uplink.index)
+  const named = peers.flatMap(({ spec }) => devicesOf(spec)).filter(address => onLink.get(address) === uplink.index)
   const defaults = FAMILIES.flatMap(family => observed.defaultGateways[family]).flatMap(hop =>
     hop.gateway === undefined || hop.interface !== uplink.index ? [] : [hop.gateway],
   )

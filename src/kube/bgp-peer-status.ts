@@ -3,12 +3,11 @@
  * it has: a status from under another CustomResourceDefinition of that name comes as it is, and
  * must not stop who reads the rest. Pure.
  */
-import { memoByObject } from '../lib/memo.ts'
 import type { BGPPeerObject, BGPPeerStatus } from './bgp-peer.ts'
 import { isFields } from './spec-reader.ts'
 
 /** The object itself where all of its status can be read, else one without what cannot. */
-export const withReadableStatus = memoByObject((object: BGPPeerObject): BGPPeerObject => {
+export function withReadableStatus(object: BGPPeerObject): BGPPeerObject {
   const found: unknown = object.status
   if (found === undefined) return object
   const { status: _unread, ...rest } = object
@@ -22,7 +21,7 @@ export const withReadableStatus = memoByObject((object: BGPPeerObject): BGPPeerO
     ...(typeof prefixes === 'number' && { prefixes }),
   } as BGPPeerStatus
   return Bun.deepEquals(status, found) ? object : { ...rest, status }
-})
+}
 
 function listOf(name: string, value: unknown, isReadable: (item: unknown) => boolean): object {
   return Array.isArray(value) ? { [name]: value.filter(isReadable) } : {}

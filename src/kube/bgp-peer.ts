@@ -105,3 +105,8 @@ export interface BGPPeerObject extends KubeObject {
   readonly spec?: unknown
   readonly status?: BGPPeerStatus
 }
+
+/** The devices that a BGPPeer names: its switch, and its gateway. */
+export function devicesOf({ peerIP, gateway }: Pick<BGPPeerSpec, 'peerIP' | 'gateway'>): readonly string[] {
+  return gateway === undefined ? [peerIP] : [peerIP, gateway]
+}

@@ -39,7 +39,7 @@ import {
   type SecretAnswer,
   viewOf,
 } from './merge-cluster.ts'
-import { checkAsked } from './path-check.ts'
+import { checksOn } from './path-check.ts'
 import { BGP_PEERS, type KubeSecret, ROUTE_SLICES, SECRETS } from './resources.ts'
 import type { RouteSlice } from './route-slice.ts'
 
@@ -160,13 +160,7 @@ class Source implements ClusterSource {
   }
   get checksAsked(): ReadonlyMap<string, string> {
     const spoken = [...this.#state.peers.values()].filter(({ spec }) => spec.localSpeakers.includes(this.#options.node))
-    return new Map(
-      spoken.flatMap(({ name }): [string, string][] => {
-        const object = this.#peers?.objects.get(name)
-        const word = object === undefined ? undefined : checkAsked(object)
-        return word === undefined ? [] : [[name, word]]
-      }),
-    )
+    return checksOn(spoken.flatMap(({ name }) => this.#peers?.objects.get(name) ?? []))
   }
   onPeersChange(listener: () => void): () => void {
     return this.#peers?.onChange(listener) ?? (() => {})

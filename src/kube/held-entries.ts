@@ -4,7 +4,7 @@
  * rest follows. Shared by the controller, which compares with what it published, and by the nodes,
  * which compare with what they believed. Pure.
  */
-import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { FAMILIES, FAMILY_NAMES, type Family, familyOf } from '../lib/ip.ts'
 import { memoByObject } from '../lib/memo.ts'
 import { isQuiet, type RemovalState, type Standing } from './mass-removal.ts'
 import type { RouteEntry } from './route-slice.ts'
@@ -130,7 +130,7 @@ export function keptParts(kept: Iterable<string>): readonly KeptPart[] {
 /** For people: `node edge-1`, `node edge-1 from its LAN`, `IPv6 of node edge-1`. */
 export function keptText({ kind, node }: KeptPart): string {
   if (kind === 'entry') return `node ${node}`
-  return kind === 'member' ? `node ${node} from its LAN` : `${kind === 'ipv4' ? 'IPv4' : 'IPv6'} of node ${node}`
+  return kind === 'member' ? `node ${node} from its LAN` : `${FAMILY_NAMES[kind]} of node ${node}`
 }
 
 /** Those of `keys` that are of one of the nodes, for who explains their removal. */

@@ -8,7 +8,7 @@ import { AddressSet } from '../lib/address-set.ts'
 import { memoByObject } from '../lib/memo.ts'
 import { Secret } from '../lib/secret.ts'
 import { decodePassword } from './bgp-password.ts'
-import type { BGPPeer } from './bgp-peer.ts'
+import { type BGPPeer, devicesOf } from './bgp-peer.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
@@ -212,13 +212,13 @@ function keepOutOfPodCIDRs(
 ): void {
   const changed = [...peers.values()].filter(peer => {
     const before = last.peers.get(peer.name)
-    return before?.uid !== peer.uid || devicesOf(before).join() !== devicesOf(peer).join()
+    return before?.uid !== peer.uid || devicesOf(before.spec).join() !== devicesOf(peer.spec).join()
   })
   if (changed.length === 0 || last.slices.size === 0) return
-  const named = new AddressSet(changed.flatMap(peer => devicesOf(peer).map(address => ({ address, peer }))))
-  const inForce = new Map([...entriesIn(last.slices)].map(([node, { podCIDRs }]) => [node, new Set(podCIDRs)]))
+  const named = new AddressSet(changed.flatMap(peer => devicesOf(peer.spec).map(address => ({ address, peer }))))
+  const inForce = entriesIn(last.slices)
   for (const { node, podCIDRs } of entriesIn(slices).values()) {
-    for (const podCIDR of podCIDRs.filter(podCIDR => inForce.get(node)?.has(podCIDR) === true)) {
+    for (const podCIDR of podCIDRs.filter(one => inForce.get(node)?.podCIDRs.includes(one) === true)) {
       named.within(podCIDR, ({ address, peer }) => {
         problems.push(`BGPPeer ${peer.name}: ${address} lies in ${podCIDR}, a pod CIDR of node ${node}: not used`)
         const before = last.peers.get(peer.name)
@@ -228,10 +228,6 @@ function keepOutOfPodCIDRs(
       })
     }
   }
-}
-
-function devicesOf({ spec: { peerIP, gateway } }: BGPPeer): readonly string[] {
-  return gateway === undefined ? [peerIP] : [peerIP, gateway]
 }
 
 /** Of an object made anew under an old name (another uid) there is no last good version. */

@@ -4,6 +4,7 @@
  * Event on the BGPPeer that bears what its packets found. Events go away by themselves, and
  * `kubectl describe bgppeer` shows them. Pure.
  */
+import { memoByObject } from '../lib/memo.ts'
 import type { PathsView } from '../model/snapshot.ts'
 import type { KubeObject } from './resources.ts'
 import { isFields } from './spec-reader.ts'
@@ -34,13 +35,25 @@ export function checkAsked({ metadata }: KubeObject): string | undefined {
   return word !== undefined && Number.isNaN(askedAt(word)) ? undefined : word
 }
 
+/** The words on those that have one, by their names. */
+export function checksOn(objects: Iterable<KubeObject>): ReadonlyMap<string, string> {
+  return new Map(
+    [...objects].flatMap((object): [string, string][] => {
+      const word = checkAsked(object)
+      return word === undefined ? [] : [[object.metadata.name, word]]
+    }),
+  )
+}
+
 /** When a check was asked for, in milliseconds as `Clock.now()`; NaN where that cannot be read. */
 export function askedAt(word: string): number {
   return Date.parse(word.split('/')[0] ?? '')
 }
 
 /** The report that an Event bears; undefined for none that can be read. */
-export function checkReport({ metadata }: KubeObject): CheckReport | undefined {
+export const checkReport = memoByObject(readReport)
+
+function readReport({ metadata }: KubeObject): CheckReport | undefined {
   try {
     const value: unknown = JSON.parse(metadata.annotations?.[CHECK_REPORT] ?? '')
     return isReport(value) ? value : undefined

@@ -32,6 +32,8 @@ export const LEASES = {
   plural: 'leases',
   namespaced: true,
 } as const
+/** The name of the Lease of controllers. */
+export const CONTROLLER_LEASE = 'terway-edge-controller'
 export const CUSTOM_RESOURCE_DEFINITIONS = {
   group: 'apiextensions.k8s.io',
   version: 'v1',

@@ -10,7 +10,7 @@
 import { AddressSet } from '../lib/address-set.ts'
 import { covers } from '../lib/ip.ts'
 import { memoByText } from '../lib/memo.ts'
-import type { BGPPeer } from './bgp-peer.ts'
+import { type BGPPeer, devicesOf } from './bgp-peer.ts'
 import type { RouteEntry } from './route-slice.ts'
 
 /** An address that this node must reach by other ways than pods'. */
@@ -200,8 +200,7 @@ function vetoesOf({ self, entries, peers, lifelines }: SoundEntriesInput): Veto[
   const devices = peers.flatMap(({ name, createdAt, spec }) => {
     if (!working.has(name)) return []
     const ours = own?.peers.includes(name) === true || spec.localSpeakers.includes(self)
-    const addresses = [spec.peerIP, ...(spec.gateway === undefined ? [] : [spec.gateway])]
-    return addresses.map(
+    return devicesOf(spec).map(
       (address): Veto => ({
         address,
         what: `the switch or gateway of BGPPeer ${name}`,

@@ -6,7 +6,7 @@
  * must say Established.
  */
 import { reportedSession } from '../kube/speaker-entry.ts'
-import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
+import { FAMILIES, FAMILY_NAMES, type Family, familyOf } from '../lib/ip.ts'
 import { type Column, formatTable } from '../lib/table.ts'
 import type { BgpSession } from '../model/session.ts'
 import type { ClusterState } from './cluster.ts'
@@ -276,7 +276,7 @@ function formatMatrices(matrix: readonly Probe[]): readonly string[] {
   return FAMILIES.flatMap(family => {
     const cells = matrix.filter(cell => familyOf(cell.expectedSource) === family)
     if (cells.length === 0) return []
-    const title = `Ping by ${family === 'ipv4' ? 'IPv4' : 'IPv6'} from row to column, with the source address that the receiver saw:`
+    const title = `Ping by ${FAMILY_NAMES[family]} from row to column, with the source address that the receiver saw:`
     return [`${title}\n${formatMatrix(cells)}`]
   })
 }

@@ -35,7 +35,7 @@ export class AddressSet<T extends PlacedAddress> {
 }
 
 /** Where in `sorted` (by value) what is not below `value` begins: found by halves. */
-export function firstFrom(sorted: readonly { readonly value: bigint }[], value: bigint): number {
+function firstFrom(sorted: readonly { readonly value: bigint }[], value: bigint): number {
   let low = 0
   let high = sorted.length
   while (low < high) {

@@ -10,6 +10,8 @@ import { memoByText } from './memo.ts'
 
 export type Family = 'ipv4' | 'ipv6'
 export const FAMILIES: readonly Family[] = ['ipv4', 'ipv6']
+/** As people write them. */
+export const FAMILY_NAMES: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
 /**
  * A prefix taken apart. `bytes` holds the whole address (4 or 16 bytes) with the host bits zero.
@@ -103,8 +105,8 @@ export function hostPrefix(address: string): string {
   return `${address}/${addressBits(familyOf(address))}`
 }
 
-/** Each pass over a cluster asks for the same ranges again: of 10,000 nodes, two of each. */
-const MOST_RANGES = 20_000
+/** Each pass asks for the same ranges: of 10,000 nodes two podCIDRs and two addresses of each. */
+const MOST_RANGES = 50_000
 
 /** The addresses of a prefix, first and last, as numbers. */
 export interface PrefixRange {

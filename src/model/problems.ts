@@ -1,9 +1,10 @@
 /**
- * What of sessions, clocks and credentials is a problem, in words: one list for the commands, the
- * page, the metrics and JSON, so that none of them is green while another is not. Pure.
+ * What of sessions, paths, clocks and credentials is a problem, in words: one list for the
+ * commands, the page, the metrics and JSON, so that none of them is green while another is not.
+ * Pure.
  */
 import type { BgpSession } from './session.ts'
-import type { ApiContact, Expiry } from './snapshot.ts'
+import type { ApiContact, Expiry, PathsView } from './snapshot.ts'
 
 /** A problem, and what to do about it. */
 export interface Advice {
@@ -28,6 +29,11 @@ export function sessionProblems(sessions: readonly BgpSession[]): Advice[] {
         : `sudo terway-edge doctor on ${node} tries the session; terway-edge peers ${bgpPeer} there has its history`
     return [{ problem, remedy }]
   })
+}
+
+/** What packets found; `from` tells where, when it is not here. */
+export function pathProblems(paths: PathsView | undefined, from = ''): Advice[] {
+  return (paths?.findings ?? []).map(({ message, remedy = '' }) => ({ problem: `${from}${message}`, remedy }))
 }
 
 /** Beyond this tokens and certificates are taken for expired, or not yet valid, here or there. */

@@ -8,7 +8,7 @@ import type { Cache, KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { CHECK_ASKED, type CheckReport, checkReport, PATHS_CHECKED } from '../kube/path-check.ts'
-import { BGP_PEERS, EVENTS, type KubeObject, LEASES, NODES, type Node } from '../kube/resources.ts'
+import { BGP_PEERS, CONTROLLER_LEASE, EVENTS, type KubeObject, LEASES, NODES, type Node } from '../kube/resources.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 
@@ -41,9 +41,10 @@ const LOOK_MILLISECONDS = 200
 /** Throws a `UserError` where there is nobody to ask. */
 export async function askCluster(options: ClusterCheckOptions): Promise<ClusterAnswers> {
   const { api, word } = options
-  const bgpPeers = (await api.list<BGPPeerObject>(BGP_PEERS)).map(({ metadata }) => metadata.name)
+  const objects = await api.list<BGPPeerObject>(BGP_PEERS)
+  const bgpPeers = objects.map(({ metadata }) => metadata.name)
   if (bgpPeers.length === 0) throw new UserError('there is no BGPPeer, so there is no LAN that could be asked')
-  const expected = await expectedAnswers(api)
+  const expected = await expectedAnswers(api, objects)
   const events = api.cache<KubeObject>(EVENTS, {
     namespace: 'default', // where Events of objects without a namespace lie
     fieldSelector: `reason=${PATHS_CHECKED}`,
@@ -80,15 +81,15 @@ async function annotate(api: KubeApi, bgpPeers: readonly string[], word: string 
 }
 
 /** The speakers of all LANs, and the controller where one leads. */
-async function expectedAnswers(api: KubeApi): Promise<Expected[]> {
+async function expectedAnswers(api: KubeApi, objects: readonly BGPPeerObject[]): Promise<Expected[]> {
   const speakers = new Map<string, string[]>()
-  for (const object of await api.list<BGPPeerObject>(BGP_PEERS)) {
+  for (const object of objects) {
     const decoded = decodeBGPPeer(object)
     if (!('peer' in decoded)) continue
     const { name, spec } = decoded.peer
     for (const node of spec.localSpeakers) speakers.set(node, [...(speakers.get(node) ?? []), name])
   }
-  const lease = await api.get<KubeObject>(LEASES, 'terway-edge-controller', 'kube-system').catch(() => undefined)
+  const lease = await api.get<KubeObject>(LEASES, CONTROLLER_LEASE, 'kube-system').catch(() => undefined)
   const nodes = [...speakers].map(([node, bgpPeers]) => ({ node, bgpPeers }))
   return lease === undefined ? nodes : [...nodes, { node: 'controller', bgpPeers: [] }]
 }

@@ -2,10 +2,12 @@
  * What the reports of a check of the whole cluster come to: for each LAN, and the VPC, how packets
  * fare from there to each other and within. Pure.
  */
+
 import type { CheckReport } from '../kube/path-check.ts'
 import { assertNever } from '../lib/assert.ts'
+import { FAMILY_NAMES } from '../lib/ip.ts'
 import type { PathKindView } from '../model/snapshot.ts'
-import { isLost } from './view.ts'
+import { isLost, totalOf } from './view.ts'
 
 /** From one LAN to another, or within one. */
 export interface LanPair {
@@ -38,8 +40,7 @@ function pairOf(reports: readonly CheckReport[], from: string, to: string): LanP
   // of a switch silence may mean that it sends nothing back: its verdict says whether that is so
   const refusing = from === to && reports.some(({ paths }) => paths.switches.some(({ status }) => status === 'False'))
   const missing = [...new Set([...whatIsLost(rows.filter(isLost)), ...(refusing ? ['switch'] : [])])].sort()
-  const sent = rows.reduce((sum, row) => sum + row.sent, 0)
-  const lost = rows.reduce((sum, row) => sum + row.lost, 0)
+  const { sent, lost } = totalOf(rows)
   const times = rows.flatMap(({ size, roundTripMilliseconds }) =>
     size === 'small' ? (roundTripMilliseconds ?? []) : [],
   )
@@ -58,7 +59,7 @@ function whatIsLost(rows: readonly PathKindView[]): string[] {
   const small = new Set(rows.filter(({ size }) => size === 'small').map(({ family }) => family))
   return rows
     .filter(({ size, family }) => size === 'small' || !small.has(family))
-    .map(({ family, size }) => `${family === 'ipv4' ? 'IPv4' : 'IPv6'}${size === 'full' ? ' full size' : ''}`)
+    .map(({ family, size }) => `${FAMILY_NAMES[family]}${size === 'full' ? ' full size' : ''}`)
 }
 
 /** In few words, for a cell of a table. */

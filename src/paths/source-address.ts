@@ -1,6 +1,6 @@
 /** The addresses of this machine from which packets to podCIDRs go: those of the controller. */
 import { AF } from '../lib/address-family.ts'
-import { FAMILIES, familyOf } from '../lib/ip.ts'
+import { FAMILIES, type Family, familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
 import { parseSocketAddress, socketAddress } from '../lib/socket-address.ts'
 import { probeAddress } from './probe-address.ts'
@@ -8,10 +8,18 @@ import { probeAddress } from './probe-address.ts'
 /** One of each family that there is a way for, sorted; none of loopback. */
 export function sourceAddresses(podCIDRs: readonly string[]): string[] {
   return FAMILIES.flatMap(family => {
-    const to = podCIDRs.filter(podCIDR => familyOf(podCIDR) === family).flatMap(one => probeAddress(one) ?? [])[0]
-    const address = to === undefined ? undefined : sourceAddress(to)
+    const address = sourceTo(podCIDRs, family)
     return address === undefined || address === '::1' || address.startsWith('127.') ? [] : [address]
   }).sort()
+}
+
+/** Of thousands the first that has a probe address is enough. */
+function sourceTo(podCIDRs: readonly string[], family: Family): string | undefined {
+  for (const podCIDR of podCIDRs) {
+    const to = familyOf(podCIDR) === family ? probeAddress(podCIDR) : undefined
+    if (to !== undefined) return sourceAddress(to)
+  }
+  return undefined
 }
 
 /** A datagram socket that is connected sends nothing, and has the address to send from. */

@@ -4,7 +4,9 @@
  * changes what the kernel knows of a path's MTU (IP_PMTUDISC_PROBE), so that a packet that is too
  * large is lost and not cut.
  */
+
 import { AF } from '../lib/address-family.ts'
+import { ERRNO } from '../lib/errno.ts'
 import { familyOf } from '../lib/ip.ts'
 import * as libc from '../lib/libc.ts'
 import { socketAddress } from '../lib/socket-address.ts'
@@ -64,7 +66,6 @@ export interface Witness {
 }
 
 const SO_ERROR = { level: 1, option: 4 } as const
-const ECONNREFUSED = 111
 
 /**
  * Sends one octet from a connected socket, as only such a one is told of ICMP errors
@@ -90,7 +91,7 @@ export function askKernel({
     throw error
   }
   const { level, option } = SO_ERROR
-  return { refused: () => open && libc.getSocketOptionInt(fd, level, option) === ECONNREFUSED, close }
+  return { refused: () => open && libc.getSocketOptionInt(fd, level, option) === ERRNO.ECONNREFUSED, close }
 }
 
 function openDescriptor(address: string, port: number, mark: number): number {

@@ -25,6 +25,14 @@ export function isProved({ findings, kinds }: PathsView): boolean {
   return findings.length === 0 && !kinds.some(isLost)
 }
 
+/** Probes of several kinds of path together. */
+export function totalOf(kinds: readonly PathKindView[]): { readonly sent: number; readonly lost: number } {
+  return {
+    sent: kinds.reduce((sum, kind) => sum + kind.sent, 0),
+    lost: kinds.reduce((sum, kind) => sum + kind.lost, 0),
+  }
+}
+
 /** Of a switch silence may mean that it sends nothing back: its verdict says whether that is so. */
 export function isLost({ kind, sent, lost }: PathKindView): boolean {
   return kind !== 'by-switch' && sent > 0 && lost === sent

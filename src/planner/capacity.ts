@@ -4,7 +4,7 @@
  * those that the controller gives out. Pure.
  */
 import { blockLengthFor, blockSize, mergeRanges } from '../lib/address-range.ts'
-import { addressBits, FAMILIES, type Family, familyOf, overlaps, prefixRange } from '../lib/ip.ts'
+import { addressBits, FAMILIES, FAMILY_NAMES, type Family, familyOf, overlaps, prefixRange } from '../lib/ip.ts'
 import { type CloudCapacity, cloudCapacityFindings, cloudCapacityOf, VSWITCH_RESERVED } from './cloud-capacity.ts'
 import type { Finding } from './finding.ts'
 import { HORIZON_YEARS, monthAfter, nodesAfter, yearsUntil } from './growth.ts'
@@ -165,7 +165,7 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
   const { podsPerNode, families, nodesExpected } = capacity
   const found: Finding[] = []
   for (const family of families) {
-    const name = family.family === 'ipv4' ? 'IPv4' : 'IPv6'
+    const name = FAMILY_NAMES[family.family]
     const places = family.pools.map(({ podCIDR }) => ({ path: 'edge.podCIDRs', value: podCIDR }))
     const append =
       family.append === undefined ? '' : `: ${family.append.podCIDR} is free and gives ${family.append.nodes} more`

@@ -3,7 +3,7 @@
  * gateways and switches on their LAN, names that stand once, devices in an order that packets can
  * take. Pure.
  */
-import { covers, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
+import { covers, FAMILY_NAMES, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
 import { DEVICE_KINDS, lansOf, type Network, type PlacedLan } from './network.ts'
 import { rangesOf } from './ranges.ts'
@@ -268,7 +268,7 @@ function serviceFindings({ serviceCIDRs, edge }: Network): readonly Finding[] {
     ...[...new Set(without)].map(family =>
       warning(
         'service-family',
-        `pods have ${family === 'ipv4' ? 'IPv4' : 'IPv6'} addresses, and no Service CIDR has: Services cannot lead to them by that family`,
+        `pods have ${FAMILY_NAMES[family]} addresses, and no Service CIDR has: Services cannot lead to them by that family`,
         places,
         'add a Service CIDR of that family, or leave the family out',
       ),

@@ -3,8 +3,10 @@
  * speaker's entry of BGPPeer status, on the page and in an Event when it begins. Pure: what was
  * told goes in and comes out.
  */
+
 import { countNotAnnounced } from '../bgp/rib/not-announced.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
+import { FAMILY_NAMES } from '../lib/ip.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
 
 /**
@@ -28,7 +30,7 @@ export function notAnnounced(
 export function notAnnouncedText(found: readonly NotAnnounced[]): string | undefined {
   if (found.length === 0) return undefined
   const parts = found.map(({ family, prefixes, message }) => {
-    const name = family === 'ipv4' ? 'IPv4' : 'IPv6'
+    const name = FAMILY_NAMES[family]
     return `${prefixes} ${name} ${prefixes === 1 ? 'prefix' : 'prefixes'}: ${message}`
   })
   return `not announced: ${parts.join('; ')}`

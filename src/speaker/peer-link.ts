@@ -8,7 +8,7 @@
  * speaker's own address instead would send the packets of another network in a circle through the
  * switch.
  */
-import { covers, type Family, familyOf, networkOf } from '../lib/ip.ts'
+import { covers, FAMILY_NAMES, type Family, familyOf, networkOf } from '../lib/ip.ts'
 import { isLinkLocal } from './link-local.ts'
 
 /**
@@ -64,7 +64,7 @@ export function nextHopFor(
     near.find(address => familyOf(address) === of) ?? usable.find(address => familyOf(address) === of)
   const address = first(family) ?? first('ipv6')
   if (address !== undefined) return { address }
-  const name = family === 'ipv4' ? 'IPv4' : 'IPv6'
+  const name = FAMILY_NAMES[family]
   return {
     missing: candidates.includes(to.peerIP)
       ? `its address ${to.peerIP} is the peer's own`

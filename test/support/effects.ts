@@ -163,7 +163,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     bfd: ['bfd worker'],
     cloud: ['door'],
     cni: ['command server'],
-    commands: ['bgp check-cluster check controller install plan show trace uninstall version'],
+    commands: ['bgp check-cluster check-text controller install plan show trace uninstall version'],
     config: ['environment load'],
     doctor: ['inspect'],
     host: ['drain executable signals state-folder'],

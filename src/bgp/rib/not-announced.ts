@@ -2,7 +2,7 @@
  * Why prefixes that the speaker was given cannot be announced in a session, in words that say what
  * to change. Pure. Which ones they are is known by rib.ts.
  */
-import type { Family } from '../../lib/ip.ts'
+import { FAMILY_NAMES, type Family } from '../../lib/ip.ts'
 import type { NotAnnounced, NotAnnouncedReason } from '../speaker-types.ts'
 
 /** Counts by family and reason, in the order in which they first come. */
@@ -21,7 +21,7 @@ export function countNotAnnounced(
 }
 
 function explanation(family: Family, reason: NotAnnouncedReason): string {
-  const name = family === 'ipv4' ? 'IPv4' : 'IPv6'
+  const name = FAMILY_NAMES[family]
   switch (reason) {
     case 'family-not-negotiated':
       return `the peer did not agree to ${name} unicast (RFC 4760): enable that address family for this session there`

@@ -3,7 +3,7 @@
  * network.yaml, the nodes of a running cluster. Says what is missing and how to give it. Pure.
  */
 import type { BGPPeer } from '../../kube/bgp-peer.ts'
-import { addressBytes, addressNumber, familyOf, parsePrefix } from '../../lib/ip.ts'
+import { addressBytes, addressNumber, FAMILY_NAMES, familyOf, parsePrefix } from '../../lib/ip.ts'
 import { nodesAfter } from '../growth.ts'
 import { lansOf, type Network } from '../network.ts'
 
@@ -44,7 +44,7 @@ export function speakersOf({
   }))
   const unknown = speakers.filter(({ address }) => address === undefined).map(({ node }) => node)
   if (unknown.length > 0) {
-    const what = family === 'ipv4' ? 'IPv4' : 'IPv6'
+    const what = FAMILY_NAMES[family]
     return {
       problem: `the ${what} address of ${unknown.join(', ')} is not known: give it with ${unknown.map(node => `--speaker ${node}=ADDRESS`).join(' ')}, or name a cluster with --kubeconfig`,
     }

@@ -2,6 +2,7 @@
  * OpenBGPD, for bgpd.conf(5). As helper it heeds the restart time that we announce. It has no BFD.
  * On systems other than OpenBSD it puts no route into the kernel. Pure.
  */
+import { FAMILY_NAMES } from '../../lib/ip.ts'
 import { isInternal, nameOf, routerIdOf, type SwitchIntent } from './intent.ts'
 import { type Vendor, WHY } from './vendor.ts'
 
@@ -45,8 +46,7 @@ function group(intent: SwitchIntent): string[] {
     `  holdtime ${intent.holdTimeSeconds}`,
     ...(intent.dials ? [] : ['  passive']),
     ...(['ipv4', 'ipv6'] as const).map(
-      family =>
-        `  announce ${family === 'ipv4' ? 'IPv4' : 'IPv6'} ${intent.families.includes(family) ? 'unicast' : 'none'}`,
+      family => `  announce ${FAMILY_NAMES[family]} ${intent.families.includes(family) ? 'unicast' : 'none'}`,
     ),
     ...(restartTimeSeconds === undefined
       ? ['  announce restart no']
