@@ -24,7 +24,6 @@ const PACKAGE_OF: ReadonlyMap<string, string> = new Map(
     dbus: 'dbus',
     exabgp: 'exabgp',
     firewalld: 'firewalld',
-    fping: 'fping',
     frr: 'frr',
     gobgp: 'gobgpd',
     gobgpd: 'gobgpd',

@@ -50,7 +50,7 @@ export interface UpOptions {
 }
 
 /** How long the network may take to come together. */
-const READY_SECONDS = 90
+const READY_SECONDS = 240
 
 /**
  * Builds a lab; resolves with its state once everything holds, or after a while with what does not.

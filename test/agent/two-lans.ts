@@ -136,12 +136,16 @@ export class TwoLans {
   }
 
   /** Waits until node `name` has exactly these (see `routes`). */
-  routesBecome(name: NodeName, expected: readonly string[]): Promise<unknown> {
-    return eventually(`routes ${expected.join(', ')}`, () => {
-      const there = this.routes(name)
-      if (there.toSorted().join() === expected.toSorted().join()) return true
-      throw new Error(there.join(', '))
-    })
+  routesBecome(name: NodeName, expected: readonly string[], seconds?: number): Promise<unknown> {
+    return eventually(
+      `routes ${expected.join(', ')}`,
+      () => {
+        const there = this.routes(name)
+        if (there.toSorted().join() === expected.toSorted().join()) return true
+        throw new Error(there.join(', '))
+      },
+      seconds,
+    )
   }
 
   /** A pod of addresses .5 and ::5, wired by the CNI plugin's own code. Returns its namespace. */

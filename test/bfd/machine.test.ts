@@ -7,7 +7,8 @@ import { detectionTime, jittered, keptOf, newSession, step, transmitInterval } f
 import type { Action, Event, Parameters, Session } from '../../src/bfd/machine-types.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
 import { BFD_STATES, type BfdState, Diagnostic } from '../../src/bfd/registry.ts'
-import { OUR_DISCRIMINATOR, PEER_DISCRIMINATOR, peerPacket, seeded } from './packets.ts'
+import { seeded } from '../support/seeded.ts'
+import { OUR_DISCRIMINATOR, PEER_DISCRIMINATOR, peerPacket } from './packets.ts'
 
 const both = (interval: number, detectMult: number): Parameters => ({
   desiredMinTxInterval: interval,

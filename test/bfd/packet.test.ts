@@ -6,7 +6,8 @@ import { expect, test } from 'bun:test'
 import { type ControlPacket, type Discard, decodePacket, discardText, encodePacket } from '../../src/bfd/packet.ts'
 import { BFD_STATES } from '../../src/bfd/registry.ts'
 import { fromHex, toHex } from '../../src/lib/bytes.ts'
-import { peerPacket, seeded } from './packets.ts'
+import { seeded } from '../support/seeded.ts'
+import { peerPacket } from './packets.ts'
 
 const bytesOf = (hex: string): Uint8Array => fromHex(hex.replaceAll(' ', '')) ?? new Uint8Array()
 

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CloudAnswer } from '../../src/cloud/cloud-api.ts'
+import { compile } from '../support/build.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { REGION } from './world.ts'
@@ -29,11 +30,7 @@ beforeAll(async () => {
   const files = ['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')]
   run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files])
   writeFileSync(join(folder, 'token'), 'the first token')
-  run([
-    process.execPath,
-    ...['build', 'test/cloud/door-program.ts', '--compile', '--bytecode', '--format=esm', '--splitting', '--minify'],
-    ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--outfile', join(folder, 'door')],
-  ])
+  compile(join(folder, 'door'), ['test/cloud/door-program.ts'])
   servers = Bun.spawn(inside([process.execPath, 'test/cloud/credential-servers.ts', folder]), {
     stdin: 'pipe',
     stdout: 'pipe',

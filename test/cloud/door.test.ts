@@ -14,6 +14,7 @@ import { type Serving, serveCloud } from '../../src/cloudsim/serve.ts'
 import type { Fault } from '../../src/cloudsim/types.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { compile } from '../support/build.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { KEY, REGION, simulator } from './world.ts'
 
@@ -25,12 +26,7 @@ let serving: Serving | undefined
 
 beforeAll(async () => {
   serving = await serveCloud(sim, { hostname: '127.0.0.1', port: 0 })
-  const built = Bun.spawnSync([
-    process.execPath,
-    ...['build', 'test/cloud/door-program.ts', '--compile', '--bytecode', '--format=esm', '--splitting', '--minify'],
-    ...['--no-compile-autoload-dotenv', '--no-compile-autoload-bunfig', '--outfile', join(folder, 'door')],
-  ])
-  if (built.exitCode !== 0) throw new Error(built.stderr.toString())
+  compile(join(folder, 'door'), ['test/cloud/door-program.ts'])
 }, 300_000)
 
 afterAll(async () => {

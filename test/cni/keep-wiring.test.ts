@@ -4,7 +4,7 @@
  */
 import { afterEach, expect } from 'bun:test'
 import { vethNames } from '../../src/cni/veth-names.ts'
-import { eventually } from '../support/namespaces.ts'
+import { BY_EVENT_SECONDS, eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { CniNode } from './cni-node.ts'
 
@@ -58,7 +58,7 @@ testKept(
       [sysctl(`net.ipv6.conf.${HOST}.disable_ipv6=1`), works],
     ] as const) {
       damage()
-      await eventually(`${damage} is repaired`, whole)
+      await eventually(`${damage} is repaired`, whole, BY_EVENT_SECONDS)
     }
     await eventually('it is said', () => lines.join('\n').includes('there is no route 10.0.1.1/32'))
   },

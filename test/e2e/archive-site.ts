@@ -173,7 +173,8 @@ export class ArchiveSite {
 
   /** Starts the switch of a LAN on what `switch-config` printed. */
   async startSwitch(lan: LanName, text: string): Promise<void> {
-    await this.#switch(lan).router.start(text)
+    const speakers = NAMES.filter(name => NODES[name].lan === lan).map(name => NODES[name].address)
+    await this.#switch(lan).router.start(text, speakers)
   }
 
   /** What the switch says of its sessions. */

@@ -4,17 +4,19 @@
  * is added here. Routes are read from the switch's kernel: what it forwards by.
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { FRR_NEEDS, startFrr, type Vtysh } from '../support/frr.ts'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
 export type RouterName = 'bird' | 'frr'
 
-export const ROUTER_NEEDS: readonly string[] = ['bird', 'birdc', 'zebra', 'vtysh']
+export const ROUTER_NEEDS: readonly string[] = ['bird', 'birdc', ...FRR_NEEDS]
 
 /** A router that takes a configuration and says how it stands. */
 export interface SwitchRouter {
-  start(text: string): Promise<void>
+  /** `speakers`: addresses of its neighbours. */
+  start(text: string, speakers: readonly string[]): Promise<void>
   establishedSessions(): number
   /** All that it says of its sessions. */
   show(): string
@@ -80,29 +82,15 @@ include "${folder}/terway-edge.conf";
 
 class FrrSwitch implements SwitchRouter {
   readonly #place: SwitchPlace
+  #ask: Vtysh = () => ''
 
   constructor(place: SwitchPlace) {
     this.#place = place
   }
 
-  async start(text: string): Promise<void> {
+  async start(text: string, speakers: readonly string[]): Promise<void> {
     const { network, namespace, folder } = this.#place
-    for (const daemon of ['zebra', 'bgpd']) {
-      writeFileSync(join(folder, `${daemon}.conf`), '')
-      network.spawn(namespace, [
-        join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
-        ...['-f', join(folder, `${daemon}.conf`), '-i', join(folder, `${daemon}.pid`)],
-        ...['-z', join(folder, 'zserv.api'), '--vty_socket', folder],
-        ...['-A', '127.0.0.1', '-P', '0', '--log', `file:${join(folder, `${daemon}.log`)}`],
-      ])
-      const socket = join(folder, `${daemon}.vty`)
-      await eventually(`${daemon} answers`, () => run(['test', '-S', socket], { mayFail: true }).status === 0)
-    }
-    writeFileSync(join(folder, 'vtysh.conf'), '')
-    writeFileSync(join(folder, 'terway-edge.conf'), text, { mode: 0o600 })
-    const { status, stdout, stderr } = this.#vtysh('-f', join(folder, 'terway-edge.conf'))
-    const said = `${stdout}${stderr}`
-    if (status !== 0 || /%|error|unknown/i.test(said)) throw new Error(`vtysh refuses the text: ${said}`)
+    this.#ask = await startFrr({ network, namespace, folder, text, speakers })
   }
 
   establishedSessions(): number {
@@ -110,11 +98,6 @@ class FrrSwitch implements SwitchRouter {
   }
 
   show(): string {
-    return this.#vtysh('-c', 'show bgp neighbors').stdout
-  }
-
-  #vtysh(...words: string[]) {
-    const { folder } = this.#place
-    return run(['vtysh', '--vty_socket', folder, '--config_dir', folder, ...words], { mayFail: true })
+    return this.#ask('show bgp neighbors')
   }
 }

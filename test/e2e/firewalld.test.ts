@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { forwardAdvice } from '../../src/firewall/reconcile.ts'
-import { eventually } from '../support/namespaces.ts'
+import { BY_EVENT_SECONDS, eventually } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
 import { SYSTEMD_NEEDS } from '../support/systemd-machine.ts'
 import { addPod, CONFLIST, doctor } from './systemd-calls.ts'
@@ -24,10 +24,10 @@ if (missing(NEEDS).length === 0) {
     lan.on(BROUGHT, 'install', '--kubeconfig', '/root/node.kubeconfig')
     await lan.established()
     pod = addPod(lan.machine, 'pod')
-  }, 3 * MINUTES)
+  }, 10 * MINUTES)
   afterAll(async () => {
     await lan?.close()
-  }, 3 * MINUTES)
+  }, 10 * MINUTES)
 }
 
 /** Whether new flows get through, from the LAN to the pod and from the pod to the LAN. */
@@ -69,14 +69,18 @@ testFirewalld(
       ['systemctl', 'restart', 'firewalld'],
     ]) {
       lan.on(...words)
-      await eventually(`our rules are back after ${words.join(' ')}`, () => rules().includes('jump TERWAY-EDGE'))
+      await eventually(
+        `our rules are back after ${words.join(' ')}`,
+        () => rules().includes('jump TERWAY-EDGE'),
+        BY_EVENT_SECONDS,
+      )
       expect(passes()).toEqual({ in: true, out: true })
     }
     expect(lan.on('firewall-cmd', '--state')).toBe('running\n')
     expect(lan.isEstablished()).toBe(true)
     expect(doctor(lan.machine).bad).toEqual([])
   },
-  3 * MINUTES,
+  10 * MINUTES,
 )
 
 testFirewalld(
@@ -107,5 +111,5 @@ testFirewalld(
     expect(rules()).toContain('table inet firewalld')
     expect(lan.on('firewall-cmd', '--state')).toBe('running\n')
   },
-  3 * MINUTES,
+  10 * MINUTES,
 )

@@ -101,7 +101,7 @@ describe('lab up --check', () => {
       expect(traces()).toEqual([])
       expect(run(['ip', '-o', 'link']).stdout.split('\n').length).toBeLessThanOrEqual(links + 1)
     },
-    3 * MINUTES,
+    10 * MINUTES,
   )
 })
 
@@ -137,7 +137,7 @@ describe('lab up --cloud --check', () => {
       expect(state.pages).toHaveLength(8)
       expect(traces()).toEqual([])
     },
-    4 * MINUTES,
+    10 * MINUTES,
   )
 })
 
@@ -152,7 +152,7 @@ describe('lab up --ipv6 --check', () => {
       expect(state.matrix).toHaveLength(40)
       expect(state.nodes.every(({ podCIDRs }) => podCIDRs.length === 2)).toBe(true)
     },
-    3 * MINUTES,
+    10 * MINUTES,
   )
 })
 
@@ -198,7 +198,7 @@ describe('a lab that is up', () => {
       expect(traces()).toEqual([])
       expect((await labEnding(0, 'down')).stderr).toContain('there is no lab')
     },
-    4 * MINUTES,
+    10 * MINUTES,
   )
 
   testNeeding(...NEEDS, 'kubectl')(
@@ -221,7 +221,7 @@ describe('a lab that is up', () => {
         60,
       )
     },
-    3 * MINUTES,
+    10 * MINUTES,
   )
 })
 
@@ -245,7 +245,7 @@ describe('lab down', () => {
       expect(stderr).toContain('left behind')
       expect(traces()).toEqual([])
     },
-    4 * MINUTES,
+    10 * MINUTES,
   )
 
   testNeeding(...NEEDS)(
@@ -260,7 +260,7 @@ describe('lab down', () => {
       expect(failed.stderr).toMatch(/relay has ended/)
       expect(traces()).toEqual([])
     },
-    3 * MINUTES,
+    10 * MINUTES,
   )
 })
 
@@ -307,6 +307,6 @@ describe('a real cluster', () => {
         await server.close()
       }
     },
-    4 * MINUTES,
+    10 * MINUTES,
   )
 })

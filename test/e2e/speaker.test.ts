@@ -24,7 +24,7 @@ async function lan(): Promise<SpeakerLan> {
 
 afterAll(async () => {
   await running?.close()
-}, MINUTES)
+}, 10 * MINUTES)
 
 story(
   'a BGPPeer whose Secret is missing opens no session and says so',
@@ -36,7 +36,7 @@ story(
     await eventually('Idle speakers', () => at.speakers()['node-1']?.state === 'Idle')
     at.server.kubectl(['delete', 'bgppeer', 'peer'])
   },
-  2 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -63,7 +63,7 @@ story(
       / 2\/2\s/.test(at.server.kubectl(['get', 'bgppeer', 'peer', '-o', 'wide']).stdout),
     )
   },
-  3 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -82,7 +82,7 @@ story(
     await Bun.sleep(12_000)
     expect(version()).toBe(before)
   },
-  2 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -97,7 +97,7 @@ story(
     at.startSwitch(asDocumented)
     await at.established(90)
   },
-  5 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -111,7 +111,7 @@ story(
     at.startSwitch(asDocumented)
     await at.established(90)
   },
-  5 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -137,7 +137,7 @@ story(
     await watch.stop()
     expect(at.server.kubectl(['get', 'events,bgppeers', '-A', '-o', 'yaml']).stdout).not.toContain('rotated')
   },
-  5 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -169,7 +169,7 @@ story(
     await at.server.startApiServer()
     await at.established(120)
   },
-  5 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -184,7 +184,7 @@ story(
     at.server.kubectl(['patch', 'bgppeer', 'peer', '--type', 'merge', '-p', speakers(['node-1', 'node-2'])])
     await at.established(90)
   },
-  3 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -206,7 +206,7 @@ story(
     at.startNode('node-1')
     await at.established(90)
   },
-  3 * MINUTES,
+  10 * MINUTES,
 )
 
 story(
@@ -218,5 +218,5 @@ story(
     await eventually('the Cease', () => /node_1: Received: Peer de-configured/.test(at.switchLog()))
     for (const name of ['node-1', 'node-2', 'controller']) expect(at.log(name)).not.toContain(PASSWORD)
   },
-  2 * MINUTES,
+  10 * MINUTES,
 )

@@ -12,17 +12,12 @@ import { CLOUD_ACTIONS } from '../../src/cloud/actions.ts'
 import type { Fault, OpenQuestions, SimCall, SimInterface } from '../../src/cloudsim/types.ts'
 import { CLOUD_ERRORS } from '../../src/eni/cloud-errors.ts'
 import { TYPES, ZONE } from '../cloud/world.ts'
+import { seeded } from '../support/seeded.ts'
 import { type ModelNode, World } from './world.ts'
 
-/** Mulberry32: the same numbers for the same seed. */
+/** What is drawn from one seed. */
 function chance(seed: number) {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
+  const next = seeded(seed)
   const one = <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)] as T
   return { next, one, upTo: (most: number) => Math.floor(next() * (most + 1)), yes: (share: number) => next() < share }
 }

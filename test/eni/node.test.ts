@@ -7,7 +7,7 @@ import { afterEach, expect } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TestApiServer } from '../support/kube-apiserver.ts'
-import { eventually } from '../support/namespaces.ts'
+import { BY_EVENT_SECONDS, eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { CloudNetwork, type CloudNode, type CloudPod } from './cloud-network.ts'
 import { eniNodeOf, NodeProcess } from './node-process.ts'
@@ -62,11 +62,11 @@ async function repaired(node: CloudNode, unreachable: () => Promise<string[]>): 
       () => node.network.exec(node.namespace, settings).stdout,
     ]) {
       damage()
-      await eventually(`repaired: ${damage}`, async () => (await unreachable()).length === 0)
+      await eventually(`repaired: ${damage}`, async () => (await unreachable()).length === 0, BY_EVENT_SECONDS)
     }
     const group = () => ip(`link show ${name}`).includes('group 29797')
     ip(`link set ${name} group default`)
-    await eventually('in its group', group)
+    await eventually('in its group', group, BY_EVENT_SECONDS)
   }
 }
 

@@ -7,10 +7,10 @@ import { expect } from 'bun:test'
 import { legacyCommands, readLegacyForward } from '../../src/firewall/legacy.ts'
 import { acceptedTraffic, removeFirewall } from '../../src/firewall/reconcile.ts'
 import { FAR, KNOWN, NODE_ADDRESS, OneNode, POD_ADDRESS, POD_ADDRESS_V6, POD_CIDRS } from '../agent/one-node.ts'
-import { eventually } from '../support/namespaces.ts'
+import { BY_EVENT_SECONDS, eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
-const TIMEOUT = 60_000
+const TIMEOUT = 300_000
 
 async function withNode(body: (lan: OneNode) => Promise<void>): Promise<void> {
   const lan = new OneNode()
@@ -85,17 +85,21 @@ testNeeding(
       lan.run('iptables-nft', '-P', 'FORWARD', 'ACCEPT')
       expect(lan.pings(lan.pod, FAR)).toBe(true)
       lan.run('iptables-nft', '-P', 'FORWARD', 'DROP') // as Docker does when it starts
-      await eventually('pods reach the world', () => lan.pings(lan.pod, FAR))
+      await eventually('pods reach the world', () => lan.pings(lan.pod, FAR), BY_EVENT_SECONDS)
       lan.run('iptables-nft', '-F')
-      await eventually('rules are back', () => lan.pings(lan.pod, FAR))
+      await eventually('rules are back', () => lan.pings(lan.pod, FAR), BY_EVENT_SECONDS)
       lan.run('iptables-nft', '-I', 'FORWARD', '-d', FAR, '-j', 'DROP')
       expect(lan.pings(lan.pod, FAR)).toBe(false)
       expect(lan.pings(lan.pod, '172.16.0.254')).toBe(true)
       lan.run('iptables-nft', '-D', 'FORWARD', '-d', FAR, '-j', 'DROP')
       lan.run('iptables-nft', '-P', 'FORWARD', 'ACCEPT')
-      await eventually('our rules go where nothing drops', () => !lan.run('nft', 'list', 'ruleset').includes('TERWAY'))
+      await eventually(
+        'our rules go where nothing drops',
+        () => !lan.run('nft', 'list', 'ruleset').includes('TERWAY'),
+        BY_EVENT_SECONDS,
+      )
       lan.run('iptables-nft', '-A', 'FORWARD', '-j', 'REJECT')
-      await eventually('our jump stands before the rule that rejects', () => lan.pings(lan.pod, FAR))
+      await eventually('our jump stands before the rule that rejects', () => lan.pings(lan.pod, FAR), BY_EVENT_SECONDS)
     }),
   TIMEOUT,
 )
@@ -140,7 +144,7 @@ testNeeding(
       await eventually('IPv6', () => lan.pings(lan.pod, '2001:db8::1'))
       lan.run('nft', 'delete', 'table', 'inet', 'firewalld')
       load() // a reload by its owner
-      await eventually('after a reload', () => lan.pings(lan.pod, FAR))
+      await eventually('after a reload', () => lan.pings(lan.pod, FAR), BY_EVENT_SECONDS)
       expect(firewall.problems).toEqual([])
       const handles = () => lan.run('nft', '-sa', 'list', 'ruleset').replace(/table ip somebody-else[^}]*}\n/, '')
       const made = handles()

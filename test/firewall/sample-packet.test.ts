@@ -10,7 +10,7 @@ import { KNOWN, OneNode } from '../agent/one-node.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
-const TIMEOUT = 60_000
+const TIMEOUT = 300_000
 const NETWORK = { ...KNOWN, clusterPodCIDRs: [...KNOWN.clusterPodCIDRs, 'fd10:2::/64'] }
 
 async function ask(lan: OneNode) {

@@ -8,7 +8,7 @@ import { FAR, KNOWN, OneNode, POD_ADDRESS, POD_ADDRESS_V6 } from '../agent/one-n
 import { eventually, run } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
-const TIMEOUT = 60_000
+const TIMEOUT = 300_000
 
 /** Runs ufw on copies of its files in `folder`, which last from call to call. */
 const PRIVATE_UFW = `

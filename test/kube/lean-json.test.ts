@@ -2,23 +2,14 @@
  * JSON as bytes, compared with what JSON.parse makes of the whole: random values, cut into random
  * chunks, with every kind of space and escape.
  */
+
 import { describe, expect, test } from 'bun:test'
 import { ListSplitter, type UnreadFields, withoutUnread } from '../../src/kube/lean-json.ts'
 import { LineSplitter } from '../../src/kube/watch-lines.ts'
+import { seeded } from '../support/seeded.ts'
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-
-/** A small generator (mulberry32), so that a failure can be run again. */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 type Random = () => number
 const NAMES = ['metadata', 'status', 'images', 'managedFields', 'items', 'a"b', 'ä', '', '\\']
@@ -83,7 +74,7 @@ const UNREAD: UnreadFields = { metadata: { managedFields: true }, status: { imag
 describe('fields that nobody reads', () => {
   test('are null, and everything else is as it was', () => {
     for (let seed = 1; seed <= 3000; seed++) {
-      const random = randomOf(seed)
+      const random = seeded(seed)
       const value = objectOf(random)
       const lean = parsed(withoutUnread(encoder.encode(textOf(random, value)), UNREAD))
       // what stayed because it was short is taken out here
@@ -113,7 +104,7 @@ describe('fields that nobody reads', () => {
 describe('a list taken apart', () => {
   test('gives its items and its frame, however it is cut into chunks', () => {
     for (let seed = 1; seed <= 2000; seed++) {
-      const random = randomOf(seed)
+      const random = seeded(seed)
       const items = Array.from({ length: Math.floor(random() * 5) }, () => objectOf(random))
       const before = { kind: 'NodeList', ...(random() < 0.5 && { x: { items: [1] }, y: ['items'] }) }
       const list = { ...before, items, metadata: { resourceVersion: '7', items: [[]] } }
@@ -151,7 +142,7 @@ describe('a list taken apart', () => {
 
 test('lines come whole, however they are cut into chunks', () => {
   for (let seed = 1; seed <= 500; seed++) {
-    const random = randomOf(seed)
+    const random = seeded(seed)
     const values = Array.from({ length: Math.floor(random() * 8) }, () => objectOf(random))
     const text = values.map(value => `${JSON.stringify(value)}${pick(random, ['\n', '\r\n', '\n\n'])}`).join('')
     const splitter = new LineSplitter()

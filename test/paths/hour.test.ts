@@ -3,20 +3,11 @@
  * are restarted one after the other, machines are busy for some seconds, nodes come and go, another
  * controller leads. And in the same site a fault is named within ten seconds.
  */
+
 import { expect, test } from 'bun:test'
 import { FakeClock } from '../support/fake-clock.ts'
+import { seeded } from '../support/seeded.ts'
 import { VirtualSite } from './virtual-site.ts'
-
-/** mulberry32: the same hour each time. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 const LANS = { 'lan-a': ['a1', 'a2', 'a3', 'a4'], 'lan-b': ['b1', 'b2'], 'lan-c': ['c1'] } as const
 const NODES = Object.values(LANS).flat()
@@ -26,7 +17,7 @@ const MINUTES = 60 * SECONDS
 
 test('an hour of restarts, rollouts, joins, busy machines and another leader: nothing is said', async () => {
   const clock = new FakeClock()
-  const site = new VirtualSite(clock, randomFrom(7), { lans: LANS, controllers: [FIRST, SECOND] })
+  const site = new VirtualSite(clock, seeded(7), { lans: LANS, controllers: [FIRST, SECOND] })
   const said: string[] = []
   const pass = async (milliseconds: number) => {
     for (let left = milliseconds; left > 0; left -= SECONDS) {

@@ -143,6 +143,12 @@ export class TestNetwork {
 }
 
 /**
+ * Less than the 30 s after which each keeper looks by itself: what is mended by then was mended on
+ * an event.
+ */
+export const BY_EVENT_SECONDS = 20
+
+/**
  * Waits until `condition` gives something true, at most `seconds`; throws what `what` says if it
  * never does.
  */

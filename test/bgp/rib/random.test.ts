@@ -3,12 +3,14 @@
  * messages, what the peer holds in the end is the set wanted, `advertised` is what it holds at any
  * time, and at rest a new set costs only its difference.
  */
+
 import { expect, test } from 'bun:test'
 import { decodeMessage } from '../../../src/bgp/codec/message.ts'
 import { prefixTexts } from '../../../src/bgp/codec/nlri.ts'
 import { type Negotiated, negotiate } from '../../../src/bgp/machine/negotiation.ts'
 import { AdjRibOut } from '../../../src/bgp/rib/rib.ts'
 import type { Announcement } from '../../../src/bgp/speaker-types.ts'
+import { seeded } from '../../support/seeded.ts'
 import { PEER_OPEN, SETTINGS } from '../machine/fsm-fixtures.ts'
 
 const RUNS = 200
@@ -22,17 +24,6 @@ function session(): Negotiated {
   return outcome.negotiated
 }
 const SESSION = session()
-
-/** Numbers in [0, 1) that a seed determines (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 class ModelPeer {
   readonly held = new Map<string, string>()
@@ -64,7 +55,7 @@ function sorted(entries: Iterable<[string, string]>): [string, string][] {
 
 test('whatever happens between messages, the peer ends with the set wanted', () => {
   for (let seed = 1; seed <= RUNS; seed++) {
-    const chance = random(seed)
+    const chance = seeded(seed)
     const pick = (below: number) => Math.floor(chance() * below)
     const someSet = (): Announcement[] =>
       Array.from({ length: PREFIXES }, (_, index) => index)

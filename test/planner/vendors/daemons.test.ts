@@ -70,7 +70,7 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
         )
         expect(lan.routes()).toEqual(nextHops)
       }),
-    90_000,
+    300_000,
   )
 
   test(
@@ -85,7 +85,7 @@ for (const name of ['frr', 'bird', 'gobgp', 'openbgpd'] as const) {
           speakers.every(one => one.sessions()[0]?.lastError?.kind === 'notification-received'),
         )
       }),
-    90_000,
+    300_000,
   )
 
   for (const [title, what] of Object.entries(INTENTS)) {
@@ -107,7 +107,7 @@ for (const name of ['frr', 'gobgp'] as const) {
         lan.takeBack()
         expect(lan.show()).not.toMatch(/172\.16\.0\.1[12]|TERWAY-EDGE/)
       }),
-    90_000,
+    300_000,
   )
 }
 

@@ -5,7 +5,7 @@
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { createBfd } from '../../../src/bfd/bfd.ts'
 import type { Bfd } from '../../../src/bfd/bfd-types.ts'
 import { createSpeaker } from '../../../src/bgp/speaker.ts'
@@ -20,6 +20,7 @@ import { frr } from '../../../src/planner/vendors/frr.ts'
 import { isInternal, type SwitchIntent } from '../../../src/planner/vendors/intent.ts'
 import { switchConfigText } from '../../../src/planner/vendors/vendor.ts'
 import { VENDORS } from '../../../src/planner/vendors/vendors.ts'
+import { FRR_NEEDS, startFrr } from '../../support/frr.ts'
 import { eventually, run, TestNetwork } from '../../support/namespaces.ts'
 import { programPath } from '../../support/requires.ts'
 
@@ -32,7 +33,7 @@ export type DaemonName = 'frr' | 'bird' | 'gobgp' | 'openbgpd'
 const OPENBGPD = '/usr/sbin/bgpd'
 
 export const DAEMON_NEEDS: Readonly<Record<DaemonName, readonly string[]>> = {
-  frr: ['root', 'zebra', 'vtysh'],
+  frr: ['root', ...FRR_NEEDS],
   bird: ['root', 'bird', 'birdc'],
   gobgp: ['root', 'gobgpd', 'gobgp'],
   openbgpd: ['root', OPENBGPD, 'bgpctl'],
@@ -86,37 +87,14 @@ export class SwitchLan {
   }
 
   async #startFrr(text: string): Promise<void> {
-    const folder = this.#folder
-    this.#control = (...words) =>
-      run(['vtysh', '--vty_socket', folder, '--config_dir', folder, ...words.flatMap(word => ['-c', word])], {
-        mayFail: true,
-      }).stdout
-    writeFileSync(`${folder}/vtysh.conf`, '')
-    for (const daemon of ['zebra', 'bgpd', ...(this.#intent.bfd === undefined ? [] : ['bfdd'])]) {
-      writeFileSync(`${folder}/${daemon}.conf`, '')
-      this.network.spawn(this.#switch, [
-        join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
-        ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
-        ...(daemon === 'bfdd' ? ['--bfdctl', `${folder}/bfdd.sock`] : []),
-        ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0', '--log', `file:${folder}/${daemon}.log`],
-      ])
-      await eventually(
-        `${daemon} answers`,
-        () => run(['test', '-S', `${folder}/${daemon}.vty`], { mayFail: true }).status === 0,
-      )
-    }
-    writeFileSync(`${folder}/switch.conf`, text)
-    const loaded = run(['vtysh', '--vty_socket', folder, '--config_dir', folder, '-f', `${folder}/switch.conf`], {
-      mayFail: true,
+    this.#control = await startFrr({
+      network: this.network,
+      namespace: this.#switch,
+      folder: this.#folder,
+      daemons: this.#intent.bfd === undefined ? [] : ['bfdd'],
+      text,
+      speakers: this.#intent.speakers.map(({ address }) => address),
     })
-    const said = `${loaded.stdout}${loaded.stderr}`
-    if (loaded.status !== 0 || /%|error|unknown/i.test(said)) throw new Error(`vtysh refuses the text: ${said}`)
-    // until then it turns connections away, and the speaker rests before it dials again
-    await eventually('FRR lets the speakers in', () =>
-      this.#intent.speakers.every(({ address }) =>
-        /BGP state = (Active|Connect|OpenSent)/.test(this.#control(`show bgp neighbors ${address}`)),
-      ),
-    )
   }
 
   async #startBird(text: string): Promise<void> {
