@@ -4,11 +4,16 @@
  * is busy sends as many.
  */
 import { resolve } from 'node:path'
-import { run, type TestNetwork } from './namespaces.ts'
+import { run } from './namespaces.ts'
 
 export interface Counted {
   readonly sent: number
   readonly lost: number
+}
+
+/** What starts the sender in a namespace, and ends it if need be. */
+interface Spawner {
+  spawn(namespace: string, command: readonly string[]): Bun.Subprocess<'ignore', 'pipe', 'pipe'>
 }
 
 /** For how long it goes on sending afterwards: what was lost at the end is followed by answers. */
@@ -25,7 +30,7 @@ const SENDER = resolve(import.meta.dir, 'packet-sender.ts')
  * depends on when it was ended.)
  */
 export async function countingPackets(
-  network: TestNetwork,
+  network: Spawner,
   from: { readonly namespace: string; readonly to: string },
   during: () => Promise<unknown>,
 ): Promise<Counted> {
