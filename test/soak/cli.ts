@@ -36,6 +36,8 @@ async function main(): Promise<number> {
   }
   const root = mkdtempSync(join(tmpdir(), 'terway-edge-soak-'))
   chmodSync(root, 0o755) // FRR's daemons run as a user of their own
+  const interruption = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
   const given = { dir: join(root, 'lab'), switch: values.switch, nodes: 'node-1,node-2' }
   try {
     const result = await soak({
@@ -46,6 +48,7 @@ async function main(): Promise<number> {
       directory: given.dir,
       executable: resolve('dist/terway-edge'),
       faults: drawn,
+      signal: interruption.signal,
       say: line => console.error(`soak: ${line}`),
     })
     console.log(tables(result))

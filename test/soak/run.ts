@@ -21,6 +21,8 @@ export interface SoakOptions {
   readonly executable?: string
   /** In this order, until time is over or there are no more: `drawn`, or some that a test names. */
   readonly faults: (chance: Chance) => Iterable<Fault>
+  /** Ends the run early: what was seen until then is told. */
+  readonly signal?: AbortSignal
   readonly say: (line: string) => void
 }
 
@@ -48,7 +50,7 @@ const WELL_SECONDS = 240
 export async function soak(options: SoakOptions): Promise<Soak> {
   const { seed, say } = options
   const lab = { directory: options.directory, switches: options.switches, ipv6: options.ipv6, cloud: false }
-  const site = await Site.open({ ...lab, nodes: ['node-1', 'node-2', 'node-3', 'node-4'] }, options.executable, say)
+  const site = await Site.open({ ...lab, nodes: ['node-1', 'node-2', 'node-3', 'node-4'] }, options)
   const begun = performance.now()
   const elapsed = () => (performance.now() - begun) / 1000
   const violations: string[] = []
@@ -62,13 +64,13 @@ export async function soak(options: SoakOptions): Promise<Soak> {
   try {
     const chance = seeded(seed)
     for (const fault of options.faults(chance)) {
-      if (elapsed() > options.seconds) break
+      if (elapsed() > options.seconds || options.signal?.aborted === true) break
       say(`${Math.round(elapsed())} s: ${fault.name}`)
       let seconds = 0
       const counts = await site.counting(async () => {
         await fault.happen(site, chance)
         const undone = elapsed()
-        const problems = await untilWell(site)
+        const problems = await untilWell(site, options.signal)
         seconds = elapsed() - undone
         if (problems.length > 0) violated(`${fault.name}: not well within ${WELL_SECONDS} s: ${problems.join('; ')}`)
       })
@@ -93,11 +95,11 @@ export async function soak(options: SoakOptions): Promise<Soak> {
 }
 
 /** Waits until nothing is wrong; what is wrong in the end. */
-async function untilWell(site: Site): Promise<readonly string[]> {
+async function untilWell(site: Site, signal: AbortSignal | undefined): Promise<readonly string[]> {
   const end = performance.now() + WELL_SECONDS * 1000
   for (;;) {
     const problems = await site.problems().catch(error => [String(error)])
-    if (problems.length === 0 || performance.now() > end) return problems
+    if (problems.length === 0 || performance.now() > end || signal?.aborted === true) return problems
     await Bun.sleep(1000)
   }
 }

@@ -21,9 +21,15 @@ import type { Sample } from './growth.ts'
 /** Packets from one pod to another, or from the VPC. */
 export interface Flow {
   readonly name: string
-  readonly from: string
   readonly namespace: string
   readonly to: string
+}
+
+export interface SiteOptions {
+  /** Absent: from the sources. */
+  readonly executable?: string
+  readonly signal?: AbortSignal
+  readonly say: (line: string) => void
 }
 
 export class Site {
@@ -41,13 +47,14 @@ export class Site {
   }
 
   /** Builds the lab; throws when it does not come together. */
-  static async open(lab: LabOptions, executable: string | undefined, say: (line: string) => void): Promise<Site> {
+  static async open(lab: LabOptions, given: SiteOptions): Promise<Site> {
+    const { executable, say, signal = new AbortController().signal } = given
     const state = await up({
       lab,
       command: ownCommand(executable),
       pagePort: 0,
       clock: systemClock,
-      signal: new AbortController().signal,
+      signal,
       say,
     })
     const record = readRecord(lab.directory)
@@ -144,7 +151,10 @@ export class Site {
   }
 }
 
-/** In a LAN, from LAN to LAN both ways, and from the VPC; in each family that there is. */
+/**
+ * In a LAN, from LAN to LAN both ways, and from the VPC; where there are both families, each way in
+ * one of them, as packets at this rate are what a run costs.
+ */
 function flowsOf(plan: LabPlan, book: LabBook): readonly Flow[] {
   const [[a1, a2], [b1, b2]] = plan.lans.map(({ nodes }) => nodes.map(({ name }) => name)) as [string[], string[]]
   const ends = [
@@ -153,14 +163,12 @@ function flowsOf(plan: LabPlan, book: LabBook): readonly Flow[] {
     [`pod-${b2}`, a1],
     [plan.vpc.name, b2],
   ] as const
-  return ends.flatMap(([from, node = '']) =>
-    (book.record.pods.find(pod => pod.node === node)?.addresses ?? []).map(to => ({
-      name: `${from} > pod-${node}${to.includes(':') ? ' (IPv6)' : ''}`,
-      from,
-      namespace: namespacesOf(plan).get(from) ?? '',
-      to,
-    })),
-  )
+  return ends.flatMap(([from, node = ''], index) => {
+    const addresses = book.record.pods.find(pod => pod.node === node)?.addresses ?? []
+    const to = addresses[index % addresses.length]
+    const namespace = namespacesOf(plan).get(from)
+    return to === undefined || namespace === undefined ? [] : [{ name: `${from} > pod-${node} (${to})`, namespace, to }]
+  })
 }
 
 /** The list that the page, `status` and the metrics show. */
