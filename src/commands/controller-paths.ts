@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts'
 import type { Controller } from '../controller/reconcile.ts'
 import type { EventRecorder } from '../kube/api.ts'
 import { checksOn, VPC } from '../kube/path-check.ts'
+import type { RouteEntry } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Parting } from '../lib/parting.ts'
@@ -33,11 +34,10 @@ const FAR_PACKETS = 5
 export function startControllerPaths(options: ControllerPathsOptions): () => PathsView | undefined {
   const { controller, config, events, log, parting, onChange } = options
   if (!config.enabled) return () => undefined
-  const stand = () => standNow(controller, () => true)
   const prober = startProber({
     clock: systemClock,
     log,
-    stand,
+    stand: standing(controller),
     mtu: () => undefined,
     port: config.port,
     budget: { lanPacketsPerMinute: 0, farPacketsPerMinute: FAR_PACKETS * config.farPacketsPerMinute },
@@ -51,7 +51,7 @@ export function startControllerPaths(options: ControllerPathsOptions): () => Pat
     uidOf: bgpPeer => controller.bgpPeers.objects.get(bgpPeer)?.metadata.uid,
     port: config.port,
     mtu: () => undefined,
-    stand: bgpPeers => standNow(controller, peers => peers.some(peer => bgpPeers.includes(peer))),
+    stand: bgpPeers => standIn(controller, bgpPeers),
   })
   parting.defer('checks that are asked for', () => checks.close())
   parting.defer('paths', prober.onChange(onChange))
@@ -69,12 +69,26 @@ export function startControllerPaths(options: ControllerPathsOptions): () => Pat
   }
 }
 
-/** Of the nodes in LANs that are `wanted`, by the names of their BGPPeers. */
-function standNow(controller: Controller, wanted: (peers: readonly string[]) => boolean): Stand {
+/** Where the controller stands: the same object while nothing of it has changed. */
+function standing(controller: Controller): () => Stand {
+  let entries: readonly RouteEntry[] | undefined
+  let podCIDRs: readonly string[] = []
+  let stand = NOWHERE
+  return () => {
+    if (!controller.leadership().isLeader) return NOWHERE
+    const now = controller.entries()
+    const isSame = now === entries
+    if (!isSame) podCIDRs = now.flatMap(entry => entry.podCIDRs)
+    entries = now
+    const own = sourceAddresses(podCIDRs)
+    if (!isSame || own.join() !== stand.own.join()) stand = standOfController(own, now)
+    return stand
+  }
+}
+
+/** Of the nodes in the LANs of these BGPPeers. */
+function standIn(controller: Controller, bgpPeers: readonly string[]): Stand {
   if (!controller.leadership().isLeader) return NOWHERE
-  const entries = controller
-    .view()
-    .nodes.filter(({ podCIDRs, peers }) => podCIDRs.length > 0 && wanted(peers))
-    .map(({ name, addresses, podCIDRs, peers }) => ({ node: name, addresses, podCIDRs, peers: peers.toSorted() }))
+  const entries = controller.entries().filter(({ peers }) => peers.some(peer => bgpPeers.includes(peer)))
   return standOfController(sourceAddresses(entries.flatMap(({ podCIDRs }) => podCIDRs)), entries)
 }

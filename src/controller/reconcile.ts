@@ -13,7 +13,7 @@ import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import type { RemovalLimits } from '../kube/mass-removal.ts'
 import { BGP_PEERS, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
-import type { RouteSlice } from '../kube/route-slice.ts'
+import type { RouteEntry, RouteSlice } from '../kube/route-slice.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { Listeners } from '../lib/listeners.ts'
@@ -75,6 +75,8 @@ export interface Controller {
   /** `term` grows whenever the Lease is taken: before each, another may have led. */
   leadership(): { readonly isLeader: boolean; readonly term: number }
   view(): ControllerView
+  /** What the last pass wants to be published; the same object until the next one. */
+  entries(): readonly RouteEntry[]
   /** Calls `listener` after each pass. Returns how to stop that. */
   onChange(listener: () => void): () => void
   /** Stops and gives the Lease back. Routes, slices and sessions stay as they are. */
@@ -114,6 +116,7 @@ class Reconciler implements Controller {
   readonly #writes: ControllerWrites
   /** Made when somebody asks. */
   #rows: () => ClusterRows = () => NO_ROWS
+  #entries: readonly RouteEntry[] = []
   readonly #removals: Removals
   #decided = false
   #closing = false
@@ -229,6 +232,9 @@ class Reconciler implements Controller {
       },
     }
   }
+  entries(): readonly RouteEntry[] {
+    return this.#entries
+  }
   onChange(listener: () => void): () => void {
     return this.#listeners.add(listener)
   }
@@ -278,6 +284,7 @@ class Reconciler implements Controller {
     const peersOf = new Map(decision.entries.map(({ node, peers }) => [node, peers]))
     const held = this.#removals.take(decision.removals, node => peersOf.get(node) ?? [])
     this.#rows = once(() => clusterRows(nodes, decision, held))
+    this.#entries = decision.entries
     this.#passes.push(this.#options.clock.monotonic())
     this.#decided = true
     this.#tell()

@@ -151,9 +151,10 @@ export class Prober {
 
   /** Takes its stand, and opens its sockets there. */
   async #prepare(): Promise<void> {
+    const before = this.#stand
     this.#stand = this.#options.stand()
     const { own, choice, problems } = this.#stand
-    this.#evidence = keepTargets(this.#evidence, keysOf(choice))
+    if (choice !== before.choice) this.#evidence = keepTargets(this.#evidence, keysOf(choice))
     this.#problems = [...problems, ...(await this.#sockets.answerAt(own))]
     this.#judge()
   }

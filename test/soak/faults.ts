@@ -105,7 +105,7 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'a Node comes and goes',
+    name: 'a Node comes, is drained and goes',
     mayCost: nothing,
     happen: async (site, chance) => {
       const lan = oneOf(site.plan.lans, chance)
@@ -113,9 +113,15 @@ export const FAULTS: readonly Fault[] = [
       const template = await site.api.get<KubeObject>(NODES, lan.nodes[0]?.name ?? '')
       const labels = { ...template?.metadata.labels, 'kubernetes.io/hostname': name }
       await site.api.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } })
-      const addresses = [{ type: 'InternalIP', address: lan.cidr.replace(/0\/24$/, '99') }]
+      const own = [
+        lan.cidr.replace(/0\/24$/, '99'),
+        ...(lan.cidr6 === undefined ? [] : [lan.cidr6.replace(/\/64$/, '99')]),
+      ]
+      const addresses = own.map(address => ({ type: 'InternalIP', address }))
       await site.api.mergePatch(NODES, name, { status: { addresses } }, { subresource: 'status' })
       await Bun.sleep(1000 + chance() * 4000)
+      await site.api.mergePatch(NODES, name, { spec: { unschedulable: true } }) // else it counts as a mass removal
+      await Bun.sleep(1000)
       await site.api.delete(NODES, name)
     },
   },

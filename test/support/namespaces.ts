@@ -31,11 +31,17 @@ export function run(
 let count = 0
 const open = new Set<TestNetwork>()
 
+let isCleaned = false
+
 /** A test run that is ended leaves nothing behind either. */
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
-    void Promise.allSettled([...open].map(network => network.close())).then(() => process.exit(1))
-  })
+function cleanWhenEnded(): void {
+  if (isCleaned) return
+  isCleaned = true
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      void Promise.allSettled([...open].map(network => network.close())).then(() => process.exit(1))
+    })
+  }
 }
 
 /** A set of namespaces that live and die together. */
@@ -45,6 +51,7 @@ export class TestNetwork {
   readonly #processes: Bun.Subprocess[] = []
 
   constructor() {
+    cleanWhenEnded()
     open.add(this)
   }
 
