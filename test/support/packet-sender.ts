@@ -57,12 +57,14 @@ function hear(): void {
 /** A turn of the event loop costs as much as many packets: it comes after so many. */
 const AT_ONCE = 50
 
+/** Nobody counts any more when who started it is gone. */
+const starter = process.ppid
 let isOver = false
 process.once('SIGINT', () => {
   isOver = true
 })
 process.stdout.write('sending\n')
-while (!isOver) {
+while (!isOver && process.ppid === starter) {
   for (let count = 0; count < AT_ONCE; count++) {
     ask()
     Bun.sleepSync(1)
