@@ -10,10 +10,10 @@ import { type Soak, soak } from './run.ts'
 
 const HELP = `usage: sudo scripts/soak [--minutes N] [--seed N] [--switch bird,frr] [--ipv4]
 
-Builds a lab (two LANs with real routers, four nodes, a VPC), and lets one fault after another befall
-it, drawn from a seed: kills, hangs, cables, BGPPeers, Nodes, routes, pods. After each it must be well
-again; packets are counted at about one each millisecond on each kind of path, and most faults may
-cost none. Memory and descriptors of every process are read when all is calm.
+Builds a lab (two LANs with real routers, four nodes, a VPC), and lets one fault after another
+befall it, drawn from a seed: kills, hangs, cables, BGPPeers, Nodes, routes, pods. After each it
+must be well again; packets are counted at about one each millisecond on each kind of path, and
+most faults may cost none. Memory and descriptors of every process are read when all is calm.
 
   --minutes N    how long (default 60)
   --seed N       what is drawn (default 1)

@@ -120,7 +120,8 @@ export const FAULTS: readonly Fault[] = [
       const addresses = own.map(address => ({ type: 'InternalIP', address }))
       await site.api.mergePatch(NODES, name, { status: { addresses } }, { subresource: 'status' })
       await Bun.sleep(1000 + chance() * 4000)
-      await site.api.mergePatch(NODES, name, { spec: { unschedulable: true } }) // else it counts as a mass removal
+      // else several of them count as a mass removal
+      await site.api.mergePatch(NODES, name, { spec: { unschedulable: true } })
       await Bun.sleep(1000)
       await site.api.delete(NODES, name)
     },

@@ -44,7 +44,7 @@ export interface Soak {
   readonly violations: readonly string[]
 }
 
-/** So long may a site take to be well again, s: hold times, pauses between dials, a slow machine. */
+/** So long may a site take to be well again, s: hold times, pauses, a slow machine. */
 const WELL_SECONDS = 240
 
 export async function soak(options: SoakOptions): Promise<Soak> {
