@@ -6,21 +6,18 @@
 
 import type { KubeObject } from '../../src/kube/resources.ts'
 import { ERRNO } from '../../src/lib/errno.ts'
-import type { SimApiServer } from './api-server.ts'
 import type { Machine } from './machine.ts'
 import { addressText, podCIDRsOf, publishedEntries, spanOf } from './published.ts'
 import type { Shape } from './script.ts'
+import type { Site } from './site.ts'
 import { gatewayOf, PROTOCOL, peerNumbers } from './topology.ts'
 
-export interface Site {
-  readonly shape: Shape
-  readonly server: SimApiServer
-  readonly machines: readonly Machine[]
+export interface Circumstances {
   /** Whether contact was lost so often that a node may blame a change for it, and hold it. */
   readonly mayHold: boolean
 }
 
-export function whatIsWrong(site: Site): string | undefined {
+export function whatIsWrong(site: Site, { mayHold }: Circumstances): string | undefined {
   const nodes = site.server.collection('nodes')
   return (
     wrongNodes(nodes) ??
@@ -28,7 +25,7 @@ export function whatIsWrong(site: Site): string | undefined {
     site.machines
       .filter(({ isOn, place }) => isOn && nodes.some(({ metadata }) => metadata.name === place.name))
       // a node that blames a change for an outage says so, and keeps what was before it
-      .filter(({ running }) => !site.mayHold || !running?.view.problems.some(problem => problem.includes(' is held')))
+      .filter(({ running }) => !mayHold || !running?.view.problems.some(problem => problem.includes(' is held')))
       .map(machine => wrongRoutes(site, machine, nodes))
       .find(text => text !== undefined)
   )
@@ -100,7 +97,7 @@ function wrongRoutes(site: Site, machine: Machine, nodes: readonly KubeObject[])
         const address4 = addressOf(node)
         const isOnLink = address4.startsWith(`172.16.${place.lan}.`)
         const gateways = way.nextHops.map(({ gateway }) => gateway ?? '').sort()
-        const wanted = isInLan && isOnLink ? [address4] : gatewaysOf(site.shape, place.lan, peersOf(own))
+        const wanted = isInLan && isOnLink ? [address4] : gatewaysOf(site.script.shape, place.lan, peersOf(own))
         if (gateways.join() !== wanted.join()) return `${what}: via ${gateways.join()}, not ${wanted.join()}`
       }
     }
