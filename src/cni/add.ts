@@ -18,7 +18,7 @@ import { currentBootId } from './boot.ts'
 import { detachLink } from './detach.ts'
 import { failureOf } from './failures.ts'
 import { inspectPod } from './inspect.ts'
-import { NodeInterfaces, removePodRules } from './node-interfaces.ts'
+import { NodeInterfaces } from './node-interfaces.ts'
 import { POD_GATEWAY, type PodWire } from './pod-wire.ts'
 import {
   type AttachRequest,
@@ -51,7 +51,8 @@ export function add(
 ): ReadonlyMap<AttachRequest, Result | Failure> {
   const host = Rtnetlink.open()
   try {
-    const prepared = requests.map(request => ({ request, place: orFailure(() => placeOf(request, host)) }))
+    const interfaces = new NodeInterfaces(store.stateDir, host)
+    const prepared = requests.map(request => ({ request, place: orFailure(() => placeOf(request, host, interfaces)) }))
     const places = prepared.flatMap(({ place }) => ('kind' in place ? [] : [place]))
     const reserved = places.length === 0 ? [] : reserve(store, places.map(reservationOf), isAlive)
     return new Map(
@@ -86,14 +87,13 @@ interface Place {
   readonly interfaces: NodeInterfaces | undefined
 }
 
-function placeOf(request: AttachRequest, host: Rtnetlink): Place | Failure {
+function placeOf(request: AttachRequest, host: Rtnetlink, ofNode: NodeInterfaces): Place | Failure {
   const { config } = request
   const refusal = unusableSource(config) ?? checkNamespace(request)
   if (refusal !== undefined) return refusal
   const mtu = mtuOf(config, host)
   if (typeof mtu !== 'number') return mtu
-  const interfaces = config.addressSource === 'interfaces' ? new NodeInterfaces(config.stateDir, host) : undefined
-  return { request, host, mtu, interfaces }
+  return { request, host, mtu, interfaces: config.addressSource === 'interfaces' ? ofNode : undefined }
 }
 
 function reservationOf({ request, host, interfaces }: Place): ReservationRequest {
@@ -156,7 +156,7 @@ function lengthOf(prefix: string): number {
 
 /** Wires what is reserved; a failure takes back the wiring and frees the reservation. */
 function wireRecorded(store: AddressStore, place: Place, record: AttachmentRecord): Result | Failure {
-  const { host } = place
+  const { host, interfaces } = place
   const { config } = place.request
   const wire = wireOf(place, record)
   let wired: Wired | undefined
@@ -166,10 +166,10 @@ function wireRecorded(store: AddressStore, place: Place, record: AttachmentRecor
     // must not keep its address.
     if (findRecord(store.read(), record)?.attempt === record.attempt) return resultOf(wire, wired, config)
     detachLink(host, wired.hostIndex)
-    removePodRules(record, config.stateDir)
+    interfaces?.removeRules(record)
   } catch (error) {
     if (wired !== undefined) detachLink(host, wired.hostIndex)
-    removePodRules(record, config.stateDir)
+    interfaces?.removeRules(record)
     return releasing(store, record, failureOf(error, `cannot attach ${wire.interfaceName} of ${record.containerId}`))
   }
   return failure(

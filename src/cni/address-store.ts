@@ -78,6 +78,7 @@ function attachmentsIn(text: string): Attachments | undefined {
 }
 
 export class AddressStore {
+  readonly stateDir: string
   readonly #folder: string
   readonly #file: string
   readonly #disk: Disk
@@ -88,6 +89,7 @@ export class AddressStore {
     this.#patience = options.patience
     this.#disk = options.disk ?? systemDisk
     this.#rebuild = options.rebuild ?? rebuiltAttachments
+    this.stateDir = stateDir
     this.#folder = join(stateDir, 'cni')
     this.#file = join(this.#folder, 'attachments.json')
   }

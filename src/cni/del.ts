@@ -34,9 +34,13 @@ export function del(requests: readonly DetachRequest[], store: AddressStore): Re
       return [{ request, record, hostInterface }]
     })
     const detached = detachPods(found.map(({ hostInterface }) => hostInterface))
+    const unlinked = found.filter(({ hostInterface }) => stillThere(detached.get(hostInterface)) === undefined)
+    const ruled = removePodRules(
+      unlinked.flatMap(({ record }) => record ?? []),
+      store.stateDir,
+    )
     const done = found.filter(({ request, record, hostInterface }) => {
-      const rules = () => record !== undefined && removePodRules(record, request.config.stateDir)
-      const error = stillThere(detached.get(hostInterface)) ?? failsWith(rules)
+      const error = stillThere(detached.get(hostInterface)) ?? (record && ruled.get(record))
       if (error !== undefined) errors.set(request, error)
       return error === undefined
     })
@@ -69,14 +73,4 @@ function releasedIfWritable(store: AddressStore, attempts: readonly string[]): b
 export function stillThere(outcome: Detached | undefined): unknown {
   if (typeof outcome !== 'object' || outcome.error instanceof LinkNameTaken) return undefined
   return outcome.error
-}
-
-/** What `action` throws. */
-export function failsWith(action: () => void): unknown {
-  try {
-    action()
-    return undefined
-  } catch (error) {
-    return error
-  }
 }

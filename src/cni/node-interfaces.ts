@@ -21,11 +21,12 @@ import type { PodPolicy } from './pod-wire.ts'
 import { setInterfaceSysctls } from './sysctl.ts'
 import { nodeAddress } from './veth.ts'
 
-/** The source of addresses of one ADD. */
+/** The source of addresses of ADDs that are done in one go: what they need is read once. */
 export class NodeInterfaces {
   readonly kind = 'interfaces'
   readonly #stateDir: string
   readonly #host: Rtnetlink
+  readonly #sources = new Map<Family, string | undefined>()
   #pool: InterfacePool | undefined
   #links: ReadonlyMap<string, Link> | undefined
 
@@ -34,9 +35,9 @@ export class NodeInterfaces {
     this.#host = host
   }
 
-  /** Reads the list anew. Throws `StoreError`. */
+  /** As it is when it is first asked for, under the store's lock. Throws `StoreError`. */
   readonly pool = (): InterfacePool | undefined => {
-    this.#pool = readInterfacePool(this.#stateDir)
+    this.#pool ??= readInterfacePool(this.#stateDir)
     return this.#pool
   }
 
@@ -58,13 +59,26 @@ export class NodeInterfaces {
     }
   }
 
+  /** Takes back the rules of a pod that could not be attached. Throws what the kernel refuses. */
+  removeRules(record: AttachmentRecord): void {
+    if (this.#pool === undefined) return
+    const error = deletePodRules(this.#host, [record], this.#pool.numbers).get(record)
+    if (error !== undefined) throw error
+  }
+
   #podRequests(address: string, hostIndex: number, link: Link, numbers: PolicyNumbers): Request[] {
-    const source = nodeAddress(this.#host, familyOf(address))
+    const source = this.#sourceOf(familyOf(address))
     return [
       replaceRoute(podRoute({ address, hostIndex, ...(source !== undefined && { source }) }, numbers)),
       deleteRule(anyPodRule(address, numbers)), // of a pod that had the address before
       addRule(podRule(address, link.index, numbers)),
     ]
+  }
+
+  /** The node's own address. */
+  #sourceOf(family: Family): string | undefined {
+    if (!this.#sources.has(family)) this.#sources.set(family, nodeAddress(this.#host, family))
+    return this.#sources.get(family)
   }
 
   #linksByMac(): ReadonlyMap<string, Link> {
@@ -96,18 +110,40 @@ function interfaceRequests(input: {
 }
 
 /**
- * Deletes the rules of a pod, when it goes: its host end takes the routes along. None are there for
- * a pod with an address of a podCIDR.
+ * Deletes the rules of pods, when they go: their host ends take the routes along. None are there
+ * for a pod with an address of a podCIDR. Returns those whose rules may be there still, and why.
  */
-export function removePodRules(record: AttachmentRecord, stateDir: string): void {
-  const numbers = record.interface === undefined ? undefined : readInterfacePool(stateDir)?.numbers
-  if (numbers === undefined) return
-  const host = Rtnetlink.open()
+export function removePodRules(
+  records: readonly AttachmentRecord[],
+  stateDir: string,
+): ReadonlyMap<AttachmentRecord, unknown> {
+  const ofInterfaces = records.filter(record => record.interface !== undefined)
+  if (ofInterfaces.length === 0) return new Map()
+  let host: Rtnetlink | undefined
   try {
-    const requests = record.addresses.map(address => deleteRule(anyPodRule(address, numbers)))
-    const refused = host.execute(requests).find(({ error }) => error !== undefined && error.errno !== ERRNO.ENOENT)
-    if (refused?.error !== undefined) throw refused.error
+    const numbers = readInterfacePool(stateDir)?.numbers
+    if (numbers === undefined) return new Map()
+    host = Rtnetlink.open()
+    return deletePodRules(host, ofInterfaces, numbers)
+  } catch (error) {
+    return new Map(ofInterfaces.map(record => [record, error]))
   } finally {
-    host.close()
+    host?.close()
   }
+}
+
+/** The same by way of a conversation that is open. */
+function deletePodRules(
+  host: Rtnetlink,
+  records: readonly AttachmentRecord[],
+  numbers: PolicyNumbers,
+): ReadonlyMap<AttachmentRecord, unknown> {
+  const rules = records.flatMap(record => record.addresses.map(address => ({ record, address })))
+  const outcomes = host.execute(rules.map(({ address }) => deleteRule(anyPodRule(address, numbers))))
+  return new Map(
+    outcomes.flatMap(({ error }, at) => {
+      const record = rules[at]?.record
+      return record === undefined || error === undefined || error.errno === ERRNO.ENOENT ? [] : [[record, error]]
+    }),
+  )
 }

@@ -9,7 +9,7 @@ import { mtuOf, unusableSource } from './add.ts'
 import { familiesOf } from './address-pool.ts'
 import type { AddressStore } from './address-store.ts'
 import { findRecord, isSame } from './attachments.ts'
-import { failsWith, stillThere } from './del.ts'
+import { stillThere } from './del.ts'
 import { detachPods } from './detach.ts'
 import { inspectPod } from './inspect.ts'
 import { addressCount } from './interface-addresses.ts'
@@ -67,9 +67,10 @@ export function collect(request: CollectRequest, store: AddressStore): Failure |
   const orphans = ourLinks().filter(link => link.network === config.name && !known.has(link.name) && !isValid(link))
   const detached = detachPods([...stale.map(({ hostInterface }) => hostInterface), ...orphans.map(({ name }) => name)])
   const problems = orphans.flatMap(({ name }) => stillThere(detached.get(name)) ?? []).map(errorText)
+  const unlinked = stale.filter(({ hostInterface }) => stillThere(detached.get(hostInterface)) === undefined)
+  const ruled = removePodRules(unlinked, config.stateDir)
   const removed = stale.filter(record => {
-    const error =
-      stillThere(detached.get(record.hostInterface)) ?? failsWith(() => removePodRules(record, config.stateDir))
+    const error = stillThere(detached.get(record.hostInterface)) ?? ruled.get(record)
     if (error !== undefined) problems.push(errorText(error))
     return error === undefined
   })

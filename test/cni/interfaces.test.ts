@@ -3,6 +3,8 @@
  * API server, no cloud. Real packets in a VPC that drops and counts what an interface may not send.
  */
 import { afterEach, expect } from 'bun:test'
+import { answerAll } from '../../src/cni/plugin.ts'
+import { inNetworkNamespace } from '../../src/lib/libc.ts'
 import { CloudNetwork, twin } from '../eni/cloud-network.ts'
 import { testNeeding } from '../support/requires.ts'
 
@@ -115,4 +117,50 @@ testVpc('records that are damaged are made anew from the kernel, with the interf
     })),
   )
   expect((await node.startPod('d')).address).toBe(pods[1]?.address ?? '')
+})
+
+testVpc('many in one go: each has the rules of its own interface, one that fails leaves none, and all go', async () => {
+  cloud = new CloudNetwork()
+  const { node1: node, node2 } = cloud
+  node.writePool()
+  node2.writePool()
+  const far = await node2.startPod('far')
+  const call = (command: string, containerId: string, namespacePath: string, config: object = {}) => ({
+    environment: {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_IFNAME: 'eth0',
+      CNI_NETNS: namespacePath,
+    },
+    stdin: JSON.stringify({
+      ...{ cniVersion: '1.1.0', name: 'pods', type: 'terway-edge', addressSource: 'interfaces' },
+      ...{ stateDir: node.stateDir, ...config },
+    }),
+  })
+  const onNode = (calls: ReturnType<typeof call>[]) =>
+    inNetworkNamespace(node.network.path(node.namespace), () => answerAll(calls))
+  const rules = () => node.run('ip', 'rule').match(/2048:.*/g) ?? []
+  const pods = ['a', 'b', 'c'].map(name => ({ name, ...node.pod(name) }))
+  const adds = pods.map(({ name, path }) => call('ADD', name, path))
+  const answers = onNode([...adds.slice(0, 2), call('ADD', 'nowhere', '/run/netns/none'), ...adds.slice(2)])
+  expect(answers.map(({ exitStatus }) => exitStatus)).toEqual([0, 0, 1, 0])
+  const records: { containerId: string; addresses: string[] }[] = await node.records()
+  const placed = pods.map(({ name, namespace }) => {
+    const address = records.find(({ containerId }) => containerId === name)?.addresses[0] ?? ''
+    return { namespace, address }
+  })
+  expect(placed.map(({ address }) => address)).toEqual(['192.168.32.10', '192.168.32.11', '192.168.32.20'])
+  expect(rules().length).toBe(3)
+  expect(await cloud.unreachable([...placed, far, node])).toEqual([])
+  expect(cloud.vpc.spoofed()).toBe(0)
+
+  expect(onNode(pods.slice(0, 2).map(({ name, path }) => call('DEL', name, path)))).toEqual([
+    { exitStatus: 0 },
+    { exitStatus: 0 },
+  ])
+  expect(rules()).toEqual([expect.stringContaining('192.168.32.20')])
+  expect(onNode(adds.slice(0, 2)).map(({ exitStatus }) => exitStatus)).toEqual([0, 0])
+  expect(rules().length).toBe(3)
+  expect(onNode([call('GC', '', '', { 'cni.dev/valid-attachments': [] })])).toEqual([{ exitStatus: 0 }])
+  expect([rules(), await node.records(), node.hostLinks()]).toEqual([[], [], []])
 })
