@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import { addressNumber, formatAddress, parsePrefix } from '../lib/ip.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import type { SimWorld } from './state.ts'
 import type { SimAccessKey, SimInterface } from './types.ts'
 
@@ -119,13 +120,12 @@ export class MetadataService {
     if (role === undefined) return undefined
     if (path === '') return role.name
     if (path !== role.name) return undefined
-    const expiration = new Date(this.#options.clock.now() + role.lifetimeSeconds * 1000)
     return JSON.stringify({
       Code: 'Success',
       AccessKeyId: role.key.id,
       AccessKeySecret: role.key.secret,
       SecurityToken: role.key.securityToken ?? '',
-      Expiration: expiration.toISOString().replace(/\.\d+Z$/, 'Z'),
+      Expiration: timestamp(this.#options.clock.now() + role.lifetimeSeconds * 1000),
     })
   }
 

@@ -5,6 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
+import { timestamp } from '../lib/timestamp.ts'
 import { demand, Refusal } from './refusal.ts'
 import type { SimAccessKey } from './types.ts'
 
@@ -53,7 +54,7 @@ export class SecurityTokenService {
     demand((form.get('RoleSessionName') ?? '').length >= 2, 'InvalidParameter.RoleSessionName', 400)
     const [id, secret, securityToken] = [`STS.${randomBytes(8).toString('hex')}`, secretText(), secretText()]
     onKey({ id, secret, securityToken })
-    const expiration = new Date(clock.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, 'Z')
+    const expiration = timestamp(clock.now() + seconds * 1000)
     return { AccessKeyId: id, AccessKeySecret: secret, SecurityToken: securityToken, Expiration: expiration }
   }
 }

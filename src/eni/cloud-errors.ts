@@ -38,7 +38,8 @@ export type ErrorKind =
   | 'other'
 
 /** What is to be left alone meanwhile. */
-export type Scope = 'action' | 'interface' | 'vswitch' | 'security-group' | 'instance' | 'account'
+export const SCOPES = ['action', 'interface', 'vswitch', 'security-group', 'instance', 'account'] as const
+export type Scope = (typeof SCOPES)[number]
 
 /** Reasons of Events and conditions, a closed list. */
 export type ErrorReason =

@@ -63,10 +63,17 @@ const GATHER_MILLISECONDS = 100
 /** Pauses before a reading call is made again. */
 const READ_AGAIN = [500, 1_000, 2_000]
 const VSWITCH_FRESH_MILLISECONDS = 60_000
-/** After what the cloud did not say it is asked again. */
-const TYPE_AGAIN_MILLISECONDS = 10_000
+/** After a refusal it is asked again, unless there were too many calls: then when the code says. */
+const REFUSED_MILLISECONDS = 10_000
 /** The limits of a type do not change while it is sold. */
 const TYPE_FRESH_MILLISECONDS = 24 * 60 * 60_000
+
+/** Of a call what it is about. */
+interface Asked {
+  readonly regionID: string
+  /** A node, a vSwitch, a type, or what one listing covers. */
+  readonly name: string
+}
 
 interface Request {
   readonly target: ReadTarget
@@ -78,8 +85,8 @@ export class CloudReader {
   readonly #options: CloudReaderOptions
   readonly #vSwitches = new Map<string, { readonly value: VSwitch | undefined; readonly at: number }>()
   readonly #types = new Map<string, { readonly value: InstanceType | undefined; readonly at: number }>()
-  /** Why limits of a type could not be had, for a while: many nodes are of the same type. */
-  readonly #typeFailures = new Map<string, { readonly error: unknown; readonly until: number }>()
+  /** What was refused, for a while: many nodes ask for the same. */
+  readonly #refused = new Map<string, { readonly error: CloudReadError; readonly until: number }>()
   #requests: Request[] = []
   #gathering = false
   /** By what one listing covers: those who wait for the next one. */
@@ -150,23 +157,12 @@ export class CloudReader {
       now - known.at < (known.value === undefined ? VSWITCH_FRESH_MILLISECONDS : TYPE_FRESH_MILLISECONDS)
     )
       return known.value
-    const failure = this.#typeFailures.get(name)
-    if (failure !== undefined && now < failure.until) throw failure.error
-    const page = await this.#askType(regionID, name)
+    const parameters = { InstanceTypes: [name], MaxResults: 100 }
+    const wish = { regionID, parameters, name, urgent: true }
+    const page = await this.#call('ecs:DescribeInstanceTypes', wish, readInstanceTypes)
     const value = page.items.find(item => item.name === name)
     this.#types.set(name, { value, at: now })
     return value
-  }
-
-  async #askType(regionID: string, name: string): Promise<Page<InstanceType>> {
-    const parameters = { InstanceTypes: [name], MaxResults: 100 }
-    const wish = { regionID, parameters, name, urgent: true }
-    try {
-      return await this.#call('ecs:DescribeInstanceTypes', wish, readInstanceTypes)
-    } catch (error) {
-      this.#typeFailures.set(name, { error, until: this.#options.clock.monotonic() + TYPE_AGAIN_MILLISECONDS })
-      throw error
-    }
   }
 
   async #serve(requests: readonly Request[]): Promise<void> {
@@ -276,7 +272,8 @@ export class CloudReader {
         readInterfaces,
       )
       items.push(...page.items)
-      if (page.items.length === 0 || items.length >= (page.total ?? 0)) return items
+      const isLast = page.total === undefined ? page.items.length < ENS_PAGE : items.length >= page.total
+      if (page.items.length === 0 || isLast) return items
     }
   }
 
@@ -290,6 +287,7 @@ export class CloudReader {
     read: (body: unknown) => Page<T> | undefined,
   ): Promise<Page<T>> {
     const { clock } = this.#options
+    this.#throwRefused(action, wish)
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#callOnce(action, wish)
       const page = answer.kind === 'ok' ? read(answer.body) : undefined
@@ -297,9 +295,29 @@ export class CloudReader {
       const none = { kind: 'unknown', reason: 'the answer is not the list that was asked for' } as const
       const verdict = judge(answer.kind === 'ok' ? none : answer, clock.now())
       if (verdict.kind !== 'effect-unknown' || attempt === READ_AGAIN.length)
-        throw new CloudReadError(action.slice(action.indexOf(':') + 1), verdict)
+        throw this.#noteRefused(action, wish, verdict)
       await sleep(clock, READ_AGAIN[attempt] ?? 0)
     }
+  }
+
+  #throwRefused(action: CloudAction, { regionID, name }: Asked): void {
+    const now = this.#options.clock.monotonic()
+    for (const key of [`${action}/${regionID}`, `${action}/${regionID}/${name}`]) {
+      const refused = this.#refused.get(key)
+      if (refused === undefined) continue
+      if (now < refused.until) throw refused.error
+      this.#refused.delete(key)
+    }
+  }
+
+  /** What is refused for its action is so for everybody. */
+  #noteRefused(action: CloudAction, { regionID, name }: Asked, verdict: Verdict): CloudReadError {
+    const error = new CloudReadError(action.slice(action.indexOf(':') + 1), verdict)
+    const wait = verdict.waitSeconds * 1000
+    const pause = verdict.kind === 'throttled' ? wait : Math.min(wait, REFUSED_MILLISECONDS)
+    const key = `${action}/${regionID}${verdict.scope === 'action' ? '' : `/${name}`}`
+    this.#refused.set(key, { error, until: this.#options.clock.monotonic() + pause })
+    return error
   }
 
   async #callOnce<A extends CloudAction>(

@@ -6,7 +6,7 @@ import type { Cache, KubeApi } from '../kube/api.ts'
 import { CONFIG_MAPS, type KubeObject } from '../kube/resources.ts'
 import type { Log } from '../lib/log.ts'
 import type { CloudNode } from './cloud-node.ts'
-import { decodeEniConfig, type EniConfig } from './eni-config.ts'
+import { type DecodedEniConfig, decodeEniConfig, type EniConfig } from './eni-config.ts'
 
 const ENI_CONFIG = 'eni-config'
 /** Names the ConfigMap with a node's overrides. */
@@ -28,7 +28,13 @@ export interface NodeConfigsOptions {
 export class NodeConfigs {
   readonly #options: NodeConfigsOptions
   readonly #caches = new Map<string, Cache<ConfigMap>>()
+  /** By the override's name; empty: without one. */
+  readonly #decoded = new Map<
+    string,
+    { readonly data: ConfigMap['data']; readonly override: ConfigMap['data']; readonly decoded: DecodedEniConfig }
+  >()
   readonly #warned = new Set<string>()
+  #config: EniConfig | undefined
   #text = ''
 
   constructor(options: NodeConfigsOptions) {
@@ -47,6 +53,7 @@ export class NodeConfigs {
       if (names.has(name)) continue
       cache.close()
       this.#caches.delete(name)
+      this.#decoded.delete(name)
     }
     return [...names].map(name => this.#cache(name)).every(({ synced }) => synced)
   }
@@ -61,7 +68,7 @@ export class NodeConfigs {
       return not(`there is no ConfigMap ${NAMESPACE}/${ENI_CONFIG}`)
     if (name !== '' && override === undefined)
       return not(`there is no ConfigMap ${NAMESPACE}/${name}, which the label ${OVERRIDE_LABEL} of the Node names`)
-    const decoded = decodeEniConfig(data ?? {}, override === undefined ? undefined : { name, data: override })
+    const decoded = this.#decode(name, data, override)
     for (const { path, message } of decoded.warnings) {
       const text = `${name === '' ? ENI_CONFIG : name}: ${path} ${message}`
       if (!problems.includes(text)) problems.push(text)
@@ -74,13 +81,24 @@ export class NodeConfigs {
     return { config: decoded.config, problem: texts.length === 0 ? undefined : texts.join('; ') }
   }
 
+  /** Once for all nodes that it holds for, until it changes. */
+  #decode(name: string, data: ConfigMap['data'], override: ConfigMap['data']): DecodedEniConfig {
+    const known = this.#decoded.get(name)
+    if (known !== undefined && known.data === data && known.override === override) return known.decoded
+    const decoded = decodeEniConfig(data ?? {}, override === undefined ? undefined : { name, data: override })
+    this.#decoded.set(name, { data, override, decoded })
+    return decoded
+  }
+
   close(): void {
     for (const cache of this.#caches.values()) cache.close()
   }
 
   #noteConfig(config: EniConfig | undefined): void {
+    if (config === undefined || config === this.#config) return
+    this.#config = config
     const text = JSON.stringify(config)
-    if (config === undefined || text === this.#text) return
+    if (text === this.#text) return
     this.#text = text
     this.#options.onNewConfig(config)
   }

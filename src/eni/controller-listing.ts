@@ -4,6 +4,7 @@
  * when it stays so.
  */
 import type { CloudInterface } from '../cloud/answers.ts'
+import { withSharedTexts } from '../lib/shared-texts.ts'
 import type { NodeRecord } from './controller-record.ts'
 import type { WorkerShared } from './controller-shared.ts'
 import { MissingThings } from './missing.ts'
@@ -50,26 +51,29 @@ export class NodeListing {
 
   /** Asks the cloud and brings the record in line. Throws `CloudReadError`. */
   async read(): Promise<void> {
-    const { reader, clock, clusterID } = this.#shared
+    const { reader, clock } = this.#shared
     const { node, recorded, name } = this.#record
     if (node === undefined) throw new Error('nothing is known of the node')
     const { spec } = node
     const ens = spec.platform === 'ens'
-    const items = await reader.interfaces({
+    const listed = await reader.interfaces({
       platform: spec.platform,
       regionID: spec.regionID,
       instanceID: spec.instanceID,
       vSwitchIDs: [...new Set([...spec.vSwitchIDs, ...recorded.interfaces.map(({ vSwitchID }) => vSwitchID)])],
       interfaceIDs: recorded.interfaces.map(({ id }) => id),
-      urgent: (node.status.node?.waiting ?? 0) > 0,
+      urgent: (node.report?.waiting ?? 0) > 0,
       name,
       claims: item => {
         const { instanceID, node: made } = madeFor(item)
-        return isOurs(item, clusterID) && (instanceID === spec.instanceID || made === name)
+        return this.#isOurs(item) && (instanceID === spec.instanceID || made === name || item.id === name)
       },
     })
+    const texts = new Map<string, string>()
+    withSharedTexts(this.#record.recorded.interfaces, texts)
+    const items = withSharedTexts(listed, texts)
     if (!ens) {
-      const own = items.filter(item => isOurs(item, clusterID)).map(item => item.vSwitchID)
+      const own = items.filter(item => this.#isOurs(item)).map(item => item.vSwitchID)
       await reader.vSwitches(
         spec.regionID,
         [...new Set(own)].filter(id => id !== ''),
@@ -79,9 +83,7 @@ export class NodeListing {
     const { interfaces } = this.#record.recorded
     const there = this.#missing.filled(items, { before, interfaces, now: clock.monotonic() })
     this.#items = there
-    const mine = there.filter(item =>
-      ens ? item.type !== 'Primary' && item.state === 'InUse' : isOurs(item, clusterID),
-    )
+    const mine = there.filter(item => (ens ? item.type !== 'Primary' && item.state === 'InUse' : this.#isOurs(item)))
     const vSwitches = reader.knownVSwitches()
     const attaching = this.#record.recorded.interfaces.filter(({ state }) => state === 'Attaching')
     const result = readBack(this.#record.recorded, { interfaces: mine, spec, vSwitches })
@@ -89,6 +91,17 @@ export class NodeListing {
     this.#tell(result)
     this.#tellOfAttaching(attaching.map(({ id }) => id))
     this.noteStates()
+  }
+
+  /**
+   * Whether it is this node's to take care of. One that was made for another node is that one's, as
+   * long as there is an ENINode of it: an instance may have got another Node, and has two for a
+   * while.
+   */
+  #isOurs(item: CloudInterface): boolean {
+    const { clusterID, hasENINode } = this.#shared
+    const { node } = madeFor(item)
+    return isOurs(item, clusterID) && (node === this.#record.name || !hasENINode(node))
   }
 
   /** What was being attached and is free again was not attached: not again at once. */

@@ -7,6 +7,7 @@ import type { ENIInterface } from '../kube/eni-node.ts'
 import type { Verdict } from './cloud-errors.ts'
 import { attachCalls, ecsAdditions, ensAdditions, pairsToCome } from './plan-additions.ts'
 import {
+  type Card,
   cardsOf,
   countWorth,
   type Hands,
@@ -27,40 +28,37 @@ import { addressesToAdd } from './pool.ts'
 
 export function planNode(input: PlanInput): NodePlan {
   const { recorded, degradation, warmedUp } = input
-  const still: NodePlan = {
-    ...measure(input, recorded.interfaces),
-    interfaces: recorded.interfaces,
-    calls: [],
-    shortage: 0,
-    obstacles: [],
-    warmedUp,
-    done: false,
-  }
-  if (degradation === 'no-calls') return still
-  return input.wish === 'leave' ? planLeave(input) : planStay(input)
+  if (input.wish === 'leave' && degradation !== 'no-calls') return planLeave(input)
+  const cards = cardsOf(input, recorded.interfaces)
+  const idle = idleOf(input, cards)
+  if (degradation !== 'no-calls') return planStay(input, cards, idle)
+  return { interfaces: recorded.interfaces, calls: [], idle, shortage: 0, obstacles: [], warmedUp, done: false }
 }
 
-function measure({ spec, report, cloud }: PlanInput, recorded: readonly ENIInterface[]): { readonly idle: number } {
-  const elsewhere = new Set(cloud.filter(item => isElsewhere(item, spec)).map(({ id }) => id))
-  const interfaces = recorded.filter(({ id }) => !elsewhere.has(id))
-  const worth = interfaces.reduce((sum, item) => sum + countWorth(item.addresses, spec.ipFamilies), 0)
-  const unused = new Set([...(report?.idle ?? []), ...(report?.released ?? [])])
-  const leavingPods = interfaces
-    .map(item =>
+function worthOf(cards: readonly Card[]): number {
+  return cards.reduce((sum, { worth }) => sum + worth, 0)
+}
+
+/** Pods' worths that no pod has; of what is leaving, pods may have some still. */
+function idleOf({ spec, report }: PlanInput, cards: readonly Card[]): number {
+  const worth = worthOf(cards)
+  if (report === undefined) return worth
+  const unused = new Set([...report.idle, ...report.released])
+  const leavingPods = cards
+    .filter(({ cloud }) => !isElsewhere(cloud, spec))
+    .map(({ item }) =>
       countWorth(
         item.releasing.filter(address => !unused.has(address)),
         spec.ipFamilies,
       ),
     )
     .reduce((sum, count) => sum + count, 0)
-  return { idle: worth - Math.max(0, (report?.inUse ?? 0) - (report === undefined ? 0 : leavingPods)) }
+  return worth - Math.max(0, report.inUse - leavingPods)
 }
 
-function planStay(input: PlanInput): NodePlan {
+function planStay(input: PlanInput, cards: readonly Card[], idle: number): NodePlan {
   const { spec, recorded, report, degradation } = input
-  const { idle } = measure(input, recorded.interfaces)
-  const cards = cardsOf(input, recorded.interfaces)
-  const total = cards.reduce((sum, { worth }) => sum + worth, 0)
+  const total = worthOf(cards)
   const coming = pairsToCome(input, cards)
   const warmUpLeft = input.warmedUp ? 0 : Math.max(0, spec.pool.warmUp - total - coming)
   const room = spec.limits.interfaces * spec.limits.addressesPerInterface - total - coming

@@ -8,11 +8,11 @@
  */
 import type { CloudApi } from '../cloud/cloud-api.ts'
 import type { Cache, EventRecorder, KubeApi } from '../kube/api.ts'
-import { decodeENINode } from '../kube/decode-eni-node.ts'
-import { type ENINodeObject, type ENINodeSpec, withoutEmptyTexts } from '../kube/eni-node.ts'
+import { type ENINodeSpec, withoutEmptyTexts } from '../kube/eni-node.ts'
 import { ENI_NODES, NODES, type Node } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
+import { Gate } from '../lib/gate.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -28,6 +28,7 @@ import { NodeWorker } from './controller-worker.ts'
 import type { EniConfig } from './eni-config.ts'
 import { isNodeName, Orphans, specOfOrphan } from './orphans.ts'
 import type { Degradation } from './plan-cards.ts'
+import { type SeenENINode, seenENINode } from './seen-eni-node.ts'
 import { madeFor } from './tags.ts'
 import { TokenBuckets } from './token-buckets.ts'
 
@@ -78,10 +79,12 @@ export function createEniController(options: EniControllerOptions): EniControlle
 }
 
 const FULL_PASS_MILLISECONDS = 60_000
+const REQUESTS_AT_ONCE = 16
+
 class Reconciler implements EniController {
   readonly #options: EniControllerOptions
   readonly #nodes: Cache<Node>
-  readonly #eniNodes: Cache<ENINodeObject>
+  readonly #eniNodes: Cache<SeenENINode>
   readonly #configs: NodeConfigs
   readonly #workers = new Map<string, NodeWorker>()
   readonly #shared: WorkerShared
@@ -114,7 +117,9 @@ class Reconciler implements EniController {
     const shared = { api, cloud, clock, log, clusterID, degradation, leadership, newToken, reader, buckets, onCall }
     this.#shared = {
       ...shared,
+      gate: new Gate(REQUESTS_AT_ONCE),
       blocks: new Blocks(),
+      hasENINode: name => this.#eniNodes.objects.has(name),
       event: (node, type, reason, message) => this.#event(node, type, reason, message),
       onChange: () => this.#workerChanged(),
     }
@@ -127,12 +132,10 @@ class Reconciler implements EniController {
     })
     this.#nodes = options.nodes ?? api.cache<Node>(NODES, { reduce: reduceCloudNode })
     this.#unwatch = this.#nodes.onChange(wake)
-    this.#eniNodes = api.cache<ENINodeObject>(ENI_NODES)
+    this.#eniNodes = api.cache<SeenENINode>(ENI_NODES, { reduce: seenENINode })
     this.#eniNodes.onChange(() => {
-      for (const [name, worker] of this.#workers) {
-        const object = this.#eniNodes.objects.get(name)
-        if (object !== undefined) worker.observe(object)
-      }
+      const { objects } = this.#eniNodes
+      for (const [name, worker] of this.#workers) worker.observe(objects.get(name))
       wake()
     })
     wake()
@@ -202,15 +205,15 @@ class Reconciler implements EniController {
       this.#leaveMode(node, object)
       return
     }
-    const known = object === undefined ? undefined : decodeENINode(object).node
     const { spec, misconfigured } =
       config === undefined ? { spec: undefined, misconfigured: problem } : await this.#spec(node, config)
-    const wanted = spec ?? known?.spec
+    const wanted = spec ?? object?.spec
     if (wanted === undefined) {
       problems.push(`Node ${node.name}: ${misconfigured ?? 'its limits are not known'}`)
       return
     }
-    if (known === undefined || !Bun.deepEquals(known.spec, wanted)) await this.#apply(node, wanted, known === undefined)
+    const isNew = object?.spec === undefined
+    if (isNew || !Bun.deepEquals(object.spec, wanted)) await this.#apply(node, wanted, isNew)
     const wish: WorkerWish = { wish: 'stay', config, misconfigured }
     this.#worker(node.name).set(wish)
     this.#warnOfMaxPods(node, wanted)
@@ -222,10 +225,8 @@ class Reconciler implements EniController {
   }
 
   /** A node that is to work in route mode from now on keeps its interfaces while pods use them. */
-  #leaveMode(node: CloudNode, object: ENINodeObject | undefined): void {
-    const known = object === undefined ? undefined : decodeENINode(object).node
-    const report = known?.status.node
-    const pods = report === undefined ? undefined : report.inUse
+  #leaveMode(node: CloudNode, object: SeenENINode | undefined): void {
+    const pods = object?.status.node?.inUse
     if (pods === 0) {
       this.#worker(node.name).set({ wish: 'leave', config: undefined, misconfigured: undefined })
       return
@@ -309,29 +310,32 @@ class Reconciler implements EniController {
     for (const worker of this.#workers.values()) for (const { id } of worker.view().interfaces) named.add(id)
     for (const [name, object] of this.#eniNodes.objects) {
       if (this.#workers.get(name)?.isOver === false) continue
-      for (const { id } of decodeENINode(object).node?.status.interfaces ?? []) named.add(id)
+      for (const id of object.status.interfaceIDs) named.add(id)
     }
     return named
   }
 
   /**
    * An ENINode for the node that an interface was made for: by that it is known again, and given
-   * back like any other.
+   * back like any other. Where the name is no node's, or that of one in route mode, which must not
+   * find an ENINode of its name, it is named after the interface.
    */
   async #adoptOrphans(nodes: ReadonlyMap<string, CloudNode>): Promise<void> {
     for (const item of this.#orphans.due(this.#options.clock.monotonic())) {
       const { node, instanceID } = madeFor(item)
-      if (nodes.has(node) || this.#eniNodes.objects.has(node)) {
+      const mode = nodes.get(node)?.mode.mode
+      if (this.#eniNodes.objects.has(node) || (mode !== undefined && mode !== 'route')) {
         this.#workers.get(node)?.readAgain()
         continue
       }
-      if (!isNodeName(node)) continue
+      const name = mode === undefined && isNodeName(node) ? node : item.id
+      if (!isNodeName(name) || nodes.has(name)) continue
       this.#options.log.info({ name: item.id, node }, 'an interface of ours belongs to no node: it is given back')
       const regions = [...this.#workers.values()].map(worker => worker.view().spec?.regionID)
       const spec = specOfOrphan(item, regions.find(region => region !== undefined) ?? 'unknown')
       const why = `interface ${item.id} bears its name`
-      const mode = { mode: 'eni-ecs', why, instanceID, regionID: spec.regionID } as const
-      await this.#apply({ name: node, uid: '', labels: {}, maxPods: undefined, mode }, spec, true)
+      const decided = { mode: 'eni-ecs', why, instanceID, regionID: spec.regionID } as const
+      await this.#apply({ name, uid: '', labels: {}, maxPods: undefined, mode: decided }, spec, true)
     }
   }
 

@@ -9,16 +9,16 @@ import { decodeENINode } from '../kube/decode-eni-node.ts'
 import {
   type ENINode,
   type ENINodeObject,
-  type ENINodeStatus,
+  type ENINodeReport,
   type ENIOperation,
   withoutEmptyTexts,
 } from '../kube/eni-node.ts'
 import { type Condition, ENI_NODES } from '../kube/resources.ts'
-import { comparing } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { type ConditionFinding, withTimes } from './controller-conditions.ts'
 import { FIELD_MANAGER, type WorkerShared } from './controller-shared.ts'
 import { cloudActionOf, type Recorded } from './operations.ts'
+import { digestOf, type SeenENINode } from './seen-eni-node.ts'
 import { tagsFor } from './tags.ts'
 
 /** The controller's part of the status as it was written. */
@@ -27,12 +27,19 @@ interface Written {
   readonly conditions: readonly Condition[]
 }
 
+/** Of the object what others write; what the controller writes is in `recorded`. */
+export interface RecordedNode extends Pick<ENINode, 'uid' | 'spec'> {
+  readonly report: ENINodeReport | undefined
+}
+
 const API_VERSION = `${ENI_NODES.group}/${ENI_NODES.version}`
 
 export class NodeRecord {
   readonly name: string
   readonly #shared: WorkerShared
-  #node: ENINode | undefined
+  #node: RecordedNode | undefined
+  /** As the watch showed the object last. */
+  #seen: SeenENINode | undefined
   #resourceVersion = ''
   #conditions: readonly Condition[] = []
   #written: Written | undefined
@@ -48,7 +55,7 @@ export class NodeRecord {
     this.#shared = shared
   }
 
-  get node(): ENINode | undefined {
+  get node(): RecordedNode | undefined {
     return this.#node
   }
   get conditions(): readonly Condition[] {
@@ -67,24 +74,25 @@ export class NodeRecord {
   }
 
   /** The object as the watch sees it. Whether there is something to do about it. */
-  observe(object: ENINodeObject): boolean {
-    const { node } = decodeENINode(object)
-    if (node === undefined || this.#node === undefined) return true
-    if (isOlder(object.metadata.resourceVersion, this.#resourceVersion)) return false
-    const report = node.status.node
-    const news = !Bun.deepEquals(report, this.#node.status.node) || !Bun.deepEquals(node.spec, this.#node.spec)
-    if (!news && this.#isAsWritten(node)) return false
+  observe(seen: SeenENINode | undefined): boolean {
+    if (seen === undefined || seen === this.#seen) return false
+    this.#seen = seen
+    const { metadata, spec, status } = seen
+    if (spec === undefined || this.#node === undefined) return true
+    if (isOlder(metadata.resourceVersion, this.#resourceVersion)) return false
+    const news = !Bun.deepEquals(status.node, this.#node.report) || !Bun.deepEquals(spec, this.#node.spec)
+    if (!news && this.#written !== undefined && status.digest === digestOfWritten(this.#written)) return false
     this.#stale = true
     return true
   }
 
   /** Begins a term: the record is what the API server has. False: there is none. */
   async load(): Promise<boolean> {
-    const object = await this.#shared.api.get<ENINodeObject>(ENI_NODES, this.name)
+    const object = await this.#get()
     const { node } = object === undefined ? { node: undefined } : decodeENINode(object)
     if (object === undefined || node === undefined) return false
     const { interfaces, operations, conditions } = node.status
-    this.#node = node
+    this.#node = othersPart(node)
     this.#resourceVersion = object.metadata.resourceVersion ?? ''
     // an operation that is not of this node's platform or interfaces was not written by us
     this.recorded = { interfaces, operations: operations.filter(operation => this.#isOwnOperation(node, operation)) }
@@ -92,6 +100,11 @@ export class NodeRecord {
     this.#written = { recorded: { interfaces, operations }, conditions }
     this.#stale = false
     return true
+  }
+
+  async #get(): Promise<ENINodeObject | undefined> {
+    const { api, gate } = this.#shared
+    return await gate.run(() => api.get<ENINodeObject>(ENI_NODES, this.name))
   }
 
   #isOwnOperation({ spec, name }: ENINode, operation: ENIOperation): boolean {
@@ -107,7 +120,7 @@ export class NodeRecord {
 
   /** Takes in what the node and others wrote meanwhile. Whether the spec is another than before. */
   async refresh(): Promise<boolean> {
-    const object = await this.#shared.api.get<ENINodeObject>(ENI_NODES, this.name)
+    const object = await this.#get()
     const { node } = object === undefined ? { node: undefined } : decodeENINode(object)
     if (object === undefined) {
       this.#gone = true
@@ -120,11 +133,12 @@ export class NodeRecord {
       this.#node = undefined // deleted and made anew: it is loaded as in a new term
       throw new Error('the ENINode was made anew')
     }
+    const digest = digestOf(node.status)
     // its answer was lost
-    if (this.#attempted !== undefined && isAs(node, this.#attempted)) this.#written = this.#attempted
-    if (!this.#isAsWritten(node)) this.#foreignWrite()
+    if (this.#attempted !== undefined && digest === digestOfWritten(this.#attempted)) this.#written = this.#attempted
+    if (this.#written === undefined || digest !== digestOfWritten(this.#written)) this.#foreignWrite()
     const specChanged = this.#node !== undefined && !Bun.deepEquals(node.spec, this.#node.spec)
-    this.#node = node
+    this.#node = othersPart(node)
     return specChanged
   }
 
@@ -141,17 +155,14 @@ export class NodeRecord {
     )
   }
 
-  #isAsWritten(node: ENINode): boolean {
-    return this.#written !== undefined && isAs(node, this.#written)
-  }
-
   /** Writes the controller's part of the status. False: somebody wrote meanwhile, decide anew. */
   async write(proposal: Recorded, findings: readonly ConditionFinding[]): Promise<boolean> {
-    const { api, clock } = this.#shared
+    const { api, clock, gate } = this.#shared
     if (this.#node === undefined) return false
     const conditions = withTimes(findings, this.#conditions, timestamp(clock.now()))
     if (this.#written !== undefined && Bun.deepEquals(this.#written, { recorded: proposal, conditions })) {
       this.#conditions = conditions
+      this.#written = { recorded: proposal, conditions } // the same, and in memory once
       return true
     }
     const object = {
@@ -163,10 +174,10 @@ export class NodeRecord {
     this.#attempted = { recorded: proposal, conditions }
     try {
       const options = { fieldManager: FIELD_MANAGER, force: true, subresource: 'status' } as const
-      const after = await api.apply<ENINodeObject & { status: unknown }>(ENI_NODES, object, options)
+      const after = await gate.run(() => api.apply<ENINodeObject & { status: unknown }>(ENI_NODES, object, options))
       this.#resourceVersion = after.metadata.resourceVersion ?? ''
       const { node: seen } = decodeENINode(after)
-      if (seen !== undefined) this.#node = seen
+      if (seen !== undefined) this.#node = othersPart(seen)
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) {
         this.#gone = true
@@ -199,19 +210,12 @@ export class NodeRecord {
   }
 }
 
-function isAs({ status }: ENINode, { recorded, conditions }: Written): boolean {
-  return isSameStatus(status, { ...recorded, conditions, node: undefined })
+function othersPart({ uid, spec, status }: ENINode): RecordedNode {
+  return { uid, spec, report: status.node }
 }
 
-const isSameStatus = comparing<ENINodeStatus>({
-  interfaces: (there, written) => Bun.deepEquals(there, written),
-  operations: (there, written) => Bun.deepEquals(there, written),
-  conditions: (there, written) => Bun.deepEquals(there.map(shape), written.map(shape)),
-  node: undefined, // that the node writes
-})
-
-function shape({ type, status, reason, message }: Condition): string {
-  return JSON.stringify([type, status, reason, message])
+function digestOfWritten({ recorded, conditions }: Written): string {
+  return digestOf({ ...recorded, conditions })
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Scope, Verdict } from './cloud-errors.ts'
 import { verdictText } from './controller-conditions.ts'
 import type { NodeRecord } from './controller-record.ts'
 import type { WorkerShared } from './controller-shared.ts'
-import { cloudActionOf, targetOf } from './operations.ts'
+import { blockedActionOf, targetOf } from './operations.ts'
 import { looksAt, newInterfaceOf, securityGroupsOf } from './plan-cards.ts'
 
 export class Refusals {
@@ -57,7 +57,7 @@ export class Refusals {
     const spec = this.#record.node?.spec
     switch (scope) {
       case 'action':
-        return cloudActionOf(spec?.platform ?? 'ecs', operation.action) ?? operation.action
+        return blockedActionOf(spec?.platform, operation.action)
       case 'interface':
         return targetOf(operation) ?? newInterfaceOf(spec?.instanceID ?? '')
       case 'vswitch':

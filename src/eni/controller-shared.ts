@@ -6,6 +6,7 @@ import type { KubeApi } from '../kube/api.ts'
 import type { ENIInterface, ENINodeReport, ENINodeSpec, ENIOperation } from '../kube/eni-node.ts'
 import type { Condition } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Gate } from '../lib/gate.ts'
 import type { Log } from '../lib/log.ts'
 import type { CloudReader } from './cloud-reader.ts'
 import type { Blocks } from './controller-blocks.ts'
@@ -19,6 +20,8 @@ export const FIELD_MANAGER = 'terway-edge-eni-controller'
 /** What the whole cluster has in common. */
 export interface WorkerShared {
   readonly api: KubeApi
+  /** For reads and writes of ENINodes: of thousands of nodes, a few at a time. */
+  readonly gate: Gate
   readonly cloud: CloudApi
   readonly clock: Clock
   readonly log: Log
@@ -27,6 +30,8 @@ export interface WorkerShared {
   readonly buckets: TokenBuckets
   readonly clusterID: string
   readonly degradation: Degradation
+  /** Whether there is an ENINode of that name. */
+  readonly hasENINode: (name: string) => boolean
   readonly leadership: () => { readonly isLeader: boolean; readonly term: number }
   readonly newToken: () => string
   readonly event: (node: string, type: 'Normal' | 'Warning', reason: string, message: string) => void

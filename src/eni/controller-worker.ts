@@ -9,7 +9,7 @@
 
 import { actionFacts } from '../cloud/actions.ts'
 import type { CloudAnswer } from '../cloud/cloud-api.ts'
-import type { ENINodeObject, ENINodeSpec, ENIOperation } from '../kube/eni-node.ts'
+import type { ENINodeSpec, ENIOperation } from '../kube/eni-node.ts'
 import { backoffMilliseconds } from '../lib/backoff.ts'
 import { EarliestTimer } from '../lib/earliest-timer.ts'
 import { errorText } from '../lib/errors.ts'
@@ -25,8 +25,9 @@ import { NodeRecord } from './controller-record.ts'
 import { Refusals } from './controller-refusals.ts'
 import { capacityOf, type WorkerShared, type WorkerView, type WorkerWish } from './controller-shared.ts'
 import { BELIEVE_MISSING_MILLISECONDS } from './missing.ts'
-import { applyAnswer, cloudActionOf, dropOperation, type Recorded, targetOf } from './operations.ts'
+import { applyAnswer, blockedActionOf, cloudActionOf, dropOperation, type Recorded, targetOf } from './operations.ts'
 import type { NodePlan } from './plan-cards.ts'
+import type { SeenENINode } from './seen-eni-node.ts'
 import { tagsFor } from './tags.ts'
 
 const FULL_READ_MILLISECONDS = 10 * 60_000
@@ -90,8 +91,8 @@ export class NodeWorker {
    * The object as the watch sees it: the node's report, and whether somebody wrote what is not
    * theirs.
    */
-  observe(object: ENINodeObject): void {
-    if (this.#record.observe(object)) this.wake()
+  observe(seen: SeenENINode | undefined): void {
+    if (this.#record.observe(seen)) this.wake()
   }
 
   view(): WorkerView {
@@ -101,7 +102,7 @@ export class NodeWorker {
       spec: node?.spec,
       interfaces: recorded.interfaces,
       operations: recorded.operations,
-      report: node?.status.node,
+      report: node?.report,
       idle: this.#plan?.idle ?? 0,
       capacity: this.#capacity(),
       conditions,
@@ -199,10 +200,10 @@ export class NodeWorker {
   /** Those for which there is a turn now. */
   #permitted(operations: readonly ENIOperation[]): readonly ENIOperation[] {
     const { buckets, clock, blocks } = this.#shared
-    const urgent = (this.#record.node?.status.node?.waiting ?? 0) > 0
+    const urgent = (this.#record.node?.report?.waiting ?? 0) > 0
     return operations.filter(operation => {
       const now = clock.monotonic()
-      const action = cloudActionOf(this.#record.node?.spec.platform ?? 'ecs', operation.action) ?? operation.action
+      const action = blockedActionOf(this.#record.node?.spec.platform, operation.action)
       if (blocks.get('action', action, now) !== undefined) {
         this.#later(Math.max(100, (blocks.nextEnd(now) ?? now) - now))
         return false
@@ -225,7 +226,7 @@ export class NodeWorker {
     const plan = planNode({
       spec: this.#effectiveSpec(spec),
       recorded: this.#record.recorded,
-      report: node.status.node,
+      report: node.report,
       cloud: this.#listing.items,
       wish,
       blocked: (scope: Scope, id: string) => blocks.get(scope, id, now),
@@ -233,7 +234,7 @@ export class NodeWorker {
       selection: config?.selection ?? 'ordered',
       random: clock.random(),
       degradation,
-      reclaimBatch: this.#reclaim.batch(config?.reclaim, node.status.node),
+      reclaimBatch: this.#reclaim.batch(config?.reclaim, node.report),
       warmedUp: this.#record.hasCondition('WarmedUp'),
       tags: tagsFor({ clusterID, instanceID: spec.instanceID, node: this.name }, config?.tags ?? {}),
       resourceGroupID: config?.resourceGroupID,
@@ -306,7 +307,7 @@ export class NodeWorker {
         this.#record.recorded = applied
         this.#unclear = 0
         const target = targetOf(operation)
-        blocks.clear('action', cloudActionOf(spec.platform, operation.action) ?? operation.action)
+        blocks.clear('action', blockedActionOf(spec.platform, operation.action))
         // that an attaching has begun says nothing of its end
         if (target !== undefined && operation.action !== 'AttachNetworkInterface') blocks.clear('interface', target)
         this.#refusals.access = undefined
@@ -346,7 +347,7 @@ export class NodeWorker {
     return findings({
       plan: this.#plan,
       capacity: this.#capacity(),
-      waiting: this.#record.node?.status.node?.waiting ?? 0,
+      waiting: this.#record.node?.report?.waiting ?? 0,
       misconfigured: this.#wish.misconfigured,
       access: this.#refusals.access,
       warmedUp: this.#plan?.warmedUp ?? this.#record.hasCondition('WarmedUp'),

@@ -10,7 +10,7 @@ import type { ENINodeSource } from '../kube/eni-node-source.ts'
 import { ENI_NODES, type ObjectReference } from '../kube/resources.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
-import { present } from '../lib/fields.ts'
+import { pickFields, present } from '../lib/fields.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -210,7 +210,10 @@ export class InterfaceNode {
     const { plugin, numbers } = this.#options
     const pool = poolOf(node, numbers)
     this.#keeper.want(
-      node.status.interfaces.map(item => ({ ...pick(item), attached: isAttached(item) })),
+      node.status.interfaces.map(item => ({
+        ...pickFields(item, ['id', 'mac', 'gateways']),
+        attached: isAttached(item),
+      })),
       familiesServed(pool.dualStack),
     )
     this.#seen = node
@@ -312,10 +315,6 @@ export class InterfaceNode {
 /** Whether the cloud says that it is in the machine, or is about to be. */
 function isAttached({ state }: ENIInterface): boolean {
   return state === 'InUse' || state === 'Detaching'
-}
-
-function pick({ id, mac, gateways }: ENIInterface) {
-  return { id, mac, gateways }
 }
 
 /** For Events. */

@@ -27,6 +27,11 @@ export function cloudActionOf(platform: ENINodeSpec['platform'], action: Operati
   return undefined
 }
 
+/** By what name an action is left alone. */
+export function blockedActionOf(platform: ENINodeSpec['platform'] | undefined, action: OperationAction): string {
+  return cloudActionOf(platform ?? 'ecs', action) ?? action
+}
+
 /** An interface as it is recorded when it is first seen. */
 function recordInterface(
   item: CloudInterface,
@@ -154,17 +159,16 @@ export function readBack(recorded: Recorded, { interfaces, spec, vSwitches }: Re
     const leaving = item.addresses.length === 0 && item.releasing.length > 0
     lostAddresses.push(...item.addresses.filter(address => !stays(address)))
     const { gateways } = recordInterface(now, spec.ipFamilies, vSwitches)
-    return [
-      {
-        ...item,
-        mac: now.mac,
-        vSwitchID: now.vSwitchID,
-        state: now.state,
-        gateways: gateways.length > 0 ? gateways : item.gateways,
-        addresses: [...item.addresses.filter(stays), ...(leaving ? [] : added)],
-        releasing: [...item.releasing.filter(stays), ...(leaving ? added : [])],
-      },
-    ]
+    const next = {
+      ...item,
+      mac: now.mac,
+      vSwitchID: now.vSwitchID,
+      state: now.state,
+      gateways: gateways.length > 0 ? gateways : item.gateways,
+      addresses: [...item.addresses.filter(stays), ...(leaving ? [] : added)],
+      releasing: [...item.releasing.filter(stays), ...(leaving ? added : [])],
+    }
+    return [Bun.deepEquals(next, item) ? item : next]
   })
   const news = adopted.map(item => recordInterface(item, spec.ipFamilies, vSwitches))
   const unexplained = new Map(Map.groupBy(adopted, ({ vSwitchID }) => vSwitchID))

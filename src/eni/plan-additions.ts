@@ -31,7 +31,7 @@ export function attachCalls(input: PlanInput, cards: readonly Card[], hands: Han
     if (leaving || !isUnattached(item) || slots <= 0) continue
     slots--
     const parameters = { RegionId: spec.regionID, NetworkInterfaceId: item.id, InstanceId: spec.instanceID }
-    propose(input, hands, { action: 'ecs:AttachNetworkInterface', parameters, target: item, attaches: true })
+    propose(input, hands, { action: 'ecs:AttachNetworkInterface', parameters, target: item })
   }
 }
 
@@ -141,7 +141,7 @@ function createCall(input: PlanInput, count: number, at: { hands: Hands; planned
     SourceDestCheck: false,
     DeleteOnRelease: true,
   }
-  if (!propose(input, hands, { action: 'ecs:CreateNetworkInterface', parameters, vSwitchID, creates: true })) return 0
+  if (!propose(input, hands, { action: 'ecs:CreateNetworkInterface', parameters, vSwitchID })) return 0
   planned.set(vSwitchID, (planned.get(vSwitchID) ?? 0) + size)
   return size
 }
@@ -159,13 +159,7 @@ export function ensAdditions(input: PlanInput, cards: readonly Card[], add: numb
     if (room === 0 || left === 0) continue
     const vSwitch = item.vSwitchID === '' ? {} : { VSwitchId: item.vSwitchID }
     const parameters = { NetworkInterfaceId: item.id, ...vSwitch }
-    const wish = {
-      action: 'ens:AssignPrivateIpAddresses',
-      parameters,
-      target: item,
-      vSwitchID: item.vSwitchID,
-    } as const
-    if (!propose(input, hands, wish)) continue
+    if (!propose(input, hands, { action: 'ens:AssignPrivateIpAddresses', parameters, target: item })) continue
     open += room
     left--
   }

@@ -6,7 +6,7 @@ import { type CloudAction, flatParameters, type ParametersOf, type Tag } from '.
 import type { CloudInterface, VSwitch } from '../cloud/answers.ts'
 import type { ENIInterface, ENINodeReport, ENINodeSpec, IPFamily, OperationAction } from '../kube/eni-node.ts'
 import { familyOf } from '../lib/ip.ts'
-import type { Scope, Verdict } from './cloud-errors.ts'
+import { SCOPES, type Scope, type Verdict } from './cloud-errors.ts'
 import type { Recorded } from './operations.ts'
 import type { SelectionPolicy } from './vswitch.ts'
 
@@ -122,31 +122,27 @@ export function looksAt(operation: OperationAction, scope: Scope): boolean {
   return scope === 'vswitch' && (operation === 'AssignPrivateIpAddresses' || operation === 'AssignIpv6Addresses')
 }
 
-/** Adds the call unless something about it is blocked. Whether it was added. */
+/** Adds the call unless something that it looks at is to be left alone. Whether it was added. */
 export function propose<A extends CloudAction>(
   input: PlanInput,
   hands: Hands,
-  wish: {
-    action: A
-    parameters: ParametersOf[A]
-    target?: ENIInterface
-    vSwitchID?: string
-    creates?: boolean
-    attaches?: boolean
-  },
+  wish: { action: A; parameters: ParametersOf[A]; target?: ENIInterface; vSwitchID?: string },
 ): boolean {
-  const { action, parameters, target, vSwitchID } = wish
+  const { action, parameters, target } = wish
+  const { instanceID } = input.spec
   const operation = action.slice(action.indexOf(':') + 1) as OperationAction
   if (target !== undefined && hands.busy.has(target.id)) return false
-  const blocks = [
-    input.blocked('action', action),
-    target && input.blocked('interface', target.id),
-    vSwitchID === undefined ? undefined : input.blocked('vswitch', vSwitchID),
-    wish.creates === true || wish.attaches === true ? input.blocked('instance', input.spec.instanceID) : undefined,
-    wish.creates === true ? input.blocked('account', '') : undefined,
-    wish.creates === true ? input.blocked('security-group', securityGroupsOf(input.spec)) : undefined,
-    wish.creates === true ? input.blocked('interface', newInterfaceOf(input.spec.instanceID)) : undefined,
-  ].filter(block => block !== undefined)
+  const about: Readonly<Record<Scope, string>> = {
+    action,
+    interface: target?.id ?? newInterfaceOf(instanceID),
+    vswitch: wish.vSwitchID ?? target?.vSwitchID ?? '',
+    instance: instanceID,
+    account: '',
+    'security-group': securityGroupsOf(input.spec),
+  }
+  const blocks = SCOPES.filter(scope => looksAt(operation, scope)).flatMap(
+    scope => input.blocked(scope, about[scope]) ?? [],
+  )
   hands.obstacles.push(...blocks)
   if (blocks.length > 0) return false
   if (target !== undefined) hands.busy.add(target.id)

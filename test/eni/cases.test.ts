@@ -223,6 +223,45 @@ describe('a node that goes', () => {
     expect(world.eniNode('node-old')).toBeUndefined()
     await quiet(world)
   }, 300_000)
+
+  test('so is one that bears the name of a Node in route mode, which never has an ENINode, or of no node at all', async () => {
+    const { world } = await busy()
+    const metadata = { name: 'edge-1', labels: { 'alibabacloud.com/is-edge-worker': 'true' } }
+    await world.kube.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata } as never)
+    const lost = ['edge-1', 'No Node!'].map(node => {
+      const made = world.sim.world.makeInterface({ product: 'ecs', type: 'Secondary', vSwitchID: 'vsw-1' })
+      const ours = { creator: 'terway-edge', 'terway-edge/cluster': 'cluster-1', 'terway-edge/node': node }
+      return Object.assign(made, { tags: { ...ours, 'terway-edge/instance': `i-of ${node}` } })
+    })
+    const named = new Set<string>()
+    for (let minute = 0; minute < 45; minute++) {
+      await world.run(60)
+      for (const { name } of world.eniNodes()) named.add(name)
+    }
+    for (const { id } of lost) expect(world.sim.world.interfaces.has(id)).toBe(false)
+    expect([...named].sort()).toEqual([...lost.map(({ id }) => id), 'node-1'].sort())
+    expect(world.eniNodes().map(({ name }) => name)).toEqual(['node-1'])
+    await quiet(world)
+  }, 300_000)
+
+  test('its instance comes back under another name: each has what was made for it, and nothing of it is taken', async () => {
+    const { world, node } = await busy()
+    await world.kube.delete(NODES, 'node-1')
+    const renamed = await world.addNode('node-2', 'ecs.u1-c1m4.xlarge', { instanceID: 'i-node1' })
+    renamed.startPods(8)
+    await world.run(1800)
+    const ofBoth = world.eniNodes().flatMap(({ status }) => status.interfaces.map(({ id }) => id))
+    expect(new Set(ofBoth).size).toBe(ofBoth.length)
+    expect(world.changing().filter(action => /Detach|Delete|Unassign/.test(action))).toEqual([])
+    expect(world.invariants.check()).toEqual([])
+    node.pods.clear()
+    node.left = true
+    await world.until('the former ENINode is gone', () => world.eniNode('node-1') === undefined, 600)
+    world.nodes.delete('node-1')
+    await world.until('pods run', () => renamed.pods.size === 8, 1200)
+    await world.run(600)
+    await quiet(world)
+  }, 300_000)
 })
 
 describe('refusals', () => {

@@ -111,7 +111,8 @@ async function play(seed: number): Promise<void> {
     world.sim.fault = dice.yes(0.7) ? trouble(dice) : () => undefined
     if (dice.yes(0.3)) world.killAt = world.effects + 1 + dice.upTo(6)
     for (const { node, capacity } of nodes) {
-      if (dice.yes(0.6)) node.startPods(dice.upTo(Math.max(1, Math.min(40, capacity - node.pods.size - node.waiting))))
+      const room = capacity - node.pods.size - node.waiting
+      if (dice.yes(0.6)) node.startPods(dice.upTo(Math.min(40, room)))
       else node.stopPods(dice.upTo(node.pods.size))
       if (dice.yes(0.1)) node.silent = !node.silent
     }

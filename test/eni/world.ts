@@ -98,8 +98,12 @@ export class World {
   }
 
   /** A Node of ECS with its instance. */
-  async addNode(name: string, type: string, more: { labels?: Record<string, string> } = {}): Promise<ModelNode> {
-    const instanceID = `i-${name.replaceAll('-', '')}`
+  async addNode(
+    name: string,
+    type: string,
+    more: { labels?: Record<string, string>; instanceID?: string } = {},
+  ): Promise<ModelNode> {
+    const instanceID = more.instanceID ?? `i-${name.replaceAll('-', '')}`
     if (!this.sim.world.instances.has(instanceID))
       this.sim.world.addInstance({ id: instanceID, product: 'ecs', type, vpcID: 'vpc-1', zoneID: ZONE }, 'vsw-node')
     const labels = {
