@@ -32,6 +32,8 @@ export class CloudPart {
   readonly #stop: () => void
   #running: EniController | undefined
   #closed = false
+  /** Under which leadership it was woken last. */
+  #led = ''
   /** The term in which was looked for ENINodes that are left over. */
   #lookedIn: number | undefined
   /** Whether Nodes have changed since they were looked at. */
@@ -58,7 +60,7 @@ export class CloudPart {
 
   async #pass(): Promise<void> {
     const { api, controller, clock, log, events, config, newToken, onChange } = this.#options
-    if (this.#running !== undefined) return this.#running.wake()
+    if (this.#running !== undefined) return this.#tellOfLeadership(this.#running)
     if (!controller.leadership().isLeader || !controller.nodes.synced) return
     if (!(await this.#isNeeded()) || this.#closed) return
     const { startEniController } = await import('./controller-start.ts')
@@ -73,8 +75,17 @@ export class CloudPart {
       newToken,
     })
     this.#running = running
+    this.#led = leadershipText(controller)
     running.onChange(onChange)
     if (this.#closed) await running.close()
+  }
+
+  /** It sees Nodes by itself: a wake-up makes every node's worker look at everything. */
+  #tellOfLeadership(running: EniController): void {
+    const led = leadershipText(this.#options.controller)
+    if (led === this.#led) return
+    this.#led = led
+    running.wake()
   }
 
   async #isNeeded(): Promise<boolean> {
@@ -100,4 +111,9 @@ export class CloudPart {
     await this.#loop.close()
     await this.#running?.close()
   }
+}
+
+function leadershipText(controller: LeadingController): string {
+  const { isLeader, term } = controller.leadership()
+  return `${isLeader} ${term}`
 }
