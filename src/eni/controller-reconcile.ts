@@ -23,7 +23,7 @@ import { Blocks } from './controller-blocks.ts'
 import { verdictText } from './controller-conditions.ts'
 import { NodeConfigs } from './controller-config.ts'
 import { capacityOf, FIELD_MANAGER, type WorkerShared, type WorkerView, type WorkerWish } from './controller-shared.ts'
-import { instanceTypeOf, specOf } from './controller-spec.ts'
+import { instanceTypeOf, missingIn, specOf } from './controller-spec.ts'
 import { NodeWorker } from './controller-worker.ts'
 import type { EniConfig } from './eni-config.ts'
 import { isNodeName, Orphans, specOfOrphan } from './orphans.ts'
@@ -79,6 +79,7 @@ export function createEniController(options: EniControllerOptions): EniControlle
 }
 
 const FULL_PASS_MILLISECONDS = 60_000
+const SETTLE_MILLISECONDS = 100
 const REQUESTS_AT_ONCE = 16
 
 class Reconciler implements EniController {
@@ -128,7 +129,7 @@ class Reconciler implements EniController {
       run: () => this.#pass(),
       onError: (error, milliseconds) => this.#failed(error, milliseconds),
       everyMilliseconds: FULL_PASS_MILLISECONDS,
-      settleMilliseconds: 100,
+      settleMilliseconds: SETTLE_MILLISECONDS,
     })
     this.#nodes = options.nodes ?? api.cache<Node>(NODES, { reduce: reduceCloudNode })
     this.#unwatch = this.#nodes.onChange(wake)
@@ -136,7 +137,7 @@ class Reconciler implements EniController {
     this.#eniNodes.onChange(() => {
       const { objects } = this.#eniNodes
       for (const [name, worker] of this.#workers) worker.observe(objects.get(name))
-      wake()
+      this.#wakeSoon()
     })
     wake()
   }
@@ -191,7 +192,7 @@ class Reconciler implements EniController {
     await this.#forgetOthers()
     await this.#adoptOrphans(byName)
     this.#problems = problems
-    this.#tell()
+    this.#listeners.tell()
     const [first] = failures
     if (first !== undefined) throw first
   }
@@ -250,16 +251,7 @@ class Reconciler implements EniController {
       const type = await this.#shared.reader.instanceType(mode.regionID, name)
       if (type === undefined) return { spec: undefined, misconfigured: `the cloud knows no instance type ${name}` }
       const spec = specOf(node, config, type)
-      if (spec === undefined) return { spec, misconfigured: undefined }
-      if (spec.vSwitchIDs.length === 0)
-        return {
-          spec,
-          misconfigured: `eni-config names no vSwitch of zone ${spec.zoneID === '' ? '(the Node has no label topology.kubernetes.io/zone)' : spec.zoneID}`,
-        }
-      if (spec.securityGroupIDs.length === 0) return { spec, misconfigured: 'eni-config names no security group' }
-      if (spec.limits.interfaces === 0)
-        return { spec, misconfigured: `instance type ${name} has no interface for pods` }
-      return { spec, misconfigured: undefined }
+      return { spec, misconfigured: spec && missingIn(spec) }
     } catch (error) {
       if (!(error instanceof CloudReadError)) throw error
       const text = verdictText(error.action, error.verdict)
@@ -381,12 +373,13 @@ class Reconciler implements EniController {
     this.#options.events.record({ regarding, type, reason, message })
   }
 
-  #workerChanged(): void {
-    this.#loop.wake()
-    this.#tell()
+  /** A pass looks at all nodes: of what happens to many of them one after the other, once. */
+  #wakeSoon(): void {
+    this.#loop.wake(SETTLE_MILLISECONDS + this.#workers.size)
   }
 
-  #tell(): void {
+  #workerChanged(): void {
+    this.#wakeSoon()
     this.#listeners.tell()
   }
 

@@ -54,6 +54,14 @@ export function specOf(node: CloudNode, config: EniConfig, type: InstanceType | 
   }
 }
 
+/** What a node of ECS lacks for interfaces to be made for it, if anything. */
+export function missingIn({ vSwitchIDs, securityGroupIDs, zoneID, limits, instanceType }: ENINodeSpec) {
+  const zone = zoneID === '' ? '(the Node has no label topology.kubernetes.io/zone)' : zoneID
+  if (vSwitchIDs.length === 0) return `eni-config names no vSwitch of zone ${zone}`
+  if (securityGroupIDs.length === 0) return 'eni-config names no security group'
+  return limits.interfaces === 0 ? `instance type ${instanceType} has no interface for pods` : undefined
+}
+
 /** Interfaces for pods: the type's share without the primary one. */
 function interfacesFor({ interfaces }: InstanceType, { capRatio, capShift, maxInterfaces }: EniConfig): number {
   const share = Math.floor(interfaces * capRatio) + Math.trunc(capShift) - 1
