@@ -41,12 +41,15 @@ export function isNodeName(name: string): boolean {
   return /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)
 }
 
+/** As an ENINode may name an instance; a tag may say anything. */
+const INSTANCE_ID = /^[A-Za-z0-9._-]{1,128}$/
+
 /** Of an ENINode by which an orphan is given back. */
 export function specOfOrphan(item: CloudInterface, usualRegion: string): ENINodeSpec {
   const { instanceID } = madeFor(item)
   return {
     platform: 'ecs',
-    instanceID: instanceID === '' ? 'gone' : instanceID,
+    instanceID: INSTANCE_ID.test(instanceID) ? instanceID : 'gone',
     instanceType: '',
     regionID: regionOf(item) ?? usualRegion,
     zoneID: item.zoneID,
