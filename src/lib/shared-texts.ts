@@ -3,7 +3,7 @@
  * own of each, however often it says the same. Pure.
  */
 
-/** `value`, JSON as it was parsed, with the texts of `known`; those that are new are added to it. */
+/** `value`, JSON as it was parsed, with the texts of `known`, to which new ones are added. */
 export function withSharedTexts<T>(value: T, known: Map<string, string>): T {
   return shared(value, known) as T
 }
