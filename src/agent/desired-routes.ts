@@ -17,12 +17,16 @@ import type { NextHop } from '../netlink/types.ts'
 import type { Candidate, Judged } from './gateway-evidence.ts'
 import { type DefaultGateways, type Gateways, gatewaysOf } from './gateways.ts'
 
-/** `reason` of the routes that guard this node's own podCIDRs. */
-export const OWN_REASON = 'this node'
-/** `reason` of the routes to what is not in this LAN. */
-const GATEWAY_REASON = 'gateway'
-/** `reason` of the routes that keep packets from going around in a circle. */
-const NOWHERE_REASON = 'nowhere'
+/**
+ * What a route leads to: a node of this LAN, the way out of it, this node's own pods (a dead one's
+ * address goes no further), or nothing, where packets would go around in a circle.
+ */
+export type RouteTarget = 'this node' | 'gateway' | 'nowhere' | { readonly node: string }
+
+/** For people. */
+export function targetText(to: RouteTarget): string {
+  return typeof to === 'string' ? to : to.node
+}
 
 /** What the kernel says of the links. */
 export interface ObservedNetwork {
@@ -69,8 +73,7 @@ export interface DesiredRoute {
   readonly type: 'unicast' | 'unreachable'
   /** Sorted by gateway; none for unreachable. An IPv4 destination may have an IPv6 gateway. */
   readonly nextHops: readonly NextHop[]
-  /** What it leads to, for people: a node's name, `gateway`, or `this node`. */
-  readonly reason: string
+  readonly to: RouteTarget
 }
 
 export interface Routing {
@@ -91,7 +94,7 @@ export interface UsedGateway {
 
 /** Those of the routes out of the LAN, and so of the BGPPeers or the default route. */
 export function usedGateways(routes: readonly DesiredRoute[]): UsedGateway[] {
-  const hops = routes.filter(({ reason }) => reason === GATEWAY_REASON).flatMap(({ nextHops }) => nextHops)
+  const hops = routes.filter(({ to }) => to === 'gateway').flatMap(({ nextHops }) => nextHops)
   const used = hops.flatMap(({ gateway: address, interface: index }) =>
     address === undefined || index === undefined ? [] : [[address, { address, interface: index }] as const],
   )
@@ -133,12 +136,12 @@ export function desiredRoutes(input: RoutingInput): Routing | undefined {
     for (const podCIDR of entry.podCIDRs) {
       const hop = inLan(own, entry) ? nextHopTo(entry, familyOf(podCIDR), network) : undefined
       if (hop === undefined) distant.push(podCIDR)
-      else direct.push({ destination: podCIDR, type: 'unicast', nextHops: [hop], reason: entry.node })
+      else direct.push({ destination: podCIDR, type: 'unicast', nextHops: [hop], to: { node: entry.node } })
     }
   }
   const near = [
-    ...own.podCIDRs.map(podCIDR => unreachable(podCIDR, OWN_REASON)),
-    ...(view.unreachable ?? []).map(podCIDR => unreachable(podCIDR, NOWHERE_REASON)),
+    ...own.podCIDRs.map(podCIDR => unreachable(podCIDR, 'this node')),
+    ...(view.unreachable ?? []).map(podCIDR => unreachable(podCIDR, 'nowhere')),
     ...direct,
   ]
   const gateways = gatewaysOf({ peers: peersOf(own, view.peers), addresses: own.addresses, network })
@@ -179,8 +182,8 @@ function nextHopTo(entry: RouteEntry, family: Family, network: ObservedNetwork):
   return hops.find(({ gateway }) => familyOf(gateway) === family) ?? (family === 'ipv4' ? hops[0] : undefined)
 }
 
-function unreachable(destination: string, reason: string): DesiredRoute {
-  return { destination, type: 'unreachable', nextHops: [], reason }
+function unreachable(destination: string, to: RouteTarget): DesiredRoute {
+  return { destination, type: 'unreachable', nextHops: [], to }
 }
 
 function gatewayRoutes(input: {
@@ -202,6 +205,6 @@ function gatewayRoutes(input: {
     destination,
     type: 'unicast',
     nextHops: gateways.nextHops,
-    reason: GATEWAY_REASON,
+    to: 'gateway',
   }))
 }

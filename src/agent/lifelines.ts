@@ -1,8 +1,9 @@
 /**
  * What this node lives by: the addresses of the API server (or of the proxy before it) as its name
- * resolves and as connections reach it, the gateways and name servers of the machine, its own
- * addresses. Looked up when the network changes and every minute; addresses of the API server are
- * kept in the state folder, so that a start without a name server knows them too.
+ * resolves and as connections reach it, the gateways and name servers of the machine, the far ends
+ * of its tunnels, its own addresses. Looked up when the network changes and every minute; addresses
+ * of the API server are kept in the state folder, so that a start without a name server knows them
+ * too.
  *
  * Says what there is; what follows from it is decided in kube/sound-entries.ts.
  */
@@ -19,11 +20,13 @@ import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
 import { NUD, RT_TABLE } from '../netlink/constants.ts'
+import { hasIpsec } from '../netlink/ipsec.ts'
 import { probeNeighbour } from '../netlink/neighbour.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Neighbour, NextHop, Route } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { type ApiAddresses, countingAddresses, nextAddresses } from './api-addresses.ts'
+import { isTunnel, isWayKnown } from './api-way.ts'
 import { nameServersOf, plainAddress, tcpConnectionsOf } from './lifeline-texts.ts'
 import { ownAddresses } from './observe.ts'
 
@@ -49,11 +52,8 @@ export interface Lifelines extends LifelineSource {
 
 const EVERY_MILLISECONDS = 60_000
 const SETTLE_MILLISECONDS = 200
-/** Kinds of links (IFLA_INFO_KIND) whose packets travel inside others. */
-const TUNNELS: readonly string[] = [
-  ...['wireguard', 'tun', 'vxlan', 'geneve', 'gre', 'gretap', 'ip6gre', 'ip6gretap', 'ipip', 'sit', 'ip6tnl'],
-  ...['vti', 'vti6', 'xfrm', 'erspan', 'fou', 'ppp'],
-]
+/** How long a way that was not known makes it doubtful: what carried it may be gone since. */
+const DOUBT_MILLISECONDS = 600_000
 /**
  * Where name servers stand; the second behind the stub of systemd-resolved, the third behind that
  * of NetworkManager.
@@ -81,6 +81,10 @@ class Finder implements Lifelines {
   #text = ''
   #failing = false
   #storing = true
+  /** Whether an address of the API server is asked for by its name. */
+  #asksNames = false
+  /** When the way to the API server was last not known (Clock.monotonic() milliseconds). */
+  #unknownAt = Number.NEGATIVE_INFINITY
 
   constructor(options: LifelinesOptions) {
     this.#options = options
@@ -148,10 +152,28 @@ class Finder implements Lifelines {
         return (state & (NUD.FAILED | NUD.INCOMPLETE)) !== 0
       }
       // what a tunnel leads to may be silent because of a route of ours over its far end
-      const isTunnel = (hop: Hop) => TUNNELS.includes(kernel.getLink(hop.interface)?.kind ?? '')
-      const ways = [this.#apiHops(kernel), this.#defaultHops(kernel)].map(hops => hops.filter(hop => !isTunnel(hop)))
+      const isInside = (hop: Hop) => isTunnel(kernel.getLink(hop.interface)?.kind ?? '')
+      const ways = [this.#apiHops(kernel), this.#defaultHops(kernel)].map(hops => hops.filter(hop => !isInside(hop)))
       return ways.some(hops => hops.length > 0 && hops.every(isDead)) || ways.every(hops => hops.length === 0)
     })
+  }
+
+  wayIsKnown(): boolean {
+    const now = this.#options.clock.monotonic()
+    if (!this.#isWayKnownNow()) this.#unknownAt = now
+    return now - this.#unknownAt > DOUBT_MILLISECONDS
+  }
+
+  #isWayKnownNow(): boolean {
+    const addresses = this.#apiAddresses()
+    if (addresses.length === 0 || (this.#asksNames && nameServers().length === 0)) return false
+    const { netns } = this.#options
+    try {
+      if (hasIpsec(netns === undefined ? {} : { netns })) return false
+      return withKernel(netns, kernel => isWayKnown(kernel, addresses))
+    } catch {
+      return false // the kernel does not say
+    }
   }
 
   #apiHops(kernel: Rtnetlink): Hop[] {
@@ -177,6 +199,7 @@ class Finder implements Lifelines {
     this.#watch ??= await Watch.open({ clock, ...(netns !== undefined && { netns }), onChange: wake, onLost: wake })
     await this.#findApi()
     this.#look()
+    this.wayIsKnown()
     this.#failing = false
   }
 
@@ -190,6 +213,7 @@ class Finder implements Lifelines {
     const known = [...this.#api.known.keys()].join()
     const places = (await urls()).filter(url => URL.canParse(url)).map(url => new URL(url))
     const hosts = places.map(({ hostname }) => hostname.replace(/^\[|\]$/g, ''))
+    this.#asksNames = hosts.some(host => plainAddress(host) === undefined)
     const resolved = await Promise.all(hosts.map(addressesOf))
     this.#api = nextAddresses(this.#api, {
       written: hosts.flatMap(host => plainAddress(host) ?? []),
@@ -211,12 +235,16 @@ class Finder implements Lifelines {
     const { netns, protocol } = this.#options
     const seen = withKernel(netns, kernel => ({
       addresses: kernel.dumpAddresses(),
-      routes: kernel.dumpRoutes({ table: RT_TABLE.MAIN }).filter(route => route.protocol !== protocol),
+      links: kernel.dumpLinks(),
+      routes: kernel.dumpRoutes().filter(route => route.protocol !== protocol),
     }))
     const gateways = seen.routes.flatMap(({ nextHops }) => nextHops.flatMap(({ gateway }) => gateway ?? []))
     const lifelines: Lifeline[] = [
       ...this.#apiAddresses().map(address => ({ address, what: 'the API server' })),
       ...gateways.map(address => ({ address, what: 'a gateway of this machine' })),
+      ...seen.links.flatMap(({ name, remote }) =>
+        remote === undefined ? [] : [{ address: remote, what: `the far end of ${name}` }],
+      ),
       ...nameServers().map(address => ({ address, what: 'a name server' })),
       ...ownAddresses(seen).map(address => ({ address, what: 'an address of this machine', own: true })),
     ]

@@ -150,7 +150,7 @@ const sameHop = comparing<NextHop>({
 
 /** Whether a route of the kernel goes where it should. */
 function sameWay(wanted: DesiredRoute, present: Route): boolean {
-  const { type, nextHops, destination: _found, reason: _forPeople, ...rest } = wanted
+  const { type, nextHops, destination: _found, to: _forPeople, ...rest } = wanted
   nothingLeft(rest)
   if (type !== present.type || nextHops.length !== present.nextHops.length) return false
   return nextHops.every(hop => present.nextHops.some(other => sameHop(hop, other)))

@@ -34,7 +34,6 @@ import {
   namedGateways,
   networkText,
   type ObservedNetwork,
-  OWN_REASON,
   type Routing,
   routingView,
   usedGateways,
@@ -243,7 +242,9 @@ export class Agent {
     ]
     const names = new Map(observed.links.map(({ index, name }) => [index, name]))
     const rows = routeRows(routing, applied, names, this.#ways.astray)
-    const guarded = rows.every(({ reason, state }) => reason !== OWN_REASON || state !== 'failed')
+    const guarded = routing.routes.every(
+      ({ destination, to }) => to !== 'this node' || !applied.failures.has(destination),
+    )
     const served = routing.podCIDRs.length > 0 && unusable.length === 0 && guarded
     if (served) this.#offer.make(routing.podCIDRs, uplink)
     this.#publish({ ready: this.#published.ready || served, problems, rows })

@@ -5,7 +5,7 @@
 import { present, type Said } from '../lib/fields.ts'
 import type { RouteRow } from '../model/snapshot.ts'
 import type { Link, NextHop } from '../netlink/types.ts'
-import type { DesiredRoute, Routing, UsedGateway } from './desired-routes.ts'
+import { type DesiredRoute, type Routing, targetText, type UsedGateway } from './desired-routes.ts'
 import type { Plan } from './plan.ts'
 import type { Astray } from './ways.ts'
 
@@ -64,7 +64,7 @@ function wayOf(
     destination: route.destination,
     via: route.nextHops.flatMap(({ gateway }) => gateway ?? []),
     interface: devices.size > 0 ? [...devices].join(', ') : undefined,
-    reason: route.reason,
+    reason: targetText(route.to),
   }
 }
 

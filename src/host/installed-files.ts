@@ -8,6 +8,8 @@ export const PREVIOUS_EXECUTABLE = `${PREVIOUS_FOLDER}/previous`
  * does: there to be found by the next when one is killed.
  */
 export const GOING_BACK = `${PREVIOUS_FOLDER}/going-back`
+/** What the node did before the upgrade that is under way (upgrade-record.ts). */
+export const UPGRADING = `${PREVIOUS_FOLDER}/upgrading`
 /** The service: agent and speaker. */
 export const NODE_UNIT = '/etc/systemd/system/terway-edge.service'
 /** The service that does the CNI plugin's work. */

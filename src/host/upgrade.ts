@@ -9,9 +9,10 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
 import { fileStamp, readFileIfPresent, removeFile, writeFileWhole } from '../lib/files.ts'
 import type { Snapshot } from '../model/snapshot.ts'
-import { EXECUTABLE, GOING_BACK, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role } from './installed-files.ts'
+import { EXECUTABLE, GOING_BACK, PREVIOUS_EXECUTABLE, ROLE_FILES, type Role, UPGRADING } from './installed-files.ts'
 import { sha256 } from './seen-machine.ts'
-import { notBack } from './upgrade-verdict.ts'
+import { readRecord, removeRecord, type UpgradeRecord, writeRecord } from './upgrade-record.ts'
+import { type Before, beforeOf, notBack } from './upgrade-verdict.ts'
 
 export interface Upgrade {
   /** The executable of the version to go to. */
@@ -57,24 +58,61 @@ export async function upgrade(options: Upgrade): Promise<void> {
   }
   const { version } = versionOf(to)
   // an upgrade that was killed has put it there already
-  const isThere = digestOf(to) === digestOf(EXECUTABLE)
+  const digest = digestOf(to)
+  const isThere = digest !== undefined && digest === digestOf(EXECUTABLE)
   const from = formerVersion(isThere ? PREVIOUS_EXECUTABLE : EXECUTABLE)
   const installed = fileStamp(EXECUTABLE)
   for (const role of roles) requireConfigUnderstood(to, { role, version })
-  const before = new Map<Role, Snapshot | undefined>()
-  for (const role of roles) before.set(role, await options.ask.get(role)?.())
+  const killed = isThere ? readRecord(UPGRADING, { to: digest, now: clock.now() }) : undefined
+  const before = killed ?? (await askBefore(roles, options))
+  if (digest !== undefined) keepRecord({ to: digest, at: clock.now(), before })
   say(`from ${from} to ${version}`)
   const failure = await installWith(to, roles, options)
   // refused, or without room, before the installed version was touched: nothing to go back from
-  if (failure !== undefined && fileStamp(EXECUTABLE) === installed)
+  if (failure !== undefined && fileStamp(EXECUTABLE) === installed) {
+    removeRecord(UPGRADING)
     throw new UserError(`${version} cannot be installed, ${from} runs on:\n${listed(failure)}`)
+  }
   const reasons = failure ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
-  if (reasons.length === 0) return say(`${version} runs; terway-edge rollback goes back to ${from}`)
-  const list = listed(reasons)
-  if (!options.goBack) throw new UserError(`${version} is installed, but:\n${list}`)
+  if (reasons.length > 0 && options.goBack) return goBack({ ...options, roles, version, from, reasons })
+  removeRecord(UPGRADING)
+  if (reasons.length > 0) throw new UserError(`${version} is installed, but:\n${listed(reasons)}`)
+  say(`${version} runs; terway-edge rollback goes back to ${from}`)
+}
+
+/** Without room for it the upgrade goes on: only one that is killed would miss it. */
+function keepRecord(record: UpgradeRecord): void {
+  try {
+    writeRecord(UPGRADING, record)
+  } catch {
+    removeRecord(UPGRADING)
+  }
+}
+
+interface GoingBack extends Upgrade {
+  readonly roles: readonly Role[]
+  readonly version: string
+  readonly from: string
+  readonly reasons: readonly string[]
+}
+
+async function goBack({ roles, version, from, reasons, ...options }: GoingBack): Promise<never> {
   const failed = await installWith(PREVIOUS_EXECUTABLE, roles, options)
+  removeRecord(UPGRADING)
   const end = failed === undefined ? `${from} is back` : `${from} could not be put back: ${failed.join(' ')}`
-  throw new UserError(`${version} does not do what ${from} did; ${end}:\n${list}`)
+  throw new UserError(`${version} does not do what ${from} did; ${end}:\n${listed(reasons)}`)
+}
+
+async function askBefore(
+  roles: readonly Role[],
+  { ask }: Pick<Upgrade, 'ask'>,
+): Promise<ReadonlyMap<Role, Before | undefined>> {
+  const before = new Map<Role, Before | undefined>()
+  for (const role of roles) {
+    const seen = await ask.get(role)?.()
+    before.set(role, seen && beforeOf(seen))
+  }
+  return before
 }
 
 function listed(reasons: readonly string[]): string {
@@ -84,7 +122,7 @@ function listed(reasons: readonly string[]): string {
 interface Waiting extends Upgrade {
   readonly roles: readonly Role[]
   readonly version: string
-  readonly before: ReadonlyMap<Role, Snapshot | undefined>
+  readonly before: ReadonlyMap<Role, Before | undefined>
 }
 
 /** What is still not back when patience ends. */

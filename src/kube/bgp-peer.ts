@@ -106,6 +106,11 @@ export interface BGPPeerObject extends KubeObject {
   readonly status?: BGPPeerStatus
 }
 
+/** Whose sessions are remembered: a BGPPeer that is made anew under its name is another one. */
+export function sessionKey({ name, uid }: Pick<BGPPeer, 'name' | 'uid'>): string {
+  return `${name} ${uid}`
+}
+
 /** The devices that a BGPPeer names: its switch, and its gateway. */
 export function devicesOf({ peerIP, gateway }: Pick<BGPPeerSpec, 'peerIP' | 'gateway'>): readonly string[] {
   return gateway === undefined ? [peerIP] : [peerIP, gateway]

@@ -27,6 +27,8 @@ export interface ClusterState {
   readonly passwords: ReadonlyMap<string, string>
   /** Addresses of the leading controller; absent: none is known. */
   readonly controllers?: readonly string[]
+  /** `sessionKey`s of the BGPPeers that any speaker had a session of; absent: nobody has looked. */
+  readonly hadSession?: readonly string[]
 }
 
 /** Whether two states say the same. Of thousands of entries most are the very same objects. */
@@ -35,6 +37,7 @@ export const sameState = comparing<ClusterState>({
   peers: sameMap,
   passwords: sameMap,
   controllers: sameJson,
+  hadSession: sameJson,
 })
 
 function sameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
@@ -80,8 +83,8 @@ function beforePath(stateDir: string): string {
 /** The text of the file: equal states give equal texts. */
 export function encodeClusterState(state: ClusterState, facts?: StateFacts): string {
   const sorted = <T>(map: ReadonlyMap<string, T>) => Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
-  const { slices, peers, passwords, controllers } = state
-  const objects = { slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords), controllers }
+  const { slices, peers, passwords, ...rest } = state
+  const objects = { slices: sorted(slices), peers: sorted(peers), passwords: sorted(passwords), ...rest }
   return `${JSON.stringify({ version: VERSION, ...facts, ...objects })}\n`
 }
 
@@ -96,7 +99,7 @@ function decodeClusterState(text: string): Salvaged {
   const document: unknown = JSON.parse(text)
   if (!isFields(document)) throw new Error('it is not an object')
   const problems: string[] = []
-  const { version, slices, peers, passwords, controllers, node, cluster, lastContact } = document
+  const { version, slices, peers, passwords, controllers, hadSession, node, cluster, lastContact } = document
   if (version !== VERSION) problems.push(`its version is ${String(version)}, not ${VERSION}: read as far as it can be`)
   const part = (name: string, value: unknown) => {
     if (!isFields(value)) problems.push(`${name} is missing`)
@@ -118,6 +121,7 @@ function decodeClusterState(text: string): Salvaged {
       }),
     ),
     ...controllersOf(controllers),
+    ...(Array.isArray(hadSession) && { hadSession: hadSession.filter(key => typeof key === 'string') }),
   }
   return {
     state,

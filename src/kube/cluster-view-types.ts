@@ -18,6 +18,8 @@ export interface ClusterView {
   readonly controllers?: readonly string[]
   /** podCIDRs that are not in `entries`, as they are not believed; absent: nobody has judged. */
   readonly refused?: readonly Refusal[]
+  /** podCIDRs of `entries` that are announced to nobody for now; absent: none. */
+  readonly unannounced?: readonly string[]
 }
 
 export interface ClusterViewSource {

@@ -14,7 +14,7 @@ import type { Log } from '../lib/log.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import type { Cache, KubeApi } from './api.ts'
 import { PASSWORD_NAMESPACE } from './bgp-password.ts'
-import type { BGPPeerObject, SpeakerStatus } from './bgp-peer.ts'
+import { type BGPPeerObject, type SpeakerStatus, sessionKey } from './bgp-peer.ts'
 import { withReadableStatus } from './bgp-peer-status.ts'
 import {
   type ClusterIdentity,
@@ -73,8 +73,8 @@ export interface ClusterSource extends ClusterViewSource {
   /** How many removals are held. */
   readonly heldRemovals: number
   /**
-   * Whether any speaker's session of the BGPPeer is or was Established, as far as was seen since
-   * the start; undefined while nobody can say.
+   * Whether any speaker's session of the BGPPeer is or was Established, as far as was ever seen
+   * from here; undefined while nobody can say.
    */
   wasEstablished(bgpPeer: string): boolean | undefined
   /** Words that ask for a check of paths now, of BGPPeers that this node speaks for. */
@@ -107,8 +107,6 @@ class Source implements ClusterSource {
    */
   readonly #secrets = new Map<string, Cache<KubeSecret>>()
   readonly #listeners = new Listeners()
-  /** BGPPeers, by name and uid, that had a session. */
-  readonly #established = new Set<string>()
   #state = EMPTY_STATE
   #view: ClusterView | undefined
   /** What the state folder has; undefined where that is nothing, or not as it should be. */
@@ -151,12 +149,9 @@ class Source implements ClusterSource {
     return object && (object.status?.speakers ?? []).some(({ node }) => node === this.#options.node)
   }
   wasEstablished(bgpPeer: string): boolean | undefined {
-    const object = this.#peers?.synced === true ? this.#peers.objects.get(bgpPeer) : undefined
-    if (object === undefined) return undefined
-    const key = `${bgpPeer} ${object.metadata.uid}`
-    const speakers = object.status?.speakers ?? []
-    if (speakers.some(({ state, flaps }) => state === 'Established' || flaps > 0)) this.#established.add(key)
-    return this.#established.has(key)
+    const { peers, hadSession } = this.#state
+    const peer = peers.get(bgpPeer)
+    return peer === undefined ? undefined : hadSession?.includes(sessionKey(peer))
   }
   get checksAsked(): ReadonlyMap<string, string> {
     const spoken = [...this.#state.peers.values()].filter(({ spec }) => spec.localSpeakers.includes(this.#options.node))

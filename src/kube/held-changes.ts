@@ -7,7 +7,9 @@
  * force again. Pure.
  *
  * On trial are podCIDRs and the nodes that they lead to: a packet on the way to the server, or its
- * answer, is led astray by these alone. BGPPeers are not: an outage may cost no session.
+ * answer, is led astray by these alone. BGPPeers are not: an outage may cost no session. Where all
+ * that is on the way is known, and so covered by no podCIDR, no route is taken back but what was
+ * announced (announced-anew.ts).
  *
  * A held change stays held for as long as the cluster says just that; another one is tried again.
  */
@@ -128,6 +130,8 @@ function differences(before: RoutingObjects, after: RoutingObjects): (readonly [
 
 /** How long a change is on trial. */
 export const GRACE_MILLISECONDS = 60_000
+/** How long, where no route of this node can be to blame: other devices know it by then. */
+const KNOWN_WAY_MILLISECONDS = 10_000
 /** So many tries in a row without an answer are silence. */
 const SILENT_TRIES = 3
 /** How long what was before has to bring the answer back. */
@@ -169,19 +173,25 @@ export function trialAgain(objects: RoutingObjects, onTrial: HeldChanges, at: nu
 
 export type TrialVerdict = 'go on' | 'take back' | 'try again' | 'hold' | 'put back'
 
-/**
- * The server was asked. `innocent`: something else explains the silence (the link is down, its
- * gateway does not answer), so no change is blamed for it.
- */
-export function trialStep(
-  trial: Trial,
-  { answered, innocent, at }: { readonly answered: boolean; readonly innocent: boolean; readonly at: number },
-): readonly [Trial, TrialVerdict] {
+export interface Asked {
+  readonly answered: boolean
+  /**
+   * Something else explains the silence (the link is down, its gateway does not answer), or nothing
+   * that was changed can: no change is blamed for it.
+   */
+  readonly innocent: boolean
+  /** Whether no route of this node can lead packets to the server astray. */
+  readonly wayIsKnown: boolean
+  readonly at: number
+}
+
+/** The server was asked. */
+export function trialStep(trial: Trial, { answered, innocent, wayIsKnown, at }: Asked): readonly [Trial, TrialVerdict] {
   const takenBack = trial.takenBackAt
   if (answered) {
     const settled = { answeredAt: at, silent: 0, outage: false }
     if (takenBack === undefined) {
-      const changes = recent(trial, at)
+      const changes = recent(trial, at, wayIsKnown ? KNOWN_WAY_MILLISECONDS : GRACE_MILLISECONDS)
       return [{ ...settled, changes, ...(changes.length > 0 && trial.isSecond && { isSecond: true }) }, 'go on']
     }
     const before = beforeTrial(trial)
@@ -211,8 +221,8 @@ export function beforeTrial(trial: Trial): RoutingObjects | undefined {
   return trial.changes[0]?.before
 }
 
-function recent({ changes, silent }: Trial, at: number): Trial['changes'] {
-  return silent > 0 ? changes : changes.filter(change => at - change.at < GRACE_MILLISECONDS)
+function recent({ changes, silent }: Trial, at: number, grace = GRACE_MILLISECONDS): Trial['changes'] {
+  return silent > 0 ? changes : changes.filter(change => at - change.at < grace)
 }
 
 function over({ answeredAt }: Trial, silent: number): Trial {

@@ -8,7 +8,7 @@ import { AddressSet } from '../lib/address-set.ts'
 import { memoByObject } from '../lib/memo.ts'
 import { Secret } from '../lib/secret.ts'
 import { decodePassword } from './bgp-password.ts'
-import { type BGPPeer, devicesOf } from './bgp-peer.ts'
+import { type BGPPeer, type BGPPeerObject, devicesOf, type SpeakerStatus, sessionKey } from './bgp-peer.ts'
 import type { ClusterState } from './cluster-state.ts'
 import type { ClusterView } from './cluster-view-types.ts'
 import { decodeBGPPeer } from './decode-bgp-peer.ts'
@@ -39,7 +39,7 @@ export interface ClusterObjects {
   readonly node: string
   /** Looked at more than once. */
   readonly slices: readonly KubeObject[]
-  readonly peers: readonly KubeObject[]
+  readonly peers: readonly BGPPeerObject[]
   readonly secret: (name: string) => SecretAnswer | undefined
   /** How removals are judged; absent: none is held. */
   readonly removals?: Omit<RemovalInput, 'standing' | 'gone' | 'wanted' | 'explained' | 'word'> & {
@@ -87,8 +87,28 @@ export function mergeCluster(last: ClusterState, objects: ClusterObjects): Merge
     if (password !== undefined) passwords.set(peer.name, password)
   }
   const controllers = controllersIn(objects.slices)
-  const state = { slices, peers, passwords, ...(controllers.length > 0 && { controllers }) }
+  const hadSession = sessionsHad(last, peers, objects.peers)
+  const state = { slices, peers, passwords, ...(controllers.length > 0 && { controllers }), hadSession }
   return { state, passwordProblems, problems, removals }
+}
+
+/** Of the BGPPeers that there are, those of which any speaker says that it has or had a session. */
+function sessionsHad(
+  { hadSession = [] }: ClusterState,
+  peers: ClusterState['peers'],
+  objects: ClusterObjects['peers'],
+): readonly string[] {
+  const told = objects.filter(({ status }) => status?.speakers?.some(wasEstablished))
+  const had = new Set([...hadSession, ...told.map(({ metadata: { name, uid = '' } }) => sessionKey({ name, uid }))])
+  return [...peers.values()]
+    .map(sessionKey)
+    .filter(key => had.has(key))
+    .sort()
+}
+
+/** Whether a speaker's session is up, or was. */
+function wasEstablished({ state, flaps }: Pick<SpeakerStatus, 'state' | 'flaps'>): boolean {
+  return state === 'Established' || flaps > 0
 }
 
 /** The entries of a state's slices, which are asked for again when the next state is made. */

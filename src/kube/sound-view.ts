@@ -10,6 +10,7 @@ import { errorText } from '../lib/errors.ts'
 import { comparing, identical, sameItems, sameJson } from '../lib/fields.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
+import { announcedAnew } from './announced-anew.ts'
 import type { SpeakerStatus } from './bgp-peer.ts'
 import type { ClusterView, ClusterViewSource } from './cluster-view-types.ts'
 import {
@@ -43,6 +44,8 @@ export interface LifelineSource {
   probePath(): void
   /** Whether something else than routes of ours explains its silence. */
   pathIsDown(): boolean
+  /** Whether all that packets to the API server go by is known, and so covered by no podCIDR. */
+  wayIsKnown(): boolean
 }
 
 export interface SoundViewOptions {
@@ -89,6 +92,8 @@ class View implements SoundView {
   #trial: Trial = NO_TRIAL
   /** Whether the state folder says that something is on trial. */
   #isTrialKept = false
+  /** Whether only announcements are taken back. */
+  #sparesRoutes = false
   #believed: ClusterView | undefined
   #shown: ClusterView | undefined
   #refused: readonly Refusal[] = []
@@ -113,7 +118,8 @@ class View implements SoundView {
     return this.#shown
   }
   get problems(): readonly string[] {
-    const trial = this.#trial.takenBackAt === undefined ? [] : ['the API server fell silent: changes are taken back']
+    const what = this.#sparesRoutes ? 'the newest announcements' : 'changes'
+    const trial = this.#trial.takenBackAt === undefined ? [] : [`the API server fell silent: ${what} are taken back`]
     return [...this.#refused.map(refusalText), ...heldTexts(this.#held), ...trial]
   }
   onChange(listener: () => void): () => void {
@@ -174,7 +180,7 @@ class View implements SoundView {
     const { self, lifelines, log } = this.#options
     const wanted = this.#inForce(believed)
     const { entries, refused } = soundEntries({ self, ...wanted, lifelines: lifelines.current() })
-    const next: ClusterView = { ...believed, entries, refused }
+    const next: ClusterView = { ...wanted, entries, refused }
     const news = refused.filter(one => !this.#refused.some(other => refusalText(other) === refusalText(one)))
     for (const one of news) log.error({ detail: refusalText(one) }, 'a podCIDR is refused')
     this.#refused = refused
@@ -185,7 +191,19 @@ class View implements SoundView {
 
   #inForce(believed: ClusterView): ClusterView {
     const former = this.#trial.takenBackAt === undefined ? undefined : beforeTrial(this.#trial)
-    return former === undefined ? withoutHeld(believed, this.#held) : withWays(believed, former)
+    if (former !== undefined && !this.#sparesRoutes) return withWays(believed, former)
+    const wanted = withoutHeld(believed, this.#held)
+    if (former === undefined) return wanted
+    return { ...wanted, unannounced: announcedAnew(this.#options.self, wanted, former) }
+  }
+
+  /** Whether silence of the server has nothing to do with what is on trial. */
+  #isInnocent(wayIsKnown: boolean): boolean {
+    const { lifelines, self } = this.#options
+    const former = beforeTrial(this.#trial)
+    const believed = this.#believed
+    if (lifelines.pathIsDown() || former === undefined || believed === undefined) return true
+    return wayIsKnown && announcedAnew(self, withoutHeld(believed, this.#held), former).length === 0
   }
 
   #askLater(): void {
@@ -207,13 +225,17 @@ class View implements SoundView {
   #answered(answered: boolean): void {
     const { clock, lifelines, log } = this.#options
     if (!answered && this.#trial.silent === 0) lifelines.probePath()
-    const innocent = !answered && lifelines.pathIsDown()
+    const wayIsKnown = lifelines.wayIsKnown()
+    const innocent = !answered && this.#isInnocent(wayIsKnown)
     const before = this.#trial
-    const [trial, verdict] = trialStep(before, { answered, innocent, at: clock.monotonic() })
+    const [trial, verdict] = trialStep(before, { answered, innocent, wayIsKnown, at: clock.monotonic() })
     const former = beforeTrial(before)
     this.#trial = trial
-    if (verdict === 'take back')
-      log.error({}, 'the API server fell silent after routes changed: the former ones come back')
+    if (verdict === 'take back') {
+      this.#sparesRoutes = wayIsKnown
+      const what = wayIsKnown ? 'what was announced is withdrawn' : 'the former ones come back'
+      log.error({}, `the API server fell silent after routes changed: ${what}`)
+    }
     if (verdict === 'put back')
       log.warn({}, 'the API server is silent with the former routes too: the new ones are put back')
     if (verdict === 'try again') {
@@ -266,4 +288,5 @@ const sameView = comparing<ClusterView>({
   controllers: sameJson,
   source: identical,
   refused: (a = [], b = []) => sameItems(a, b),
+  unannounced: sameJson,
 })

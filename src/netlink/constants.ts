@@ -5,9 +5,14 @@
  */
 
 export const NETLINK_ROUTE = 0
+export const NETLINK_XFRM = 6
 export const NETLINK_NETFILTER = 12
 /** Groups of NETLINK_NETFILTER (linux/netfilter/nfnetlink.h). */
 export const NFNLGRP = { NFTABLES: 7 } as const
+/** Messages and attributes of NETLINK_XFRM (<linux/xfrm.h>). */
+export const XFRM_MSG = { GETSADINFO: 0x23, GETSPDINFO: 0x25 } as const
+export const XFRMA_SAD_CNT = 1
+export const XFRMA_SPD_INFO = 1
 export const SOL_NETLINK = 270
 /** Options of level SOL_NETLINK. */
 export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const
@@ -129,6 +134,26 @@ export const IFLA = {
 } as const
 export const IFLA_INFO = { KIND: 1, DATA: 2 } as const
 export const VETH_INFO_PEER = 1
+/**
+ * Attributes of IFLA_INFO_DATA with the far end of a tunnel, by the kind of link: IFLA_VXLAN_GROUP,
+ * IFLA_GENEVE_REMOTE (<linux/if_link.h>; a second one each for IPv6), IFLA_GRE_REMOTE,
+ * IFLA_IPTUN_REMOTE, IFLA_VTI_REMOTE (<linux/if_tunnel.h>).
+ */
+export const TUNNEL_REMOTE: Readonly<Record<string, readonly number[]>> = {
+  vxlan: [2, 16],
+  geneve: [2, 7],
+  gre: [7],
+  gretap: [7],
+  ip6gre: [7],
+  ip6gretap: [7],
+  erspan: [7],
+  ip6erspan: [7],
+  ipip: [3],
+  sit: [3],
+  ip6tnl: [3],
+  vti: [5],
+  vti6: [5],
+}
 /** Leaves the counters out of a dump of links. */
 export const RTEXT_FILTER_SKIP_STATS = 8
 

@@ -5,8 +5,18 @@
  * bonds) are neither read nor written. Pure.
  */
 import { invariant } from '../lib/assert.ts'
+import { formatAddress } from '../lib/ip.ts'
 import { Attributes, type Encoder } from './attributes.ts'
-import { IFF, IFLA, IFLA_INFO, NLM_F, RTEXT_FILTER_SKIP_STATS, RTM, VETH_INFO_PEER } from './constants.ts'
+import {
+  IFF,
+  IFLA,
+  IFLA_INFO,
+  NLM_F,
+  RTEXT_FILTER_SKIP_STATS,
+  RTM,
+  TUNNEL_REMOTE,
+  VETH_INFO_PEER,
+} from './constants.ts'
 import { checkDecoded, type Request, request, structure } from './message.ts'
 import type { Link } from './types.ts'
 
@@ -103,7 +113,9 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   if (header.getUint8(0) !== 0) return undefined
   const attributes = new Attributes(body.subarray(IFINFOMSG_LENGTH))
   const flags = header.getUint32(8, true)
-  const kind = attributes.nested(IFLA.LINKINFO)?.text(IFLA_INFO.KIND) ?? ''
+  const info = attributes.nested(IFLA.LINKINFO)
+  const kind = info?.text(IFLA_INFO.KIND) ?? ''
+  const remote = remoteOf(kind, info)
   const master = attributes.u32(IFLA.MASTER)
   const alias = attributes.text(IFLA.IFALIAS)
   const group = attributes.u32(IFLA.GROUP)
@@ -123,9 +135,21 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     ...(peer !== undefined && peerNamespace !== undefined && { peerNamespace }),
     ...(alias !== undefined && { alias }),
     ...(group !== undefined && group !== 0 && { group }),
+    ...(remote !== undefined && { remote }),
   }
   checkDecoded('link', attributes)
   return link
+}
+
+/** A group, or none in particular, is no far end. */
+function remoteOf(kind: string, info: Attributes | undefined): string | undefined {
+  const types = TUNNEL_REMOTE[kind]
+  const data = types === undefined ? undefined : info?.nested(IFLA_INFO.DATA)
+  const bytes = types?.map(type => data?.bytes(type)).find(one => one?.length === 4 || one?.length === 16)
+  if (bytes === undefined || bytes.every(byte => byte === 0)) return undefined
+  const [first = 0] = bytes
+  const isGroup = bytes.length === 4 ? first >= 224 : first === 0xff
+  return isGroup ? undefined : formatAddress(bytes)
 }
 
 /**

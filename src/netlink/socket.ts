@@ -51,10 +51,11 @@ export class RequestSocket {
   }
 
   /**
-   * Throws `SystemError` (ENOENT: no such namespace, EPERM: CAP_SYS_ADMIN is needed to enter one).
+   * Of rtnetlink, or of another netlink `protocol`. Throws `SystemError` (ENOENT: no such
+   * namespace, EPERM: CAP_SYS_ADMIN is needed to enter one).
    */
-  static open(options: OpenOptions = {}): RequestSocket {
-    const fd = openIn(options, () => openSocket(0))
+  static open(options: OpenOptions & { readonly protocol?: number } = {}): RequestSocket {
+    const fd = openIn(options, () => openSocket(0, RECEIVE_BUFFER_BYTES, options.protocol))
     try {
       const timeout = new Uint8Array(16)
       new DataView(timeout.buffer).setBigInt64(0, BigInt(ANSWER_TIMEOUT_SECONDS), true)

@@ -58,6 +58,8 @@ export interface Link {
   readonly alias?: string
   /** Absent: the default one, 0. */
   readonly group?: number
+  /** The far end of a tunnel that has one for all packets. */
+  readonly remote?: string
 }
 
 /** An address on an interface: `address` with its `prefixLength`. */

@@ -153,7 +153,7 @@ function families(peer: BGPPeer, { self, view }: DesiredPeersInput): readonly Fa
 
 /**
  * Every podCIDR of every node that the BGPPeer selects; of one that two nodes claim, the first by
- * name has it.
+ * name has it. Without those that are to be announced to nobody for now.
  */
 function announcementsFor(
   peer: BGPPeer,
@@ -170,6 +170,7 @@ function announcementsFor(
   const entries = input.view.entries.filter(entry => entry.peers.includes(name))
   for (const entry of [...entries].sort((a, b) => (a.node < b.node ? -1 : 1))) {
     for (const prefix of entry.podCIDRs) {
+      if (input.view.unannounced?.includes(prefix)) continue
       const owner = owners.get(prefix)
       const nextHop = nextHopOf(entry, prefix, peer, input)
       if (owner !== undefined) {

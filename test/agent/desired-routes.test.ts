@@ -9,6 +9,8 @@ import {
   type DesiredRoute,
   desiredRoutes,
   type ObservedNetwork,
+  targetText,
+  usedGateways,
 } from '../../src/agent/desired-routes.ts'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
@@ -41,9 +43,9 @@ function decide(input: Case, self = 'edge-1') {
   return { routes: (routing?.routes ?? []).map(routeLine), problems: routing?.problems ?? [], routing }
 }
 
-function routeLine({ destination, type, nextHops, reason }: DesiredRoute): string {
+function routeLine({ destination, type, nextHops, to }: DesiredRoute): string {
   const way = type === 'unicast' ? nextHops.map(hop => hop.gateway ?? `interface ${hop.interface}`).join('+') : type
-  return `${destination} > ${way} (${reason})`
+  return `${destination} > ${way} (${targetText(to)})`
 }
 
 const lanA = [
@@ -378,6 +380,13 @@ test('the kernel is asked about the nodes of my LAN and its devices, and about n
   }
   expect(addressesToAsk({ self: 'edge-1', view })).toEqual(['172.16.0.12', '172.16.0.1', '172.16.0.2'])
   expect(addressesToAsk({ self: 'edge-7', view })).toEqual([])
+})
+
+test('gateways that routes go by are those of the way out, whatever a node is called', () => {
+  const named = entry('gateway', ['172.16.0.12'], ['10.0.2.0/25'], ['lan-a'])
+  const entries = [...lanA.filter(({ node }) => node === 'edge-1'), named, ...lanB]
+  const { routing } = decide({ entries, peers: [peerA], onLink: ['172.16.0.12', '172.16.0.1'] })
+  expect(usedGateways(routing?.routes ?? [])).toEqual([{ address: '172.16.0.1', interface: 2 }])
 })
 
 test('the order of the entries does not matter', () => {

@@ -11,7 +11,7 @@ import type { NextHop, Route } from '../../src/netlink/types.ts'
 const MARK = { protocol: 187, table: 254 }
 
 function wanted(destination: string, ...nextHops: NextHop[]): DesiredRoute {
-  return { destination, type: nextHops.length === 0 ? 'unreachable' : 'unicast', nextHops, reason: 'x' }
+  return { destination, type: nextHops.length === 0 ? 'unreachable' : 'unicast', nextHops, to: { node: 'x' } }
 }
 
 function present(destination: string, nextHops: readonly NextHop[], over: Partial<Route> = {}): Route {

@@ -13,7 +13,7 @@ const MARK = { protocol: 187, table: 254 }
 const DESTINATION = '10.0.2.0/24'
 const HOP = { gateway: '172.16.0.12', interface: 2 }
 const ROUTING: Routing = {
-  routes: [{ destination: DESTINATION, type: 'unicast', nextHops: [HOP], reason: 'a2' }],
+  routes: [{ destination: DESTINATION, type: 'unicast', nextHops: [HOP], to: { node: 'a2' } }],
   problems: [],
   podCIDRs: [],
   addresses: [],
@@ -94,7 +94,7 @@ test('of a flush the first hundred: many are faster in one batch', () => {
     destination: `10.1.${index}.0/24`,
     type: 'unicast' as const,
     nextHops: [HOP],
-    reason: 'n',
+    to: { node: 'n' },
   }))
   const routing = { ...ROUTING, routes }
   const said = routes.map(({ destination }) => seen({ destination }, true, routing))

@@ -4,13 +4,18 @@ import { routeProblems, routeRows } from '../../src/agent/rows.ts'
 
 const routing = {
   routes: [
-    { destination: '10.0.1.0/25', type: 'unreachable', nextHops: [], reason: 'this node' },
-    { destination: '10.0.2.0/25', type: 'unicast', nextHops: [{ gateway: '172.16.0.12', interface: 2 }], reason: 'a2' },
+    { destination: '10.0.1.0/25', type: 'unreachable', nextHops: [], to: 'this node' },
+    {
+      destination: '10.0.2.0/25',
+      type: 'unicast',
+      nextHops: [{ gateway: '172.16.0.12', interface: 2 }],
+      to: { node: 'a2' },
+    },
     {
       destination: '10.0.3.0/25',
       type: 'unicast',
       nextHops: [{ gateway: '172.16.0.1', interface: 9 }],
-      reason: 'gateway',
+      to: 'gateway',
     },
   ],
   problems: ['a', 'a'],

@@ -13,7 +13,7 @@ import { testNeeding } from '../support/requires.ts'
 import { ENTRIES, PEERS, TwoLans } from './two-lans.ts'
 
 function via(destination: string, gateway: string): DesiredRoute {
-  return { destination, type: 'unicast', nextHops: [{ gateway, interface: 2 }], reason: 'n' }
+  return { destination, type: 'unicast', nextHops: [{ gateway, interface: 2 }], to: { node: 'n' } }
 }
 
 const NOBODY = { routes: [], rules: [] }

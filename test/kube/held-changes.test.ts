@@ -26,9 +26,9 @@ const BEFORE = { entries: [SELF, OTHER] }
 
 /**
  * Walks through what the server does: `+` answers, `-` is silent, `c` the objects change, `w` a
- * minute passes, `i` it is silent for a reason.
+ * minute passes, `i` it is silent for a reason, and whether the way to it is known.
  */
-function walk(script: string): { verdicts: string; trial: Trial } {
+function walk(script: string, wayIsKnown = false): { verdicts: string; trial: Trial } {
   let trial: Trial = { ...NO_TRIAL, answeredAt: 0 }
   let at = 1000
   const verdicts: string[] = []
@@ -39,7 +39,7 @@ function walk(script: string): { verdicts: string; trial: Trial } {
       trial = trialOfChange(trial, BEFORE, at)
       continue
     }
-    const [next, verdict] = trialStep(trial, { answered: what === '+', innocent: what === 'i', at })
+    const [next, verdict] = trialStep(trial, { answered: what === '+', innocent: what === 'i', wayIsKnown, at })
     trial = next
     verdicts.push({ 'go on': '.', 'take back': 'T', 'try again': 'A', hold: 'H', 'put back': 'P' }[verdict])
   }
@@ -60,6 +60,12 @@ test.each([
   ['a change in an outage', '---c----', '.......'],
 ])('%s', (_what, script, verdicts) => {
   expect(walk(script).verdicts).toBe(verdicts)
+})
+
+test('where the way to the server is known a change is soon proven', () => {
+  expect(walk('c++---', true).verdicts).toBe('.....')
+  expect(walk('c++---').verdicts).toBe('....T')
+  expect(walk('c+---', true).verdicts).toBe('...T')
 })
 
 describe('what is held', () => {

@@ -6,17 +6,22 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BGPPeerObject, SpeakerStatus } from '../../src/kube/bgp-peer.ts'
 import {
+  type ClusterState,
   clusterStatePath,
   encodeClusterState,
   loadClusterState,
   type StateFacts,
   storeClusterState,
 } from '../../src/kube/cluster-state.ts'
+import { createClusterViewSource } from '../../src/kube/cluster-view.ts'
 import { NO_REMOVALS } from '../../src/kube/mass-removal.ts'
 import { EMPTY_STATE, mergeCluster, viewOf } from '../../src/kube/merge-cluster.ts'
 import type { KubeObject, KubeSecret } from '../../src/kube/resources.ts'
 import { REMOVALS_CONFIRMED, REMOVALS_RELEASED } from '../../src/kube/route-slice.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLog } from '../../src/lib/log.ts'
 
 const SPEC = {
   localSpeakers: ['n1'],
@@ -161,6 +166,50 @@ test.each([
   expect(merged.state.passwords.get('peer')).toBe('hush')
   const fresh = mergeCluster(EMPTY_STATE, { node: 'n1', slices: [], peers: [peer()], secret: () => answer })
   expect(fresh.state.passwords.size).toBe(0)
+})
+
+describe('which BGPPeers had a session', () => {
+  const seen = (last: ClusterState, object: BGPPeerObject) =>
+    mergeCluster(last, { node: 'n1', slices: [], peers: [object], secret: () => undefined }).state
+  const told = (state: string, flaps: number, uid = 'u1') => ({
+    ...peer(SPEC, uid),
+    status: { speakers: [{ node: 'n2', state, flaps } as SpeakerStatus] },
+  })
+
+  test('is remembered once any speaker said so, and of another object of that name it is not said', () => {
+    const never = seen(first.state, told('Active', 0))
+    expect(never.hadSession).toEqual([])
+    const up = seen(never, told('Established', 0))
+    expect(up.hadSession).toEqual(['peer u1'])
+    expect(seen(up, told('Idle', 0)).hadSession).toEqual(['peer u1'])
+    expect(seen(never, told('Idle', 2)).hadSession).toEqual(['peer u1'])
+    expect(seen(up, told('Idle', 0, 'u2')).hadSession).toEqual([])
+  })
+
+  test('is known after a restart without the API server; of a state that does not say it nobody knows', () => {
+    const stateDir = mkdtempSync(join(tmpdir(), 'te-sessions-'))
+    const afterRestart = (state: ClusterState) => {
+      storeClusterState(stateDir, encodeClusterState(state))
+      const source = createClusterViewSource({
+        api: undefined,
+        node: 'n1',
+        stateDir,
+        clock: systemClock,
+        log: silentLog,
+      })
+      const answers = [source.wasEstablished('peer'), source.wasEstablished('another')]
+      source.close()
+      return answers
+    }
+    try {
+      const { hadSession: _, ...older } = first.state
+      expect(afterRestart(older)).toEqual([undefined, undefined])
+      expect(afterRestart(seen(first.state, told('Active', 0)))).toEqual([false, undefined])
+      expect(afterRestart(seen(first.state, told('Established', 0)))).toEqual([true, undefined])
+    } finally {
+      rmSync(stateDir, { recursive: true, force: true })
+    }
+  })
 })
 
 test('a node that is no speaker asks for no password', () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import { createSoundView, type SoundView } from '../../src/kube/sound-view.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { desiredPeers } from '../../src/speaker/desired-peers.ts'
 import { bgpPeer, entry, PlainView } from '../support/cluster.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 
@@ -16,6 +17,8 @@ const BAD = { ...OTHER, podCIDRs: ['10.0.2.0/25', '198.51.100.0/28'] }
 const BEFORE = ['10.0.1.0/25', '10.0.2.0/25']
 const AFTER = [...BEFORE, '198.51.100.0/28']
 
+const LOCAL = [{ address: '172.16.0.11', prefixLength: 24, interface: 'eth0', carrier: true }]
+
 const folders: string[] = []
 afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
@@ -23,24 +26,34 @@ afterEach(() => {
 
 /** A node whose API server answers as `answers` says of the podCIDRs in force. */
 class Node {
+  wayIsKnown = false
   readonly stateDir = mkdtempSync(join(tmpdir(), 'te-sound-view-'))
   clock = new FakeClock()
   source = new PlainView()
   #view: SoundView | undefined
 
-  constructor(readonly answers: (podCIDRs: readonly string[]) => boolean) {
+  constructor(
+    readonly answers: (podCIDRs: readonly string[], announced: readonly string[]) => boolean,
+    readonly speaker = 'nobody',
+  ) {
     folders.push(this.stateDir)
   }
 
   /** A process that finds `entries` in its state folder; the one before was killed. */
   start(entries: readonly RouteEntry[]): void {
     this.clock = new FakeClock(this.clock.now()) // its timers are over
-    this.source = new PlainView(entries, [bgpPeer('lan', { peerIP: '172.16.0.254' })])
-    const answers = () => this.answers(this.podCIDRs())
+    this.source = new PlainView(entries, this.#peers)
+    const answers = () => this.answers(this.podCIDRs(), this.announced())
     this.#view = createSoundView({
       source: this.source,
       self: 'edge-1',
-      lifelines: { current: () => [], onChange: () => () => {}, probePath() {}, pathIsDown: () => false },
+      lifelines: {
+        current: () => [],
+        onChange: () => () => {},
+        probePath() {},
+        pathIsDown: () => false,
+        wayIsKnown: () => this.wayIsKnown,
+      },
       ask: async () => {
         if (!answers()) throw new Error('silent')
       },
@@ -49,10 +62,20 @@ class Node {
   }
   /** The API server says something else. */
   show(entries: readonly RouteEntry[]): void {
-    this.source.show(entries, [bgpPeer('lan', { peerIP: '172.16.0.254' })])
+    this.source.show(entries, this.#peers)
+  }
+  get #peers() {
+    return [bgpPeer('lan', { peerIP: '172.16.0.254', localSpeakers: [this.speaker] })]
   }
   podCIDRs(): readonly string[] {
     return this.#view?.current()?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? []
+  }
+  /** The podCIDRs that a switch is told of. */
+  announced(): readonly string[] {
+    const view = this.#view?.current()
+    if (view === undefined) return []
+    const { announcements } = desiredPeers({ self: 'edge-1', view, local: LOCAL })
+    return (announcements.get('lan') ?? []).map(({ prefix }) => prefix)
   }
   problems(): string {
     return this.#view?.problems.join() ?? ''
@@ -99,4 +122,56 @@ test('an outage from before the restart on: what was on trial is put back when t
   node.start([SELF, BAD])
   await node.pass(120)
   expect([node.podCIDRs(), node.problems()]).toEqual([AFTER, ''])
+})
+
+test('where the way to the server is known an outage changes nothing, however soon it comes', async () => {
+  let answers = true
+  const node = new Node(() => answers)
+  node.wayIsKnown = true
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  answers = false
+  for (let second = 0; second < 120; second++) {
+    await node.pass(1)
+    expect([node.podCIDRs(), node.problems()]).toEqual([AFTER, ''])
+  }
+})
+
+test('there a speaker withdraws what it announced last, and not a route; what costs contact again is held', async () => {
+  const node = new Node((_, announced) => !announced.includes('198.51.100.0/28'), 'edge-1')
+  node.wayIsKnown = true
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  expect(node.announced()).toEqual(AFTER)
+  let withdrawn = 0
+  for (let second = 0; second < 120; second++) {
+    await node.pass(1)
+    if (node.problems().includes('is held')) break
+    expect(node.podCIDRs()).toEqual(AFTER)
+    if (!node.announced().includes('198.51.100.0/28')) withdrawn++
+  }
+  expect(withdrawn).toBeGreaterThan(0)
+  expect([node.podCIDRs(), node.announced()]).toEqual([BEFORE, BEFORE])
+})
+
+test('there a speaker whose server is silent all the same announces it again, and for good once it was proven', async () => {
+  let answers = true
+  const node = new Node(() => answers, 'edge-1')
+  node.wayIsKnown = true
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  answers = false
+  await node.pass(15)
+  expect([node.podCIDRs(), node.announced()]).toEqual([AFTER, BEFORE])
+  await node.pass(60)
+  expect([node.podCIDRs(), node.announced()]).toEqual([AFTER, AFTER])
+  answers = true
+  await node.pass(60)
+  node.show([SELF, { ...BAD, podCIDRs: [...AFTER.slice(1), '10.0.4.0/25'] }])
+  await node.pass(20)
+  answers = false
+  for (let second = 0; second < 60; second++) {
+    await node.pass(1)
+    expect(node.announced()).toContain('10.0.4.0/25')
+  }
 })

@@ -5,6 +5,7 @@ import { describe, expect } from 'bun:test'
 import { close as closeFile, openFile } from '../../src/lib/libc.ts'
 import { addAddress } from '../../src/netlink/address.ts'
 import { IFA_F, NUD } from '../../src/netlink/constants.ts'
+import { hasIpsec } from '../../src/netlink/ipsec.ts'
 import { addVeth, deleteLink, deleteLinkGroup, setLink } from '../../src/netlink/link.ts'
 import { NetlinkError } from '../../src/netlink/message.ts'
 import { replaceNeighbour } from '../../src/netlink/neighbour.ts'
@@ -268,3 +269,26 @@ rooted('addresses, neighbours and rules are read back as written', () =>
 rooted('a namespace that does not exist', () => {
   expect(() => Rtnetlink.open({ netns: '/run/netns/te-none' })).toThrow('ENOENT')
 })
+
+rooted('the far end of a tunnel, where it has one', () =>
+  withKernel(({ netlink, network, namespace }) => {
+    network.ip(namespace, 'link add t0 type vxlan id 1 local 172.16.0.1 remote 198.51.100.7 dstport 4789')
+    network.ip(namespace, 'link add t1 type vxlan id 2 local fd16::1 remote fd99::7 dstport 4789')
+    network.ip(namespace, 'link add t2 type vxlan id 3 group 239.1.1.1 dev d0 dstport 4789')
+    network.ip(namespace, 'link add t3 type vxlan id 4 local 172.16.0.1 dstport 4790')
+    const remotes = ['t0', 't1', 't2', 't3'].map(name => netlink.getLink(name)?.remote)
+    expect(remotes).toEqual(['198.51.100.7', 'fd99::7', undefined, undefined])
+  }),
+)
+
+rooted('whether packets are wrapped by IPsec', () =>
+  withKernel(({ network, namespace }) => {
+    const netns = network.path(namespace)
+    expect(hasIpsec({ netns })).toBe(false)
+    const ends = 'src 172.16.0.1 dst 198.51.100.7'
+    network.ip(namespace, `xfrm policy add ${ends} dir out tmpl ${ends} proto esp mode tunnel`)
+    expect(hasIpsec({ netns })).toBe(true)
+    network.ip(namespace, 'xfrm policy flush')
+    expect(hasIpsec({ netns })).toBe(false)
+  }),
+)

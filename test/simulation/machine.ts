@@ -250,6 +250,7 @@ export class Machine {
       onChange: () => () => {},
       probePath: () => {},
       pathIsDown: () => this.kernel.links.find(link => link.index === UPLINK)?.up !== true,
+      wayIsKnown: () => false,
     }
   }
 }

@@ -209,7 +209,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     firewall: ['legacy'],
     host: [
       'accounts boot-config capabilities carry-out drain drained-file executable hand-over look',
-      'state-folder state-watch systemd upgrade',
+      'state-folder state-watch systemd upgrade upgrade-record',
     ],
     kube: [
       'claim-pod-cidrs cluster-state eni-node-source held-state kubeconfig local-word',
@@ -258,7 +258,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     eni: ['keep-datapath keep-marks leave'],
     firewall: ['reconcile'],
     host: ['local-addresses'],
-    netlink: ['door rtnetlink ruleset-watch watch'],
+    netlink: ['door ipsec rtnetlink ruleset-watch watch'],
     paths: ['kernel stand'],
   },
   'API server': {
