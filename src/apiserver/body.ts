@@ -5,7 +5,7 @@
  * Does not check what is in the object: write.ts does.
  */
 import { badRequest, type Failure, isFailure, requireObject } from './failure.ts'
-import { isObject, type Json, type JsonObject } from './json.ts'
+import type { Json, JsonObject } from './json.ts'
 import { jsonPatch, mergePatch, strategicMergePatch } from './patch.ts'
 import { decodeProtobuf, PROTOBUF_MEDIA_TYPE } from './protobuf.ts'
 import type { PatchType } from './request.ts'
@@ -21,28 +21,21 @@ export function patchedObject(type: Exclude<PatchType, 'apply'>, live: JsonObjec
   return isFailure(patched) ? patched : requireObject(patched, 'the patched object')
 }
 
-/** The body as JSON; YAML is read too, as kubectl sends it for server-side apply. */
-export async function decodeJson(request: Request): Promise<Json | Failure> {
-  if (request.headers.get('content-type')?.startsWith(PROTOBUF_MEDIA_TYPE)) return decodeProtobuf(await request.bytes())
-  const text = await request.text()
+/**
+ * The body as JSON, undefined when it is empty; YAML is read too, as kubectl sends it for
+ * server-side apply.
+ */
+export async function decodeJson(request: Request): Promise<Json | Failure | undefined> {
+  const type = request.headers.get('content-type') ?? ''
+  const bytes = await request.bytes()
+  if (bytes.length === 0) return undefined
+  if (type.startsWith(PROTOBUF_MEDIA_TYPE)) return decodeProtobuf(bytes)
+  const text = new TextDecoder().decode(bytes)
   try {
-    const yaml = request.headers.get('content-type')?.includes('yaml') === true && !text.trimStart().startsWith('{')
+    const yaml = type.includes('yaml') && !text.trimStart().startsWith('{')
     const value: Json = JSON.parse(yaml ? JSON.stringify(Bun.YAML.parse(text)) : text)
     return value
   } catch (error) {
     return badRequest(`the body is not valid: ${error instanceof Error ? error.message : String(error)}`)
   }
-}
-
-export async function decodeBody(request: Request): Promise<JsonObject | Failure> {
-  const value = await decodeJson(request)
-  return isFailure(value) ? value : requireObject(value, 'the body')
-}
-
-/** DeleteOptions; none when the body is empty. */
-export async function decodeOptions(request: Request): Promise<JsonObject> {
-  const text = await request.text()
-  if (text === '') return {}
-  const value: Json = JSON.parse(text)
-  return isObject(value) ? value : {}
 }

@@ -50,6 +50,7 @@ export function resourceOf(crd: JsonObject): Resource | Failure {
     namespaced: scope === 'Namespaced',
     hasStatus: isObject(at(version, 'subresources', 'status')),
     custom: true,
+    updatesNeedVersion: true,
     shape: shapeOfSchema(schema),
     columns: printerColumns(listAt(version, 'additionalPrinterColumns')),
     schema,

@@ -28,11 +28,12 @@ export interface Resource {
   readonly namespaced: boolean
   /** Whether `status` is a subresource, written apart from the rest. */
   readonly hasStatus: boolean
-  /**
-   * Out of a CustomResourceDefinition: generation counts changes of the spec, updates need a
-   * resourceVersion.
-   */
+  /** Out of a CustomResourceDefinition: generation counts changes of the spec. */
   readonly custom: boolean
+  /** Whether an update must say which version it is of. */
+  readonly updatesNeedVersion: boolean
+  /** Whether an update of an object that is not there makes it. */
+  readonly createsOnUpdate?: boolean
   readonly shape: Shape
   readonly columns: readonly Column[]
   /** OpenAPI v3 schema, of custom resources. */

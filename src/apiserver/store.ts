@@ -57,9 +57,8 @@ export class Store {
   list(resource: string, revision = this.#revision): readonly JsonObject[] | undefined {
     if (revision < this.#compacted || revision > this.#revision) return undefined
     const objects = new Map(this.#objects.get(resource))
-    for (const event of this.#history
-      .filter(past => past.resource === resource && past.revision > revision)
-      .reverse()) {
+    const since = revision === this.#revision ? [] : this.#history
+    for (const event of since.filter(past => past.resource === resource && past.revision > revision).reverse()) {
       if (event.previous === undefined) objects.delete(event.key)
       else objects.set(event.key, event.previous)
     }

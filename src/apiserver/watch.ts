@@ -35,7 +35,7 @@ interface WatchPorts {
 /**
  * What one store event is to a client that selects with `matches`; undefined when it is nothing.
  */
-function watchEvent(event: StoreEvent, matches: Matches): { type: string; object: JsonObject } | undefined {
+export function watchEvent(event: StoreEvent, matches: Matches): { type: string; object: JsonObject } | undefined {
   const was = event.previous !== undefined && matches(event.previous)
   const is = event.type !== 'DELETED' && matches(event.object)
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', object: event.object }

@@ -227,11 +227,12 @@ function builtInDefaults(object: JsonObject, { kind, custom }: Resource): JsonOb
   return kind === 'Node' ? { ...object, spec: podCIDRDefaults(objectAt(object, 'spec')) } : object
 }
 
-/** core/v1: podCIDR is the first of podCIDRs, whichever of the two is set. */
+/** core/v1: podCIDR is the first of podCIDRs; where both are set and differ it counts alone. */
 function podCIDRDefaults(spec: JsonObject): JsonObject {
   const [first] = listAt(spec, 'podCIDRs')
-  if (first !== undefined) return { ...spec, podCIDR: first }
-  return textAt(spec, 'podCIDR') === '' ? spec : { ...spec, podCIDRs: [textAt(spec, 'podCIDR')] }
+  const podCIDR = textAt(spec, 'podCIDR')
+  if (podCIDR !== '' && podCIDR !== first) return { ...spec, podCIDRs: [podCIDR] }
+  return first === undefined ? spec : { ...spec, podCIDR: first }
 }
 
 /** What the real server refuses of built-in kinds and this project could run into. */

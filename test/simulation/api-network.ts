@@ -5,9 +5,8 @@
  * `ApiTransport`, so its client and caches run as they are.
  */
 import { ApiError } from '../../src/kube/api.ts'
-import type { KubeObject } from '../../src/kube/resources.ts'
 import type { ApiTransport, Request } from '../../src/kube/transport.ts'
-import { type ApiAnswer, isRefusal, matching, placeOf, refusal, type SimApiServer } from './api-server.ts'
+import { type ApiAnswer, isRefusal, type Refusal, type SimApiServer } from './api-server.ts'
 import type { Bus, Owner } from './bus.ts'
 import type { Process } from './process.ts'
 import type { Random } from './random.ts'
@@ -156,7 +155,7 @@ export class ApiNetwork {
 
   #handle(process: Process, request: Request): ApiAnswer {
     if (this.faults.errors > 0 && process.random.chance(this.faults.errors))
-      return refusal(500, 'InternalError', 'etcdserver: leader changed')
+      return { code: 500, reason: 'InternalError', message: 'etcdserver: leader changed' }
     const answer = this.server.handle(request)
     this.onRequest(process.name, request, answer)
     return answer
@@ -218,27 +217,18 @@ class WatchSession implements Session {
     })
   }
 
-  /** Subscribes at the server; a refusal where it cannot be served from that revision. */
-  begin(): { code: number; reason: string; message: string } | undefined {
+  /** Begins at the server; a refusal where that says no at once. */
+  begin(): Refusal | undefined {
     const { server } = this.#network
-    const place = placeOf(this.#request.path)
     const { query } = this.#request
-    const matches = matching(place, query)
-    const revision = Number(query?.resourceVersion ?? 0)
-    const events = server.since(place.collection, revision)
-    if (events === 'future') return refusal(504, 'Timeout', 'Too large resource version')
-    if (events === 'gone') {
-      const status = { code: 410, reason: 'Expired', message: 'too old resource version' }
-      this.#send({ type: 'ERROR', object: status })
+    const unsubscribe = server.watch(this.#request, (type, object) => this.#send({ type, object }))
+    if (typeof unsubscribe !== 'function') {
+      if (unsubscribe.code !== 410) return unsubscribe
+      // it begins well, and its first word is that it ends
+      this.#send({ type: 'ERROR', object: unsubscribe })
       this.#send(undefined)
       return undefined
     }
-    const tell = (event: { collection: string; type: string; object: KubeObject }) => {
-      if (event.collection === place.collection && matches(event.object))
-        this.#send({ type: event.type, object: event.object })
-    }
-    for (const event of events) tell(event)
-    const unsubscribe = server.subscribe(tell)
     const { owner } = this.#network
     const bookmark = () => {
       this.#send({ type: 'BOOKMARK', object: { metadata: { resourceVersion: String(server.revision) } } })

@@ -82,6 +82,52 @@ export const PLANTED: readonly Planted[] = [
     to: 'const isOver = false',
     by: 8,
   },
+  {
+    name: 'a wake-up while a pass runs is lost',
+    file: 'lib/loop.ts',
+    from: 'else this.#again = Math.min(this.#again ?? settleMilliseconds, settleMilliseconds)',
+    to: '',
+    by: 'a-node-leaves-and-returns',
+  },
+  {
+    name: 'a freed podCIDR is given to another node at once',
+    file: 'controller/pod-cidr.ts',
+    from: `    record: memory.record,
+    claims: memory.claims,
+    given:`,
+    to: `    record: new Map(),
+    claims: new Map(),
+    given:`,
+    by: 'a-node-leaves-and-returns',
+  },
+  {
+    name: 'a node that registers again gets another podCIDR',
+    file: 'controller/pod-cidr.ts',
+    from: 'if (!former.every(podCIDR => fits(name, podCIDR))) continue',
+    to: 'if (former.length > 0) continue',
+    by: 'a-node-leaves-and-returns',
+  },
+  {
+    name: 'an address is given again while its pod still has it',
+    file: 'cni/attachments.ts',
+    from: 'new Set(attachments.records.flatMap(record => record.addresses))',
+    to: 'new Set(attachments.records.slice(-12).flatMap(record => record.addresses))',
+    by: 'more-pods-than-addresses',
+  },
+  {
+    name: 'state that was not synced is lost with the power',
+    file: 'lib/files.ts',
+    from: 'written)\n    disk.sync(file)',
+    to: 'written)',
+    by: 'power-lost-while-the-server-is-away',
+  },
+  {
+    name: 'a node that does not know its podCIDRs says that pods can be served',
+    file: 'cni/tell-readiness.ts',
+    from: "if (ready) return { state: 'ready' }",
+    to: "if (ready || problems.length >= 0) return { state: 'ready' }",
+    by: 'disks-swapped-while-the-server-is-away',
+  },
 ]
 
 const ROOT = join(import.meta.dir, '..', '..')

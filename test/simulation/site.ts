@@ -3,6 +3,12 @@
  * script's shape, and what comes back by itself there (processes that died, heartbeats). Who does
  * things to it is happenings.ts; world.ts plays it.
  */
+import bgpPeers from '../../config/crd-bgppeers.yaml' with { type: 'text' }
+import eniNodes from '../../config/crd-eninodes.yaml' with { type: 'text' }
+import routeSlices from '../../config/crd-routeslices.yaml' with { type: 'text' }
+import type { KubeObject } from '../../src/kube/resources.ts'
+import { timestamp } from '../../src/lib/timestamp.ts'
+import { parseYaml } from '../../src/lib/yaml.ts'
 import { ApiNetwork } from './api-network.ts'
 import { isRefusal, SimApiServer } from './api-server.ts'
 import { Bus, type Owner } from './bus.ts'
@@ -10,7 +16,7 @@ import { Invariants } from './invariants.ts'
 import type { SimKernel } from './kernel.ts'
 import { Machine } from './machine.ts'
 import { Pods } from './pods.ts'
-import { worldTime } from './process.ts'
+import { worldMilliseconds } from './process.ts'
 import { Replica } from './replica.ts'
 import { CALM, type Levels, type Script } from './script.ts'
 import { nodeObject, peerObject, withHeartbeat } from './site-objects.ts'
@@ -54,7 +60,9 @@ export class Site {
     const { bus } = this
     const { shape, levels } = script
     this.trace = new Trace(() => bus.now, options)
-    this.server = new SimApiServer(() => worldTime(bus))
+    this.server = new SimApiServer(() => worldMilliseconds(bus))
+    for (const text of [bgpPeers, routeSlices, eniNodes])
+      this.server.put('customresourcedefinitions', parseYaml(text, 'a CRD') as KubeObject)
     this.server.pageSize = levels.pageSize
     this.network = new ApiNetwork(bus, this.server, levels.network)
     const blockSize = 2 ** Math.ceil(Math.log2(shape.podsPerNode))
@@ -103,7 +111,8 @@ export class Site {
     this.bus.post(this.people, HEARTBEAT_MILLISECONDS, 'heartbeats', () => {
       for (const { isOn, place } of this.machines) {
         const node = this.server.object('nodes', place.name)
-        if (isOn && node !== undefined) this.server.put('nodes', withHeartbeat(node, worldTime(this.bus)))
+        if (isOn && node !== undefined)
+          this.server.put('nodes', withHeartbeat(node, timestamp(worldMilliseconds(this.bus))))
       }
       this.heartbeats()
     })
