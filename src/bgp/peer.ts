@@ -113,6 +113,11 @@ export class Peer implements SessionHost {
     if (reason !== this.#state.held) this.#happened({ kind: 'held', reason })
   }
 
+  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
+    if (this.#established === undefined) done(undefined)
+    else this.#established.tryTtl(minimum, done)
+  }
+
   /** Ends all sessions. For good: the routes are withdrawn first. */
   async close(closing: Closing): Promise<void> {
     this.#happened({ kind: 'closing' })

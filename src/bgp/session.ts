@@ -137,6 +137,17 @@ export class PeerSession {
     this.#pump()
   }
 
+  /** Whether the peer's packets bear that TTL at least; undefined: not known. Tells once. */
+  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
+    const connection = this.state === 'Established' ? this.#connection : undefined
+    if (connection?.tryMinimumTtl === undefined) {
+      done(undefined)
+      return
+    }
+    connection.tryMinimumTtl(minimum, done)
+    this.#send({ type: 'KEEPALIVE' })
+  }
+
   /** Resolves when all that waits has gone to the kernel, or after `milliseconds`. */
   flushed(milliseconds: number): Promise<void> {
     const connection = this.#connection

@@ -162,6 +162,12 @@ export interface Speaker {
    * With a reason, no session is begun or let in until it is called without; one that is up stays.
    */
   holdSession(key: string, reason: string | undefined): void
+  /**
+   * Whether packets of a peer whose session is up bear at least this TTL (RFC 5082), and so would
+   * pass TTL security: tried on the session, which is not disturbed. Tells once; undefined: not
+   * known.
+   */
+  tryTtl?(key: string, minimum: number, done: (passes: boolean | undefined) => void): void
   sessions(): readonly SessionView[]
   /** Why peers cannot dial in; undefined where they can, or are not meant to. */
   readonly listenProblem?: string | undefined

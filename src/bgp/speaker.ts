@@ -122,6 +122,12 @@ class BgpSpeaker implements Speaker {
     this.#peers.get(key)?.hold(reason)
   }
 
+  tryTtl(key: string, minimum: number, done: (passes: boolean | undefined) => void): void {
+    const peer = this.#peers.get(key)
+    if (peer === undefined) done(undefined)
+    else peer.tryTtl(minimum, done)
+  }
+
   advertised(key: string): readonly AdvertisedRoute[] | undefined {
     return this.#peers.get(key)?.advertised()
   }

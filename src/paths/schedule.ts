@@ -2,7 +2,7 @@
  * What to ask now: targets in their turn, as the budget of packets allows, those in doubt at once,
  * and those that fail every so often, so that their return is seen. Pure.
  */
-import { type Evidence, hasFailed, isDoubtful } from './evidence.ts'
+import { type Evidence, hasFailed, isDoubtful, lostSince } from './evidence.ts'
 import { farLists, farTarget, lanTarget, type PathChoice, type PathTarget, targetKey } from './targets.ts'
 
 /** Packets that this node sends as questions, however large the cluster is. */
@@ -54,7 +54,7 @@ export function due(input: {
     add(controlOf(target, choice))
   }
   for (; lanCredit >= 1; lanCredit--) add(lanTarget(choice, lanTurn++))
-  for (; farCredit >= 1; farCredit--) add(farTarget(choice, farTurn++))
+  for (; farCredit >= 1; farCredit--) add(suspected(farTarget(choice, farTurn++), evidence))
   return { schedule: { lanTurn, farTurn, lanCredit, farCredit }, targets: [...targets.values()] }
 }
 
@@ -76,6 +76,24 @@ function beside(evidence: Evidence, now: number): PathTarget[] {
 function controlOf(target: PathTarget, { direct }: PathChoice): PathTarget | undefined {
   if (target.size === 'full') return { ...target, size: 'small' }
   return target.kind === 'by-switch' ? direct.find(({ podCIDR }) => podCIDR === target.podCIDR) : undefined
+}
+
+/**
+ * Where packets of full size are lost on the way to one LAN, the other LANs' next ones are of full
+ * size too, until each has been tried: whether it is one line or all of them is known sooner.
+ */
+function suspected(target: PathTarget | undefined, evidence: Evidence): PathTarget | undefined {
+  if (target === undefined || target.size === 'full') return target
+  const losses = [...evidence.values()].flatMap(history =>
+    history.target.size === 'full' && isBeyond(history.target) ? (lostSince(history) ?? []) : [],
+  )
+  const full: PathTarget = { ...target, size: 'full' }
+  const triedAt = evidence.get(targetKey(full))?.outcomes.at(-1)?.at ?? Number.NEGATIVE_INFINITY
+  return triedAt < Math.min(...losses, Number.POSITIVE_INFINITY) && losses.length > 0 ? full : target
+}
+
+function isBeyond({ kind }: PathTarget): boolean {
+  return kind === 'far' || kind === 'vpc'
 }
 
 const LEAST_STALE_MILLISECONDS = 60_000

@@ -169,8 +169,8 @@ function switchesOf(own: RouteEntry, peers: readonly BGPPeer[], onLink: Readonly
 /** How many of those nearest in the ring are asked again and again; the rest takes turns. */
 const REGULARS = 3
 /**
- * Every so many turns the packet has full size: prime to how many are in turn, so that each has its
- * own.
+ * Every so many turns the packet has full size: within a LAN prime to how many are in turn, so that
+ * each has its own.
  */
 const FULL_SIZE_EVERY = 5
 /** Nodes of another LAN that are asked in turn: two, as one may be down for reasons of its own. */
@@ -190,7 +190,8 @@ export function lanTarget(choice: PathChoice, turn: number): PathTarget | undefi
 
 /**
  * The next target of another LAN. LANs take turns, and within one its vantage points, which change
- * slowly.
+ * slowly. Every fifth packet has full size, whoever's turn it is: a line that all LANs share is
+ * tried as often however many there are.
  */
 export function farTarget(choice: PathChoice, turn: number): PathTarget | undefined {
   const lists = farLists(choice)
@@ -198,7 +199,9 @@ export function farTarget(choice: PathChoice, turn: number): PathTarget | undefi
   if (lan === undefined) return undefined
   const round = Math.floor(turn / lists.length)
   const first = Math.floor(round / 60) % lan.length
-  return sized(lan[(first + (round % VANTAGE_POINTS)) % lan.length], round)
+  // where five divides their number, one LAN would have all of them
+  const shift = lists.length % FULL_SIZE_EVERY === 0 ? round : 0
+  return sized(lan[(first + (round % VANTAGE_POINTS)) % lan.length], turn + shift)
 }
 
 function inTurn(list: readonly PathTarget[], turn: number): PathTarget | undefined {

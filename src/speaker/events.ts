@@ -22,6 +22,7 @@ export type SpeakerEventReason =
   | 'NotAnnounced'
   | 'SecretNotFound'
   | 'BfdNotUp'
+  | 'TtlTooLow'
 
 /** What happened, before the rate is looked at. */
 export interface SpeakerEvent {
@@ -114,6 +115,8 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
     case 'BfdNotOnLink':
     case 'BfdNotUp':
       return { bgpPeer, type: 'Warning', reason: 'BfdNotUp', message: `${self}: ${message}`, lasts: true }
+    case 'TtlTooLow':
+      return { bgpPeer, type: 'Warning', reason: kind, message: `${self}: ${message}`, lasts: true }
     case 'NoNextHop':
     case 'PrefixTaken':
       return undefined

@@ -39,6 +39,7 @@ import { freshMemory, remember, type SessionMemory } from './session-history.ts'
 import { bgpSession, type RoutesProof, speakerStatus, unopenedSession } from './session-status.ts'
 import { StatusWriter } from './status-writer.ts'
 import { traceLine } from './trace.ts'
+import { TtlTrials } from './ttl-trials.ts'
 
 export interface SpeakerRoomOptions {
   /** This node's name. */
@@ -106,6 +107,7 @@ class Room implements SpeakerRoom {
   readonly #writer: StatusWriter | undefined
   readonly #bfd: BfdBeside
   readonly #teller: EventTeller
+  readonly #trials: TtlTrials
   readonly #loop: Loop
   readonly #listeners = new Listeners()
   readonly #stops: (() => void)[]
@@ -135,6 +137,7 @@ class Room implements SpeakerRoom {
       everyMilliseconds: EVERY_MILLISECONDS,
     })
     const wake = () => this.#loop.wake()
+    this.#trials = new TtlTrials({ speaker, clock, wake })
     this.#bfd = new BfdBeside({ ...options, wake }, options.marker?.formerBfd ?? [])
     const peerOf = (bgpPeer: string) => this.#view?.peers.find(({ name }) => name === bgpPeer)
     this.#teller = new EventTeller({ ...options, peerOf, wake })
@@ -197,6 +200,7 @@ class Room implements SpeakerRoom {
   async #end(how: CloseHow): Promise<void> {
     for (const stop of this.#stops) stop()
     this.#teller.close()
+    this.#trials.close()
     this.#bfd.stop()
     await this.#loop.close()
     if (how.mode === 'restart') {
@@ -237,6 +241,8 @@ class Room implements SpeakerRoom {
       formerBfd,
       former: this.#configs,
     })
+    const tried = this.#trials.hold(this.#desired.peers, this.#configs)
+    this.#desired = { ...this.#desired, peers: tried.peers, problems: [...this.#desired.problems, ...tried.problems] }
     this.#rememberChanges(this.#desired.peers)
     this.#configs = new Map(this.#desired.peers.map(config => [config.key, config]))
     this.#teller.keep(new Set(this.#configs.keys()))

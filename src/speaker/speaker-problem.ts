@@ -17,6 +17,7 @@ export interface SpeakerProblem {
     | 'BfdMultihop'
     | 'BfdNotOnLink'
     | 'BfdNotUp'
+    | 'TtlTooLow'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family

@@ -134,6 +134,41 @@ describe('what is asked', () => {
     }
   })
 
+  test('a line that all LANs share is tried with full size every fifth packet, and each LAN in its turn', () => {
+    for (const lans of [2, 3, 5, 6, 11]) {
+      const choice = choiceOf('node-00000', lans, 2)
+      const beyond = askedIn(choice, 3600).filter(({ kind }) => kind === 'far')
+      const full = beyond.flatMap(({ size }, turn) => (size === 'full' ? [turn] : []))
+      const gaps = full.slice(1).map((turn, index) => turn - (full[index] ?? 0))
+      expect(Math.max(...gaps)).toBeLessThanOrEqual(lans % 5 === 1 ? 9 : 5)
+      const tried = new Set(beyond.filter(({ size }) => size === 'full').map(({ node }) => node))
+      expect(tried.size).toBe(2 * (lans - 1))
+    }
+  })
+
+  test('full size lost on the way to one LAN: the others are tried with it next, and then in their turn again', () => {
+    const choice = choiceOf('node-00000', 5, 1)
+    const [suspect] = choice.far.flat()
+    if (suspect === undefined) throw new Error('no target')
+    const lost = { ...suspect, size: 'full' as const }
+    let evidence = withOutcome(new Map(), lost, { at: 0, ports: 0, roundTrip: undefined })
+    let schedule: Schedule = { ...START, lanCredit: 0, farCredit: 0 }
+    const asked: PathTarget[] = []
+    for (let now = 5000; now <= 60_000; now += 5000) {
+      const step = due({ choice, evidence, schedule, budget: BUDGET, now, elapsed: 5000 })
+      schedule = step.schedule
+      for (const target of step.targets) {
+        const roundTrip = targetKey(target) === targetKey(lost) ? undefined : 1
+        evidence = withOutcome(evidence, target, { at: now, ports: 0, roundTrip })
+        if (target.node !== lost.node) asked.push(target)
+      }
+    }
+    const sizes = asked.map(({ size }) => size)
+    expect(sizes.slice(0, 3)).toEqual(['full', 'full', 'full'])
+    expect(new Set(asked.slice(0, 3).map(({ node }) => node)).size).toBe(3)
+    expect(sizes.slice(3).filter(size => size === 'full').length).toBeLessThanOrEqual(2)
+  })
+
   test('the VPC has its turn like another LAN, in the families of this node', () => {
     const choice = choiceOf('node-00000', 3, 4, ['192.168.0.10', 'fd00::10'])
     expect(choice.vpc.map(({ address }) => address)).toEqual(['192.168.0.10'])

@@ -30,6 +30,13 @@ class ToldSpeaker implements Speaker {
   setAnnouncements(key: string, announcements: readonly Announcement[]): void {
     this.announcements.set(key, announcements)
   }
+  /** Whether packets of the peer bear enough; undefined: the answer does not come. */
+  ttlPasses: boolean | undefined
+  tried: number[] = []
+  tryTtl(_key: string, minimum: number, done: (passes: boolean | undefined) => void): void {
+    this.tried.push(minimum)
+    if (this.ttlPasses !== undefined) done(this.ttlPasses)
+  }
   failed: unknown[] = []
   holdSession(): void {}
   failSession(...failure: Parameters<Speaker['failSession']>): void {
@@ -197,6 +204,49 @@ test('a BGPPeer that is made anew under its name, too fast for the session to no
   expect(api.applied.map(({ status }) => status)).toEqual([api.applied[0]?.status, api.applied[0]?.status])
   await clock.advance(300_000)
   expect(api.applied).toHaveLength(2)
+})
+
+test('TTL security that the switch does not do takes no live session down: tried first, named, tried again', async () => {
+  const { clock, speaker, recorded, room, show } = setUp()
+  await clock.advance(100)
+  speaker.become([established()])
+  speaker.ttlPasses = false
+  const secured = bgpPeer('peer', { ttlSecurity: 1, holdTimeSeconds: 30 })
+  await show(view({ peers: [secured] }))
+  await clock.advance(10_000)
+  expect(speaker.tried).toEqual([255])
+  // what else was changed is in force
+  expect(speaker.peers?.[0]).not.toHaveProperty('ttlSecurity')
+  expect(speaker.peers?.[0]?.holdTimeSeconds).toBe(30)
+  expect(room.problems()).toEqual([expect.stringContaining('packets of 172.16.0.1 come with a TTL below 255')])
+  expect(recorded).toMatchObject([{ type: 'Warning', reason: 'TtlTooLow' }])
+  await clock.advance(60_000)
+  expect(speaker.tried).toEqual([255, 255])
+
+  // now the switch sends with 255
+  speaker.ttlPasses = true
+  await clock.advance(60_000)
+  expect(speaker.peers?.[0]?.ttlSecurity).toBe(1)
+  expect(room.problems()).toEqual([])
+  expect(speaker.tried).toHaveLength(3)
+})
+
+test('TTL security is in force with the next session at once, and held no longer when it is taken back', async () => {
+  const { clock, speaker, room, show } = setUp()
+  await clock.advance(100)
+  speaker.become([established()])
+  speaker.ttlPasses = false
+  const secured = view({ peers: [bgpPeer('peer', { ttlSecurity: 1 })] })
+  await show(secured)
+  expect(speaker.peers?.[0]).not.toHaveProperty('ttlSecurity')
+  await show(view())
+  expect(room.problems()).toEqual([])
+  await show(secured)
+  speaker.become([session({ state: 'Connect' })])
+  room.wake()
+  await clock.advance(1000)
+  expect(speaker.peers?.[0]?.ttlSecurity).toBe(1)
+  expect(room.problems()).toEqual([])
 })
 
 const withPassword = bgpPeer('peer', { authPassword: { secretKeyRef: { name: 'bgp-secret', key: 'password' } } })

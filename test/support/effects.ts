@@ -223,7 +223,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
   'system calls': {
     agent: ['sysctl'],
     bfd: ['transport'],
-    bgp: ['tcp/transport'],
+    bgp: ['tcp/transport tcp/ttl-trial'],
     cni: ['leaks server veth'],
     doctor: ['arp-probe'],
     firewall: ['legacy nftables'],

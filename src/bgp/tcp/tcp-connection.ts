@@ -5,8 +5,9 @@
 import type { Cancel, Clock } from '../../lib/clock.ts'
 import { SystemError } from '../../lib/errno.ts'
 import { errorCode } from '../../lib/errors.ts'
-import { canonicalAddress } from '../../lib/ip.ts'
+import { canonicalAddress, familyOf } from '../../lib/ip.ts'
 import type { Connection, ConnectionHandlers, HopLimits, TransportProblem } from './transport-types.ts'
+import { startTtlTrial } from './ttl-trial.ts'
 
 /** How long a closing connection may take to hand its last bytes to a peer that does not read. */
 const LINGER_MILLISECONDS = 2000
@@ -60,6 +61,13 @@ export class TcpConnection implements Connection {
       if (!(error instanceof SystemError)) throw error
       return { kind: 'local-problem', detail: error.message }
     }
+  }
+
+  tryMinimumTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
+    const isOpen = () => this.#phase === 'open' && this.fd >= 0
+    const family = familyOf(this.remoteAddress)
+    if (isOpen()) startTtlTrial({ clock: this.#clock, fd: this.fd, family, minimum, isOpen, done })
+    else done(undefined)
   }
 
   write(bytes: Uint8Array): void {

@@ -56,6 +56,12 @@ export interface Connection {
   attach(handlers: ConnectionHandlers): void
   /** For an accepted connection. Returns the problem when the kernel refuses. */
   limitHops(limits: HopLimits): TransportProblem | undefined
+  /**
+   * Whether what the peer sends bears at least this TTL: tells once. Something that it has to
+   * acknowledge is to be written right after. Undefined: not known. Absent where the network is not
+   * the kernel's.
+   */
+  tryMinimumTtl?(minimum: number, done: (passes: boolean | undefined) => void): void
   write(bytes: Uint8Array): void
   /** Ends with FIN after what is queued; gives up on a peer that does not read. */
   close(): void

@@ -177,6 +177,27 @@ describe('TCP MD5 (RFC 2385)', () => {
 })
 
 describe('TTL security (RFC 5082)', () => {
+  rootTest('whether the peer would pass it is tried on the live connection, which goes on', async () => {
+    for (const [index, family] of (['ipv4', 'ipv6'] as const).entries()) {
+      const port = 1060 + index
+      const { ends } = listenThere(port, connection => connection.limitHops({ ttl: 64 }))
+      const ours = await dialled(port, { address: RIGHT[family], ttl: 64 })
+      const theirs = await eventually('accepted', () => ends[0])
+      const tried = (minimum: number) =>
+        new Promise<boolean | undefined>(resolve => {
+          ours.connection.tryMinimumTtl?.(minimum, resolve)
+          ours.say(`${minimum} `)
+        })
+      expect(await tried(64)).toBe(true)
+      expect(await tried(65)).toBe(false)
+      theirs.say('still here')
+      await eventually('nothing was lost', () => theirs.text === '64 65 ' && ours.text === 'still here')
+      expect(await tried(64)).toBe(true)
+      const ended = new Promise<boolean | undefined>(resolve => ours.connection.tryMinimumTtl?.(65, resolve))
+      ours.connection.close()
+      expect(await ended).toBeUndefined()
+    }
+  })
   rootTest('segments of less than 255 are dropped at the accepting end, and at the dialling end', async () => {
     for (const family of ['ipv4', 'ipv6'] as const) {
       const port = family === 'ipv4' ? 1020 : 1021
