@@ -357,6 +357,7 @@ export class Agent {
       firewall?.want({
         podCIDRs: routing.podCIDRs,
         clusterPodCIDRs: view.entries.flatMap(({ podCIDRs }) => podCIDRs),
+        controllers: view.controllers ?? [],
         nodeAddresses: view.entries.flatMap(({ addresses }) => addresses),
         uplinks,
       })

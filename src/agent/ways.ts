@@ -102,7 +102,8 @@ export function astrayProblems(found: readonly Astray[]): string[] {
   const byCulprit = Map.groupBy(found, ({ text }) => text)
   return [...byCulprit].map(([text, all]) => {
     const destinations = [...new Set(all.map(({ destination }) => destination))].sort(compareAddresses)
-    const more = destinations.length > 1 ? ` and ${destinations.length - 1} more destinations` : ''
+    const others = destinations.length - 1
+    const more = others === 0 ? '' : ` and ${others} more destination${others === 1 ? '' : 's'}`
     return `packets to ${destinations[0]}${more} ${text}: ${all[0]?.remedy ?? ''}`
   })
 }
@@ -166,7 +167,8 @@ function describe(input: {
   const device = deviceOf(culprit, names)
   if (culprit.protocol === RTPROT.KERNEL && device !== undefined)
     return { text, remedy: `give ${device} an address of another network` }
-  return { text, remedy: `remove it (ip route del ${culprit.destination}${usual ? '' : ` table ${culprit.table}`})` }
+  const where = culprit.table === RT_TABLE.MAIN ? '' : ` table ${usual ? 'local' : culprit.table}`
+  return { text, remedy: `remove it (ip route del ${culprit.destination}${where})` }
 }
 
 function routeWords({ type, destination, nextHops, table }: Route, names: ReadonlyMap<number, string>): string {

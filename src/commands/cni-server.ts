@@ -12,7 +12,7 @@ import { endSoon, untilSignal } from '../host/signals.ts'
 import { feedWatchdog } from '../host/watchdog.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../lib/log.ts'
-import { createProgram, runProgram } from './program.ts'
+import { createProgram, logLevelOption, runProgram } from './program.ts'
 
 export function cniServerCommand(args: string[]): Promise<number> {
   const program = createProgram(
@@ -22,7 +22,7 @@ export function cniServerCommand(args: string[]): Promise<number> {
   )
     .option('--config <file>', 'the configuration file (default: /etc/terway-edge/config.yaml if it is there)')
     .option('--state <dir>', 'where the addresses of pods are kept (default: /var/lib/terway-edge)')
-    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .addOption(logLevelOption())
   return runProgram<ConfigFlags>(program, args, async flags => {
     const config = loadConfig(flags)
     const log = createLog(config.logLevel).child({ room: 'cni' })

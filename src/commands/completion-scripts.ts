@@ -49,6 +49,7 @@ function bashScript(commands: readonly CommandShape[]): string {
     const words = operands.map((operand, index) => `      ${index + 2}) ${bashOperand(operand)} ;;`)
     return [
       `  ${name})`,
+      ...bashOperandCount(options),
       `    case $previous in`,
       ...values,
       `    esac`,
@@ -60,21 +61,32 @@ function bashScript(commands: readonly CommandShape[]): string {
   })
   return `# bash completion of terway-edge; made by: terway-edge completion bash
 _terway_edge() {
-  local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} operand=1 index
+  local word=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} operand=1 index valued
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W ${quoted(commands.map(({ name }) => name).join(' '))} -- "$word"))
     return
   fi
-  for ((index = 1; index < COMP_CWORD; index++)); do
-    [[ \${COMP_WORDS[index]} == -* ]] || ((operand++))
-  done
   case \${COMP_WORDS[1]} in
 ${cases.join('\n')}
   esac
 }
 complete -F _terway_edge terway-edge
 `
+}
+
+/** Which operand the word is: neither options nor their values count. */
+function bashOperandCount(options: readonly OptionShape[]): string[] {
+  const valued = options
+    .filter(({ value }) => value !== 'none')
+    .flatMap(({ long, short }) => [long, ...(short === undefined ? [] : [short])])
+  return [
+    `    valued=${quoted(` ${valued.join(' ')} `)}`,
+    '    for ((index = 1; index < COMP_CWORD; index++)); do',
+    `      if [[ $valued == *" \${COMP_WORDS[index]} "* ]]; then ((index++))`,
+    `      elif [[ \${COMP_WORDS[index]} != -* ]]; then ((operand++)); fi`,
+    '    done',
+  ]
 }
 
 function bashValue({ long, short, value, choices }: OptionShape): string {

@@ -72,7 +72,7 @@ function optionShape({ long, short, description, flags, argChoices }: Command['o
 }
 
 /** Commands whose first operand is a BGPPeer of the local process. */
-const OF_PEERS: readonly string[] = ['peers']
+const OF_PEERS: readonly string[] = ['peers', 'switch-config']
 
 function operandsOf(command: string, parser: Command | undefined): OperandShape[] {
   const subcommands = (parser?.commands ?? []).map(command => command.name())

@@ -3,6 +3,7 @@
  * The documents are those of config/, embedded; put in is what only the operator knows. What a
  * guess could do harm with (which nodes get podCIDRs, from where, the image) has no default.
  */
+import { Option } from 'commander'
 import admission from '../../config/admission.yaml' with { type: 'text' }
 import bgpPeersCrd from '../../config/crd-bgppeers.yaml' with { type: 'text' }
 import eniNodesCrd from '../../config/crd-eninodes.yaml' with { type: 'text' }
@@ -22,7 +23,7 @@ interface Options {
   readonly bgpSecret: readonly string[]
   readonly cloudSecret?: string
   readonly image?: string
-  readonly part: string
+  readonly part: (typeof PARTS)[number]
   readonly daemonset: boolean
   readonly allocate: boolean
   readonly edgeNodes?: string
@@ -51,7 +52,7 @@ export function manifestsCommand(args: string[]): Promise<number> {
       'terway-edge manifests --part ram-policy > policy.json   # rights in the cloud, for nodes of ECS and ENS',
     ],
   )
-    .option('--part <part>', `one of ${PARTS.join(', ')}; main is rbac and controller`, 'main')
+    .addOption(new Option('--part <part>', 'main is rbac and controller').choices(PARTS).default('main'))
     .option('--daemonset', 'also a DaemonSet for the nodes, in place of install on each', false)
     .option('--image <image>', 'the image that holds the executable')
     .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
@@ -77,7 +78,7 @@ export function manifestsCommand(args: string[]): Promise<number> {
 
 /** The documents asked for, separated by `---`. */
 function manifests(options: Options): string {
-  const parts: Readonly<Record<string, () => readonly string[]>> = {
+  const parts: Readonly<Record<Options['part'], () => readonly string[]>> = {
     crds: () => [bgpPeersCrd, routeSlicesCrd, eniNodesCrd, namespace],
     rbac: () => [namespace, rbac, ...readers(options)],
     controller: () => controller(options),
@@ -86,10 +87,7 @@ function manifests(options: Options): string {
     'ram-policy': () => [JSON.stringify(ramPolicy(['ecs', 'vpc', 'ens']), null, 2)],
     main: () => [rbac, ...readers(options), ...controller(options), ...(options.daemonset ? [daemonSet(options)] : [])],
   }
-  const chosen = parts[options.part]
-  if (chosen === undefined)
-    throw new UserError(`--part ${options.part}: there is ${PARTS.join(', ')}`, { exitStatus: 2 })
-  return chosen()
+  return parts[options.part]()
     .map(text => text.trimEnd())
     .join('\n---\n')
     .concat('\n')

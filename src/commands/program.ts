@@ -1,5 +1,6 @@
 /** Options that fill the configuration, shared by the subcommands that have one. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { LOG_LEVELS } from '../lib/log-level.ts'
 
 export { createProgram, runProgram } from '../lib/command-line.ts'
 
@@ -13,7 +14,11 @@ export function addConfigOptions(program: Command): Command {
       '--status-listen <addr:port>',
       'where the status page listens (default: 127.0.0.1:9179; port 0: a free one)',
     )
-    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .addOption(logLevelOption())
+}
+
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'how much is logged (default: info)').choices(LOG_LEVELS)
 }
 
 /** `addConfigOptions`, and the node's name. */

@@ -4,6 +4,7 @@
  * is decided in src/planner/vendors. Exit status 3: `--verify` found differences.
  */
 import { readFileSync } from 'node:fs'
+import { Option } from 'commander'
 import type { Config } from '../config/schema.ts'
 import { decodePassword, PASSWORD_NAMESPACE } from '../kube/bgp-password.ts'
 import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
@@ -61,7 +62,7 @@ export function switchConfigCommand(args: string[]): Promise<number> {
     ],
   )
     .argument('[peer]', 'the name of the BGPPeer (with --file: where it holds several)')
-    .option('--vendor <name>', `one of ${VENDORS.map(({ name }) => name).join(', ')}`)
+    .addOption(new Option('--vendor <name>', 'whose words').choices(VENDORS.map(({ name }) => name)))
     .option('--list', 'list the vendors, and how each output was tested')
     .option('--file <file>', 'read the BGPPeer from this file instead of a cluster')
     .option('--kubeconfig <file>', 'how to reach the API server (default: in-cluster)')

@@ -90,6 +90,7 @@ export async function observeNetwork(input: DoctorInput): Promise<NetworkFacts> 
       firewall: await observeFirewall(firewall, {
         podCIDRs: routing.podCIDRs,
         clusterPodCIDRs: view?.entries.flatMap(({ podCIDRs }) => podCIDRs) ?? [],
+        controllers: view?.controllers ?? [],
         nodeAddresses: [],
         uplinks: [...new Set([...outwardLinks(observed), ...(uplink === undefined ? [] : [uplink.name])])].sort(),
       }),

@@ -17,5 +17,5 @@ export interface PodsSeen {
 export function networkOfPods({ vpcCIDRs, interfaces = [] }: PodsSeen): Omit<KnownNetwork, 'uplinks'> | undefined {
   const addresses = interfaces.flatMap(one => one.addresses).map(hostPrefix)
   const podCIDRs = vpcCIDRs.length > 0 ? vpcCIDRs : addresses
-  return podCIDRs.length === 0 ? undefined : { podCIDRs, clusterPodCIDRs: [], nodeAddresses: [] }
+  return podCIDRs.length === 0 ? undefined : { podCIDRs, clusterPodCIDRs: [], controllers: [], nodeAddresses: [] }
 }

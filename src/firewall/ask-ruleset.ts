@@ -1,6 +1,6 @@
 /**
  * Asks the ruleset of nftables what it does with packets between pods of this node and of others,
- * in both directions: reads the chains that such a packet meets, as few as that takes, and has
+ * in both directions, and from pods here to the controller in the VPC: reads the chains that such a packet meets, as few as that takes, and has
  * `sample-packet.ts` judge. Changes nothing.
  */
 import { familyOf } from '../lib/ip.ts'
@@ -22,12 +22,14 @@ export interface SampledNetwork {
   /** This node's own. */
   readonly podCIDRs: readonly string[]
   readonly clusterPodCIDRs: readonly string[]
+  /** Addresses of the controller. */
+  readonly controllers: readonly string[]
   /** Names of the interfaces that lead away from this machine. */
   readonly uplinks: readonly string[]
 }
 
 export interface RulesetAnswer {
-  /** A line for each rule that drops such packets. */
+  /** A line for each rule that drops such packets, or gives them another source. */
   readonly drops: readonly string[]
   /** Rules that might, depending on what is not known here. */
   readonly doubts: readonly string[]
@@ -42,8 +44,10 @@ export async function askRuleset(
   listed: readonly NftChain[],
   network: SampledNetwork,
 ): Promise<RulesetAnswer> {
-  // translations are no place to drop, and our own rules are looked after elsewhere
-  const met = listed.filter(({ table, type }) => table !== OWN_TABLE && type !== 'nat')
+  // other translations are no fault, and our own rules are looked after elsewhere
+  const met = listed.filter(
+    ({ table, type, hook }) => table !== OWN_TABLE && (type !== 'nat' || hook === 'postrouting'),
+  )
   const ruleset = new Map(met.map(chain => [chain, { ...chain, rules: undefined } as RulesetChain]))
   const chains = () => [...ruleset.values()]
   const packets = samplePackets(network)
@@ -59,11 +63,12 @@ export async function askRuleset(
   }
   const drops = new Map<string, string>()
   const doubts = new Set<string>()
-  for (const { packet, words } of packets) {
-    const verdict = sampleVerdict(packet, chains())
-    for (const place of verdict.doubts) doubts.add(placeText(place))
-    if (verdict.by === undefined || drops.has(placeText(verdict.by))) continue
-    drops.set(placeText(verdict.by), await dropText(nft, verdict.by, words))
+  for (const { packet, words, keepsSource } of packets) {
+    const { fate, by, doubts: more } = sampleVerdict(packet, chains())
+    for (const place of more) doubts.add(placeText(place))
+    if (by === undefined || drops.has(placeText(by)) || (fate === 'translated' && !keepsSource)) continue
+    const does = fate === 'translated' ? `gives packets ${words} another source address` : `drops packets ${words}`
+    drops.set(placeText(by), await faultText(nft, by, does))
   }
   return { drops: [...drops.values()], doubts: [...doubts] }
 }
@@ -75,32 +80,44 @@ function missingOf(packets: readonly Sample[], chains: readonly RulesetChain[]):
 interface Sample {
   readonly packet: SamplePacket
   readonly words: string
+  /** Whether a translation is a fault: who leaves the cluster may be masqueraded. */
+  readonly keepsSource: boolean
 }
 
 /** The first address of a podCIDR is no pod's: a policy for one pod is no fault. */
-function samplePackets({ podCIDRs, clusterPodCIDRs, uplinks }: SampledNetwork): Sample[] {
+function samplePackets({ podCIDRs, clusterPodCIDRs, controllers, uplinks }: SampledNetwork): Sample[] {
   const [uplink] = uplinks
   if (uplink === undefined) return []
   const first = (prefix: string) => prefix.split('/')[0] ?? ''
   return podCIDRs.flatMap((own): Sample[] => {
-    const other = clusterPodCIDRs.find(one => familyOf(one) === familyOf(own) && !podCIDRs.includes(one))
-    if (other === undefined) return []
     const pods = `${POD_INTERFACE_PREFIX}0123456789a`
-    const [here, there] = [first(own), first(other)]
-    return [
+    const here = first(own)
+    const ways = { inputInterface: pods, outputInterface: uplink }
+    const controller = controllers.find(one => familyOf(one) === familyOf(own))
+    const toVpc = {
+      packet: { source: here, destination: controller ?? '', ...ways },
+      words: 'from pods here to the controller in the VPC',
+      keepsSource: false,
+    }
+    const other = clusterPodCIDRs.find(one => familyOf(one) === familyOf(own) && !podCIDRs.includes(one))
+    const there = other === undefined ? '' : first(other)
+    const betweenPods = [
       {
-        packet: { source: here, destination: there, inputInterface: pods, outputInterface: uplink },
+        packet: { source: here, destination: there, ...ways },
         words: 'from pods here to other nodes',
+        keepsSource: true,
       },
       {
         packet: { source: there, destination: here, inputInterface: uplink, outputInterface: pods },
         words: 'from other nodes to pods here',
+        keepsSource: true,
       },
     ]
+    return [...(other === undefined ? [] : betweenPods), ...(controller === undefined ? [] : [toVpc])]
   })
 }
 
-async function dropText(nft: Nft, place: RulePlace, words: string): Promise<string> {
+async function faultText(nft: Nft, place: RulePlace, does: string): Promise<string> {
   const { family, table, chain, handle } = place
   const text = handle === undefined ? undefined : await nft.ruleText({ family, table, name: chain }, handle)
   const quoted = text === undefined ? '' : ` (${text})`
@@ -108,5 +125,5 @@ async function dropText(nft: Nft, place: RulePlace, words: string): Promise<stri
     handle === undefined
       ? 'accept pods there'
       : `remove it or accept pods before it (nft delete rule ${family} ${table} ${chain} handle ${handle})`
-  return `the firewall drops packets ${words}: ${placeText(place)}${quoted}: ${remedy}`
+  return `the firewall ${does}: ${placeText(place)}${quoted}: ${remedy}`
 }

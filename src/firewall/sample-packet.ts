@@ -1,6 +1,6 @@
 /**
- * What a ruleset of nftables does with one packet: passes, is dropped and by which rule, or what
- * the answer depends on that is not known here. The packet is a sample between pods of two nodes at
+ * What a ruleset of nftables does with one packet: passes, is dropped or given another source and
+ * by which rule, or what the answer depends on that is not known here. The packet is a sample between pods of two nodes at
  * addresses that no pod ever has, so that a policy for one pod is not taken for a fault. Pure;
  * reading the rules is for who asks (`chainsMissing` says which).
  */
@@ -35,8 +35,8 @@ export interface RulePlace {
 }
 
 export interface SampleVerdict {
-  readonly fate: 'passes' | 'dropped' | 'unknown'
-  /** What drops it. */
+  readonly fate: 'passes' | 'dropped' | 'translated' | 'unknown'
+  /** What drops or translates it. */
   readonly by?: RulePlace
   /** Rules that might drop it, depending on what is not known here. */
   readonly doubts: readonly RulePlace[]
@@ -70,7 +70,7 @@ function basesFor({ source }: SamplePacket, chains: readonly RulesetChain[]): Ru
 
 type Truth = 'yes' | 'no' | 'maybe'
 /** What a chain did with the packet; `next`: it goes on behind the rule that led there. */
-type End = 'accept' | 'next' | { readonly blockedBy: RulePlace }
+type End = 'accept' | 'next' | { readonly fate: 'dropped' | 'translated'; readonly by: RulePlace }
 
 /** One packet's way; what it might meet is collected on it. */
 class Walk {
@@ -90,11 +90,12 @@ class Walk {
   base(chain: RulesetChain): Pick<SampleVerdict, 'fate' | 'by'> | undefined {
     this.#perhapsAccepted = false
     const end = this.#chain(chain, 0)
-    const by =
-      typeof end === 'object' ? end.blockedBy : end === 'next' && chain.policy === 'drop' ? placeOf(chain) : undefined
-    if (by === undefined) return undefined
-    if (!this.#perhapsAccepted) return { fate: 'dropped', by }
-    this.doubts.push(by)
+    const byPolicy = end === 'next' && chain.policy === 'drop'
+    const found = typeof end === 'object' ? end : byPolicy ? ({ fate: 'dropped', by: placeOf(chain) } as const) : undefined
+    if (found === undefined || !this.#perhapsAccepted) return found
+    // what may be translated is not said: rules of Services do so with marks that are not known here
+    if (found.fate === 'translated') return undefined
+    this.doubts.push(found.by)
     return { fate: 'unknown' }
   }
 
@@ -120,7 +121,9 @@ class Walk {
       case 'return':
         return 'return'
       case 'block':
-        return { blockedBy: { ...placeOf(chain), handle: rule.handle } }
+        return { fate: 'dropped', by: { ...placeOf(chain), handle: rule.handle } }
+      case 'translate':
+        return { fate: 'translated', by: { ...placeOf(chain), handle: rule.handle } }
       default: {
         const target = this.#chains.get(keyOf(chain, fate.target))
         return target === undefined ? 'next' : this.#chain(target, depth + 1)
@@ -129,8 +132,9 @@ class Walk {
   }
 
   #perhaps(end: End | 'return'): void {
-    if (end === 'accept' || end === 'return') this.#perhapsAccepted = true
-    else if (typeof end === 'object') this.doubts.push(end.blockedBy)
+    if (end === 'next') return
+    if (typeof end === 'object' && end.fate === 'dropped') this.doubts.push(end.by)
+    else this.#perhapsAccepted = true
   }
 
   /** Whether the rule applies, and what it does; of several cases the one for this packet. */

@@ -16,8 +16,9 @@ export interface Comparison {
   readonly values: readonly string[] | undefined
 }
 
+/** `translate`: its source address becomes another. */
 export type Fate =
-  | { readonly kind: 'accept' | 'block' | 'return' }
+  | { readonly kind: 'accept' | 'block' | 'return' | 'translate' }
   | { readonly kind: 'jump' | 'goto'; readonly target: string }
 
 export type Statement =
@@ -36,11 +37,13 @@ export interface Case {
 type Fields = Readonly<Record<string, unknown>>
 
 const PASSING = new Set(['counter', 'log', 'mangle', 'set', 'notrack', 'ct helper', 'ct timeout', 'secmark', 'comment'])
-/** Translations end a chain as an accept does. */
-const ACCEPTING = new Set(['accept', 'queue', 'snat', 'dnat', 'masquerade', 'redirect', 'tproxy'])
+/** Other translations end a chain as an accept does. */
+const ACCEPTING = new Set(['accept', 'queue', 'dnat', 'redirect', 'tproxy'])
+const TRANSLATING = new Set(['snat', 'masquerade'])
 /** Targets of xtables that let packets go on. */
 const PASSING_TARGETS = new Set(['LOG', 'NFLOG', 'MARK', 'CONNMARK', 'TCPMSS', 'CHECKSUM', 'AUDIT', 'TRACE', 'CT'])
 const BLOCKING_TARGETS = new Set(['REJECT', 'DROP'])
+const TRANSLATING_TARGETS = new Set(['MASQUERADE', 'SNAT'])
 
 /** The statements of `expr` of a rule; undefined where there are none. */
 export function statementsOf(expr: unknown): Statement[] {
@@ -62,6 +65,7 @@ function statementOf(value: unknown): Statement {
 function fateOf(value: Fields): Fate | undefined {
   const [kind = ''] = Object.keys(value)
   if (ACCEPTING.has(kind)) return { kind: 'accept' }
+  if (TRANSLATING.has(kind)) return { kind: 'translate' }
   if (kind === 'drop' || kind === 'reject') return { kind: 'block' }
   if (kind === 'return') return { kind: 'return' }
   if (kind !== 'jump' && kind !== 'goto') return undefined
@@ -74,6 +78,7 @@ function extension(value: unknown): Statement {
   if (name === 'comment') return { kind: 'pass' }
   if (type !== 'target' || typeof name !== 'string') return { kind: 'unknown' }
   if (BLOCKING_TARGETS.has(name)) return { kind: 'fate', fate: { kind: 'block' } }
+  if (TRANSLATING_TARGETS.has(name)) return { kind: 'fate', fate: { kind: 'translate' } }
   return { kind: PASSING_TARGETS.has(name) ? 'pass' : 'unknown' }
 }
 

@@ -8,6 +8,8 @@ export interface KnownNetwork {
   readonly podCIDRs: readonly string[]
   /** Of all nodes of the cluster. */
   readonly clusterPodCIDRs: readonly string[]
+  /** Addresses at which the controller answers, in the VPC. */
+  readonly controllers: readonly string[]
   readonly nodeAddresses: readonly string[]
   /** Names of the interfaces that lead away from this machine. */
   readonly uplinks: readonly string[]

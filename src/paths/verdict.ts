@@ -211,7 +211,7 @@ function switchVerdict(
   }
   const message =
     verified.length === 0
-      ? `no packet that was handed to ${name.via} came out at a node of the LAN: it holds none of the routes (an import filter or prefix limit?), holds them with another next hop, or does not forward`
+      ? `no packet that was handed to ${name.via} came out at a node of the LAN, asked for ${missing.join(', ')}: it does not hold the routes (an import filter or prefix limit?), holds them with another next hop, or does not forward`
       : `packets that were handed to ${name.via} do not come out for ${missing.join(', ')}, while those for ${verified.length} other${verified.length === 1 ? '' : 's'} do: it does not hold the route, or with another next hop`
   return { ...name, status: 'False', reason: 'PacketsLost', message, verified, missing }
 }

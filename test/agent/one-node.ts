@@ -20,6 +20,7 @@ export const FAR = '203.0.113.1'
 export const KNOWN = {
   podCIDRs: POD_CIDRS,
   clusterPodCIDRs: [...POD_CIDRS, '10.0.2.0/24'],
+  controllers: [],
   nodeAddresses: [NODE_ADDRESS, '172.16.0.12'],
   uplinks: ['eth0'],
 }

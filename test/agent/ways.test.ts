@@ -64,7 +64,7 @@ const FAULTS: readonly { make: string[]; unmake: string[]; named: RegExp }[] = [
     make: ['route add blackhole 10.0.0.0/8 table 77', 'rule add to 10.0.0.0/8 table 77 priority 100'],
     unmake: ['rule del priority 100', 'route del blackhole 10.0.0.0/8 table 77'],
     named:
-      /and \d more destinations are dropped by blackhole 10\.0\.0\.0\/8 of table 77, .*ip rule 100: from all to 10\.0\.0\.0\/8 lookup 77/,
+      /and \d more destinations? are dropped by blackhole 10\.0\.0\.0\/8 of table 77, .*ip rule 100: from all to 10\.0\.0\.0\/8 lookup 77/,
   },
   {
     make: ['route add default via 172.16.0.12 table 78', 'rule add from 10.0.1.0/24 table 78 priority 101'],
@@ -98,6 +98,12 @@ const FAULTS: readonly { make: string[]; unmake: string[]; named: RegExp }[] = [
     make: ['addr add 10.0.3.77/32 dev lo'],
     unmake: ['addr del 10.0.3.77/32 dev lo'],
     named: /^packets to 10\.0\.3\.0\/24 go another way by local 10\.0\.3\.77\/32 on lo, made by the kernel/,
+  },
+  {
+    make: ['route add local 10.0.3.0/25 dev lo table local'],
+    // as the remedy says
+    unmake: ['route del 10.0.3.0/25 table local'],
+    named: /go another way by local 10\.0\.3\.0\/25 on lo, .*: remove it \(ip route del 10\.0\.3\.0\/25 table local\)$/,
   },
 ]
 

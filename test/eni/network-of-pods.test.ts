@@ -11,6 +11,7 @@ test('the ranges of the VPC, else the addresses that pods can have; nothing whil
   expect(networkOfPods({ vpcCIDRs: [], interfaces })).toEqual({
     podCIDRs: ['10.0.0.5/32', 'fd00::5/128', '10.0.0.6/32'],
     clusterPodCIDRs: [],
+    controllers: [],
     nodeAddresses: [],
   })
   expect(networkOfPods({ vpcCIDRs: [], interfaces: [eni()] })).toBeUndefined()

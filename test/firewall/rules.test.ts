@@ -234,7 +234,7 @@ test('only base chains of the forward hook count, never those of our own tables'
 
 test('pods are accepted by interface and direction, those of the cluster from uplink to uplink, with as few rules as can be', () => {
   const own = { podCIDRs: ['10.0.1.0/25'], clusterPodCIDRs: ['10.0.1.0/25', '10.0.1.128/25'], nodeAddresses: [] }
-  const network = { ...own, uplinks: ['eth0'] }
+  const network = { ...own, controllers: [], uplinks: ['eth0'] }
   const config = { acceptPodTraffic: true, podPools: [] }
   expect(acceptedTraffic(network, config).matches).toEqual([
     'iif te* oif te* saddr 10.0.1.0/25',

@@ -11,7 +11,11 @@ import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const TIMEOUT = 300_000
-const NETWORK = { ...KNOWN, clusterPodCIDRs: [...KNOWN.clusterPodCIDRs, 'fd10:2::/64'] }
+const NETWORK = {
+  ...KNOWN,
+  clusterPodCIDRs: [...KNOWN.clusterPodCIDRs, 'fd10:2::/64'],
+  controllers: ['192.168.0.10'],
+}
 
 async function ask(lan: OneNode) {
   const nft = Nft.find({ netns: lan.netns })
@@ -21,6 +25,10 @@ async function ask(lan: OneNode) {
 
 function chain(hook: string, rules: readonly string[], more = ''): string {
   return `table inet t {\n${more}\nchain c {\ntype filter hook ${hook} priority 0; policy accept;\n${rules.join('\n')}\n}\n}`
+}
+
+function nat(rules: readonly string[]): string {
+  return `table inet t {\nchain c {\ntype nat hook postrouting priority 100; policy accept;\n${rules.join('\n')}\n}\n}`
 }
 
 /** Rulesets of nft, and how what they drop is named. */
@@ -41,6 +49,12 @@ const DROPPING: readonly [string, RegExp][] = [
     /inet t deep/,
   ],
   [chain('forward', ['tcp dport 22 accept', 'tcp dport 1024-65535 drop']), /tcp dport 1024-65535 drop/],
+  [chain('forward', ['ip daddr 192.168.0.0/16 drop']), /drops packets from pods here to the controller in the VPC/],
+  [
+    nat(['oifname "eth0" masquerade']),
+    /gives packets from pods here to other nodes another source address: inet t c.*masquerade/,
+  ],
+  [nat(['ip saddr 10.0.0.0/8 snat ip to 172.16.0.11']), /another source address/],
   [chain('forward', ['ip saddr != 192.168.0.0/16 drop']), /ip saddr != 192\.168\.0\.0\/16 drop/],
 ]
 
@@ -53,6 +67,10 @@ const PASSING: readonly [string, number][] = [
   [chain('forward', ['ip saddr @listed drop'], 'set listed {\ntype ipv4_addr\n}'), 1],
   [chain('forward', ['limit rate over 5/second drop']), 1],
   [chain('input', ['drop']), 0],
+  // as kube-proxy does for Services, as Docker does for its own network, and out of the cluster
+  [nat(['meta mark & 0x4000 != 0x4000 return', 'masquerade']), 0],
+  [nat(['ip saddr 172.17.0.0/16 oifname != "docker0" masquerade']), 0],
+  [nat(['ip daddr 10.0.0.0/8 accept', 'ip6 daddr fd10::/16 accept', 'masquerade']), 0],
 ]
 
 testNeeding('root', 'ip', 'nft')(

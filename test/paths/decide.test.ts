@@ -288,7 +288,9 @@ describe('verdicts', () => {
 
   test('a switch that never let anything through is accused, unless another LAN reaches this node', () => {
     const parts = [seen({ node: 'b' }, '+++'), seen(bySwitch('b'), '---')]
-    expect(verdictOf(parts).switches).toMatchObject([{ status: 'False' }])
+    expect(verdictOf(parts).switches).toMatchObject([
+      { status: 'False', message: expect.stringContaining('asked for 10.0.1.0/25:') },
+    ])
     expect(verdictOf([...parts, seen(far('xx', 'lan-b'), '+++')]).switches).toMatchObject([{ status: 'Unknown' }])
   })
 
