@@ -7,6 +7,7 @@
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { decide } from '../controller/decide.ts'
+import type { Lease } from '../controller/lease.ts'
 import { nodeFacts, reduceNode } from '../controller/nodes.ts'
 import { NO_MEMORY } from '../controller/pod-cidr.ts'
 import { clusterRows } from '../controller/view.ts'
@@ -14,7 +15,16 @@ import type { KubeApi } from '../kube/api.ts'
 import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { NO_REMOVALS } from '../kube/mass-removal.ts'
-import { BGP_PEERS, EVENTS, type KubeObject, NODES, type Node, ROUTE_SLICES } from '../kube/resources.ts'
+import {
+  BGP_PEERS,
+  CONTROLLER_LEASE,
+  EVENTS,
+  type KubeObject,
+  LEASES,
+  NODES,
+  type Node,
+  ROUTE_SLICES,
+} from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
 import { present } from '../lib/fields.ts'
@@ -31,12 +41,13 @@ export function clusterSnapshot(kubeconfig: string): Promise<Snapshot> {
 }
 
 async function readCluster(api: KubeApi): Promise<Snapshot> {
-  const [nodeObjects, peers, slices, network, events] = await Promise.all([
+  const [nodeObjects, peers, slices, network, events, leader] = await Promise.all([
     api.list<Node>(NODES),
     api.list<BGPPeerObject>(BGP_PEERS),
     api.list<RouteSlice>(ROUTE_SLICES),
     controllerNetwork(api).catch(() => undefined),
     readEvents(api),
+    readLeader(api),
   ])
   const now = timestamp(systemClock.now())
   const nodes = nodeObjects.map(node => nodeFacts(reduceNode(node)))
@@ -77,11 +88,25 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     events,
     node: undefined,
     controller: {
-      leader: undefined,
+      leader,
       isLeader: false,
       pools: network === undefined ? [] : forecastPools(rows.pools, rows.createdAt, systemClock.now()),
     },
   })
+}
+
+/** A Lease that nobody renews for so long, by the clock of this desk, has no holder. */
+const SILENT_MILLISECONDS = 120_000
+
+/** Who leads; undefined: nobody. */
+async function readLeader(api: KubeApi): Promise<string | undefined> {
+  try {
+    const { holderIdentity, renewTime } = (await api.get<Lease>(LEASES, CONTROLLER_LEASE, 'kube-system'))?.spec ?? {}
+    const isSilent = systemClock.now() - Date.parse(renewTime ?? '') > SILENT_MILLISECONDS
+    return isSilent || holderIdentity === '' ? undefined : holderIdentity
+  } catch {
+    return 'not known: the Lease cannot be read'
+  }
 }
 
 /** Without the rights to read it, ranges are not judged. */

@@ -93,7 +93,7 @@ function neighborLines(neighbor: BgpNeighbor, now: number): Line[] {
     ['Messages sent', countsText(neighbor.sent)],
     ['Messages received', countsText(neighbor.received)],
     ['Waiting', `${neighbor.waitingPrefixes} prefixes${neighbor.congested ? ', the peer reads slowly' : ''}`],
-    ['Came up', `${neighbor.established} times, went down ${neighbor.dropped} times`],
+    ['Came up', `${timesText(neighbor.established)}, went down ${timesText(neighbor.dropped)}`],
     ['Last reset', lastReset === undefined ? 'never' : `${ago(lastReset.time, now)} ago: ${lastReset.reason}`],
     ['Capabilities here', neighbor.localCapabilities.join(', ') || 'none'],
     ['Capabilities there', neighbor.peerCapabilities?.join(', ') ?? 'not known'],
@@ -133,4 +133,8 @@ function countsText({ open, update, notification, keepalive, routeRefresh }: Mes
 
 function ago(time: string, now: number): string {
   return formatAge(now - Date.parse(time))
+}
+
+function timesText(count: number): string {
+  return count === 1 ? 'once' : `${count} times`
 }

@@ -54,7 +54,8 @@ function factsOf(snapshot: Snapshot, now: number): (readonly [string, string])[]
   return [
     ['terway-edge', `${version}, ${role}${node === undefined ? '' : ` ${node.name}`}`],
     ['Ready', ready ? 'yes' : 'no'],
-    ['Running for', formatAge(now - Date.parse(startedAt))],
+    // a desk reads once and does not run
+    ...(startedAt === snapshot.time ? [] : [['Running for', formatAge(now - Date.parse(startedAt))] as const]),
     ['API server', apiText(api, now)],
     ...(node === undefined ? [] : nodeFacts(node)),
     ...(controller === undefined ? [] : controllerFacts(controller)),
@@ -134,7 +135,7 @@ function provedText({ switches, kinds }: PathsView): string {
   const verified = switches.map(({ bgpPeer, status, verified }) =>
     status === 'Unknown'
       ? `${bgpPeer} not known`
-      : `${bgpPeer} ${status === 'True' ? `${verified.length} pod CIDRs` : 'NOT'}`,
+      : `${bgpPeer} ${status === 'True' ? `${verified.length} pod CIDR${verified.length === 1 ? '' : 's'}` : 'NOT'}`,
   )
   const proofs = verified.length === 0 ? '' : `; routes of the switch: ${verified.join(', ')}`
   return `${sent - lost} of the last ${sent} probes answered${proofs}`

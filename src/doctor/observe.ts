@@ -34,7 +34,7 @@ export interface DoctorInput {
   readonly clock: Clock
   /** The name of this node. */
   readonly self: string
-  readonly view: Pick<ClusterView, 'entries' | 'peers'> | undefined
+  readonly view: Pick<ClusterView, 'entries' | 'peers' | 'controllers'> | undefined
   readonly mark: RouteMark
   readonly firewall: FirewallConfig
   /** Whether an interface is the host's end of a pod's. */

@@ -91,7 +91,8 @@ class Walk {
     this.#perhapsAccepted = false
     const end = this.#chain(chain, 0)
     const byPolicy = end === 'next' && chain.policy === 'drop'
-    const found = typeof end === 'object' ? end : byPolicy ? ({ fate: 'dropped', by: placeOf(chain) } as const) : undefined
+    const found =
+      typeof end === 'object' ? end : byPolicy ? ({ fate: 'dropped', by: placeOf(chain) } as const) : undefined
     if (found === undefined || !this.#perhapsAccepted) return found
     // what may be translated is not said: rules of Services do so with marks that are not known here
     if (found.fate === 'translated') return undefined

@@ -65,6 +65,24 @@ export function withOutcome(evidence: Evidence, target: PathTarget, outcome: Pro
   return new Map(evidence).set(key, { target, outcomes, answeredAt })
 }
 
+/**
+ * The answer to a question that counts as lost came after all: somebody was slow, nothing is lost.
+ * What is not kept any more stays as it is.
+ */
+export function withLateAnswer(
+  evidence: Evidence,
+  target: PathTarget,
+  { at, ports, roundTrip }: ProbeOutcome,
+): Evidence {
+  const key = targetKey(target)
+  const before = evidence.get(key)
+  const place = before?.outcomes.findIndex(one => one.at === at && one.ports === ports && isLoss(one)) ?? -1
+  if (before === undefined || place < 0) return evidence
+  const outcomes = before.outcomes.with(place, { at, ports, roundTrip })
+  const answeredAt = Math.max(before.answeredAt ?? 0, at + (roundTrip ?? 0))
+  return new Map(evidence).set(key, { ...before, outcomes, answeredAt })
+}
+
 /** Forgets targets that are no longer to be measured. */
 export function keepTargets(evidence: Evidence, keys: ReadonlySet<string>): Evidence {
   const gone = [...evidence.keys()].filter(key => !keys.has(key))
@@ -125,6 +143,29 @@ export function hasFailed(
 ): boolean {
   const lost = lastLosses(outcomes)
   return lost.length >= LOSSES && now - (lost[0]?.at ?? now) >= failingMilliseconds
+}
+
+const LOSSY_MILLISECONDS = 180_000
+const LOSSY_SHARE = 0.25
+const LOSSY_TIMES = 6
+/** So many answers in a row, over all targets, and it is over. */
+const CALM_ANSWERS = 10
+
+/**
+ * Whether many probes get lost here and there on paths of one kind: of those that follow an answer,
+ * so that an outage counts once however long it is.
+ */
+export function isLossy(histories: readonly TargetHistory[], now: number): boolean {
+  const recent = histories.map(({ outcomes }) => outcomes.filter(({ at }) => now - at <= LOSSY_MILLISECONDS))
+  const after = recent.flatMap(outcomes =>
+    outcomes.slice(1).filter((_, index) => outcomes[index]?.roundTrip !== undefined),
+  )
+  const last = recent
+    .flat()
+    .toSorted((a, b) => a.at - b.at)
+    .slice(-CALM_ANSWERS)
+  const lost = after.filter(isLoss).length
+  return lost >= LOSSY_TIMES && lost >= LOSSY_SHARE * after.length && last.some(isLoss)
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   type ProbeOutcome,
   stateOf,
   type TargetHistory,
+  withLateAnswer,
   withOutcome,
 } from './evidence.ts'
 import { HEADER_LENGTH, QUESTION_LENGTH } from './packet.ts'
@@ -59,6 +60,8 @@ const ROUND_MILLISECONDS = 1000
  * An answer that takes longer is a loss: four times the round trip of a line around half the earth.
  */
 const ANSWER_MILLISECONDS = 800
+/** An answer that comes so late still says that nothing was lost. */
+const OVERDUE_MILLISECONDS = 10_000
 /** A time-out that fires so late says that this process was late, not that a packet was lost. */
 const LATE_MILLISECONDS = 250
 /** The kernel is compared at least so often. */
@@ -90,6 +93,8 @@ export class Prober {
   readonly #preparations: Loop
   readonly #listeners = new Listeners()
   readonly #waiting = new Map<string, Waiting>()
+  /** Questions that were lost, or whose answers are late. */
+  readonly #overdue = new Map<string, Pick<Waiting, 'target' | 'sentAt' | 'ports'>>()
   readonly #askers = new Map<string, Bucket>()
   #askedByAll: Bucket | undefined
   #stand = NOWHERE
@@ -146,6 +151,7 @@ export class Prober {
       witness?.close()
     }
     this.#waiting.clear()
+    this.#overdue.clear()
     this.#sockets.close()
   }
 
@@ -165,6 +171,8 @@ export class Prober {
     this.#lastRound = now
     const { own, self, choice } = this.#stand
     if (own.length === 0) return
+    for (const [token, { sentAt }] of this.#overdue)
+      if (now - sentAt > OVERDUE_MILLISECONDS) this.#overdue.delete(token)
     const { schedule, targets } = due({
       choice,
       evidence: this.#evidence,
@@ -206,11 +214,24 @@ export class Prober {
 
   #answered(token: string): void {
     const waiting = this.#waiting.get(token)
-    if (waiting === undefined) return
+    if (waiting === undefined) {
+      this.#answeredLate(token)
+      return
+    }
     this.#waiting.delete(token)
     waiting.cancel()
     waiting.witness?.close()
     this.#record(waiting, { roundTrip: this.#options.clock.monotonic() - waiting.sentAt })
+  }
+
+  #answeredLate(token: string): void {
+    const overdue = this.#overdue.get(token)
+    if (overdue === undefined) return
+    this.#overdue.delete(token)
+    const { target, sentAt: at, ports } = overdue
+    const outcome = { at, ports, roundTrip: this.#options.clock.monotonic() - at }
+    if (target.lan === SELF) this.#selfEvidence = withLateAnswer(this.#selfEvidence, target, outcome)
+    else this.#evidence = withLateAnswer(this.#evidence, target, outcome)
   }
 
   #timedOut(token: string): void {
@@ -220,7 +241,9 @@ export class Prober {
     const refused = waiting.witness?.refused() === true
     waiting.witness?.close()
     const late = this.#options.clock.monotonic() - waiting.sentAt - ANSWER_MILLISECONDS
-    if (refused || late < LATE_MILLISECONDS) this.#record(waiting, { roundTrip: undefined, refused })
+    if (!refused && late >= LATE_MILLISECONDS) return
+    this.#record(waiting, { roundTrip: undefined, refused })
+    if (!refused) this.#overdue.set(token, waiting)
   }
 
   #historyOf(target: PathTarget): TargetHistory | undefined {

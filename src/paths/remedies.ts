@@ -20,6 +20,8 @@ const REMEDIES: Readonly<Record<Place, RemedyOf>> = {
   VPC: () => "the VPC's route table must lead the pod CIDRs to the line; security groups must let UDP in from them",
   'packet size': () =>
     'ping -M do -s SIZE finds the largest that passes; set cni.mtu to it plus 28, or raise the MTU of that link',
+  loss: () =>
+    'ip -s link show, ethtool -S on both ends of each link of that way: errors and drops that grow; then its load',
   ECMP: () => 'look for a next hop on the way that does not forward: a member of a link bundle, a second gateway',
 }
 

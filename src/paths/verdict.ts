@@ -12,7 +12,7 @@ import { assertNever } from '../lib/assert.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { ConditionStatus } from '../model/condition-status.ts'
 import type { Evidence, StateInput, TargetHistory, TargetState } from './evidence.ts'
-import { answeredSince, lostSince, stateOf } from './evidence.ts'
+import { answeredSince, isLossy, lostSince, stateOf } from './evidence.ts'
 import type { LoneLan, PathKind, PathTarget } from './targets.ts'
 
 /** Where the trouble is, as far as the evidence tells. */
@@ -27,6 +27,7 @@ export type Place =
   | 'VPC'
   | 'packet size'
   | 'ECMP'
+  | 'loss'
 
 export interface PathFinding {
   readonly place: Place
@@ -98,6 +99,7 @@ export function pathVerdict(input: VerdictInput): PathVerdict {
       }),
       ...sizeFindings(seen),
       ...small.flatMap(ecmpFinding),
+      ...lossFindings(small, input.now),
     ],
     switches: [...switches, ...(input.alone ?? []).map(lan => loneVerdict(lan, [...far, ...vpc]))],
   }
@@ -322,6 +324,22 @@ function ecmpFinding({ target, state }: Seen): PathFinding[] {
   if (state !== 'partly') return []
   const message = `some flows to ${target.podCIDR} of ${target.node} are lost ${wayText(target)} and others are not: one of several next hops is dead`
   return [{ place: 'ECMP', message, podCIDRs: [target.podCIDR], lan: target.lan }]
+}
+
+/**
+ * Many packets get lost and others arrive: a bad cable, a full line. What is named otherwise is not
+ * counted again.
+ */
+function lossFindings(seen: readonly Seen[], now: number): PathFinding[] {
+  const good = seen.filter(({ state }) => state === 'good')
+  const groups = Map.groupBy(good, ({ target }) => `${target.kind} ${target.lan} ${target.via ?? ''}`)
+  return [...groups.values()].flatMap(group => {
+    const target = group[0]?.target
+    const histories = group.map(({ history }) => history)
+    if (target === undefined || !isLossy(histories, now)) return []
+    const message = `many packets get lost ${wayText(target)} while others arrive: a bad cable or optic, a duplex mismatch, or a line that is full`
+    return [{ place: 'loss' as const, message, podCIDRs: podCIDRsOf(group), lan: target.lan }]
+  })
 }
 
 function wayText(target: PathTarget): string {

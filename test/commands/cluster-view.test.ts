@@ -3,6 +3,7 @@
  * a real API server alone; no process of ours runs.
  */
 import { afterAll, beforeAll, describe, expect } from 'bun:test'
+import { CONTROLLER_LEASE } from '../../src/kube/resources.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { run } from '../support/namespaces.ts'
 import { missing, testNeeding } from '../support/requires.ts'
@@ -63,7 +64,18 @@ beforeAll(async () => {
     event('kubelet', 'Other', 'of somebody else'),
   ])
     kubectl(['create', '-f', '-'], JSON.stringify(one))
+  holdLease('controller-1', new Date())
 }, 300_000)
+
+/** Says that a controller leads, and when it said so last. */
+function holdLease(holderIdentity: string, at: Date): void {
+  const lease = {
+    ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
+    metadata: { name: CONTROLLER_LEASE, namespace: 'kube-system' },
+    spec: { holderIdentity, leaseDurationSeconds: 15, renewTime: at.toISOString().replace('Z', '000Z') },
+  }
+  started().kubectl(['apply', '-f', '-'], { stdin: JSON.stringify(lease) })
+}
 
 afterAll(async () => {
   await server?.close()
@@ -75,12 +87,19 @@ describe('from a desk', () => {
     expect(stderr).toBe('')
     expect(stdout).toMatch(/^Nodes: +3 in 1 BGPPeer$/m)
     expect(stdout).toMatch(/^Sessions: +1 of 2 Established$/m)
+    expect(stdout).toMatch(/^Leader: +controller-1$/m)
+    expect(stdout).not.toContain('Running for')
     expect(stdout).toContain('BGPPeer peer: the session of node-2 with 172.16.0.1 is Active: Hold Timer Expired (sent)')
     expect(stdout).toMatch(/Node node-3: \w+: .*10\.0\.0\.0\/25/)
     expect(status).toBe(1)
     const json: { role: string; problems: string[] } = JSON.parse(terwayEdge('status', '-o', 'json').stdout)
     expect(json.role).toBe('controller')
     expect(json.problems.every(problem => stdout.includes(problem))).toBe(true)
+  })
+
+  test('a Lease that nobody renews has no holder', () => {
+    holdLease('controller-1', new Date(Date.now() - 600_000))
+    expect(terwayEdge('status').stdout).toMatch(/^Leader: +none$/m)
   })
 
   test('nodes: each with its addresses, podCIDRs and BGPPeers, and what is wrong', () => {

@@ -13,7 +13,13 @@ import { testNeeding } from '../support/requires.ts'
 
 const CIDRS = ['10.0.1.0/25', 'fd00:1::/64']
 const LAN = { ipv4: '172.16.0.1', ipv6: 'fd01::1' } as const
-const NETWORK = { podCIDRs: CIDRS, clusterPodCIDRs: CIDRS, controllers: [], nodeAddresses: ['172.16.0.11'], uplinks: ['eth0'] }
+const NETWORK = {
+  podCIDRs: CIDRS,
+  clusterPodCIDRs: CIDRS,
+  controllers: [],
+  nodeAddresses: ['172.16.0.11'],
+  uplinks: ['eth0'],
+}
 
 let node: CniNode
 let firewall: NodeFirewall | undefined

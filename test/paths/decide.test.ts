@@ -5,7 +5,15 @@
 import { describe, expect, test } from 'bun:test'
 import type { BGPPeer } from '../../src/kube/bgp-peer.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
-import { type Evidence, PORT_PAIRS, stateOf, summary, type TargetState, withOutcome } from '../../src/paths/evidence.ts'
+import {
+  type Evidence,
+  PORT_PAIRS,
+  stateOf,
+  summary,
+  type TargetState,
+  withLateAnswer,
+  withOutcome,
+} from '../../src/paths/evidence.ts'
 import { decodeProbe, encodeAnswer, encodeQuestion } from '../../src/paths/packet.ts'
 import { probeAddress } from '../../src/paths/probe-address.ts'
 import { due, type PathBudget, type Schedule, START, staleAfter } from '../../src/paths/schedule.ts'
@@ -367,6 +375,34 @@ describe('verdicts', () => {
       })
     expect(of('+++').switches).toMatchObject([{ status: 'True', verified: ['10.0.0.0/25'] }])
     expect(of('+---').switches).toMatchObject([{ status: 'Unknown' }])
+  })
+
+  test('many losses among answers are a bad line; a few, one outage, or a node that was restarted are none', () => {
+    const lossy = '++-+-++-+-+-++-+-+'
+    expect(placesOf([seen(far('xx', 'lan-b'), lossy)])).toEqual(['loss'])
+    expect(placesOf([seen(far('xx', 'lan-b'), '+-++-+++-+'), seen(far('yyy', 'lan-b'), '++-+-+-+++')])).toEqual([
+      'loss',
+    ])
+    // over again: ten answers in a row
+    expect(placesOf([seen(far('xx', 'lan-b'), `-+-+-+-+-+-+${'+'.repeat(10)}`)])).toEqual([])
+    expect(placesOf([seen(far('xx', 'lan-b'), '+++-++++++-++++++-+++++')])).toEqual([])
+    expect(placesOf([seen(far('xx', 'lan-b'), '+++----------------+++')])).toEqual([])
+    expect(placesOf([seen(far('xx', 'lan-b'), '++kk+kk+k+k+k+k+k+')])).toEqual([])
+    // what it is on one way says nothing of the next
+    const { findings } = verdictOf([seen(far('xx', 'lan-b'), lossy), seen(far('yyy', 'lan-c'), '++++++')])
+    expect(findings).toMatchObject([{ place: 'loss', lan: 'lan-b', podCIDRs: ['10.0.2.0/25'] }])
+  })
+
+  test('an answer that is late is no loss', () => {
+    const [lost] = seen({ node: 'b' }, '+---').values()
+    const [first, last] = [lost?.outcomes.at(1), lost?.outcomes.at(-1)]
+    if (lost === undefined || first === undefined || last === undefined) throw new Error('no history')
+    const of = (evidence: Evidence) => stateOf([...evidence.values()][0], { now: NOW, staleMilliseconds: STALE })
+    const evidence = new Map([[targetKey(lost.target), lost]])
+    expect(of(evidence)).toBe('failing')
+    expect(of(withLateAnswer(evidence, lost.target, { ...last, roundTrip: 1500 }))).toBe('good')
+    expect(of(withLateAnswer(evidence, lost.target, { ...first, roundTrip: 9000 }))).not.toBe('failing')
+    expect(withLateAnswer(evidence, lost.target, { ...last, at: last.at - 1, roundTrip: 1 })).toBe(evidence)
   })
 
   test('full size lost where small arrives is a matter of size; where small is lost too it is not', () => {
