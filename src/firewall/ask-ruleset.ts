@@ -1,7 +1,7 @@
 /**
  * Asks the ruleset of nftables what it does with packets between pods of this node and of others,
- * in both directions, and from pods here to the controller in the VPC: reads the chains that such a packet meets, as few as that takes, and has
- * `sample-packet.ts` judge. Changes nothing.
+ * in both directions, and from pods here to the controller in the VPC: reads the chains that such a
+ * packet meets, as few as that takes, and has `sample-packet.ts` judge. Changes nothing.
  */
 import { familyOf } from '../lib/ip.ts'
 import { POD_INTERFACE_PREFIX } from '../model/pod-interfaces.ts'

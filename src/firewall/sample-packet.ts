@@ -1,8 +1,8 @@
 /**
  * What a ruleset of nftables does with one packet: passes, is dropped or given another source and
- * by which rule, or what the answer depends on that is not known here. The packet is a sample between pods of two nodes at
- * addresses that no pod ever has, so that a policy for one pod is not taken for a fault. Pure;
- * reading the rules is for who asks (`chainsMissing` says which).
+ * by which rule, or what the answer depends on that is not known here. The packet is a sample, as
+ * between pods of two nodes, at addresses that no pod ever has, so that a policy for one pod is not
+ * taken for a fault. Pure; reading the rules is for who asks (`chainsMissing` says which).
  */
 import { addressBits, addressBytes, addressNumber, covers, familyOf } from '../lib/ip.ts'
 import type { NftChain, NftFamily } from './nftables-listing.ts'
@@ -94,7 +94,7 @@ class Walk {
     const found =
       typeof end === 'object' ? end : byPolicy ? ({ fate: 'dropped', by: placeOf(chain) } as const) : undefined
     if (found === undefined || !this.#perhapsAccepted) return found
-    // what may be translated is not said: rules of Services do so with marks that are not known here
+    // what may be translated is not said: rules of Services do so by marks that nobody knows here
     if (found.fate === 'translated') return undefined
     this.doubts.push(found.by)
     return { fate: 'unknown' }
