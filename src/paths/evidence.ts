@@ -50,6 +50,9 @@ export const PORT_PAIRS = 4
  */
 export const DEAD_AFTER = 4
 
+/** Above this share of losses of the other pairs, none is blamed. */
+const OTHERS_LOSE = 0.125
+
 export type TargetState = 'good' | 'failing' | 'partly' | 'unanswered' | 'unknown'
 
 export function isLoss({ roundTrip, refused }: ProbeOutcome): boolean {
@@ -170,10 +173,13 @@ export function isLossy(histories: readonly TargetHistory[], now: number): boole
 
 /**
  * Pairs of ports of which every probe was lost, several, while others came back in between: an
- * outage that is over is no reason to blame one.
+ * outage that is over is no reason to blame one. Where the others lose many as well, the line does,
+ * and chance picked the one.
  */
 function deadPorts(outcomes: readonly ProbeOutcome[]): number[] {
   const byPorts = Map.groupBy(outcomes.keys(), at => outcomes[at]?.ports ?? 0)
+  const others = [...Map.groupBy(outcomes, ({ ports }) => ports).values()].filter(list => !list.every(isLoss)).flat()
+  if (others.filter(isLoss).length > others.length * OTHERS_LOSE) return []
   const answered = (from: number, to: number) =>
     outcomes.slice(from, to).some(({ roundTrip }) => roundTrip !== undefined)
   return [...byPorts].flatMap(([ports, places]) => {

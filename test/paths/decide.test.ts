@@ -275,6 +275,8 @@ describe('evidence', () => {
     expect(now('+++-+++-+++-+++-+')).toBe('partly')
     expect(now('+++-+++-+++-+++')).toBe('good')
     expect(now('+++-+++-+++-+++++')).toBe('good')
+    // where the others lose many too, chance picked the one
+    expect(now('+-+-+++--++-+-+-+')).toBe('good')
     // what was lost in an outage says nothing of one pair
     expect(now('++++------------++')).toBe('good')
   })
@@ -383,6 +385,8 @@ describe('verdicts', () => {
     expect(placesOf([seen(far('xx', 'lan-b'), '+-++-+++-+'), seen(far('yyy', 'lan-b'), '++-+-+-+++')])).toEqual([
       'loss',
     ])
+    // and not one pair of ports, where chance took all of its packets
+    expect(placesOf([seen(far('xx', 'lan-b'), '+-+-++--++--+-+-+')])).toEqual(['loss'])
     // over again: ten answers in a row
     expect(placesOf([seen(far('xx', 'lan-b'), `-+-+-+-+-+-+${'+'.repeat(10)}`)])).toEqual([])
     expect(placesOf([seen(far('xx', 'lan-b'), '+++-++++++-++++++-+++++')])).toEqual([])
