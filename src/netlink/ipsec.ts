@@ -2,6 +2,7 @@
  * Whether the kernel wraps packets by IPsec: how many associations and policies it has (XFRM,
  * <linux/xfrm.h>), which is all that is asked. Which packets they take, and where to, is not.
  */
+import { readFileSync } from 'node:fs'
 import { ERRNO, SystemError } from '../lib/errno.ts'
 import { Attributes, Encoder } from './attributes.ts'
 import { NETLINK_XFRM, NLMSG, XFRM_MSG, XFRMA_SAD_CNT, XFRMA_SPD_INFO } from './constants.ts'
@@ -16,7 +17,7 @@ const FLAGS_LENGTH = 4
  * `NetlinkError` where the kernel does not say.
  */
 export function hasIpsec(options: OpenOptions = {}): boolean {
-  const socket = open(options)
+  const socket = isLoaded() ? open(options) : undefined
   if (socket === undefined) return false
   try {
     const associations = ask(socket, { text: 'count IPsec associations', type: XFRM_MSG.GETSADINFO })
@@ -27,6 +28,26 @@ export function hasIpsec(options: OpenOptions = {}): boolean {
   } finally {
     socket.close()
   }
+}
+
+/**
+ * Whether the kernel listens there: asking one that does not would have it load a module which
+ * nobody on this machine uses.
+ */
+function isLoaded(): boolean {
+  try {
+    return listensTo(NETLINK_XFRM, readFileSync('/proc/net/netlink', 'utf8'))
+  } catch {
+    return true // not every kernel tells
+  }
+}
+
+/** Whether a list of netlink sockets (`sk Eth Pid …`) has the kernel's own one of a protocol. */
+export function listensTo(protocol: number, sockets: string): boolean {
+  return sockets.split('\n').some(line => {
+    const [, of, port] = line.trim().split(/\s+/)
+    return of === String(protocol) && port === '0'
+  })
 }
 
 /** Undefined where the kernel has no IPsec at all. */

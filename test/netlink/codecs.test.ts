@@ -7,6 +7,7 @@ import { toHex } from '../../src/lib/bytes.ts'
 import { addAddress, decodeAddress } from '../../src/netlink/address.ts'
 import { Encoder } from '../../src/netlink/attributes.ts'
 import { NLM_F, NLMSG, RTA, RTM } from '../../src/netlink/constants.ts'
+import { listensTo } from '../../src/netlink/ipsec.ts'
 import { addVeth, decodeLink, hardwareAddressBytes, setLink } from '../../src/netlink/link.ts'
 import { decodeError, decodeMessages, encodeMessage, NetlinkFormatError } from '../../src/netlink/message.ts'
 import { addProxy, decodeNeighbour } from '../../src/netlink/neighbour.ts'
@@ -239,4 +240,11 @@ describe('messages', () => {
       expect(reply).toEqual({ errno: 22, extendedAck: 'Nexthop has invalid gateway', offset: 36 })
     }
   })
+})
+
+test('which netlink protocols the kernel listens to', () => {
+  const sockets =
+    'sk               Eth Pid        Groups\n0000000053088835 0   0          00000000\n00000000403243e1 6   1234       00000000\n'
+  expect([0, 6, 12].map(protocol => listensTo(protocol, sockets))).toEqual([true, false, false])
+  expect(listensTo(6, sockets.replace('1234', '0   '))).toBe(true)
 })

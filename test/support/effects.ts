@@ -217,6 +217,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     ],
     lab: ['*'],
     lib: ['disk files stdout'],
+    netlink: ['ipsec'],
     speaker: ['restart-marker'],
     status: ['credentials process-metrics'],
   },
