@@ -16,13 +16,14 @@ import { Gate } from '../lib/gate.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
+import { QuietTimer } from '../lib/quiet-timer.ts'
 import { type CloudNode, cloudNode, reduceCloudNode } from './cloud-node.ts'
 import { CloudReadError, CloudReader } from './cloud-reader.ts'
 import { ConditionMirror } from './condition-mirror.ts'
 import { Blocks } from './controller-blocks.ts'
 import { verdictText } from './controller-conditions.ts'
 import { NodeConfigs } from './controller-config.ts'
-import { capacityOf, FIELD_MANAGER, type WorkerShared, type WorkerView, type WorkerWish } from './controller-shared.ts'
+import { capacityOf, FIELD_MANAGER, type WorkerShared, type WorkerView } from './controller-shared.ts'
 import { instanceTypeOf, missingIn, specOf } from './controller-spec.ts'
 import { NodeWorker } from './controller-worker.ts'
 import type { EniConfig } from './eni-config.ts'
@@ -80,6 +81,8 @@ export function createEniController(options: EniControllerOptions): EniControlle
 
 const FULL_PASS_MILLISECONDS = 60_000
 const SETTLE_MILLISECONDS = 100
+/** With many nodes what was read of them is let go of when it is quiet: the runtime does so late. */
+const COLLECT = { nodes: 100, quietMilliseconds: 5_000 }
 const REQUESTS_AT_ONCE = 16
 
 class Reconciler implements EniController {
@@ -94,6 +97,7 @@ class Reconciler implements EniController {
   readonly #listeners = new Listeners()
   readonly #calls = new Map<string, number>()
   readonly #orphans: Orphans
+  readonly #quiet: QuietTimer
   readonly #told = new Map<string, string>()
   readonly #mirror: ConditionMirror
   #rateLimit: Readonly<Record<string, number>> = {}
@@ -105,6 +109,7 @@ class Reconciler implements EniController {
     const wake = () => this.#loop.wake()
     this.#orphans = new Orphans(clusterID)
     this.#mirror = new ConditionMirror(api, clock)
+    this.#quiet = new QuietTimer({ clock, milliseconds: COLLECT.quietMilliseconds, action: () => Bun.gc(true) })
     this.#configs = new NodeConfigs({ api, log, wake, onNewConfig: config => this.#newConfig(config) })
     const onCall = (action: string) => this.#calls.set(action, (this.#calls.get(action) ?? 0) + 1)
     const buckets = new TokenBuckets(() => this.#rateLimit)
@@ -168,6 +173,7 @@ class Reconciler implements EniController {
     await this.#loop.close()
     await Promise.all([...this.#workers.values()].map(worker => worker.close()))
     this.#unwatch()
+    this.#quiet.close()
     if (this.#options.nodes === undefined) this.#nodes.close()
     this.#eniNodes.close()
     this.#configs.close()
@@ -215,8 +221,7 @@ class Reconciler implements EniController {
     }
     const isNew = object?.spec === undefined
     if (isNew || !Bun.deepEquals(object.spec, wanted)) await this.#apply(node, wanted, isNew)
-    const wish: WorkerWish = { wish: 'stay', config, misconfigured }
-    this.#worker(node.name).set(wish)
+    this.#worker(node.name).set({ wish: 'stay', config, misconfigured })
     this.#warnOfMaxPods(node, wanted)
     if (misconfigured !== undefined) {
       problems.push(`Node ${node.name}: ${misconfigured}`)
@@ -232,8 +237,7 @@ class Reconciler implements EniController {
       this.#worker(node.name).set({ wish: 'leave', config: undefined, misconfigured: undefined })
       return
     }
-    const why = node.mode.why
-    const message = `the node stays on elastic network interfaces and does not become route (${why}) while ${pods ?? 'an unknown number of'} pods have their addresses: drain it`
+    const message = `the node stays on elastic network interfaces and does not become route (${node.mode.why}) while ${pods ?? 'an unknown number of'} pods have their addresses: drain it`
     this.#tellOnce(node.name, 'ModeChangeRefused', message)
     this.#worker(node.name).set({ wish: 'stay', config: undefined, misconfigured: message })
   }
@@ -379,6 +383,7 @@ class Reconciler implements EniController {
   }
 
   #workerChanged(): void {
+    if (this.#workers.size >= COLLECT.nodes) this.#quiet.touch()
     this.#wakeSoon()
     this.#listeners.tell()
   }
