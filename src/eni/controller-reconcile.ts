@@ -48,6 +48,8 @@ export interface EniControllerOptions {
    * pods; absent: one is made.
    */
   readonly nodes?: Cache<Node>
+  /** Gives memory back that the runtime would keep for long; absent: nobody does. */
+  readonly collectGarbage?: () => void
   /** A new ClientToken: at most 64 ASCII characters, never the same twice. */
   readonly newToken: () => string
 }
@@ -81,8 +83,8 @@ export function createEniController(options: EniControllerOptions): EniControlle
 
 const FULL_PASS_MILLISECONDS = 60_000
 const SETTLE_MILLISECONDS = 100
-/** With many nodes what was read of them is let go of when it is quiet: the runtime does so late. */
-const COLLECT = { nodes: 100, quietMilliseconds: 5_000 }
+/** What was read of so many nodes is let go of when nothing has happened for so long. */
+const [MANY_NODES, QUIET_MILLISECONDS] = [100, 5_000]
 const REQUESTS_AT_ONCE = 16
 
 class Reconciler implements EniController {
@@ -109,7 +111,8 @@ class Reconciler implements EniController {
     const wake = () => this.#loop.wake()
     this.#orphans = new Orphans(clusterID)
     this.#mirror = new ConditionMirror(api, clock)
-    this.#quiet = new QuietTimer({ clock, milliseconds: COLLECT.quietMilliseconds, action: () => Bun.gc(true) })
+    const { collectGarbage: action = () => {} } = options
+    this.#quiet = new QuietTimer({ clock, milliseconds: QUIET_MILLISECONDS, action })
     this.#configs = new NodeConfigs({ api, log, wake, onNewConfig: config => this.#newConfig(config) })
     const onCall = (action: string) => this.#calls.set(action, (this.#calls.get(action) ?? 0) + 1)
     const buckets = new TokenBuckets(() => this.#rateLimit)
@@ -383,7 +386,7 @@ class Reconciler implements EniController {
   }
 
   #workerChanged(): void {
-    if (this.#workers.size >= COLLECT.nodes) this.#quiet.touch()
+    if (this.#workers.size >= MANY_NODES) this.#quiet.touch()
     this.#wakeSoon()
     this.#listeners.tell()
   }

@@ -25,7 +25,7 @@ export interface CloudConfig {
   readonly degradation: EniControllerOptions['degradation']
 }
 
-export type StartOptions = Omit<EniControllerOptions, 'cloud' | 'clusterID' | 'degradation'> & {
+export type StartOptions = Omit<EniControllerOptions, 'cloud' | 'clusterID' | 'collectGarbage' | 'degradation'> & {
   readonly config: CloudConfig
 }
 
@@ -47,7 +47,8 @@ export async function startEniController({ config, ...options }: StartOptions): 
       {},
       'the RAM role of the instance gives the credentials: pods of that instance could ask for them too',
     )
-  return createEniController({ ...options, cloud, clusterID, degradation: config.degradation })
+  const collectGarbage = () => Bun.gc(true)
+  return createEniController({ ...options, cloud, clusterID, collectGarbage, degradation: config.degradation })
 }
 
 /** The uid of kube-system is that of the cluster: it is made with it, and never again. */

@@ -179,6 +179,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     cloudsim: ['*'],
     cni: ['command server'],
     commands: ['bgp switch-config version'],
+    eni: ['controller-start'],
     firewall: ['nftables'],
     host: ['accounts executable systemd upgrade'],
     lab: ['*'],
