@@ -1,6 +1,8 @@
 /**
  * Runs the columns of the interop matrix (test/interop), two at a time, and writes what the cells
- * left behind: docs/interop.md, and the recordings that test/bgp/replay runs again.
+ * left behind: the table of this machine's routers in docs/interop.md, and the recordings that
+ * test/bgp/replay runs again; or, given a folder of scripts/newer-routers and the suite of Debian
+ * that it is of, the second table.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
@@ -18,18 +20,57 @@ interface Column {
   readonly checked: string
 }
 
-const COLUMNS: readonly Column[] = [
-  { kind: 'bird', name: 'BIRD', package: 'bird2', checked: "the kernel's table" },
-  { kind: 'frr', name: 'FRR', package: 'frr', checked: "the kernel's table" },
-  { kind: 'gobgp', name: 'GoBGP', package: 'gobgpd', checked: 'its own RIB (without zebra it installs nothing)' },
-  { kind: 'openbgpd', name: 'OpenBGPD', package: 'openbgpd', checked: 'its own RIB (on Linux it installs nothing)' },
-  { kind: 'exabgp', name: 'ExaBGP', package: 'exabgp', checked: 'what it prints (it has no routing table)' },
+const KERNEL = "the kernel's table"
+const GOBGP = { kind: 'gobgp', name: 'GoBGP', package: 'gobgpd' } as const
+const OPENBGPD = { kind: 'openbgpd', name: 'OpenBGPD', package: 'openbgpd' } as const
+const EXABGP = { kind: 'exabgp', name: 'ExaBGP', package: 'exabgp' } as const
+const OTHERS: readonly Column[] = [
+  { kind: 'frr', name: 'FRR', package: 'frr', checked: KERNEL },
+  { ...GOBGP, checked: 'its own RIB (without zebra it installs nothing)' },
+  { ...OPENBGPD, checked: 'its own RIB (on Linux it installs nothing)' },
+  { ...EXABGP, checked: 'what it prints (it has no routing table)' },
 ]
+
+interface Matrix {
+  readonly heading: string
+  readonly columns: readonly Column[]
+  /** The folders of each column's programs, to be looked at before PATH. */
+  readonly programs: (column: Column) => readonly string[]
+  readonly version: (column: Column) => string
+  readonly record: boolean
+}
+
+const OWN: Matrix = {
+  heading: '## The routers of Debian 12',
+  columns: [{ kind: 'bird', name: 'BIRD', package: 'bird2', checked: KERNEL }, ...OTHERS],
+  programs: () => [],
+  version: column => wordAfter(column.package, Bun.spawnSync(['dpkg-query', '-W', column.package]).stdout.toString()),
+  record: true,
+}
+
+/** The routers in a folder that scripts/newer-routers filled. */
+function newer(folder: string, suite: string): Matrix {
+  return {
+    heading: `## Newer routers: Debian ${suite}`,
+    columns: [
+      { kind: 'bird', name: 'BIRD 3', package: 'bird3', checked: KERNEL },
+      { kind: 'bird', name: 'BIRD 2', package: 'bird2', checked: KERNEL },
+      ...OTHERS,
+    ],
+    programs: column => [join(folder, column.package === 'bird2' ? 'bird2' : 'bin'), join(folder, 'frr')],
+    version: column => wordAfter(column.package, readFileSync(join(folder, 'versions'), 'utf8')),
+    record: false,
+  }
+}
+
 const AT_ONCE = 2
+const PAGE = 'docs/interop.md'
 const CORPUS = 'test/bgp/replay/corpus'
 
-const folder = mkdtempSync(join(tmpdir(), 'terway-edge-interop-'))
-mkdirSync(join(folder, 'recordings'))
+const [routers, suite] = process.argv.slice(2)
+const matrix = routers === undefined || suite === undefined ? OWN : newer(routers, suite)
+const results = mkdtempSync(join(tmpdir(), 'terway-edge-interop-'))
+for (const column of matrix.columns) mkdirSync(join(resultsOf(column), 'recordings'), { recursive: true })
 try {
   const started = performance.now()
   const failed = await runAll()
@@ -38,31 +79,45 @@ try {
     process.stderr.write(`not written: failed with ${failed.join(', ')}\n`)
     process.exitCode = 1
   } else {
-    mkdirSync('docs', { recursive: true })
-    writeFileSync('docs/interop.md', pageWide(page(seconds)))
-    for (const { kind } of COLUMNS)
-      writeFileSync(
-        join(CORPUS, `${kind}.jsonl.gz`),
-        gzipSync(readFileSync(join(folder, 'recordings', `${kind}.jsonl`))),
-      )
-    process.stdout.write(`docs/interop.md and ${CORPUS} written; ${seconds} s\n`)
+    writeFileSync(PAGE, pageWide(withSection(readFileSync(PAGE, 'utf8'), matrix.heading, section(seconds))))
+    if (matrix.record) for (const column of matrix.columns) keepRecordings(column)
+    process.stdout.write(`${PAGE} ${matrix.record ? `and ${CORPUS} ` : ''}written; ${seconds} s\n`)
   }
 } finally {
-  rmSync(folder, { recursive: true, force: true })
+  rmSync(results, { recursive: true, force: true })
+}
+
+function resultsOf(column: Column): string {
+  return join(results, column.package)
+}
+
+function keepRecordings(column: Column): void {
+  const recorded = readFileSync(join(resultsOf(column), 'recordings', `${column.kind}.jsonl`))
+  writeFileSync(join(CORPUS, `${column.kind}.jsonl.gz`), gzipSync(recorded))
+}
+
+/** `page` with another text below one of its headings; at the end when it has no such heading. */
+function withSection(page: string, heading: string, text: string): string {
+  const sections = page.trimEnd().split(/\n+(?=## )/)
+  const same = (section: string) => section.split('\n', 1)[0]?.split(':')[0] === heading.split(':')[0]
+  const found = sections.some(same)
+  const fresh = `${heading}\n\n${text.trim()}`
+  return `${[...sections.map(section => (same(section) ? fresh : section)), ...(found ? [] : [fresh])].join('\n\n')}\n`
 }
 
 /** The names of the routers with a failed cell, whose output goes to stderr. */
 async function runAll(): Promise<string[]> {
   const failed: string[] = []
-  const queue = [...COLUMNS]
+  const queue = [...matrix.columns]
   const worker = async () => {
     for (let column = queue.shift(); column !== undefined; column = queue.shift()) {
       const child = Bun.spawn([process.execPath, 'test', '--timeout=120000', `./test/interop/${column.kind}.test.ts`], {
         env: {
           ...process.env,
+          PATH: [...matrix.programs(column), process.env.PATH].join(':'),
           CI: 'true',
-          TERWAY_EDGE_INTEROP_RESULTS: folder,
-          TERWAY_EDGE_INTEROP_RECORDINGS: join(folder, 'recordings'),
+          TERWAY_EDGE_INTEROP_RESULTS: resultsOf(column),
+          TERWAY_EDGE_INTEROP_RECORDINGS: join(resultsOf(column), 'recordings'),
         },
         stdin: 'ignore',
         stdout: 'pipe',
@@ -79,9 +134,11 @@ async function runAll(): Promise<string[]> {
   return failed
 }
 
-function page(seconds: number): string {
+/** What came of this run. */
+function section(seconds: number): string {
+  const { columns } = matrix
   const notes: string[] = []
-  const cells = new Map(COLUMNS.map(({ kind }) => [kind, cellsOf(kind)]))
+  const cells = new Map(columns.map(column => [column, cellsOf(column)]))
   const text = (cell: Cell | undefined): string => {
     if (cell === undefined) throw new Error('a cell left no result')
     const said = cell.outcome === 'passed' ? 'yes' : 'peer cannot'
@@ -91,37 +148,36 @@ function page(seconds: number): string {
     return `${said} [${number}]`
   }
   const rows = (Object.keys(ROWS) as RowName[]).map(
-    row => `| ${ROWS[row].title} | ${COLUMNS.map(({ kind }) => text(cells.get(kind)?.get(row))).join(' | ')} |`,
+    row => `| ${ROWS[row].title} | ${columns.map(column => text(cells.get(column)?.get(row))).join(' | ')} |`,
   )
   const [major = '', minor = ''] = release().split('.')
   const counted = (outcome: Cell['outcome']) =>
     [...cells.values()].flatMap(column => [...column.values()].filter(cell => cell.outcome === outcome)).length
-  return `# The speaker and other people's routers
+  return `Written by \`scripts/interop\` on ${new Date().toISOString().slice(0, 10)}: ${counted('passed')} cells ran and passed, ${counted('peer cannot')} are things that the peer cannot do. Linux ${major}.${minor}, ${seconds} s.
 
-Written by \`scripts/interop\` on ${new Date().toISOString().slice(0, 10)}: ${counted('passed')} cells ran and passed, ${counted('peer cannot')} are things that the peer cannot do. Linux ${major}.${minor}, ${seconds} s.
-Each cell is a LAN of its own in network namespaces, with a real router as the switch. A cell that fails stops the run, and nothing is written.
-
-| | ${COLUMNS.map(({ name }) => name).join(' | ')} |
-|---|${COLUMNS.map(() => '---').join('|')}|
-| Debian package | ${COLUMNS.map(column => `${column.package} ${packageVersion(column.package)}`).join(' | ')} |
-| routes are looked up in | ${COLUMNS.map(({ checked }) => checked).join(' | ')} |
+| | ${columns.map(({ name }) => name).join(' | ')} |
+|---|${columns.map(() => '---').join('|')}|
+| Debian package | ${columns.map(column => `${column.package} ${matrix.version(column)}`).join(' | ')} |
+| routes are looked up in | ${columns.map(({ checked }) => checked).join(' | ')} |
 ${rows.join('\n')}
 
 ${notes.map((note, index) => `[${index + 1}] ${note}  `).join('\n')}
-
-Beside the matrix: one node with two switches (\`test/interop/dual-switch.test.ts\`), strangers that flood the port (\`test/interop/flood.test.ts\`),
-BFD in every state with BIRD and FRR (\`test/bfd/\`), and all of it under Kubernetes objects (\`test/e2e/\`).
 `
 }
 
-function cellsOf(kind: RouterKind): Map<string, Cell> {
-  const lines = readFileSync(join(folder, `${kind}.jsonl`), 'utf8')
+function cellsOf(column: Column): Map<string, Cell> {
+  const lines = readFileSync(join(resultsOf(column), `${column.kind}.jsonl`), 'utf8')
     .split('\n')
     .filter(Boolean)
   return new Map(lines.map(line => JSON.parse(line) as Cell).map(cell => [cell.row, cell]))
 }
 
-function packageVersion(name: string): string {
-  const [, version = ''] = Bun.spawnSync(['dpkg-query', '-W', name]).stdout.toString().trim().split('\t')
-  return version
+/** The word after `name` at the start of one of the lines. */
+function wordAfter(name: string, lines: string): string {
+  return (
+    lines
+      .split('\n')
+      .map(line => line.split(/\s+/))
+      .find(([first]) => first === name)?.[1] ?? ''
+  )
 }

@@ -111,20 +111,36 @@ function daemons({ name, namespace, router }: RouterPlan, folder: string, config
     const command = ['bird', '-f', '-c', configFile, '-s', socket, '-P', join(folder, 'bird.pid')]
     return [{ process: { name, namespace, command }, socket }]
   }
-  // FRR 10 has a management daemon that zebra reads its configuration from.
-  const programs = [...(findProgram('mgmtd') === undefined ? [] : ['mgmtd']), 'zebra', 'bgpd']
-  return programs.map(program => ({
-    process: { name: `${name}-${program}`, namespace, command: frrCommand(program, folder, configFile) },
-    socket: join(folder, `${program}.vty`),
-  }))
+  const managed = findProgram('mgmtd') !== undefined
+  const programs = [...(managed ? ['mgmtd'] : []), 'zebra', 'bgpd']
+  return programs.map(program => {
+    const command = frrCommand(program, folder, configFile)
+    return {
+      process: { name: `${name}-${program}`, namespace, command: managed ? withOwnFolders(folder, command) : command },
+      socket: join(folder, `${program}.vty`),
+    }
+  })
 }
 
 /**
- * A daemon of FRR that shares nothing with those of another switch. Only bgpd has a configuration.
+ * FRR 10 has a management daemon, which keeps its sockets in /run/frr and reads the files in
+ * /etc/frr whatever else it is told, and the others look for it there. For each daemon of the lab
+ * the one is the switch's folder and the other is empty: it meets neither another switch nor the
+ * machine's FRR. A /run/frr that was not there stays, empty.
+ */
+function withOwnFolders(folder: string, command: readonly string[]): readonly string[] {
+  const script = `mkdir -p /run/frr && mount --bind "$0" /run/frr &&
+    { [ ! -d /etc/frr ] || mount -t tmpfs none /etc/frr; } && exec "$@"`
+  return ['unshare', '--mount', 'sh', '-c', script, folder, ...command]
+}
+
+/**
+ * A daemon of FRR that shares nothing with those of another switch. Only bgpd has a configuration;
+ * the management daemon does not know the option for one.
  */
 function frrCommand(program: string, folder: string, configFile: string): readonly string[] {
   const options = {
-    '--config_file': program === 'bgpd' ? configFile : '/dev/null',
+    ...(program === 'mgmtd' ? {} : { '--config_file': program === 'bgpd' ? configFile : '/dev/null' }),
     '--pid_file': join(folder, `${program}.pid`),
     '--socket': join(folder, 'zserv.api'),
     '--vty_socket': folder,

@@ -4,7 +4,8 @@
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { FrrDaemons } from '../support/frr-daemons.ts'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 
@@ -145,31 +146,19 @@ class Bird implements BfdRouter {
 }
 
 class Frr implements BfdRouter {
-  readonly #network: TestNetwork
-  readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'frr-bfd-'))
-  readonly #processes: Bun.Subprocess[] = []
+  readonly #daemons: FrrDaemons
   readonly #config: BfdRouterConfig
 
   constructor(network: TestNetwork, namespace: string, config: BfdRouterConfig) {
-    this.#network = network
-    this.#namespace = namespace
     this.#config = config
     chmodSync(this.#folder, 0o777)
-    writeFileSync(`${this.#folder}/zebra.conf`, 'hostname zebra\n')
-    writeFileSync(`${this.#folder}/bfdd.conf`, 'hostname bfdd\n')
-    writeFileSync(`${this.#folder}/bgpd.conf`, 'hostname bgpd\n')
-    writeFileSync(`${this.#folder}/vtysh.conf`, '')
+    this.#daemons = new FrrDaemons(network, namespace, this.#folder)
   }
 
   async start(): Promise<void> {
-    this.#spawn('zebra', [])
-    await eventually(
-      'zebra listens',
-      () => run(['test', '-S', `${this.#folder}/zserv.api`], { mayFail: true }).status === 0,
-    )
-    this.#spawn('bfdd', ['--bfdctl', `${this.#folder}/bfdd.sock`])
-    await eventually('bfdd answers', () => this.#vtysh('show bfd peers').status === 0)
+    await this.#daemons.start('zebra')
+    await this.#daemons.start('bfdd')
     const { intervalMilliseconds, multiplier } = this.#config
     this.#configure(() => [
       `receive-interval ${intervalMilliseconds}`,
@@ -197,7 +186,7 @@ class Frr implements BfdRouter {
   }
 
   prefixes(): readonly string[] {
-    const shown = JSON.parse(this.#vtysh('show bgp ipv4 unicast json').stdout || '{}') as { routes?: object }
+    const shown = JSON.parse(this.#daemons.vtysh('show bgp ipv4 unicast json').stdout || '{}') as { routes?: object }
     return Object.keys(shown.routes ?? {})
   }
 
@@ -206,11 +195,11 @@ class Frr implements BfdRouter {
   }
 
   signal(name: NodeJS.Signals): void {
-    for (const process of this.#processes) process.kill(name)
+    this.#daemons.signal(name)
   }
 
   show(): string {
-    return this.#vtysh('show bfd peers json').stdout
+    return this.#daemons.vtysh('show bfd peers json').stdout
   }
 
   close(): void {
@@ -219,10 +208,9 @@ class Frr implements BfdRouter {
   }
 
   async #startBgp({ asNumber, neighbourAs, bfd }: NonNullable<BfdRouterConfig['bgp']>): Promise<void> {
-    this.#spawn('bgpd', [])
-    await eventually('bgpd answers', () => this.#vtysh('show bgp summary').status === 0)
+    await this.#daemons.start('bgpd')
     const neighbour = `neighbor ${this.#config.neighbours[0]}`
-    const done = this.#vtysh(
+    const done = this.#daemons.vtysh(
       ...['configure terminal', `router bgp ${asNumber}`, 'bgp router-id 10.9.0.254', 'no bgp ebgp-requires-policy'],
       ...['bgp graceful-restart', `${neighbour} remote-as ${neighbourAs}`, `${neighbour} passive`],
       ...(bfd === 'off' ? [] : [`${neighbour} bfd`]),
@@ -233,25 +221,7 @@ class Frr implements BfdRouter {
 
   #configure(lines: () => readonly string[]): void {
     const commands = this.#config.neighbours.flatMap(address => [`peer ${address} interface eth0`, ...lines(), 'exit'])
-    const done = this.#vtysh('configure terminal', 'bfd', ...commands)
+    const done = this.#daemons.vtysh('configure terminal', 'bfd', ...commands)
     if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
-  }
-
-  #spawn(daemon: 'zebra' | 'bfdd' | 'bgpd', options: readonly string[]): void {
-    const folder = this.#folder
-    const child = this.#network.spawn(this.#namespace, [
-      // OpenBGPD has a bgpd as well
-      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
-      ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
-      ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
-      ...['--log', `file:${folder}/${daemon}.log`],
-      ...options,
-    ])
-    this.#processes.push(child)
-  }
-
-  #vtysh(...commands: string[]): ReturnType<typeof run> {
-    const words = commands.flatMap(command => ['-c', command])
-    return run(['vtysh', '--vty_socket', this.#folder, '--config_dir', this.#folder, ...words], { mayFail: true })
   }
 }

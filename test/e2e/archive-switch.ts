@@ -5,7 +5,8 @@
  */
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { FRR_NEEDS, startFrr, type Vtysh } from '../support/frr.ts'
+import { startFrr, type Vtysh } from '../support/frr.ts'
+import { FRR_NEEDS } from '../support/frr-daemons.ts'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 

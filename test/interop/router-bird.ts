@@ -1,5 +1,5 @@
 /**
- * BIRD 2 as a peer: https://bird.network.cz. Installs what it learns in the kernel's table.
+ * BIRD 2 or 3 as a peer: https://bird.network.cz. Installs what it learns in the kernel's table.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
+import { routerVersion } from './versions.ts'
 
 const BASE = [
   'router id 10.9.0.254;',
@@ -62,7 +63,7 @@ export class Bird implements Router {
 
   routes(): Record<string, string> {
     const shown = this.#control('show', 'route', 'protocol', 'peer', 'all')
-    const pairs = [...shown.matchAll(/^(\S+\/\d+)[\s\S]*?BGP\.next_hop: (\S+)/gm)]
+    const pairs = [...shown.matchAll(/^(\S+\/\d+)[\s\S]*?(?:BGP\.|bgp_)next_hop: (\S+)/gm)]
     return Object.fromEntries(pairs.map(([, prefix = '', nextHop = '']) => [prefix, nextHop]))
   }
 
@@ -71,7 +72,7 @@ export class Bird implements Router {
   }
 
   refresh(): void {
-    this.#control('reload', 'in', 'peer')
+    if (this.#control('reload', 'in', 'peer').includes('No such command')) this.#control('reload', 'bgp', 'in', 'peer')
   }
 
   show(): string {
@@ -83,7 +84,9 @@ export class Bird implements Router {
   }
 
   async stopForRestart(): Promise<void> {
-    this.#control('graceful', 'restart')
+    // BIRD 3 at times takes its routes out of the kernel when asked: it is killed, which keeps them
+    if (routerVersion('bird') < 3) this.#control('graceful', 'restart')
+    else this.#process?.kill('SIGKILL')
     await this.#process?.exited
   }
 

@@ -2,66 +2,54 @@
  * FRR as a peer: zebra and bgpd, https://frrouting.org. Installs what it learns in the kernel's
  * table.
  */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
-import { programPath } from '../support/requires.ts'
+import { join } from 'node:path'
+import { FrrDaemons } from '../support/frr-daemons.ts'
+import type { TestNetwork } from '../support/namespaces.ts'
 import type { Router, RouterConfig } from './router-types.ts'
+import { routerVersion } from './versions.ts'
 
 export class Frr implements Router {
   readonly installs = true
-  readonly #network: TestNetwork
-  readonly #namespace: string
   readonly #folder = mkdtempSync(join(tmpdir(), 'frr-'))
-  readonly #processes: Bun.Subprocess[] = []
+  readonly #daemons: FrrDaemons
+  #bgpd: Bun.Subprocess | undefined
   #config: RouterConfig
 
   constructor(network: TestNetwork, namespace: string, config: RouterConfig) {
-    this.#network = network
-    this.#namespace = namespace
     this.#config = config
     chmodSync(this.#folder, 0o777)
-    writeFileSync(`${this.#folder}/zebra.conf`, 'hostname zebra\n')
-    writeFileSync(`${this.#folder}/bgpd.conf`, 'hostname bgpd\n')
-    writeFileSync(`${this.#folder}/bfdd.conf`, '')
-    writeFileSync(`${this.#folder}/vtysh.conf`, '')
+    this.#daemons = new FrrDaemons(network, namespace, this.#folder)
   }
 
   async start({ recovering } = { recovering: false }): Promise<void> {
     if (recovering) return await this.#startBgp()
-    this.#spawn('zebra')
-    await eventually(
-      'zebra listens',
-      () => run(['test', '-S', `${this.#folder}/zserv.api`], { mayFail: true }).status === 0,
-    )
-    if (this.#config.neighbour.bfd === true) {
-      this.#spawn('bfdd')
-      await eventually('bfdd answers', () => this.#vtysh('show bfd peers').status === 0)
-    }
+    await this.#daemons.start('zebra')
+    if (this.#config.neighbour.bfd === true) await this.#daemons.start('bfdd')
     await this.#startBgp()
   }
 
   async #startBgp(): Promise<void> {
-    this.#spawn('bgpd')
-    await eventually('bgpd answers', () => this.#vtysh('show bgp summary').status === 0)
+    const bmp = this.#config.neighbour.bmp === undefined ? [] : ['-M', 'bmp']
+    this.#bgpd = await this.#daemons.start('bgpd', bmp)
     this.configure(this.#config)
   }
 
   configure(config: RouterConfig): void {
     this.#config = config
-    const done = this.#vtysh('configure terminal', ...configuration(config))
+    const done = this.#daemons.vtysh('configure terminal', ...configuration(config))
     if (done.status !== 0) throw new Error(`vtysh: ${done.stdout}${done.stderr}`)
   }
 
   deconfigure(): void {
     const { asNumber, neighbour } = this.#config
-    this.#vtysh('configure terminal', `router bgp ${asNumber}`, `no neighbor ${neighbour.address}`)
+    this.#daemons.vtysh('configure terminal', `router bgp ${asNumber}`, `no neighbor ${neighbour.address}`)
   }
 
   shutdown(text: string): void {
     const { asNumber, neighbour } = this.#config
-    this.#vtysh(
+    this.#daemons.vtysh(
       'configure terminal',
       `router bgp ${asNumber}`,
       `neighbor ${neighbour.address} shutdown message ${text}`,
@@ -77,28 +65,27 @@ export class Frr implements Router {
   }
 
   route(prefix: string): string {
-    return this.#vtysh(`show bgp ${prefix.includes(':') ? 'ipv6' : 'ipv4'} unicast ${prefix}`).stdout
+    return this.#daemons.vtysh(`show bgp ${prefix.includes(':') ? 'ipv6' : 'ipv4'} unicast ${prefix}`).stdout
   }
 
   refresh(): void {
     for (const family of this.#config.neighbour.families) {
-      this.#vtysh(`clear bgp ${family} unicast ${this.#config.neighbour.address} soft in`)
+      this.#daemons.vtysh(`clear bgp ${family} unicast ${this.#config.neighbour.address} soft in`)
     }
   }
 
   show(): string {
-    return this.#vtysh(`show bgp neighbors ${this.#config.neighbour.address} json`).stdout
+    return this.#daemons.vtysh(`show bgp neighbors ${this.#config.neighbour.address} json`).stdout
   }
 
   signal(name: NodeJS.Signals): void {
-    for (const process of this.#processes) process.kill(name)
+    this.#daemons.signal(name)
   }
 
   /** bgpd dies, zebra keeps its routes. */
   async stopForRestart(): Promise<void> {
-    const bgpd = this.#processes.pop()
-    bgpd?.kill('SIGKILL')
-    await bgpd?.exited
+    this.#bgpd?.kill('SIGKILL')
+    await this.#bgpd?.exited
   }
 
   close(): void {
@@ -107,31 +94,12 @@ export class Frr implements Router {
   }
 
   #routesOf(family: 'ipv4' | 'ipv6'): Record<string, string> {
-    const shown = JSON.parse(this.#vtysh(`show bgp ${family} unicast json`).stdout) as {
+    const shown = JSON.parse(this.#daemons.vtysh(`show bgp ${family} unicast json`).stdout) as {
       routes?: Record<string, { nexthops: { ip: string }[] }[]>
     }
     return Object.fromEntries(
       Object.entries(shown.routes ?? {}).map(([prefix, [best]]) => [prefix, best?.nexthops[0]?.ip ?? '']),
     )
-  }
-
-  #spawn(daemon: 'zebra' | 'bgpd' | 'bfdd'): void {
-    const folder = this.#folder
-    const child = this.#network.spawn(this.#namespace, [
-      // Beside zebra: OpenBGPD has a bgpd as well.
-      join(dirname(programPath('zebra') ?? '/usr/lib/frr/zebra'), daemon),
-      ...['-f', `${folder}/${daemon}.conf`, '-i', `${folder}/${daemon}.pid`, '-z', `${folder}/zserv.api`],
-      ...(daemon === 'bfdd' ? ['--bfdctl', `${folder}/bfdd.sock`] : []),
-      ...(daemon === 'bgpd' && this.#config.neighbour.bmp !== undefined ? ['-M', 'bmp'] : []),
-      ...['--vty_socket', folder, '-A', '127.0.0.1', '-P', '0'],
-      ...['--log', `file:${folder}/${daemon}.log`],
-    ])
-    this.#processes.push(child)
-  }
-
-  #vtysh(...commands: string[]): ReturnType<typeof run> {
-    const words = commands.flatMap(command => ['-c', command])
-    return run(['vtysh', '--vty_socket', this.#folder, '--config_dir', this.#folder, ...words], { mayFail: true })
   }
 }
 
@@ -164,6 +132,10 @@ function configuration({ asNumber, routerId, neighbour }: RouterConfig): string[
     neighbour.password === undefined ? `no ${peer} password` : `${peer} password ${neighbour.password}`,
     ...(neighbour.ttlSecurity === undefined ? [] : [`${peer} ttl-security hops ${neighbour.ttlSecurity}`]),
     ...(neighbour.fourOctetAs === false ? [`${peer} dont-capability-negotiate`] : []),
+    // FRR 10 compares the neighbour's number with AS_TRANS before it looks at AS4_PATH
+    ...(neighbour.fourOctetAs === false && neighbour.asNumber > 0xffff && routerVersion('frr') >= 10
+      ? [`no ${peer} enforce-first-as`]
+      : []),
     ...(neighbour.multihop === undefined ? [] : [`${peer} ebgp-multihop ${neighbour.multihop}`]),
     ...(neighbour.role === undefined ? [] : [`${peer} local-role ${neighbour.role}`]),
     ...(neighbour.bfd === true ? [`${peer} bfd 3 100 100`] : []),

@@ -9,6 +9,14 @@ import { eventually, type TestNetwork } from '../support/namespaces.ts'
 import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
 
+/** Intervals in microseconds: 100 ms times 3. */
+const BFD = {
+  enabled: true,
+  'desired-minimum-tx-interval': 100_000,
+  'required-minimum-receive': 100_000,
+  'detection-multiplier': 3,
+}
+
 export class GoBgp implements Router {
   readonly installs = false
   readonly #network: TestNetwork
@@ -47,7 +55,7 @@ export class GoBgp implements Router {
   }
 
   established(): boolean {
-    return this.show().includes('BGP state = ESTABLISHED')
+    return /BGP state = (SESSION_STATE_)?ESTABLISHED/.test(this.show())
   }
 
   routes(): Record<string, string> {
@@ -123,6 +131,7 @@ export class GoBgp implements Router {
           ...(neighbour.ttlSecurity !== undefined && {
             'ttl-security': { config: { enabled: true, 'ttl-min': 256 - neighbour.ttlSecurity } },
           }),
+          ...(neighbour.bfd === true && { bfd: { config: BFD } }),
           'graceful-restart': {
             config: {
               enabled: true,

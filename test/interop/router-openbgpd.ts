@@ -4,12 +4,14 @@
  */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { eventually, run, type TestNetwork } from '../support/namespaces.ts'
+import { programPath } from '../support/requires.ts'
 import type { Router, RouterConfig } from './router-types.ts'
+import { routerVersion } from './versions.ts'
 
-/** FRR has a bgpd as well, elsewhere. */
-export const OPENBGPD = '/usr/sbin/bgpd'
+/** Beside its bgpctl: FRR has a bgpd as well. */
+export const OPENBGPD = join(dirname(programPath('bgpctl') ?? '/usr/sbin/bgpctl'), 'bgpd')
 
 export class OpenBgpd implements Router {
   readonly installs = false
@@ -118,6 +120,8 @@ export class OpenBgpd implements Router {
       `socket "${this.#socket}"`,
       `listen on ${peer.address.includes(':') ? '::' : '0.0.0.0'}`,
       'allow from any',
+      // what IPv4 prefixes over IPv6 next hops take; on Linux it has no FIB
+      ...(peer.extendedNextHop === true ? ['fib-update no'] : []),
       ...neighbour,
     ]
     writeFileSync(`${this.#folder}/bgpd.conf`, `${lines.join('\n')}\n`)
@@ -140,7 +144,12 @@ function neighbourLines({ neighbour }: RouterConfig): string[] {
     ...(neighbour.ttlSecurity === undefined ? [] : ['  ttl-security yes']),
     ...(neighbour.password === undefined ? [] : [`  tcp md5sig password "${neighbour.password}"`]),
     ...(neighbour.maximumPrefixes === undefined ? [] : [`  max-prefix ${neighbour.maximumPrefixes}`]),
-    ...(neighbour.role === undefined ? [] : [`  announce policy ${neighbour.role}`]),
+    ...(neighbour.role === undefined ? [] : roleLines(neighbour.role)),
+    ...(neighbour.extendedNextHop === true ? ['  announce extended nexthop yes'] : []),
     '}',
   ]
+}
+
+function roleLines(role: string): string[] {
+  return routerVersion('openbgpd') < 8 ? [`  announce policy ${role}`] : [`  role ${role}`, '  announce policy yes']
 }

@@ -20,17 +20,13 @@ import { frr } from '../../../src/planner/vendors/frr.ts'
 import { isInternal, type SwitchIntent } from '../../../src/planner/vendors/intent.ts'
 import { switchConfigText } from '../../../src/planner/vendors/vendor.ts'
 import { VENDORS } from '../../../src/planner/vendors/vendors.ts'
-import { FRR_NEEDS, startFrr } from '../../support/frr.ts'
+import { OPENBGPD } from '../../interop/router-openbgpd.ts'
+import { startFrr } from '../../support/frr.ts'
+import { FRR_NEEDS } from '../../support/frr-daemons.ts'
 import { eventually, run, TestNetwork } from '../../support/namespaces.ts'
 import { programPath } from '../../support/requires.ts'
 
 export type DaemonName = 'frr' | 'bird' | 'gobgp' | 'openbgpd'
-
-/**
- * Without zebra GoBGP, and on Linux OpenBGPD, put nothing into the kernel: they are asked
- * themselves.
- */
-const OPENBGPD = '/usr/sbin/bgpd'
 
 export const DAEMON_NEEDS: Readonly<Record<DaemonName, readonly string[]>> = {
   frr: ['root', ...FRR_NEEDS],
