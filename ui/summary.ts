@@ -2,7 +2,7 @@
  * The head of the page: who this is, whether it does its job, what is in its way, and the numbers
  * at a glance.
  */
-import type { PoolView, Snapshot } from '../src/model/snapshot.ts'
+import type { PlanView, PoolView, Snapshot } from '../src/model/snapshot.ts'
 import { type CloudInterface, interfacesOf } from './cloud-model.ts'
 import { lines } from './data-table.ts'
 import { ago, badge, byId, type Child, element, localTime } from './dom.ts'
@@ -107,6 +107,21 @@ function controllerFacts({ controller }: Snapshot): readonly Fact[] {
       controller.leader ?? 'no leader',
     ],
     ...(uses.length === 0 ? [] : [['Pod CIDR blocks used', ...uses] as const]),
+    ...planFacts(controller.plan),
+  ]
+}
+
+function planFacts(plan: PlanView | undefined): readonly Fact[] {
+  if (plan === undefined) return []
+  const count = plan.departures.length
+  const planned = plan.lans.reduce((sum, lan) => sum + lan.plannedNodes, 0)
+  const there = plan.lans.reduce((sum, lan) => sum + lan.nodes, 0)
+  return [
+    [
+      'Nodes planned',
+      ratio(there, planned),
+      count === 0 ? badge('good', 'as planned') : badge('wait', `${count} otherwise`),
+    ],
   ]
 }
 

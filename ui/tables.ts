@@ -1,6 +1,15 @@
 /** The tables of the page: which columns of which rows, and what needs a look first. */
 import type { BgpSession, SessionTransition } from '../src/model/session.ts'
-import type { EventRow, LanView, NodeView, PoolView, RouteRow, Snapshot } from '../src/model/snapshot.ts'
+import type {
+  Departure,
+  EventRow,
+  LanView,
+  NodeView,
+  PlannedLanView,
+  PoolView,
+  RouteRow,
+  Snapshot,
+} from '../src/model/snapshot.ts'
 import { type CloudInterface, interfacesOf } from './cloud-model.ts'
 import { DataTable, lines, problemBadge } from './data-table.ts'
 import { ago, badge, element } from './dom.ts'
@@ -18,6 +27,8 @@ export function createTables(): Tables {
   const lans = lanTable()
   const routes = routeTable()
   const pools = poolTable()
+  const plan = planTable()
+  const departures = departureTable()
   const events = eventTable()
   const history = historyTable()
   return {
@@ -60,6 +71,15 @@ export function createTables(): Tables {
           words,
         ),
         pools.update(snapshot.controller?.pools ?? [], words),
+        plan.update(
+          sorted(
+            snapshot.controller?.plan?.lans ?? [],
+            row => row.nodes > row.plannedNodes,
+            row => row.lan,
+          ),
+          words,
+        ),
+        departures.update(snapshot.controller?.plan?.departures ?? [], words),
         history.update(historyOf(snapshot.sessions), words),
         events.update(snapshot.events, words),
       ].reduce((sum, count) => sum + count, 0)
@@ -227,7 +247,47 @@ function poolTable(): DataTable<PoolView> {
             `${row.used} of ${formatBlocks(row.blocks)}`,
           ),
       },
-      { title: 'Full in', text: row => row.fullIn ?? '' }, // at the pace of the last 90 days
+      { title: 'Full in, at the pace of 90 days', text: row => row.fullIn ?? '' },
+      { title: 'Full in, by the plan', text: row => row.plannedFullIn ?? '' },
+    ],
+  })
+}
+
+function planTable(): DataTable<PlannedLanView> {
+  return new DataTable<PlannedLanView>({
+    id: 'plan',
+    caption: 'LANs as planned',
+    key: row => row.lan,
+    columns: [
+      { title: 'LAN', text: row => row.lan },
+      { title: 'BGPPeers', text: row => row.bgpPeers.join(' '), show: row => lines(row.bgpPeers) },
+      { title: 'Nodes', text: row => String(row.nodes), class: 'number' },
+      { title: 'Planned', text: row => String(row.plannedNodes), class: 'number' },
+      {
+        title: 'There',
+        text: row => `${Math.round((row.nodes / row.plannedNodes) * 100)} %`,
+        show: row =>
+          element(
+            'meter',
+            { min: 0, max: Math.max(row.plannedNodes, row.nodes), value: row.nodes },
+            `${row.nodes} of ${row.plannedNodes}`,
+          ),
+      },
+      { title: 'Growth a year', text: row => row.growthPerYear, class: 'number' },
+      { title: 'Nodes in five years', text: row => String(row.nodesInFiveYears), class: 'number' },
+    ],
+  })
+}
+
+function departureTable(): DataTable<Departure> {
+  return new DataTable<Departure>({
+    id: 'departures',
+    caption: 'Otherwise than planned',
+    key: row => JSON.stringify(row),
+    columns: [
+      { title: 'Where', text: row => row.where },
+      { title: 'Planned', text: row => row.planned, class: 'wide' },
+      { title: 'Is', text: row => row.is, class: 'wide' },
     ],
   })
 }

@@ -31,8 +31,10 @@ import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { remediesOf } from '../model/problems.ts'
 import type { EventRow, Snapshot } from '../model/snapshot.ts'
+import { shownPlan } from '../planner/beside.ts'
 import { forecastPools } from '../planner/forecast.ts'
-import { controllerNetwork, withCluster } from './observe-cluster.ts'
+import { planProblems, withPlan } from './controller-snapshot.ts'
+import { type ControllerDocuments, controllerDocuments, withCluster } from './observe-cluster.ts'
 import { buildInfo, versionInfo } from './version.ts'
 
 /** Throws a UserError, or `ApiError` where the API server refuses. */
@@ -41,11 +43,11 @@ export function clusterSnapshot(kubeconfig: string): Promise<Snapshot> {
 }
 
 async function readCluster(api: KubeApi): Promise<Snapshot> {
-  const [nodeObjects, peers, slices, network, events, leader] = await Promise.all([
+  const [nodeObjects, peers, slices, { network, plan }, events, leader] = await Promise.all([
     api.list<Node>(NODES),
     api.list<BGPPeerObject>(BGP_PEERS),
     api.list<RouteSlice>(ROUTE_SLICES),
-    controllerNetwork(api).catch(() => undefined),
+    controllerDocuments(api).catch((): ControllerDocuments => ({})),
     readEvents(api),
     readLeader(api),
   ])
@@ -68,6 +70,7 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     },
   })
   const rows = clusterRows(nodes, decision)
+  const shown = plan === undefined ? undefined : shownPlan(plan, 'network.yaml of the controller')
   return present<Snapshot>({
     version: versionInfo().version,
     build: buildInfo(),
@@ -75,7 +78,7 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     time: now,
     startedAt: now,
     ready: true,
-    problems: rows.problems,
+    problems: [...rows.problems, ...planProblems(shown)],
     remedies: remediesOf(rows.advice),
     api: { server: api.server, connected: true, lastContact: now },
     nodes: rows.nodes,
@@ -87,11 +90,20 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     paths: undefined,
     events,
     node: undefined,
-    controller: {
+    controller: present<NonNullable<Snapshot['controller']>>({
       leader,
       isLeader: false,
-      pools: network === undefined ? [] : forecastPools(rows.pools, rows.createdAt, systemClock.now()),
-    },
+      ...withPlan(shown, {
+        rows: {
+          ...rows,
+          pools: network === undefined ? [] : forecastPools(rows.pools, rows.createdAt, systemClock.now()),
+        },
+        network: network ?? NO_NETWORK,
+        now: systemClock.now(),
+      }),
+      leaderChanges: undefined,
+      cloud: undefined,
+    }),
   })
 }
 

@@ -2,15 +2,18 @@
  * The snapshot of a controller: what it says of the cluster and of nodes of the cloud, as the
  * status interface shows it. Pure.
  */
+import type { Config } from '../config/schema.ts'
 import type { ControllerView } from '../controller/reconcile.ts'
 import { type SeenSessions, withHistory } from '../controller/session-history.ts'
+import type { ClusterRows } from '../controller/view.ts'
 import type { EniControllerView } from '../eni/controller-reconcile.ts'
 import { cloudView, withCloudNodes } from '../eni/controller-view.ts'
 import type { ApiCounts } from '../kube/api.ts'
 import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { clockProblems, expiryProblems, pathProblems, remediesOf } from '../model/problems.ts'
-import type { EventRow, Expiry, PathsView, Snapshot } from '../model/snapshot.ts'
+import type { EventRow, Expiry, PathsView, PlanView, PoolView, Snapshot } from '../model/snapshot.ts'
+import { besidePlan, type ShownPlan } from '../planner/beside.ts'
 import { forecastPools } from '../planner/forecast.ts'
 import { apiContact } from '../status/api-contact.ts'
 
@@ -24,6 +27,10 @@ export interface ControllerSnapshotInput {
   readonly view: ControllerView
   /** What was seen of sessions. */
   readonly seen: SeenSessions
+  /** `network` of the configuration. */
+  readonly network: Config['network']
+  /** Undefined where none was given. */
+  readonly plan: ShownPlan | undefined
   /** From the VPC; undefined where they are not measured here. */
   readonly paths: PathsView | undefined
   /** Undefined where there are no nodes of the cloud. */
@@ -38,6 +45,7 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
   const api = apiContact(view.contact, input.counts)
   const cloud = cloudView(input.cloud)
   const ofPaths = pathProblems(input.paths, 'from the VPC: ')
+  const pools = forecastPools(view.pools, view.createdAt, now)
   return present<Snapshot>({
     version: input.version,
     build: input.build,
@@ -47,6 +55,7 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
     ready: view.ready,
     problems: [
       ...view.problems,
+      ...planProblems(input.plan),
       ...(input.cloud?.problems ?? []),
       ...ofPaths.map(({ problem }) => problem),
       ...clockProblems(api),
@@ -67,8 +76,29 @@ export function controllerSnapshot(input: ControllerSnapshotInput): Snapshot {
       leader: view.leader,
       isLeader: view.isLeader,
       leaderChanges: view.leaderChanges,
-      pools: forecastPools(view.pools, view.createdAt, now),
+      ...withPlan(input.plan, { rows: { ...view, pools }, network: input.network, now }),
       cloud,
     }),
   })
+}
+
+/** Pools, and the plan beside them where there is one. */
+export function withPlan(
+  plan: ShownPlan | undefined,
+  {
+    rows: { pools, lans, nodes },
+    network,
+    now,
+  }: {
+    rows: Pick<ClusterRows, 'lans' | 'nodes'> & { readonly pools: readonly PoolView[] }
+    network: Config['network']
+    now: number
+  },
+): { readonly pools: readonly PoolView[]; readonly plan: PlanView | undefined } {
+  if (plan === undefined || 'problem' in plan) return { pools, plan: undefined }
+  return besidePlan(plan.network, { cluster: { controller: network, lans, nodes }, pools, now })
+}
+
+export function planProblems(plan: ShownPlan | undefined): readonly string[] {
+  return plan !== undefined && 'problem' in plan ? [plan.problem] : []
 }

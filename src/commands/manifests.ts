@@ -17,6 +17,7 @@ import { secretReaderObjects } from '../kube/node-identity.ts'
 import { nodeManifest } from '../kube/node-manifest.ts'
 import { type Problem, problemsError, UserError } from '../lib/errors.ts'
 import { print } from '../lib/stdout.ts'
+import { readNetworkFile } from './network-file.ts'
 import { createProgram, runProgram } from './program.ts'
 
 interface Options {
@@ -26,6 +27,7 @@ interface Options {
   readonly part: (typeof PARTS)[number]
   readonly daemonset: boolean
   readonly allocate: boolean
+  readonly network?: string
   readonly edgeNodes?: string
   readonly podCidrs?: readonly string[]
   readonly podsPerNode?: string
@@ -47,6 +49,7 @@ export function manifestsCommand(args: string[]): Promise<number> {
       'terway-edge manifests --part crds | kubectl apply -f -   # first',
       'terway-edge manifests --image registry.example/terway-edge:0.1.0 --edge-nodes alibabacloud.com/is-edge-worker=true \\',
       '    --pod-cidrs 10.0.0.0/8 --service-cidrs 172.21.0.0/20 --data-center-cidrs 172.16.0.0/16 | kubectl apply -f -',
+      'terway-edge manifests --image registry.example/terway-edge:0.1.0 --edge-nodes edge=true --network network.yaml',
       'terway-edge manifests --part rbac --bgp-secret secret-a=edge-1,edge-2 secret-b=edge-7 | kubectl apply -f -',
       'terway-edge manifests --part admission | kubectl apply -f -   # Kubernetes 1.30 or newer',
       'terway-edge manifests --part ram-policy > policy.json   # rights in the cloud, for nodes of ECS and ENS',
@@ -56,6 +59,10 @@ export function manifestsCommand(args: string[]): Promise<number> {
     .option('--daemonset', 'also a DaemonSet for the nodes, in place of install on each', false)
     .option('--image <image>', 'the image that holds the executable')
     .option('--edge-nodes <selector>', 'which Nodes get a pod CIDR, for ever: a label selector, or all()')
+    .option(
+      '--network <file>',
+      'the network.yaml of terway-edge plan: its ranges, where no option below says others; and the page shows the plan',
+    )
     .option('--pod-cidrs <cidrs...>', 'the pools that pod CIDRs come from')
     .option('--pods-per-node <number>', 'gives the size of a pod CIDR (default: 128)')
     .option('--no-allocate', 'something else gives Nodes their pod CIDRs')
@@ -93,7 +100,9 @@ function manifests(options: Options): string {
     .concat('\n')
 }
 
-function controller(options: Options): string[] {
+function controller(given: Options): string[] {
+  const plan = given.network === undefined ? undefined : readPlan(given.network)
+  const options = { ...plan?.ranges, ...given }
   const { image, allocate, edgeNodes, podCidrs, replicas, metricsSecret, disruptionBudget } = options
   const missing: Problem[] = []
   if (image === undefined || !/^\S+$/.test(image))
@@ -109,7 +118,23 @@ function controller(options: Options): string[] {
   if (image === undefined || missing.length > 0) throw problemsError('the command line', missing)
   const config = controllerConfig(options)
   parseConfig(Bun.YAML.stringify(config), 'the command line')
-  return controllerManifest({ image, replicas, edgeNodes, config, metricsSecret, disruptionBudget })
+  return controllerManifest({ image, replicas, edgeNodes, config, plan: plan?.text, metricsSecret, disruptionBudget })
+}
+
+/** A network.yaml as text, and what it says of ranges. */
+function readPlan(file: string): { readonly text: string; readonly ranges: Partial<Options> } {
+  const { text, network } = readNetworkFile(file)
+  const { edge, serviceCIDRs, vpc, dataCenters } = network
+  return {
+    text,
+    ranges: {
+      podCidrs: edge.podCIDRs,
+      podsPerNode: String(edge.podsPerNode),
+      serviceCidrs: serviceCIDRs,
+      vpcCidrs: vpc.cidrs,
+      dataCenterCidrs: dataCenters.flatMap(({ cidrs }) => cidrs),
+    },
+  }
 }
 
 function daemonSet({ image, edgeNodes }: Options): string {

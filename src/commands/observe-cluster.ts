@@ -6,11 +6,13 @@
 import { parseConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { ApiError, type KubeApi } from '../kube/api.ts'
-import type { BGPPeer, BGPPeerObject } from '../kube/bgp-peer.ts'
+import type { BGPPeerObject } from '../kube/bgp-peer.ts'
 import { withReadableStatus } from '../kube/bgp-peer-status.ts'
 import { createKubeApi } from '../kube/client.ts'
+import { PLAN_KEY } from '../kube/controller-manifest.ts'
 import { decodeBGPPeer } from '../kube/decode-bgp-peer.ts'
 import { loadKubeconfig } from '../kube/kubeconfig.ts'
+import { lanView } from '../kube/lan-view.ts'
 import { BGP_PEERS, type KubeObject, NODES, type Node, type ResourceType } from '../kube/resources.ts'
 import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
@@ -26,7 +28,7 @@ const CONFIG_MAPS: ResourceType = {
   namespaced: true,
 }
 /** Of config/controller.yaml. */
-const CONTROLLER_CONFIG = { name: 'terway-edge-controller', namespace: 'kube-system', key: 'config.yaml' }
+const CONTROLLER_CONFIG = { name: 'terway-edge-controller', namespace: 'kube-system' }
 
 /** Runs `use` with the API server of the kubeconfig (absent: in-cluster). */
 export async function withCluster<T>(kubeconfig: string | undefined, use: (api: KubeApi) => Promise<T>): Promise<T> {
@@ -42,12 +44,28 @@ export async function withCluster<T>(kubeconfig: string | undefined, use: (api: 
   }
 }
 
+/** What the controller's ConfigMap says, as far as it is there. */
+export interface ControllerDocuments {
+  /** `network` of its configuration. */
+  readonly network?: Config['network']
+  /** The text of the plan that it shows. */
+  readonly plan?: string
+}
+
+export async function controllerDocuments(api: KubeApi): Promise<ControllerDocuments> {
+  const { name, namespace } = CONTROLLER_CONFIG
+  const map = await api.get<KubeObject & { data?: Record<string, string> }>(CONFIG_MAPS, name, namespace)
+  const text = map?.data?.['config.yaml']
+  const plan = map?.data?.[PLAN_KEY]
+  return {
+    ...(text !== undefined && { network: parseConfig(text, `ConfigMap ${namespace}/${name}`).network }),
+    ...(plan !== undefined && { plan }),
+  }
+}
+
 /** `network` of the controller's configuration; undefined where there is none. */
 export async function controllerNetwork(api: KubeApi): Promise<Config['network'] | undefined> {
-  const { name, namespace, key } = CONTROLLER_CONFIG
-  const map = await api.get<KubeObject & { data?: Record<string, string> }>(CONFIG_MAPS, name, namespace)
-  const text = map?.data?.[key]
-  return text === undefined ? undefined : parseConfig(text, `ConfigMap ${namespace}/${name}`).network
+  return (await controllerDocuments(api)).network
 }
 
 export async function clusterNodes(api: KubeApi): Promise<readonly ObservedNode[]> {
@@ -71,12 +89,11 @@ export async function observeCluster(api: KubeApi): Promise<ObservedCluster> {
     clusterNodes(api),
     controllerNetwork(api),
   ])
-  const peers: BGPPeer[] = []
-  const selected = new Map<string, readonly string[]>()
-  for (const object of objects) {
+  const lans = objects.flatMap(object => {
     const decoded = decodeBGPPeer(object)
-    if ('peer' in decoded) peers.push(decoded.peer)
-    selected.set(object.metadata.name, withReadableStatus(object).status?.selectedNodes ?? [])
-  }
-  return { peers, nodes, selected, ...(controller !== undefined && { controller }) }
+    const selected = withReadableStatus(object).status?.selectedNodes ?? []
+    if (!('peer' in decoded)) return []
+    return [lanView(decoded.peer.name, decoded.peer.spec, { nodes: selected, problem: undefined })]
+  })
+  return { lans, nodes, ...(controller !== undefined && { controller }) }
 }

@@ -4,7 +4,7 @@
  * free ranges. What to say is decided in src/planner. Exit status 0: no problems; 3: problems were
  * found; 2: wrong usage or a file that cannot be read.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { UserError } from '../lib/errors.ts'
 import { writeFileWhole } from '../lib/files.ts'
@@ -13,10 +13,11 @@ import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
 import { departures, networkOfCluster } from '../planner/cluster.ts'
 import { type Answers, answersOf, networkTemplate, QUESTIONS, type Question } from '../planner/init.ts'
-import { decodeNetwork, type Network } from '../planner/network.ts'
+import type { Network } from '../planner/network.ts'
 import { hasProblems, type Plan, planOf } from '../planner/plan.ts'
 import { planMarkdown, planText } from '../planner/plan-text.ts'
 import { freeRanges, lengthOf, SUGGESTIONS } from '../planner/suggest.ts'
+import { readNetworkFile } from './network-file.ts'
 import { observeCluster, withCluster } from './observe-cluster.ts'
 import { createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
@@ -96,16 +97,7 @@ function show(plan: Plan, output: Output): void {
 }
 
 function readNetwork(file = DEFAULT_FILE): Network {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new UserError(`cannot read ${file} (terway-edge plan init --out ${file} writes a first one)`, {
-      exitStatus: 2,
-      cause,
-    })
-  }
-  return decodeNetwork(text, file)
+  return readNetworkFile(file).network
 }
 
 const FLAGS: Readonly<Record<keyof Answers, string>> = {

@@ -2,8 +2,19 @@
  * `terway-edge status`: what the local process is, whether it does its job, and what is in its way.
  */
 
+import { blocksText } from '../lib/count-text.ts'
 import { formatAge, printable } from '../lib/table.ts'
-import type { ApiContact, EventRow, InterfaceView, PathsView, PoolView, RouteRow, Snapshot } from '../model/snapshot.ts'
+import type {
+  ApiContact,
+  EventRow,
+  InterfaceView,
+  PathsView,
+  PlannedLanView,
+  PlanView,
+  PoolView,
+  RouteRow,
+  Snapshot,
+} from '../model/snapshot.ts'
 import { totalOf } from '../paths/view.ts'
 import { type AskOptions, addAskOptions } from '../status/ask.ts'
 import { EVENT_FIELDS } from './events.ts'
@@ -106,23 +117,34 @@ function controllerFacts({
   leader,
   isLeader,
   pools,
+  plan,
 }: NonNullable<Snapshot['controller']>): (readonly [string, string])[] {
   return [
     ['Leader', `${leader ?? 'none'}${isLeader ? ' (this one)' : ''}`],
     ...pools.map(pool => [`Pool ${pool.podCIDR}`, poolText(pool)] as const),
+    ...(plan?.lans ?? []).map(lan => [`LAN ${lan.lan}`, plannedText(lan)] as const),
+    ...(plan === undefined ? [] : [['Plan', departuresText(plan)] as const]),
   ]
 }
 
-function poolText({ used, blocks, blockLength, fullIn }: PoolView): string {
-  const forecast = fullIn === undefined ? '' : `, full in ${fullIn} at the pace of the last 90 days`
-  return `${used} of ${blocksText(blocks)} blocks (/${blockLength}) used${forecast}`
+function poolText({ used, blocks, blockLength, fullIn, plannedFullIn }: PoolView): string {
+  const forecasts = [
+    ...(fullIn === undefined ? [] : [`, full in ${fullIn} at the pace of the last 90 days`]),
+    ...(plannedFullIn === undefined ? [] : [`, full in ${plannedFullIn} by the plan`]),
+  ]
+  return `${used} of ${blocksText(blocks)} blocks (/${blockLength}) used${forecasts.join('')}`
 }
 
-/** As on the page (ui/model.ts, which imports nothing): a double does not hold so many exactly. */
-function blocksText(blocks: number): string {
-  if (blocks < 1e9) return String(blocks)
-  const power = Math.log2(blocks)
-  return Number.isInteger(power) ? `2^${power}` : `about 2^${Math.round(power)}`
+function plannedText({ nodes, plannedNodes, growthPerYear, nodesInFiveYears }: PlannedLanView): string {
+  const growth = growthPerYear === '0' ? '' : `, ${nodesInFiveYears} in five years (${growthPerYear} a year)`
+  return `${nodes} of ${plannedNodes} planned nodes${growth}`
+}
+
+function departuresText({ departures }: PlanView): string {
+  if (departures.length === 0) return 'the cluster is as planned'
+  const [first] = departures
+  const more = departures.length === 1 ? '' : `; and ${departures.length - 1} more (-o json, or plan --diff)`
+  return `otherwise: ${first?.where}: planned ${first?.planned}, is ${first?.is}${more}`
 }
 
 function routesText(routes: readonly RouteRow[]): string {

@@ -16,7 +16,6 @@ import { canonicalAddress } from '../lib/ip.ts'
 import { print } from '../lib/stdout.ts'
 import { formatTable } from '../lib/table.ts'
 import { parseYamlDocuments } from '../lib/yaml.ts'
-import { decodeNetwork } from '../planner/network.ts'
 import { compareSwitch, type Difference } from '../planner/vendors/facts.ts'
 import {
   type Gathered,
@@ -29,6 +28,7 @@ import {
 import { intentOf, type SwitchIntent } from '../planner/vendors/intent.ts'
 import { switchConfigText, type Vendor } from '../planner/vendors/vendor.ts'
 import { VENDORS } from '../planner/vendors/vendors.ts'
+import { readNetworkFile } from './network-file.ts'
 import { clusterNodes, controllerNetwork, withCluster } from './observe-cluster.ts'
 import { createProgram, runProgram } from './program.ts'
 import { printJson } from './show.ts'
@@ -181,7 +181,7 @@ interface Sources {
 
 /** Fills in pools, limits and the password. Throws a `UserError` that says what is missing. */
 function complete(known: Gathered, options: Options, { secret, live }: Sources): SwitchIntent {
-  const network = options.network === undefined ? undefined : decodeNetwork(readText(options.network), options.network)
+  const network = options.network === undefined ? undefined : readNetworkFile(options.network).network
   const gathered: Gathered = {
     ...known,
     ...(network !== undefined && { network }),

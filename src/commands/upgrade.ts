@@ -9,7 +9,7 @@ import { installableExecutable } from '../host/executable.ts'
 import { PREVIOUS_EXECUTABLE, ROLE_FILES, type Role, UNITS, unitName } from '../host/installed-files.ts'
 import { lookAt } from '../host/look.ts'
 import { giveBackSteps, pathsToHandOver } from '../host/service-user.ts'
-import type { Step } from '../host/steps.ts'
+import { systemctlStep } from '../host/steps.ts'
 import { formerExecutable, installedRoles, upgrade } from '../host/upgrade.ts'
 import { systemClock } from '../lib/clock.ts'
 import { UserError } from '../lib/errors.ts'
@@ -80,7 +80,7 @@ async function giveBack(): Promise<void> {
   const seen = lookAt('/', pathsToHandOver(config), [])
   const steps = giveBackSteps(config, seen)
   if (steps.length === 0) return
-  const stop = UNITS.map((path): Step => ({ do: 'systemctl', words: ['stop', unitName(path)] }))
+  const stop = UNITS.map(path => systemctlStep('stop', unitName(path)))
   await carryOut([...stop, ...steps], { root: '/', say: () => {} })
 }
 

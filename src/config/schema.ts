@@ -365,6 +365,13 @@ export const configSchema = z.strictObject({
     .describe(
       'false: Nodes get their podCIDRs from elsewhere (kube-controller-manager, the cloud). For the controller.',
     ),
+  plan: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A network.yaml of `terway-edge plan`: the page of the controller shows the plan beside what is. For the controller.',
+    ),
   removal: removal
     .prefault({})
     .describe('What controller and nodes hold of removals that are more likely a mistake than a wish.'),

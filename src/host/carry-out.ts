@@ -102,7 +102,9 @@ function copyWhole(from: string, to: string, keepAs: string | undefined): void {
   mkdirSync(dirname(to), { recursive: true })
   const beside = partOf(to)
   try {
-    copyOrLink(from, beside, keepAs) // first: `from` may be the one that is kept
+    // first: `from` may be the one that is kept, and going back takes no room on the disk
+    if (from === keepAs) linkOrCopy(from, beside)
+    else copyAnew(from, beside)
     chmodSync(beside, 0o755)
     syncPath(beside)
     const keep = keepAs === undefined ? () => {} : secondName(to, keepAs)
@@ -118,14 +120,18 @@ function copyWhole(from: string, to: string, keepAs: string | undefined): void {
   }
 }
 
-/** Going back takes no room on the disk. */
-function copyOrLink(from: string, to: string, kept: string | undefined): void {
+/** Not into what is there: that may be another name of a file. */
+function copyAnew(from: string, to: string): void {
+  rmSync(to, { force: true })
+  copyFileSync(from, to)
+}
+
+/** Takes no room on the disk where both names can be the same file's. */
+function linkOrCopy(from: string, to: string): void {
   rmSync(to, { force: true })
   try {
-    if (from === kept) linkSync(from, to)
-    else copyFileSync(from, to)
-  } catch (error) {
-    if (from !== kept) throw error
+    linkSync(from, to)
+  } catch {
     copyFileSync(from, to) // another file system, or one without hard links
   }
 }
@@ -145,11 +151,6 @@ function secondName(path: string, name: string): () => void {
   if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return () => {}
   mkdirSync(dirname(name), { recursive: true })
   const beside = partOf(name)
-  rmSync(beside, { force: true })
-  try {
-    linkSync(path, beside)
-  } catch {
-    copyFileSync(path, beside) // another file system, or one without hard links
-  }
+  linkOrCopy(path, beside)
   return () => renameSync(beside, name)
 }

@@ -37,7 +37,7 @@ import {
   secretFiles,
   stateSteps,
 } from './service-user.ts'
-import type { Step, What } from './steps.ts'
+import { type Step, systemctlStep, type What } from './steps.ts'
 import { foldersToOpen, hiddenPaths, unitsFor } from './unit.ts'
 
 export interface WantedInstall {
@@ -130,7 +130,7 @@ function keepOffSteps({ config, start }: WantedInstall, seen: SeenMachine): Step
     ...written(KEEP_OFF_FILES),
     ...news,
     ...(reload && seen.enabled !== undefined
-      ? [{ do: 'systemctl', words: ['try-reload-or-restart', 'systemd-networkd.service'] } as const]
+      ? [systemctlStep('try-reload-or-restart', 'systemd-networkd.service')]
       : []),
   ]
   const dhcpcd = seen.paths.get(DHCPCD_CONF)
@@ -268,16 +268,15 @@ function startSteps({ role, config, start, root }: WantedInstall, seen: SeenMach
   const known = unitsFor(role, config).filter(({ path }) => seen.paths.has(path))
   const left = enabled.has(NODE_UNIT) ? known.flatMap(({ path }) => (enabled.has(path) ? [] : [path])) : []
   const wanted = units.filter(path => !left.includes(path))
-  const call = (...words: string[]): Step => ({ do: 'systemctl', words })
   // between a stop, at which a service writes there, and a start
   const given = role === 'node' ? handOverState(config, seen) : []
   return [
-    call('daemon-reload'),
+    systemctlStep('daemon-reload'),
     // all, before one that cannot start ends this
-    ...wanted.map(path => call('enable', unitName(path))),
-    ...(given.length === 0 ? [] : [...known.map(({ path }) => call('stop', unitName(path))), ...given]),
-    ...wanted.map(path => call('restart', unitName(path))),
-    ...left.map(path => call('try-restart', unitName(path))),
+    ...wanted.map(path => systemctlStep('enable', unitName(path))),
+    ...(given.length === 0 ? [] : [...known.map(({ path }) => systemctlStep('stop', unitName(path))), ...given]),
+    ...wanted.map(path => systemctlStep('restart', unitName(path))),
+    ...left.map(path => systemctlStep('try-restart', unitName(path))),
     { do: 'say', text: role === 'node' ? 'the service runs; see terway-edge status' : 'the controller runs' },
   ]
 }

@@ -16,12 +16,13 @@ export interface KeepOffFile {
 
 /** 13 characters, as pods' interfaces have; both programs know these wildcards. */
 const NAMES = `te${'?'.repeat(11)}`
+const NETWORKD_FOLDER = '/etc/systemd/network'
 const HEAD = `# Written by terway-edge install: interfaces of pods are its own.\n`
 
 export const KEEP_OFF_FILES: readonly KeepOffFile[] = [
   {
-    folder: '/etc/systemd/network',
-    path: '/etc/systemd/network/05-terway-edge.network',
+    folder: NETWORKD_FOLDER,
+    path: `${NETWORKD_FOLDER}/05-terway-edge.network`,
     text: `${HEAD}[Match]\nName=${NAMES}\nDriver=veth\n\n[Link]\nUnmanaged=yes\n`,
   },
   {
@@ -31,7 +32,7 @@ export const KEEP_OFF_FILES: readonly KeepOffFile[] = [
   },
   {
     // without it a start of networkd deletes every rule and route that is in none of its files
-    folder: '/etc/systemd/network',
+    folder: NETWORKD_FOLDER,
     path: '/etc/systemd/networkd.conf.d/terway-edge.conf',
     text: `${HEAD}[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n`,
   },
@@ -40,14 +41,16 @@ export const KEEP_OFF_FILES: readonly KeepOffFile[] = [
 const ENI_HEAD = '# Written by terway-edge install: elastic network interfaces of pods are its own.\n'
 /** By which networkd's file knows what udev's rule has found. */
 const PROPERTY = 'TERWAY_EDGE_ENI'
-const UDEV_RULE = '/etc/udev/rules.d/71-terway-edge.rules'
-const ENI_NETWORK = '/etc/systemd/network/05-terway-edge-eni.network'
-const CLOUD_INIT = '/etc/cloud/cloud.cfg.d/99-terway-edge.cfg'
+const UDEV_FOLDER = '/etc/udev/rules.d'
+const UDEV_RULE = `${UDEV_FOLDER}/71-terway-edge.rules`
+const ENI_NETWORK = `${NETWORKD_FOLDER}/05-terway-edge-eni.network`
+const CLOUD_INIT_FOLDER = '/etc/cloud/cloud.cfg.d'
+const CLOUD_INIT = `${CLOUD_INIT_FOLDER}/99-terway-edge.cfg`
 /** Of systemd: before it, `Property=` is unknown, and the file would match every interface. */
 const PROPERTY_SINCE = 243
 
 /** Folders of the programs that would configure an elastic network interface. */
-export const ENI_FOLDERS: readonly string[] = ['/etc/udev/rules.d', '/etc/systemd/network', '/etc/cloud/cloud.cfg.d']
+export const ENI_FOLDERS: readonly string[] = [UDEV_FOLDER, NETWORKD_FOLDER, CLOUD_INIT_FOLDER]
 /** Where networkd is, if it is there at all. */
 export const NETWORKD: readonly string[] = ['/usr/lib/systemd/systemd-networkd', '/lib/systemd/systemd-networkd']
 export const ENI_FILES: readonly string[] = [UDEV_RULE, ENI_NETWORK, CLOUD_INIT]
@@ -69,16 +72,19 @@ export function eniKeepOffFiles({ own, systemd }: Pick<SeenCloud, 'own' | 'syste
   const marks = `ENV{NM_UNMANAGED}="1", ENV{ID_NET_MANAGED_BY}="terway-edge", ENV{${PROPERTY}}="1"`
   const others = own.map(mac => `ATTR{address}!="${mac}"`).join(', ')
   const rules = kinds.map(kind => `SUBSYSTEM=="net", ACTION!="remove", ATTR{address}=="${kind}", ${others}, ${marks}\n`)
-  const [udev = '', network = '', cloudInit = ''] = ENI_FOLDERS
   const file = {
-    folder: network,
+    folder: NETWORKD_FOLDER,
     path: ENI_NETWORK,
     text: `${ENI_HEAD}[Match]\nProperty=${PROPERTY}=1\n\n[Link]\nUnmanaged=yes\n`,
   }
   return [
-    { folder: udev, path: UDEV_RULE, text: `${ENI_HEAD}${rules.join('')}` },
+    { folder: UDEV_FOLDER, path: UDEV_RULE, text: `${ENI_HEAD}${rules.join('')}` },
     ...((systemd ?? 0) >= PROPERTY_SINCE ? [file] : []),
-    { folder: cloudInit, path: CLOUD_INIT, text: `${ENI_HEAD}updates:\n  network:\n    when: [boot-new-instance]\n` },
+    {
+      folder: CLOUD_INIT_FOLDER,
+      path: CLOUD_INIT,
+      text: `${ENI_HEAD}updates:\n  network:\n    when: [boot-new-instance]\n`,
+    },
   ]
 }
 

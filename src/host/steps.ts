@@ -50,6 +50,11 @@ export type Step =
   | { readonly do: 'leave network' }
   | { readonly do: 'say'; readonly text: string }
 
+/** A call of systemctl with these words. */
+export function systemctlStep(...words: readonly string[]): Step {
+  return { do: 'systemctl', words }
+}
+
 /** Whether a step changes anything. */
 export function changes(step: Step): boolean {
   return step.do !== 'leave' && step.do !== 'say'

@@ -22,7 +22,7 @@ import { DHCPCD_CONF, ENI_FILES, KEEP_OFF_FILES, withoutKeepOff } from './keep-o
 import { installedPlugins } from './plugin-plan.ts'
 import type { SeenMachine } from './seen-machine.ts'
 import { giveBackShared, SERVICE_USER } from './service-user.ts'
-import type { Step } from './steps.ts'
+import { type Step, systemctlStep } from './steps.ts'
 
 export interface WantedUninstall {
   readonly role: Role
@@ -73,7 +73,6 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
   const { units } = ROLE_FILES[role]
   const installed = units.filter(path => seen.paths.has(path))
   const shared = ROLE_FILES[otherRole(role)].units.some(path => seen.paths.has(path))
-  const call = (...words: string[]): Step => ({ do: 'systemctl', words })
   const remove = (paths: readonly string[]): Step[] =>
     [...new Set(paths.flatMap(path => [path, partOf(path)]))]
       .filter(path => seen.paths.has(path))
@@ -81,7 +80,7 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
   const systemd = here && seen.enabled !== undefined
   return [
     ...(here && role === 'node' && running ? [{ do: 'drain' } as const] : []),
-    ...(systemd ? installed.map(path => call('disable', '--now', unitName(path))) : []),
+    ...(systemd ? installed.map(path => systemctlStep('disable', '--now', unitName(path))) : []),
     ...(here && role === 'node' ? [{ do: 'leave network' } as const] : []),
     ...(role === 'node' ? remove(installedPlugins(config, seen)) : []),
     ...(role === 'node'
@@ -89,7 +88,7 @@ export function planUninstall(wanted: WantedUninstall, seen: SeenMachine): reado
       : []),
     ...(role === 'node' ? giveBackShared(config, seen) : []),
     ...remove(units),
-    ...(systemd ? [call('daemon-reload')] : []),
+    ...(systemd ? [systemctlStep('daemon-reload')] : []),
     ...(purge ? purgeSteps(wanted, { remove, shared }) : keptSteps(wanted, seen)),
     ...(purge && role === 'node' && seen.user !== undefined ? [REMOVE_USER] : []),
     ...(shared ? [] : remove([PREVIOUS_EXECUTABLE, PREVIOUS_FOLDER, EXECUTABLE])),

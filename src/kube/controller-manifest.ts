@@ -18,6 +18,8 @@ export interface ControllerManifest {
   readonly edgeNodes: string | undefined
   /** What stands in its configuration file; `status` is put in here. */
   readonly config: object
+  /** The text of the network.yaml whose plan it shows beside what is; undefined: none. */
+  readonly plan: string | undefined
   /**
    * The Secret with the token that asks for metrics from elsewhere; undefined: from the node alone.
    */
@@ -26,26 +28,34 @@ export interface ControllerManifest {
   readonly disruptionBudget: boolean
 }
 
+/** The plan in the ConfigMap. */
+export const PLAN_KEY = 'network.yaml'
+const CONFIG_FOLDER = '/etc/terway-edge'
 const PORT = 9180
 const TOKENS = '/etc/terway-edge-metrics'
 
 /** YAML documents. */
 export function controllerManifest(wanted: ControllerManifest): string[] {
-  const { image, replicas, edgeNodes, config, metricsSecret, disruptionBudget } = wanted
+  const { image, replicas, edgeNodes, config, plan, metricsSecret, disruptionBudget } = wanted
   const open = metricsSecret !== undefined
   const status = { listen: `${open ? '0.0.0.0' : '127.0.0.1'}:${PORT}`, ...(open && { tokenFile: `${TOKENS}/token` }) }
-  const file = Bun.YAML.stringify({ ...config, status }, null, 2)
-    .trimEnd()
-    .replace(/^/gm, '    ')
+  const planFile = plan === undefined ? {} : { plan: `${CONFIG_FOLDER}/${PLAN_KEY}` }
+  const file = indented(Bun.YAML.stringify({ ...config, ...planFile, status }, null, 2))
+  const planText = plan === undefined ? '' : `\n  ${PLAN_KEY}: |2\n${indented(plan)}`
   const deployment = replaceAll(template, [
-    ['  config.yaml: ""', `  config.yaml: |\n${file}`],
-    ['network.openyurt.io/config: ""', `network.openyurt.io/config: ${sha256(file).slice(0, 16)}`],
+    ['  config.yaml: ""', `  config.yaml: |\n${file}${planText}`],
+    ['network.openyurt.io/config: ""', `network.openyurt.io/config: ${sha256(file + planText).slice(0, 16)}`],
     ['  replicas: 2', `  replicas: ${replicas}`],
     ['image: terway-edge:VERSION', `image: ${JSON.stringify(image)}`],
     ['        nodeAffinity: {}', `        nodeAffinity: ${JSON.stringify(awayFrom(edgeNodes))}`],
     ...(open ? tokenVolume(metricsSecret) : []),
   ])
   return [deployment, ...(disruptionBudget ? [disruption] : []), ...(open ? [metrics] : [])]
+}
+
+/** As a block of YAML under a key of `data`, two columns to the right of it. */
+function indented(text: string): string {
+  return text.trimEnd().replace(/^(?=.)/gm, '    ')
 }
 
 function sha256(text: string): string {

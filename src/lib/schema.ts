@@ -5,17 +5,19 @@
  */
 import { z } from 'zod'
 import type { Problem } from './errors.ts'
-import { canonicalAddress, networkOf, parsePrefix } from './ip.ts'
+import { canonicalAddress, formatPrefix, networkOf, parsePrefix } from './ip.ts'
 
-/** An address block without host bits, as `address/length`. */
-export const cidr = z.string().superRefine((text, context) => {
-  if (parsePrefix(text) !== undefined) return
+/** An address block without host bits, as `address/length`, made canonical. */
+export const cidr = z.string().transform((text, context) => {
+  const prefix = parsePrefix(text)
+  if (prefix !== undefined) return formatPrefix(prefix)
   const network = networkOf(text)
   const hint =
     network === undefined
       ? 'write it as address/length, such as 10.0.0.0/8 or fd00::/48'
       : `host bits are set; did you mean ${network}?`
   context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a CIDR block: ${hint}` })
+  return z.NEVER
 })
 
 export const cidrs = z.array(cidr)

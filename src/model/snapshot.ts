@@ -63,6 +63,8 @@ export interface Snapshot {
     /** As this process saw it, since its start. */
     readonly leaderChanges?: number
     readonly pools: readonly PoolView[]
+    /** What was planned beside what is; absent where the controller was given no plan. */
+    readonly plan?: PlanView
     /** Absent where no node is one of the cloud. */
     readonly cloud?: CloudView
   }
@@ -231,6 +233,34 @@ export interface PoolView {
    * be said, or far away.
    */
   readonly fullIn?: string
+  /** The same at the growth that the plan gives. */
+  readonly plannedFullIn?: string
+}
+
+/** A `network.yaml` beside the cluster that runs. */
+export interface PlanView {
+  readonly lans: readonly PlannedLanView[]
+  readonly departures: readonly Departure[]
+}
+
+export interface PlannedLanView {
+  readonly lan: string
+  /** Those to its switches. */
+  readonly bgpPeers: readonly string[]
+  /** That there are. */
+  readonly nodes: number
+  readonly plannedNodes: number
+  /** As the plan says it: a number of nodes, or a share such as `15%`. */
+  readonly growthPerYear: string
+  /** As many as there are, or as are planned where that is more, and five years of growth. */
+  readonly nodesInFiveYears: number
+}
+
+/** One thing that is otherwise than planned. */
+export interface Departure {
+  readonly where: string
+  readonly planned: string
+  readonly is: string
 }
 
 /** What the controller knows of a node's elastic network interfaces. */

@@ -3,6 +3,7 @@
  * belong to others or make routes look like loops, tables of the cloud that are too small, a family
  * that has no next hop. Pure.
  */
+import { counted } from '../lib/count-text.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
 import { nodesAfter } from './growth.ts'
@@ -26,11 +27,22 @@ const ENOUGH_ZONES = 3
 function zoneFindings({ vpc }: Network): readonly Finding[] {
   const zones = new Set(vpc.nodeVSwitches.map(({ zone }) => zone)).size
   if (zones >= ENOUGH_ZONES) return []
+  if (zones === 0)
+    return [
+      {
+        severity: 'note',
+        rule: 'no-vswitches',
+        message:
+          'no vSwitch of nodes in the cloud is named, so overlaps with them and failures of a zone are not looked at',
+        places: [{ path: 'vpc.nodeVSwitches', value: '' }],
+        wayOut: 'name them if the cluster has nodes there; its control plane has its own',
+      },
+    ]
   return [
     {
       severity: 'warning',
       rule: 'few-zones',
-      message: `the nodes in the cloud have ${count(vpc.nodeVSwitches.length, 'vSwitch', 'vSwitches')} in ${count(zones, 'zone')}: a zone that fails takes the API server's neighbours along`,
+      message: `the nodes in the cloud have ${counted(vpc.nodeVSwitches.length, 'vSwitch', 'vSwitches')} in ${counted(zones, 'zone')}: a zone that fails takes the API server's neighbours along`,
       places: [{ path: 'vpc.nodeVSwitches', value: vpc.nodeVSwitches.map(({ name }) => name).join(', ') }],
       wayOut: `name at least ${ENOUGH_ZONES} vSwitches, each in a zone of its own`,
     },
@@ -43,7 +55,7 @@ const ENOUGH_SPEAKERS = 3
 function speakerFindings({ lan, path }: PlacedLan): readonly Finding[] {
   const places = [{ path: `${path}.speakers`, value: lan.speakers.join(', ') }]
   if (lan.speakers.length > lan.nodes) {
-    const message = `LAN ${lan.name} has ${lan.speakers.length} speakers and ${count(lan.nodes, 'node')}`
+    const message = `LAN ${lan.name} has ${lan.speakers.length} speakers and ${counted(lan.nodes, 'node')}`
     return [
       { severity: 'problem', rule: 'more-speakers-than-nodes', message, places, wayOut: 'name nodes of this LAN' },
     ]
@@ -232,7 +244,7 @@ function borderFindings(network: Network): readonly Finding[] {
         severity: shared ? 'problem' : 'warning',
         rule: 'vbr-routes',
         message: `data center ${dataCenter.name} has ${routes} routes of nodes and hosts in five years, and ${vbr.kind} ${vbr.name} takes ${VBR_ROUTES} from a BGP peer and drops the rest`,
-        places: [{ path: `dataCenters[${index}]`, value: `${dataCenter.lans.length} LANs` }],
+        places: [{ path: `dataCenters[${index}]`, value: counted(dataCenter.lans.length, 'LAN') }],
         wayOut: shared
           ? 'make a cluster, and so a pool, for each data center: then its pool is one route'
           : `announce the pools there as aggregates (${network.edge.podCIDRs.join(', ')}), or route them statically on the VBR`,
@@ -254,8 +266,4 @@ function powerNotes(network: Network): readonly Finding[] {
       wayOut: 'choose speakers that do not fail together, and two switches where the LAN has them',
     },
   ]
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`
 }

@@ -4,6 +4,7 @@
  * those that the controller gives out. Pure.
  */
 import { blockLengthFor, blockSize, mergeRanges } from '../lib/address-range.ts'
+import { blocksText, counted } from '../lib/count-text.ts'
 import { addressBits, FAMILIES, FAMILY_NAMES, type Family, familyOf, overlaps, prefixRange } from '../lib/ip.ts'
 import { type CloudCapacity, cloudCapacityFindings, cloudCapacityOf, VSWITCH_RESERVED } from './cloud-capacity.ts'
 import type { Finding } from './finding.ts'
@@ -168,7 +169,9 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
     const name = FAMILY_NAMES[family.family]
     const places = family.pools.map(({ podCIDR }) => ({ path: 'edge.podCIDRs', value: podCIDR }))
     const append =
-      family.append === undefined ? '' : `: ${family.append.podCIDR} is free and gives ${family.append.nodes} more`
+      family.append === undefined
+        ? ''
+        : `: ${family.append.podCIDR} is free and gives ${blocksText(family.append.nodes)} more`
     for (const { podCIDR, blocks } of family.pools) {
       if (blocks > 0) continue
       found.push({
@@ -183,7 +186,7 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
       found.push({
         severity: 'problem',
         rule: 'pools-too-small',
-        message: `the ${name} pools have blocks for ${family.nodes} nodes, and ${nodesExpected} are expected`,
+        message: `the ${name} pools have blocks for ${counted(family.nodes, 'node')}, and ${nodesExpected} are expected`,
         places,
         wayOut: `append a pool${append}; or give nodes fewer pods (edge.podsPerNode)`,
       })
@@ -191,7 +194,7 @@ export function capacityFindings(network: Network, capacity: Capacity): readonly
       found.push({
         severity: 'warning',
         rule: 'pools-full-soon',
-        message: `the ${name} pools have blocks for ${family.nodes} nodes and are full in ${family.fullIn} at the growth given`,
+        message: `the ${name} pools have blocks for ${counted(family.nodes, 'node')} and are full in ${family.fullIn} at the growth given`,
         places,
         wayOut: `reserve a range to append now, and keep others off it${append}`,
       })

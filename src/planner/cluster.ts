@@ -3,9 +3,9 @@
  * `network.yaml` from it. What a cluster does not know (vSwitches, growth, the devices between LANs
  * and VPC) is neither compared nor invented. Pure.
  */
-import type { BGPPeer } from '../kube/bgp-peer.ts'
 import { blockLengthFor } from '../lib/address-range.ts'
 import { addressBits, covers, familyOf, formatPrefix, maskBytes, prefixOf } from '../lib/ip.ts'
+import type { Departure, LanView, NodeView } from '../model/snapshot.ts'
 import { lansOf, type Network, type PlacedLan } from './network.ts'
 
 export interface ObservedCluster {
@@ -17,35 +17,30 @@ export interface ObservedCluster {
     readonly vpcCIDRs: readonly string[]
     readonly dataCenterCIDRs: readonly string[]
   }
-  readonly peers: readonly BGPPeer[]
+  /** BGPPeers with the nodes that they select. */
+  readonly lans: readonly LanView[]
   readonly nodes: readonly ObservedNode[]
-  /** The nodes that a BGPPeer selects, by its name, as its status says. */
-  readonly selected: ReadonlyMap<string, readonly string[]>
 }
 
-export interface ObservedNode {
-  readonly name: string
-  /** InternalIPs. */
-  readonly addresses: readonly string[]
-  readonly podCIDRs: readonly string[]
-}
-
-/** One thing that is otherwise than planned. */
-export interface Departure {
-  readonly where: string
-  readonly planned: string
-  readonly is: string
-}
+export type ObservedNode = Pick<NodeView, 'name' | 'addresses' | 'podCIDRs'>
 
 const NOTHING = '-'
 
 export function departures(network: Network, cluster: ObservedCluster): readonly Departure[] {
   const switches = new Set(lansOf(network).flatMap(({ lan }) => lan.switches.map(({ address }) => address)))
-  const strangers = cluster.peers.filter(({ spec }) => !switches.has(spec.peerIP))
+  const strangers = cluster.lans.filter(({ peerIP }) => !switches.has(peerIP))
+  const found: Found = {
+    lans: new Map(cluster.lans.map(one => [one.peerIP, one])),
+    nodes: new Map(cluster.nodes.map(one => [one.name, one])),
+  }
   return [
     ...controllerDepartures(network, cluster),
-    ...lansOf(network).flatMap(placed => lanDepartures(placed, cluster)),
-    ...strangers.map(({ name, spec }) => ({ where: `BGPPeer ${name}`, planned: NOTHING, is: `peerIP ${spec.peerIP}` })),
+    ...lansOf(network).flatMap(placed => lanDepartures(placed, found)),
+    ...strangers.map(({ bgpPeer, peerIP }) => ({
+      where: `BGPPeer ${bgpPeer}`,
+      planned: NOTHING,
+      is: `peerIP ${peerIP}`,
+    })),
     ...cluster.nodes.flatMap(node => nodeDepartures(network, node)),
   ]
 }
@@ -75,26 +70,31 @@ function differing(where: string, planned: readonly string[], is: readonly strin
   return [...planned].sort().join() === [...is].sort().join() ? [] : [{ where, planned: text(planned), is: text(is) }]
 }
 
-function lanDepartures({ lan }: PlacedLan, cluster: ObservedCluster): readonly Departure[] {
+/** What is, to be looked up. */
+interface Found {
+  /** By the switch. */
+  readonly lans: ReadonlyMap<string, LanView>
+  readonly nodes: ReadonlyMap<string, ObservedNode>
+}
+
+function lanDepartures({ lan }: PlacedLan, { lans, nodes }: Found): readonly Departure[] {
   return lan.switches.flatMap(one => {
-    const peer = cluster.peers.find(({ spec }) => spec.peerIP === one.address)
+    const peer = lans.get(one.address)
     if (peer === undefined) return [{ where: `LAN ${lan.name}`, planned: `a BGPPeer to ${one.address}`, is: NOTHING }]
-    const { spec, name } = peer
-    const at = (field: string) => `BGPPeer ${name}: ${field}`
-    const members = cluster.selected.get(name) ?? []
-    const foreign = cluster.nodes
-      .filter(node => members.includes(node.name))
+    const at = (field: string) => `BGPPeer ${peer.bgpPeer}: ${field}`
+    const foreign = peer.nodes
+      .flatMap(name => nodes.get(name) ?? [])
       .filter(({ addresses }) => !addresses.some(address => lan.hostCIDRs.some(cidr => covers(cidr, address))))
     return [
-      ...differing(at('peerAsNumber'), [String(one.asNumber)], [String(spec.peerAsNumber)]),
-      ...differing(at('localAsNumber'), [String(lan.localAsNumber)], [String(spec.localAsNumber)]),
-      ...differing(at('localSpeakers'), lan.speakers, spec.localSpeakers),
-      ...(lan.gateway === undefined ? [] : differing(at('gateway'), [lan.gateway], [spec.gateway ?? NOTHING])),
-      ...(members.length > lan.nodes
-        ? [{ where: `LAN ${lan.name}`, planned: `${lan.nodes} nodes`, is: `${members.length}` }]
+      ...differing(at('peerAsNumber'), [String(one.asNumber)], [String(peer.peerAsNumber)]),
+      ...differing(at('localAsNumber'), [String(lan.localAsNumber)], [String(peer.localAsNumber)]),
+      ...differing(at('localSpeakers'), lan.speakers, peer.speakers),
+      ...(lan.gateway === undefined ? [] : differing(at('gateway'), [lan.gateway], [peer.gateway ?? NOTHING])),
+      ...(peer.nodes.length > lan.nodes
+        ? [{ where: `LAN ${lan.name}`, planned: `${lan.nodes} nodes`, is: `${peer.nodes.length}` }]
         : []),
       ...lan.speakers
-        .filter(speaker => !cluster.nodes.some(node => node.name === speaker))
+        .filter(speaker => !nodes.has(speaker))
         .map(speaker => ({ where: `LAN ${lan.name}`, planned: `speaker ${speaker}`, is: 'there is no such node' })),
       ...foreign.map(node => ({
         where: `node ${node.name}`,
@@ -121,7 +121,7 @@ const YOURS = 'YOURS TO FILL IN'
 
 /** The text of a `network.yaml`; what is not known is marked, and refused until it is filled in. */
 export function networkOfCluster(cluster: ObservedCluster): string {
-  const { controller, peers } = cluster
+  const { controller, lans: peers } = cluster
   const list = (cidrs: readonly string[] | undefined) => `[${(cidrs ?? []).map(quoted).join(', ')}]`
   const mark = (cidrs: readonly string[] | undefined) => ((cidrs ?? []).length === 0 ? `   # ${YOURS}` : '')
   const lans = peers.map(peer => lanText(peer, cluster)).join('')
@@ -146,14 +146,15 @@ dataCenters:
 ${lans}`
 }
 
-function lanText({ name, spec }: BGPPeer, { nodes, selected }: ObservedCluster): string {
-  const members = nodes.filter(node => selected.get(name)?.includes(node.name) === true)
-  const blocks = hostBlocks([spec.peerIP, ...members.flatMap(({ addresses }) => addresses)])
-  return `      - name: ${name}
+function lanText(peer: LanView, { nodes }: ObservedCluster): string {
+  const selected = new Set(peer.nodes)
+  const members = nodes.filter(({ name }) => selected.has(name))
+  const blocks = hostBlocks([peer.peerIP, ...members.flatMap(({ addresses }) => addresses)])
+  return `      - name: ${peer.bgpPeer}
         hostCIDRs: [${blocks.map(quoted).join(', ')}]   # around the addresses seen: make it the LAN's own
-        switches: [{address: ${quoted(spec.peerIP)}, asNumber: ${spec.peerAsNumber}}]
-        localAsNumber: ${spec.localAsNumber}
-        speakers: [${spec.localSpeakers.join(', ')}]
+        switches: [{address: ${quoted(peer.peerIP)}, asNumber: ${peer.peerAsNumber}}]
+        localAsNumber: ${peer.localAsNumber}
+        speakers: [${peer.speakers.join(', ')}]
         nodes: ${Math.max(members.length, 1)}
         growthPerYear: 0   # ${YOURS}
 `

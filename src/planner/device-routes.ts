@@ -5,7 +5,7 @@
  * there, and why. Pure.
  */
 import { blockLengthFor } from '../lib/address-range.ts'
-import { familyOf } from '../lib/ip.ts'
+import { FAMILY_NAMES, familyOf } from '../lib/ip.ts'
 import { type DataCenter, type Device, type DeviceKind, gatewayOf, type Lan, type Network } from './network.ts'
 
 export interface DeviceRoute {
@@ -27,7 +27,7 @@ export function deviceRoutes(network: Network): readonly DeviceRoute[] {
   const site = siteOf(network)
   return [
     ...network.dataCenters.flatMap(dataCenter => [
-      ...dataCenter.lans.flatMap(lan => [...nodeRoutes(site, lan), ...switchRoutes(site, dataCenter, lan)]),
+      ...dataCenter.lans.flatMap(lan => [...nodeRoutes(site, dataCenter, lan), ...switchRoutes(site, dataCenter, lan)]),
       ...dataCenter.path.flatMap((device, index) => pathRoutes(site, dataCenter, { device, index })),
     ]),
     ...vpcRoutes(site),
@@ -47,16 +47,21 @@ function siteOf(network: Network): Site {
   return { network, severalLans: lans > 1, severalDataCenters: network.dataCenters.length > 1 }
 }
 
-function nodeRoutes({ network, severalLans }: Site, lan: Lan): readonly DeviceRoute[] {
+/** The blocks of the VPC of a family that somebody in the data center speaks. */
+function vpcBlocks({ vpc, edge }: Network, { cidrs }: DataCenter): readonly string[] {
+  const spoken = new Set([...edge.podCIDRs, ...cidrs].map(familyOf))
+  return vpc.cidrs.filter(cidr => spoken.has(familyOf(cidr)))
+}
+
+function nodeRoutes({ network, severalLans }: Site, dataCenter: DataCenter, lan: Lan): readonly DeviceRoute[] {
   const device = `nodes of ${lan.name}`
-  const gateway = gatewayOf(lan)
   return [
-    ...network.vpc.cidrs.map(
+    ...vpcBlocks(network, dataCenter).map(
       (destination): DeviceRoute => ({
         device,
         direction: 'inbound',
         destination,
-        nextHop: gateway,
+        nextHop: hostsGateway(lan, destination),
         how: 'static',
         why: "the hosts' default route covers it; make sure that they have one",
       }),
@@ -66,7 +71,9 @@ function nodeRoutes({ network, severalLans }: Site, lan: Lan): readonly DeviceRo
         device,
         direction: 'outbound',
         destination: blocksOf(network, pool),
-        nextHop: severalLans ? `the node that owns it; of other LANs ${gateway}` : 'the node that owns it',
+        nextHop: severalLans
+          ? `the node that owns it; of other LANs ${hostsGateway(lan, pool)}`
+          : 'the node that owns it',
         how: 'terway-edge',
         why: 'the agent on each node keeps these routes: nothing to do',
       }),
@@ -81,11 +88,23 @@ function switchRoutes(site: Site, dataCenter: DataCenter, lan: Lan): readonly De
     const device = lan.switches.length === 1 ? `switch ${lan.name}` : `switch ${lan.name} (${index + 1})`
     const of = row(device)
     return [
-      ...network.vpc.cidrs.map(destination =>
-        of('inbound', destination, towardsVpc(first), 'static', 'control plane, ECS instances and pods in the VPC'),
+      ...vpcBlocks(network, dataCenter).map(destination =>
+        of(
+          'inbound',
+          destination,
+          towardsVpc(first, destination),
+          'static',
+          'control plane, ECS instances and pods in the VPC',
+        ),
       ),
       ...otherLans(dataCenter, lan).map(({ destination, what }) =>
-        of('inbound', destination, towardsVpc(first), 'static', `${what}; a default route or an IGP does as well`),
+        of(
+          'inbound',
+          destination,
+          towardsVpc(first, destination),
+          'static',
+          `${what}; a default route or an IGP does as well`,
+        ),
       ),
       ...network.edge.podCIDRs.flatMap(pool => [
         of(
@@ -99,7 +118,7 @@ function switchRoutes(site: Site, dataCenter: DataCenter, lan: Lan): readonly De
           ? of(
               'inbound',
               pool,
-              towardsVpc(first),
+              towardsVpc(first, pool),
               'static',
               'pods of other LANs; longer prefixes, learned from the speakers, come first',
             )
@@ -146,8 +165,8 @@ function pathRoutes(site: Site, dataCenter: DataCenter, { device, index }: OnPat
   const { network } = site
   const of = row(`${device.kind} ${device.name}`)
   const next = dataCenter.path[index + 1]
-  const inbound = network.vpc.cidrs.map(destination =>
-    of('inbound', destination, inboundHop(device, next), inboundHow(device.kind), inboundWhy(device.kind)),
+  const inbound = vpcBlocks(network, dataCenter).map(destination =>
+    of('inbound', destination, inboundHop(device, next, destination), inboundHow(device.kind), inboundWhy(device.kind)),
   )
   const outbound = index === 0 ? joinRoutes(site, dataCenter, of) : backRoutes(site, dataCenter, { device, index })
   return [...inbound, ...outbound]
@@ -160,7 +179,7 @@ function joinRoutes({ network, severalLans }: Site, { lans }: DataCenter, of: Re
       of(
         'outbound',
         destination,
-        switchesText(lan),
+        switchesText(lan, destination),
         'static',
         `hosts of LAN ${lan.name}; connected or by an IGP where the device has it`,
       ),
@@ -173,14 +192,14 @@ function joinRoutes({ network, severalLans }: Site, { lans }: DataCenter, of: Re
             of(
               'outbound',
               `${blocksOf(network, pool)} in ${lan.name}`,
-              switchesText(lan),
+              switchesText(lan, pool),
               'BGP',
               'from the switch by BGP or an IGP: nodes of several LANs share the pool, so no static route can say where a block is',
             ),
           ),
           discard(of, pool),
         ]
-      : lans.map(lan => of('outbound', pool, switchesText(lan), 'static', `pods of LAN ${lan.name}`)),
+      : lans.map(lan => of('outbound', pool, switchesText(lan, pool), 'static', `pods of LAN ${lan.name}`)),
   )
   return [...hosts, ...pods]
 }
@@ -191,10 +210,10 @@ function joinRoutes({ network, severalLans }: Site, { lans }: DataCenter, of: Re
 function backRoutes(site: Site, dataCenter: DataCenter, { device, index }: OnPath): DeviceRoute[] {
   const of = row(`${device.kind} ${device.name}`)
   const before = dataCenter.path[index - 1]
-  const nextHop = outboundHop(device, before)
+  const nextHop = (destination: string) => outboundHop(device, before, destination)
   const how = device.kind === 'ecr' ? 'association' : 'static'
   const hosts = dataCenter.cidrs.map(destination =>
-    of('outbound', destination, nextHop, how, `hosts of data center ${dataCenter.name}`),
+    of('outbound', destination, nextHop(destination), how, `hosts of data center ${dataCenter.name}`),
   )
   return [...hosts, ...podRoutes(site, { of, nextHop, how, dataCenter })]
 }
@@ -206,18 +225,23 @@ function podRoutes(
     nextHop,
     how,
     dataCenter,
-  }: { of: ReturnType<typeof row>; nextHop: string; how: DeviceRoute['how']; dataCenter: DataCenter },
+  }: {
+    of: ReturnType<typeof row>
+    nextHop: (destination: string) => string
+    how: DeviceRoute['how']
+    dataCenter: DataCenter
+  },
 ): DeviceRoute[] {
   return network.edge.podCIDRs.map(pool =>
     severalDataCenters
       ? of(
           'outbound',
           `${blocksOf(network, pool)} in ${dataCenter.name}`,
-          nextHop,
+          nextHop(pool),
           'BGP',
           'several data centers share the pool: only routes of nodes say where a block is',
         )
-      : of('outbound', pool, nextHop, how, `pods of data center ${dataCenter.name}`),
+      : of('outbound', pool, nextHop(pool), how, `pods of data center ${dataCenter.name}`),
   )
 }
 
@@ -237,7 +261,7 @@ function vpcRoutes(site: Site): readonly DeviceRoute[] {
           `from control plane, ECS instances and pods to hosts of data center ${dataCenter.name}: kubelets, speakers`,
         ),
       ),
-      ...podRoutes(site, { of, nextHop, how: 'static', dataCenter }),
+      ...podRoutes(site, { of, nextHop: () => nextHop, how: 'static', dataCenter }),
     ]
   })
 }
@@ -260,16 +284,41 @@ function speakersText({ speakers }: Lan): string {
   return speakers.length === 0 ? 'nobody yet' : speakers.join(', ')
 }
 
-function switchesText({ switches, name }: Lan): string {
-  return `switch ${name} ${switches.map(({ address }) => address).join(' and ')}`
+/**
+ * A device as the next hop to `destination`. The plan has one address of it, and an address of the
+ * other family is no next hop there.
+ */
+function reachedAt(device: string, address: string | undefined, destination: string): string {
+  if (address === undefined) return device
+  const family = familyOf(destination)
+  return familyOf(address) === family ? `${device} ${address}` : `${device}, its ${FAMILY_NAMES[family]} address`
 }
 
-function named({ kind, name }: Device, address: string | undefined): string {
-  return address === undefined ? `${kind} ${name}` : `${kind} ${name} ${address}`
+/** IPv4 goes by an IPv6 gateway where there is no other; the other way round nothing does. */
+function hostsGateway(lan: Lan, destination: string): string {
+  const gateway = gatewayOf(lan)
+  const foreign = familyOf(destination) === 'ipv6' && familyOf(gateway) === 'ipv4'
+  return foreign ? "the hosts' IPv6 gateway" : gateway
 }
 
-function towardsVpc(device: Device | undefined): string {
-  return device === undefined ? 'the VPC' : named(device, device.address)
+function switchesText({ switches, name }: Lan, destination: string): string {
+  const own = switches.filter(({ address }) => familyOf(address) === familyOf(destination))
+  const addresses = (own.length === 0 ? switches.slice(0, 1) : own).map(({ address }) => address)
+  return (
+    reachedAt(`switch ${name}`, addresses[0], destination) +
+    addresses
+      .slice(1)
+      .map(other => ` and ${other}`)
+      .join('')
+  )
+}
+
+function named({ kind, name }: Device, address: string | undefined, destination: string): string {
+  return reachedAt(`${kind} ${name}`, address, destination)
+}
+
+function towardsVpc(device: Device | undefined, destination: string): string {
+  return device === undefined ? 'the VPC' : named(device, device.address, destination)
 }
 
 const ATTACHMENTS: Readonly<Partial<Record<DeviceKind, string>>> = {
@@ -283,16 +332,16 @@ function attachment(device: Device): string {
   return [ATTACHMENTS[device.kind], `${device.kind} ${device.name}`].filter(Boolean).join(' ')
 }
 
-function inboundHop(device: Device, next: Device | undefined): string {
-  if (next !== undefined) return towardsVpc(next)
+function inboundHop(device: Device, next: Device | undefined, destination: string): string {
+  if (next !== undefined) return towardsVpc(next, destination)
   return device.kind === 'ecr' ? 'association with the VPC' : 'attachment of the VPC'
 }
 
-function outboundHop(device: Device, before: Device | undefined): string {
+function outboundHop(device: Device, before: Device | undefined, destination: string): string {
   if (before === undefined) return 'the data center'
   const address = before.cloudAddress ?? before.address
-  if (device.kind === 'vbr') return `the circuit, ${named(before, before.cloudAddress)}`
-  return CLOUD.has(device.kind) ? attachment(before) : named(before, address)
+  if (device.kind === 'vbr') return `the circuit, ${named(before, before.cloudAddress, destination)}`
+  return CLOUD.has(device.kind) ? attachment(before) : named(before, address, destination)
 }
 
 const CLOUD: ReadonlySet<DeviceKind> = new Set(['vbr', 'ecr', 'cen', 'transit-router'])

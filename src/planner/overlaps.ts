@@ -5,13 +5,13 @@
  * cloud's page on planning the network of a cluster. Pure.
  */
 import { overlaps, prefixRange } from '../lib/ip.ts'
-import type { Finding, Severity } from './finding.ts'
+import type { Finding } from './finding.ts'
 import type { Network } from './network.ts'
 import { type NamedRange, type RangeKind, rangesOf } from './ranges.ts'
 
 interface Rule {
   readonly rule: string
-  readonly severity?: Severity
+  readonly severity?: Finding['severity']
   readonly between: readonly [readonly RangeKind[], readonly RangeKind[]]
   /** Whether a pair that the kinds fit is meant at all. */
   readonly when?: (a: NamedRange, b: NamedRange) => boolean
@@ -242,9 +242,13 @@ function finding({ rule, severity, why, wayOut }: Rule, a: NamedRange, b: NamedR
 interface Reserved {
   readonly cidr: string
   readonly why: string
-  readonly severity?: Severity
+  /** Default: a problem for every kind. */
+  readonly mild?: Pick<Finding, 'severity' | 'rule' | 'wayOut'>
   readonly kinds?: readonly RangeKind[]
 }
+
+const OTHER_RANGE = 'choose a range of RFC 1918 (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16) or of fc00::/7'
+const FOR_DOCUMENTS = { severity: 'warning', rule: 'documentation-range', wayOut: OTHER_RANGE } as const
 
 /** Ranges that have a meaning of their own. */
 const RESERVED: readonly Reserved[] = [
@@ -259,11 +263,19 @@ const RESERVED: readonly Reserved[] = [
   },
   { cidr: 'fe80::/10', why: 'is link-local (RFC 4291)' },
   { cidr: 'ff00::/8', why: 'is multicast (RFC 4291)' },
+  { cidr: '192.0.2.0/24', why: 'is for documents (RFC 5737), and filters drop it', mild: FOR_DOCUMENTS },
+  { cidr: '198.51.100.0/24', why: 'is for documents (RFC 5737), and filters drop it', mild: FOR_DOCUMENTS },
+  { cidr: '203.0.113.0/24', why: 'is for documents (RFC 5737), and filters drop it', mild: FOR_DOCUMENTS },
+  { cidr: '2001:db8::/32', why: 'is for documents (RFC 3849), and filters drop it', mild: FOR_DOCUMENTS },
   { cidr: '::/8', why: 'is reserved (RFC 4291): loopback, mapped addresses' },
   {
     cidr: '172.17.0.0/16',
     why: 'is what Docker gives to its bridge docker0: on a host that has it, packets to that range never leave',
-    severity: 'warning',
+    mild: {
+      severity: 'warning',
+      rule: 'docker-range',
+      wayOut: 'choose another range, or set "bip" of Docker to another one on every host',
+    },
     kinds: ['edge-pods', 'service', 'lan', 'vpc'],
   },
 ]
@@ -271,17 +283,12 @@ const RESERVED: readonly Reserved[] = [
 function forbidden(range: NamedRange): readonly Finding[] {
   return RESERVED.filter(
     ({ cidr, kinds }) => overlaps(cidr, range.cidr) && (kinds === undefined || kinds.includes(range.kind)),
-  ).map(({ cidr, why, severity }) => ({
-    severity: severity ?? 'problem',
-    rule: severity === undefined ? 'reserved-range' : 'docker-range',
+  ).map(({ cidr, why, mild }) => ({
     message: `${range.what} ${range.cidr} overlaps ${cidr}, which ${why}`,
     places: [
       { path: range.path, value: range.cidr },
       { path: '', value: cidr },
     ],
-    wayOut:
-      severity === undefined
-        ? 'choose a range of RFC 1918 (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16) or of fc00::/7'
-        : 'choose another range, or set "bip" of Docker to another one on every host',
+    ...(mild ?? { severity: 'problem', rule: 'reserved-range', wayOut: OTHER_RANGE }),
   }))
 }

@@ -3,7 +3,8 @@
  * gateways and switches on their LAN, names that stand once, devices in an order that packets can
  * take. Pure.
  */
-import { covers, FAMILY_NAMES, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
+import { counted } from '../lib/count-text.ts'
+import { addressBits, covers, FAMILY_NAMES, familyOf, overlaps, prefixOf, prefixRange } from '../lib/ip.ts'
 import type { Finding, Place } from './finding.ts'
 import { DEVICE_KINDS, lansOf, type Network, type PlacedLan } from './network.ts'
 import { rangesOf } from './ranges.ts'
@@ -45,6 +46,15 @@ function vSwitchFindings({ vpc }: Network): readonly Finding[] {
       ]
     }),
   )
+  const sized = lists.flatMap(({ list, key, what }) =>
+    list.flatMap(({ name, cidr }, index) => {
+      const { family, length } = prefixOf(cidr)
+      if (family === 'ipv6' || (length >= 16 && length <= 29)) return []
+      const place = [{ path: `vpc.${key}[${index}].cidr`, value: cidr }]
+      const message = `${what} ${name} ${cidr} has a mask that the cloud does not take`
+      return [problem('vswitch-size', message, place, 'choose a mask from /16 to /29')]
+    }),
+  )
   const zones = new Set(vpc.podVSwitches.map(({ zone }) => zone))
   const without = vpc.podVSwitches.length === 0 ? [] : vpc.nodeVSwitches.filter(({ zone }) => !zones.has(zone))
   const missing = without.map(({ name, zone, cidr }) =>
@@ -55,7 +65,7 @@ function vSwitchFindings({ vpc }: Network): readonly Finding[] {
       `add a pod vSwitch in zone ${zone}: a pod vSwitch must be in the zone of its nodes`,
     ),
   )
-  return [...outside, ...missing, ...sharedPartly(vpc)]
+  return [...outside, ...sized, ...missing, ...sharedPartly(vpc)]
 }
 
 /**
@@ -159,7 +169,7 @@ function lanFindings({ lan, dataCenter, path }: PlacedLan): readonly Finding[] {
   }
   if (hostsOf(lan.hostCIDRs) < BigInt(lan.nodes + lan.switches.length)) {
     const place = [{ path: `${path}.nodes`, value: String(lan.nodes) }]
-    const message = `LAN ${lan.name} (${lan.hostCIDRs.join(', ')}) has no addresses for ${lan.nodes} nodes and its switch`
+    const message = `LAN ${lan.name} (${lan.hostCIDRs.join(', ')}) has no addresses for ${counted(lan.nodes, 'node')} and its switch`
     found.push(problem('lan-too-small', message, place, 'name a larger block, or fewer nodes'))
   }
   return found
@@ -196,6 +206,17 @@ function pathFindings({ dataCenters }: Network): readonly Finding[] {
         const message = `data center ${name}: ${device.kind} ${device.name} stands behind ${before.kind} ${before.name}, but a packet to the VPC meets it before`
         found.push(problem('path-order', message, place, `write the path in this order: ${DEVICE_KINDS.join(', ')}`))
       }
+      if (device.kind === 'vbr' && before !== undefined && before.cloudAddress === undefined) {
+        const message = `data center ${name}: the address of ${before.kind} ${before.name} towards the circuit is not given, so the routes of ${device.kind} ${device.name} name no next hop`
+        const where = [{ path: `dataCenters[${index}].path[${at - 1}].cloudAddress`, value: '' }]
+        found.push({
+          severity: 'note',
+          rule: 'address-unknown',
+          message,
+          places: where,
+          wayOut: 'add its cloudAddress',
+        })
+      }
       if (device.address === undefined && !CLOUD_DEVICES.has(device.kind)) {
         const message = `data center ${name}: the address of ${device.kind} ${device.name} is not given, so the routes that lead to it name no next hop`
         found.push({ severity: 'note', rule: 'address-unknown', message, places: place, wayOut: 'add its address' })
@@ -230,7 +251,23 @@ function nameFindings(network: Network): readonly Finding[] {
       'two LANs have the name',
       'give each a name of its own',
     ),
+    ...blockLists(network).flatMap(list => twice(list, 'a block stands twice:', 'remove one of the two')),
     ...twice(speakers, 'a speaker stands twice:', 'name each node once, in the LAN where it is'),
+  ]
+}
+
+/** Each list by itself. Of pools it is an overlap. */
+function blockLists({ vpc, serviceCIDRs, dataCenters, otherNetworks }: Network): readonly (readonly Place[])[] {
+  const listed = (path: string, cidrs: readonly string[]) =>
+    cidrs.map((value, index) => ({ path: `${path}[${index}]`, value }))
+  return [
+    listed('vpc.cidrs', vpc.cidrs),
+    listed('serviceCIDRs', serviceCIDRs),
+    ...dataCenters.flatMap(({ cidrs, lans }, index) => [
+      listed(`dataCenters[${index}].cidrs`, cidrs),
+      ...lans.map(({ hostCIDRs }, at) => listed(`dataCenters[${index}].lans[${at}].hostCIDRs`, hostCIDRs)),
+    ]),
+    ...otherNetworks.map(({ cidrs }, index) => listed(`otherNetworks[${index}].cidrs`, cidrs)),
   ]
 }
 
@@ -239,21 +276,24 @@ function twice(places: readonly Place[], what: string, wayOut: string): readonly
   return groups.map(([value, group]) => problem('name-twice', `${what} ${value}`, group, wayOut))
 }
 
-/** kube-apiserver: a Service range has at most 20 bits of hosts. */
+/** kube-apiserver: a Service range has at most 20 bits of hosts, and at least eight addresses. */
 const MOST_SERVICE_BITS = 20
+const LEAST_SERVICE_BITS = 3
 
 function serviceFindings({ serviceCIDRs, edge }: Network): readonly Finding[] {
   const found = serviceCIDRs.flatMap((cidr, index) => {
     const { family, length } = prefixOf(cidr)
-    const least = (family === 'ipv4' ? 32 : 128) - MOST_SERVICE_BITS
-    if (length >= least) return []
+    const [least, most] = [addressBits(family) - MOST_SERVICE_BITS, addressBits(family) - LEAST_SERVICE_BITS]
+    if (length >= least && length <= most) return []
+    const what = length < least ? 'large' : 'small'
     const place = [{ path: `serviceCIDRs[${index}]`, value: cidr }]
+    const enough = addressBits(family) - 12
     return [
       problem(
         'service-size',
-        `Service CIDR ${cidr} is too large: kube-apiserver takes /${least} and longer`,
+        `Service CIDR ${cidr} is too ${what}: kube-apiserver takes /${least} to /${most}`,
         place,
-        `choose a mask of /${least} or longer; a /20 has 4,096 Services`,
+        `choose a mask in between; a /${enough} has 4,096 Services`,
       ),
     ]
   })

@@ -1,6 +1,7 @@
 /**
  * A plan as text for people at a terminal, and as Markdown for a change request. Pure.
  */
+import { blocksText } from '../lib/count-text.ts'
 import { type Column, formatTable, printable } from '../lib/table.ts'
 import { forecastText } from './capacity.ts'
 import type { DeviceRoute } from './device-routes.ts'
@@ -96,17 +97,21 @@ function poolGrid({ capacity }: Plan): Grid {
     family.pools.map(({ podCIDR }) => podCIDR).join(', '),
     `/${family.blockLength}`,
     String(family.podsPerBlock),
-    String(family.nodes),
+    blocksText(family.nodes),
     String(capacity.nodesExpected),
     forecastText(family),
     family.append === undefined
       ? 'nothing is free'
-      : `${family.append.podCIDR}: ${family.append.nodes} nodes more, full ${forecastText(family.append)}`,
+      : `${family.append.podCIDR}: ${nodesText(family.append.nodes)} more, full ${forecastText(family.append)}`,
   ])
   return {
     columns: titles('POOLS', 'NODE BLOCK', 'PODS PER NODE', 'NODES AT MOST', 'NODES NOW', 'FULL', 'APPENDING'),
     rows: families,
   }
+}
+
+function nodesText(nodes: number): string {
+  return `${blocksText(nodes)} ${nodes === 1 ? 'node' : 'nodes'}`
 }
 
 function lanGrid({ capacity }: Plan): Grid {

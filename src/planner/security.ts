@@ -3,6 +3,7 @@
  * the data center. No address is translated on the way, so sources are the hosts' and the pods'
  * own. Pure.
  */
+import { familyOf } from '../lib/ip.ts'
 import type { Network } from './network.ts'
 
 export interface SecurityRule {
@@ -18,6 +19,8 @@ export interface SecurityRule {
 export function securityRules(network: Network): readonly SecurityRule[] {
   const hosts = network.dataCenters.flatMap(({ cidrs }) => cidrs)
   const pods = network.edge.podCIDRs
+  const spoken = new Set([...hosts, ...pods].map(familyOf))
+  const vpc = network.vpc.cidrs.filter(cidr => spoken.has(familyOf(cidr)))
   return [
     ...hosts.map(peer =>
       group('in', {
@@ -37,7 +40,7 @@ export function securityRules(network: Network): readonly SecurityRule[] {
     ),
     ...hosts.map(peer =>
       group('in', {
-        protocol: 'ICMP',
+        protocol: familyOf(peer) === 'ipv6' ? 'ICMPv6' : 'ICMP',
         ports: 'all',
         peer,
         why: 'path MTU discovery: without it large packets vanish on circuits and VPNs',
@@ -59,10 +62,10 @@ export function securityRules(network: Network): readonly SecurityRule[] {
         why: 'nodes and pods in the cloud, and webhooks of the API server, reach edge pods',
       }),
     ),
-    ...network.vpc.cidrs.map(peer =>
+    ...vpc.map(peer =>
       site('in', { protocol: 'TCP', ports: '10250', peer, why: 'kubelets of edge nodes answer the control plane' }),
     ),
-    ...network.vpc.cidrs.map(peer =>
+    ...vpc.map(peer =>
       site('in', {
         protocol: 'all',
         ports: 'all',

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, expect } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseConfig } from '../../src/config/load.ts'
 import { ApiError } from '../../src/kube/api.ts'
 import { createKubeApi } from '../../src/kube/client.ts'
 import { type Kubeconfig, loadKubeconfig } from '../../src/kube/kubeconfig.ts'
@@ -13,6 +14,7 @@ import { BGP_PEERS } from '../../src/kube/resources.ts'
 import { keepTokenFresh, renewedTokenFile } from '../../src/kube/token-renewal.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
+import { DOCUMENT } from '../planner/networks.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { eventually, run } from '../support/namespaces.ts'
 import { NODE_GROUP, nodeUser } from '../support/node-user.ts'
@@ -153,6 +155,45 @@ test('the controller keeps off the nodes that it serves, and is asked for metric
   const [one, two] = ['100', '200'].map(pods => configOf(terwayEdge('manifests', ...CHOSEN, '--pods-per-node', pods)))
   expect(one).toMatch(/^[0-9a-f]{16}$/)
   expect(two).not.toBe(one) // so a change of the configuration is taken
+})
+
+test('a plan gives the ranges, and goes along for the page', () => {
+  const api = started()
+  const file = api.path('network.yaml')
+  writeFileSync(file, `# a site\n${DOCUMENT}`)
+  const given = ['manifests', '--part', 'controller', '--image', 'i', '--edge-nodes', 'edge', '--network', file]
+  const dataOf = (...args: string[]) => {
+    const map = terwayEdge(...given, ...args)
+      .split('\n---\n')
+      .map(text => Bun.YAML.parse(text) as { kind: string; data: Record<string, string> })
+      .find(({ kind }) => kind === 'ConfigMap')
+    return map?.data ?? {}
+  }
+  const data = dataOf('--pod-cidrs', '10.0.0.0/9')
+  expect(parseConfig(data['config.yaml'] ?? '', 'config.yaml')).toMatchObject({
+    plan: '/etc/terway-edge/network.yaml',
+    network: { podCIDRs: ['10.0.0.0/9'], podsPerNode: 128, serviceCIDRs: ['172.21.0.0/20'] },
+  })
+  expect(parseConfig(dataOf()['config.yaml'] ?? '', 'config.yaml').network).toMatchObject({
+    podCIDRs: ['10.0.0.0/8'],
+    vpcCIDRs: ['192.168.0.0/16'],
+    dataCenterCIDRs: ['172.16.0.0/16'],
+  })
+  // as a real API server keeps it, comments and all
+  api.applyYaml(terwayEdge(...given, '--no-disruption-budget'))
+  const kept = ['-n', 'kube-system', 'get', 'cm', 'terway-edge-controller', '-o', 'jsonpath={.data.network\\.yaml}']
+  expect(api.kubectl(kept).stdout.trim()).toBe(`# a site\n${DOCUMENT}`.trim())
+  api.applyYaml(terwayEdge('manifests', '--part', 'crds'))
+  const crds = ['bgppeers', 'routeslices'].map(name => `crd/${name}.network.openyurt.io`)
+  api.kubectl(['wait', '--for=condition=Established', '--timeout=110s', ...crds])
+  const seen = run([process.execPath, 'src/main.ts', 'status', '--kubeconfig', api.kubeconfig, '-o', 'json'], {
+    mayFail: true,
+  })
+  expect(seen.stderr).toBe('')
+  expect(JSON.parse(seen.stdout).controller).toMatchObject({
+    plan: { lans: [{ lan: 'lan', nodes: 0, plannedNodes: 40 }] },
+    pools: [{ podCIDR: '10.0.0.0/8' }],
+  })
 })
 
 test('the DaemonSet runs on the nodes that the controller keeps off, with the image that is named', () => {

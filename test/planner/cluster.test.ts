@@ -3,27 +3,8 @@ import { expect, test } from 'bun:test'
 import { departures, networkOfCluster, type ObservedCluster } from '../../src/planner/cluster.ts'
 import { decodeNetwork } from '../../src/planner/network.ts'
 import { hasProblems, planOf } from '../../src/planner/plan.ts'
-import { bgpPeer } from '../support/cluster.ts'
 import { NOW, network } from './networks.ts'
-
-const SPEAKERS = ['node-1', 'node-2', 'node-3']
-
-const AS_PLANNED: ObservedCluster = {
-  controller: {
-    podCIDRs: ['10.0.0.0/8'],
-    podsPerNode: 128,
-    serviceCIDRs: ['172.21.0.0/20'],
-    vpcCIDRs: ['192.168.0.0/16'],
-    dataCenterCIDRs: ['172.16.0.0/16'],
-  },
-  peers: [bgpPeer('lan', { peerIP: '172.16.0.1', localSpeakers: SPEAKERS })],
-  nodes: SPEAKERS.map((name, index) => ({
-    name,
-    addresses: [`172.16.0.${11 + index}`],
-    podCIDRs: [`10.0.${index}.0/25`],
-  })),
-  selected: new Map([['lan', SPEAKERS]]),
-}
+import { AS_PLANNED, lanTo } from './observed.ts'
 
 function of(change: Partial<ObservedCluster>): string[] {
   return departures(network(), { ...AS_PLANNED, ...change }).map(
@@ -54,17 +35,17 @@ test('the configuration of the controller', () => {
 })
 
 test('BGPPeers: another AS, other speakers, none, one that nobody planned', () => {
-  const peers = [
-    bgpPeer('lan', { peerIP: '172.16.0.1', localSpeakers: ['node-1'], localAsNumber: 65011, peerAsNumber: 65002 }),
-    bgpPeer('extra', { peerIP: '172.16.0.9' }),
+  const lans = [
+    lanTo('172.16.0.1', { speakers: ['node-1'], localAsNumber: 65011, peerAsNumber: 65002 }),
+    lanTo('172.16.0.9', { bgpPeer: 'extra' }),
   ]
-  expect(of({ peers })).toEqual([
+  expect(of({ lans })).toEqual([
     'BGPPeer lan: peerAsNumber | 65001 | 65002',
     'BGPPeer lan: localAsNumber | 65010 | 65011',
     'BGPPeer lan: localSpeakers | node-1, node-2, node-3 | node-1',
     'BGPPeer extra | - | peerIP 172.16.0.9',
   ])
-  expect(of({ peers: [] })).toEqual(['LAN lan | a BGPPeer to 172.16.0.1 | -'])
+  expect(of({ lans: [] })).toEqual(['LAN lan | a BGPPeer to 172.16.0.1 | -'])
 })
 
 test('nodes: a speaker that is none, an address of elsewhere, blocks of other masks and pools, more than planned', () => {
@@ -73,7 +54,7 @@ test('nodes: a speaker that is none, an address of elsewhere, blocks of other ma
     { name: 'node-2', addresses: ['172.16.0.12'], podCIDRs: ['11.0.0.0/25'] },
   ]
   const many = Array.from({ length: 41 }, (_, index) => `node-${index + 1}`)
-  expect(of({ nodes, selected: new Map([['lan', many]]) })).toEqual([
+  expect(of({ nodes, lans: [lanTo('172.16.0.1', { nodes: many })] })).toEqual([
     'LAN lan | 40 nodes | 41',
     'LAN lan | speaker node-3 | there is no such node',
     'node node-1 | an address of LAN lan (172.16.0.0/24) | 172.16.9.11',
@@ -94,6 +75,6 @@ test('from a cluster: what it knows is right, what it cannot know is asked for a
 
 test('from a cluster of both families: the block around the addresses of each', () => {
   const nodes = [{ name: 'node-1', addresses: ['172.16.5.1', 'fd00:16::11'], podCIDRs: [] }]
-  const text = networkOfCluster({ ...AS_PLANNED, nodes, selected: new Map([['lan', ['node-1']]]) })
+  const text = networkOfCluster({ ...AS_PLANNED, nodes, lans: [lanTo('172.16.0.1', { nodes: ['node-1'] })] })
   expect(text).toContain('hostCIDRs: [172.16.0.0/21, "fd00:16::/64"]')
 })

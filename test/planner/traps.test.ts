@@ -270,3 +270,109 @@ describe('Edge Node Service', () => {
     expect(of({ cidr: '172.21.0.0/20' })).toEqual(['service-overlaps-nodes'])
   })
 })
+
+describe('written otherwise, or twice', () => {
+  test('another spelling of a block is the same block, and printed in one way', () => {
+    const { findings, routes } = plan(draft => {
+      draft.edge.podCIDRs = ['fd00:10::/64', 'FD00:0010:0:0::/64']
+      draft.dataCenters[0].cidrs = ['FD00:16::/48']
+      draft.dataCenters[0].lans[0].hostCIDRs = ['fd00:0016::/64']
+      draft.dataCenters[0].lans[0].switches[0].address = 'FD00:16::0001'
+    })
+    const overlap = findings.find(({ rule }) => rule === 'pools-overlap')
+    expect(overlap?.places.map(({ value }) => value)).toEqual(['fd00:10::/64', 'fd00:10::/64'])
+    expect(JSON.stringify(routes)).not.toMatch(/FD00|fd00:0/)
+  })
+
+  test('a block twice in one list', () => {
+    const twice = (change: (draft: Draft) => void) =>
+      plan(change)
+        .findings.filter(({ rule }) => rule === 'name-twice')
+        .map(({ places }) => places.map(one => one.path))
+    expect(twice(draft => draft.dataCenters[0].lans[0].hostCIDRs.push('172.16.0.0/24'))).toEqual([
+      ['dataCenters[0].lans[0].hostCIDRs[0]', 'dataCenters[0].lans[0].hostCIDRs[1]'],
+    ])
+    expect(twice(draft => draft.vpc.cidrs.push('192.168.0.0/16'))).toEqual([['vpc.cidrs[0]', 'vpc.cidrs[1]']])
+    expect(twice(() => {})).toEqual([])
+  })
+})
+
+test('ranges for documents, masks that the cloud or kube-apiserver refuses', () => {
+  expect(
+    found(draft => {
+      draft.edge.podCIDRs.push('2001:db8::/32')
+      draft.vpc.podVSwitches[0].cidr = '192.168.128.0/30'
+      draft.serviceCIDRs = ['172.21.0.0/30']
+    }).filter(text => /documentation-range|size/.test(text)),
+  ).toEqual(['problem vswitch-size', 'problem service-size', 'warning documentation-range'])
+  expect(problems(draft => (draft.serviceCIDRs = ['172.21.0.0/29']))).toEqual([])
+})
+
+test('a cluster without nodes in the cloud is none that lacks zones', () => {
+  const bare = (draft: Draft) => Object.assign(draft.vpc, { nodeVSwitches: [], podVSwitches: [] })
+  expect(found(bare)).toEqual([])
+  expect(plan(bare).findings.map(({ rule }) => rule)).toContain('no-vswitches')
+})
+
+describe('next hops of the other family', () => {
+  const hops = (change: (draft: Draft) => void, family: ':' | '.') =>
+    plan(change)
+      .routes.filter(({ destination, how }) => destination.includes(family) && how !== 'terway-edge')
+      .map(({ device, nextHop }) => `${device}: ${nextHop}`)
+
+  test('what a site of IPv6 alone has no use for is left out: IPv4 of the VPC', () => {
+    const alone = (draft: Draft) => {
+      draft.vpc.cidrs.push('fd00:192::/56')
+      draft.edge.podCIDRs = ['fd00:10::/64']
+      draft.dataCenters[0].cidrs = ['fd00:16::/48']
+      draft.dataCenters[0].lans[0].hostCIDRs = ['fd00:16::/64']
+      draft.dataCenters[0].lans[0].switches[0].address = 'fd00:16::1'
+    }
+    expect(plan(alone).routes.filter(({ destination }) => /\d\.\d/.test(destination))).toEqual([])
+    expect(plan(alone).security.filter(({ peer }) => peer.includes('.'))).toEqual([])
+    expect(plan(alone).security.map(({ protocol }) => protocol)).toContain('ICMPv6')
+  })
+
+  test('a device of which the plan knows an IPv4 address is no IPv6 next hop by that', () => {
+    const dual = (draft: Draft) => {
+      draft.vpc.cidrs.push('fd00:192::/56')
+      draft.edge.podCIDRs.push('fd00:10::/64')
+      draft.dataCenters[0].cidrs.push('fd00:16::/48')
+      draft.dataCenters[0].lans[0].hostCIDRs.push('fd00:16::/64')
+    }
+    const six = hops(dual, ':')
+    expect(six.filter(text => /\d+\.\d+\.\d+/.test(text))).toEqual([])
+    expect(six).toContain("nodes of lan: the hosts' IPv6 gateway")
+    expect(six).toContain('switch lan: gateway gw, its IPv6 address')
+    expect(six).toContain('gateway gw: switch lan, its IPv6 address')
+    expect(hops(dual, '.')).toContain('switch lan: gateway gw 172.16.255.254')
+  })
+
+  test('of two switches each is the next hop of its family', () => {
+    const both = (draft: Draft) => {
+      draft.edge.podCIDRs.push('fd00:10::/64')
+      draft.dataCenters[0].cidrs.push('fd00:16::/48')
+      draft.dataCenters[0].lans[0].hostCIDRs.push('fd00:16::/64')
+      draft.dataCenters[0].lans[0].switches.push({ address: 'fd00:16::1', asNumber: 65001 })
+    }
+    expect(hops(both, ':')).toContain('gateway gw: switch lan fd00:16::1')
+    expect(hops(both, '.')).toContain('gateway gw: switch lan 172.16.0.1')
+  })
+})
+
+test('numbers of blocks that nobody reads are powers of two', () => {
+  const text = planText(plan(draft => (draft.edge.podCIDRs = ['fd00:10::/32'])))
+  expect(text).toContain(' 2^89 ')
+  expect(text).not.toMatch(/\d{10}|e\+\d/)
+})
+
+test('a VBR that has no address to send back to says so', () => {
+  const notes = (change: (draft: Draft) => void) =>
+    plan(change)
+      .findings.filter(({ rule }) => rule === 'address-unknown')
+      .map(({ places: [place] }) => place?.path)
+  expect(notes(() => {})).toEqual([])
+  expect(notes(draft => delete draft.dataCenters[0].path[0].cloudAddress)).toEqual([
+    'dataCenters[0].path[0].cloudAddress',
+  ])
+})

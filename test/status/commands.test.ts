@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { silentLog } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { remediesOf, sessionProblems } from '../../src/model/problems.ts'
-import type { Snapshot } from '../../src/model/snapshot.ts'
+import type { Departure, Snapshot } from '../../src/model/snapshot.ts'
 import { type StatusServer, startStatusServer } from '../../src/status/server.ts'
 import { controllerSnapshot, nodeSnapshot, SampleSource, SESSION } from './sample.ts'
 
@@ -200,6 +200,32 @@ Problems:
   expect(await shown(wellSnapshot, 'status')).toContain('\nNo problems.\n')
   expect(controller).toContain(
     '100s   Warning   FailedEstablish   BGPPeer/lan-b   edge-3: connection refused by 172.16.1.1\n',
+  )
+})
+
+test('status of a controller that was given a plan', async () => {
+  const { controller } = controllerSnapshot()
+  if (controller === undefined) throw new Error('no controller')
+  const about = { lan: 'factory', bgpPeers: ['lan-a'], nodes: 2, plannedNodes: 8 }
+  const withPlan = (departures: readonly Departure[], growthPerYear: string) => ({
+    controller: {
+      ...controller,
+      pools: controller.pools.map(pool => ({ ...pool, plannedFullIn: '2040-01' })),
+      plan: { lans: [{ ...about, growthPerYear, nodesInFiveYears: 18 }], departures },
+    },
+  })
+  const planned = await shown(controllerSnapshot(withPlan([], '2')), 'status')
+  expect(planned).toContain(', full in 2031-05 at the pace of the last 90 days, full in 2040-01 by the plan\n')
+  expect(planned).toMatch(/^LAN factory: +2 of 8 planned nodes, 18 in five years \(2 a year\)$/m)
+  expect(planned).toMatch(/^Plan: +the cluster is as planned$/m)
+  const departures = [
+    { where: 'BGPPeer lan-a: peerAsNumber', planned: '65009', is: '65001' },
+    { where: 'LAN factory', planned: 'speaker edge-7', is: 'there is no such node' },
+  ]
+  const other = await shown(controllerSnapshot(withPlan(departures, '0')), 'status')
+  expect(other).toMatch(/^LAN factory: +2 of 8 planned nodes$/m)
+  expect(other).toMatch(
+    /^Plan: +otherwise: BGPPeer lan-a: peerAsNumber: planned 65009, is 65001; and 1 more \(-o json/m,
   )
 })
 

@@ -75,6 +75,7 @@ testInBrowser('a controller shows nodes, CIDRs, LANs, sessions, pools and events
   const pool = (await rows(visited, 'pools'))[0]
   expect(pool?.slice(0, 4)).toEqual(['10.0.0.0/16', '/25', '2', '512'])
   expect(pool?.at(-1)).toBe('2031-05')
+  for (const id of ['plan', 'departures']) expect(await page.locator(`#${id}`).isVisible()).toBe(false)
   expect((await rows(visited, 'events'))[0]?.slice(0, 3)).toEqual([
     expect.stringMatching(/^\d+m \d+s ago$/),
     'Warning',
@@ -118,6 +119,33 @@ testInBrowser(
     expect(complaints).toEqual([])
   },
 )
+
+testInBrowser('a controller that was given a plan shows it beside what is', async () => {
+  const snapshot = controllerSnapshot()
+  const { controller } = snapshot
+  if (controller === undefined) throw new Error('no controller')
+  const lans = [
+    { lan: 'factory', bgpPeers: ['lan-a'], nodes: 2, plannedNodes: 8, growthPerYear: '2', nodesInFiveYears: 18 },
+    { lan: 'shop', bgpPeers: ['lan-b'], nodes: 3, plannedNodes: 2, growthPerYear: '0', nodesInFiveYears: 3 },
+  ]
+  const departures = [{ where: 'BGPPeer lan-a: peerAsNumber', planned: '65009', is: '65001' }]
+  const pools = controller.pools.map(pool => ({ ...pool, plannedFullIn: '2040-01' }))
+  const visited = await visit({ ...snapshot, controller: { ...controller, pools, plan: { lans, departures } } })
+  const { page, complaints } = visited
+  await live(visited)
+  expect((await rows(visited, 'pools'))[0]?.slice(-2)).toEqual(['2031-05', '2040-01'])
+  expect(await rows(visited, 'plan')).toEqual([
+    ['shop', 'lan-b', '3', '2', '3 of 2', '0', '3'],
+    ['factory', 'lan-a', '2', '8', '2 of 8', '2', '18'],
+  ])
+  expect(await rows(visited, 'departures')).toEqual([['BGPPeer lan-a: peerAsNumber', '65009', '65001']])
+  const summary = page.locator('#summary')
+  expect(await summary.textContent()).toContain('Nodes planned5 / 101 otherwise')
+  visited.source.change({ controller: { ...controller, plan: { lans, departures: [] } } })
+  await summary.filter({ hasText: 'as planned' }).waitFor()
+  expect(await page.locator('#departures').isVisible()).toBe(false)
+  expect(complaints).toEqual([])
+})
 
 testInBrowser('beside a problem stands what to do about it, where that can be said', async () => {
   const problems = ['packets do not arrive', 'something else']
@@ -304,7 +332,7 @@ testInBrowser('every table has a caption and headers with a scope', async () => 
         [...table.querySelectorAll('th')].every(cell => ['col', 'row'].includes(cell.getAttribute('scope') ?? '')),
       ]),
     )
-  expect(tables.length).toBe(8)
+  expect(tables.length).toBe(10)
   expect(tables.flat().every(Boolean)).toBe(true)
 })
 

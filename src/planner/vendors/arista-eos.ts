@@ -17,6 +17,7 @@ export const aristaEos: Vendor = {
     "aristanetworks/avd, router_bgp of eos_cli_config_gen, Arista's own: graceful-restart-helper, graceful-restart-helper long-lived, graceful-restart stalepath-time, neighbor next-hop address-family ipv6 originate",
     'batfish/batfish, grammar of Arista BGP: peer group, maximum-routes N warning-limit N percent, idle-restart-timer N, password 0 or 7, passive, timers; no neighbor X ttl maximum-hops',
     'Arista EOS, BGP idle restart interval, read: https://www.arista.com/en/support/toi/tag/toi?maxNumPages=94&start=100&widgetCacheId=18b02c62efb405fcaaaa90198b09dc27: a session that stays idle waits for clear ip bgp unless an interval is set',
+    'running configurations of others: neighbor GROUP maximum-routes 12000; 0 for no limit',
     'configurations of others: neighbor GROUP bfd interval 300 min-rx 300 multiplier 3',
   ],
   unconfirmed: ['bfd c-bit'],

@@ -15,8 +15,8 @@ export const ciscoNxOs: Vendor = {
     'from memory, Cisco Nexus 9000 Series NX-OS Unicast Routing Configuration Guide, chapters Basic BGP and Advanced BGP: template peer, inherit peer, graceful-restart stalepath-time (default 300), maximum-prefix, ttl-security hops, transport connection-mode passive, bfd',
     "CiscoTestAutomation/genielibs, conf of BGP for NX-OS, Cisco's own: graceful-restart stalepath-time without the word bgp",
     'ipspace/netlab, netsim/extra/bgp.session/nxos.j2 (used in its integration tests): password, ttl-security hops, timers, transport connection-mode passive',
+    'ansible-collections/cisco.nxos, rm_templates/bgp_neighbor_address_family.py, read: maximum-prefix LIMIT PERCENT restart MINUTES',
   ],
-  unconfirmed: ['restart 5'],
   stays: 'feature bgp, graceful-restart and its timer, maximum-paths',
   comment: '!',
   configure: intent => [

@@ -18,8 +18,8 @@ export interface SwitchFacts {
 }
 
 export interface NeighbourFacts {
-  /** Its AS, or whichever is not the switch's own, or is. */
-  readonly remoteAs?: number | 'external' | 'internal'
+  /** Its AS, or whichever is not the switch's own, or is, or whichever at all. */
+  readonly remoteAs?: number | 'external' | 'internal' | 'auto'
   /** As which the switch presents itself to this one; absent: as everywhere. */
   readonly localAs?: number
   /** The routing table that it is in; absent: the usual one. */
@@ -120,6 +120,7 @@ function neighbourDifferences(intent: SwitchIntent, facts: NeighbourFacts, where
   if (facts.localAs !== undefined && facts.localAs !== intent.switchAs)
     found.push(missing(where, `the switch is AS ${facts.localAs} towards it, and the BGPPeer says ${intent.switchAs}`))
   if (facts.remoteAs === undefined) found.push(missing(where, 'it has no remote AS'))
+  else if (facts.remoteAs === 'auto') found.push(differs(where, `any AS is taken, planned is ${intent.nodesAs}`))
   else if (facts.remoteAs === (isInternal(intent) ? 'internal' : 'external')) {
     if (!isInternal(intent)) found.push(differs(where, `any AS but its own is taken, planned is ${intent.nodesAs}`))
   } else if (facts.remoteAs !== intent.nodesAs)

@@ -7,7 +7,7 @@ import type { Acceptance, FamilyFacts, NeighbourFacts, PrefixRange, SwitchFacts 
 
 /** What `neighbor X` says, of a neighbour, a group or a template. */
 export interface Draft {
-  remoteAs?: number | 'external' | 'internal' | undefined
+  remoteAs?: NeighbourFacts['remoteAs'] | undefined
   group?: string
   password?: boolean
   shutdown?: boolean
@@ -53,6 +53,7 @@ export interface Clause {
 }
 
 export interface Reading {
+  readonly defaults: IosDefaults
   as?: number
   gracefulRestart: boolean
   stalePathSeconds: number
@@ -83,14 +84,14 @@ export interface IosDefaults {
 /** A template may inherit another, and so on: so many at most. */
 const DEEPEST = 8
 
-export function factsOf(reading: Reading, { eos }: IosDefaults): SwitchFacts {
+export function factsOf(reading: Reading): SwitchFacts {
   const neighbours = new Map<string, NeighbourFacts>()
   const vrfs = [...reading.vrfs].sort(([a], [b]) => (a === '' ? -1 : b === '' ? 1 : 0))
   for (const [vrf, drafts] of vrfs) {
     for (const [name, own] of drafts) {
       // a group, or known elsewhere
       if (canonicalAddress(name) === undefined || neighbours.has(name)) continue
-      neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf, eos }))
+      neighbours.set(name, neighbourFacts(reading, own, { family: familyOf(name), vrf }))
     }
   }
   return {
@@ -100,7 +101,7 @@ export function factsOf(reading: Reading, { eos }: IosDefaults): SwitchFacts {
     ranges: reading.ranges.map(({ cidr, vrf, group, remoteAs }) => {
       const own: Draft = { families: new Map(), group, ...(remoteAs !== undefined && { remoteAs }) }
       const family = familyOf(cidr.split('/')[0] ?? '')
-      return { cidr, neighbour: neighbourFacts(reading, own, { family, vrf, eos }) }
+      return { cidr, neighbour: neighbourFacts(reading, own, { family, vrf }) }
     }),
     ...(reading.as !== undefined && { as: reading.as }),
   }
@@ -121,10 +122,10 @@ function lineage({ vrfs }: Reading, own: Draft, vrf: string): readonly Draft[] {
 interface Whose {
   readonly family: Family | undefined
   readonly vrf: string
-  readonly eos: IosDefaults['eos']
 }
 
-function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf, eos }: Whose): NeighbourFacts {
+function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf }: Whose): NeighbourFacts {
+  const { eos } = reading.defaults
   const drafts = lineage(reading, own, vrf)
   const all: Partial<Draft> = Object.assign({}, ...drafts.toReversed())
   const families = new Map<Family, FamilyFacts>()
@@ -157,11 +158,12 @@ function neighbourFacts(reading: Reading, own: Draft, { family: address, vrf, eo
   }
 }
 
-function withPolicy(reading: Reading, own: FamilyDraft | undefined, vrf: string): FamilyDraft {
-  if (own?.policy === undefined) return own ?? {}
+/** What it says itself before what its `peer-policy` does, and before what that inherits. */
+function withPolicy(reading: Reading, own: FamilyDraft | undefined, vrf: string, depth = 0): FamilyDraft {
+  if (own?.policy === undefined || depth > DEEPEST) return own ?? {}
   const name = `peer-policy ${own.policy}`
   const template = reading.vrfs.get(vrf)?.get(name) ?? reading.vrfs.get('')?.get(name)
-  return { ...template?.families.get('any'), ...own }
+  return { ...withPolicy(reading, template?.families.get('any'), vrf, depth + 1), ...own }
 }
 
 function familyFacts(reading: Reading, family: Family, draft: FamilyDraft): FamilyFacts {

@@ -126,6 +126,7 @@ export const ciscoIosXe = iosLike({
     'from memory, Cisco IOS IP Routing: BGP Command Reference: bgp graceful-restart (stalepath-time 1 to 3600, default 360), neighbor fall-over, neighbor maximum-prefix, neighbor ttl-security, neighbor transport connection-mode',
     'CiscoDevNet/terraform-provider-iosxe, examples of iosxe_bgp_neighbor, made from the YANG of IOS-XE: fall-over bfd with check-control-plane-failure beside single-hop and strict-mode',
     "CiscoTestAutomation/genielibs, conf of BGP for IOS-XE, Cisco's own: bgp graceful-restart stalepath-time",
+    'ansible-collections/cisco.ios, rm_templates/bgp_global.py, read: bgp graceful-restart and bgp graceful-restart stalepath-time N on lines of their own; for the BGP of its firewalls, near to that of IOS, Cisco says 1 to 3600 and 360 by default: https://developer.cisco.com/docs/ftd-ansible-v6-3/bgpgracefulrestart',
     'Cisco IOS 15S and IOS XE 3SE, BGP Restart Neighbor Session After Max-Prefix Limit Reached, read: https://studylib.net/doc/18191689/bgp-restart-neighbor-session-after-max-prefix-limit-reached: neighbor maximum-prefix has the word restart; configurations of others: maximum-prefix 100 80 restart 5',
   ],
   lenientBfd: 'check-control-plane-failure',
@@ -137,7 +138,7 @@ export const ruijie = iosLike({
   name: 'ruijie',
   title: 'Ruijie RGOS 11 and newer',
   sources: [
-    "no reference of Ruijie could be read: its words are taken to be those of Cisco's IOS, whose manner RGOS has",
+    "no reference of Ruijie could be read (looked for again in November 2026): its words are taken to be those of Cisco's IOS, whose manner RGOS has",
   ],
   unconfirmed: [
     'bgp graceful-restart stalepath-time',

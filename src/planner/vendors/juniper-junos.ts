@@ -12,7 +12,7 @@ export const juniperJunos: Vendor = {
   title: 'Juniper Junos 18 and newer',
   sources: [
     'Junos CLI Reference, stale-routes-time: 1 to 600 s, 300 by default, read: https://juniper.net/documentation/en_US/junos12.3/topics/reference/configuration-statement/stale-routes-time-edit-protocols-bgp.html',
-    'from memory, Junos High Availability User Guide, control plane dependent BFD and graceful restart helper mode',
+    'Junos High Availability User Guide, Configuring Graceful Restart for Routing Protocols, read in part: https://juniper.net/documentation/us/en/software/junos/high-availability/topics/task/graceful-restart-for-routing-protocols-configuring.html: helper mode is on by default, also where graceful restart is not; its part on control plane dependent BFD is from memory',
     'Junos CLI Reference, prefix-limit, read: https://juniper.net/documentation/us/en/software/junos/bgp/topics/ref/statement/prefix-limit-edit-protocols-bgp.html: maximum, teardown PERCENT idle-timeout MINUTES (1 to 2400), of family inet and inet6 unicast of a group',
     'jeremmfr/terraform-provider-junos, options of a BGP group: graceful-restart stale-routes-time of the group, authentication-key, hold-time, multipath, passive',
     'openconfig/featureprofiles, tests of graceful restart on Juniper: graceful-restart long-lived receiver; help of Junos: accept-remote-nexthop is for next hops that are not connected, which those of nodes are',

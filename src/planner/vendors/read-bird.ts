@@ -149,7 +149,8 @@ function neighbourFacts(all: readonly Statement[], named: Named, remoteAs: Neigh
   const vrf = last(all, 'vrf')?.[1]?.replaceAll('"', '')
   // a channel of a template goes on in the protocol
   const channels = (['ipv4', 'ipv6'] as const).flatMap(family => {
-    const parts = all.filter(({ words: [name] }) => name === family)
+    // not `ipv4 multicast`, `ipv4 mpls`
+    const parts = all.filter(({ words }) => words.length === 1 && words[0] === family)
     return parts.length === 0 ? [] : [[family, parts.flatMap(({ block = [] }) => block)] as const]
   })
   const families = new Map(
@@ -215,19 +216,29 @@ function withNames(body: string, { defines, filters }: Named, depth = 0): string
     : withNames(replaced, { defines, filters, templates: new Map() }, depth + 1)
 }
 
+/** A set, what its condition says besides, and what comes of it. */
+const RULE = /(!?~)\s*\[([^\]]*)\](?:([^;{}]*?)then\s*\{?\s*(?:[^;{}]*;\s*)*?(accept|reject|return\s+\w+))?/g
+
 /**
  * In order: sets whose prefixes are accepted, without what was rejected before; `!~ SET then
  * reject` with an accept behind it takes the set. A filter without sets takes anything.
  */
-function accepted(body: string): readonly Acceptance[] | undefined {
-  const rules = [
-    ...body.matchAll(/(!?~)\s*\[([^\]]*)\](?:[^;{}]*?then\s*\{?\s*(?:[^;{}]*;\s*)*?(accept|reject|return\s+\w+))?/g),
-  ]
+function accepted(text: string): readonly Acceptance[] | undefined {
+  // a prefix alone holds what lies in it
+  const body = text.replace(/~\s*([0-9a-fA-F.:]+\/\d+)(?![\d{+-])/g, '~ [ $1+ ]')
+  const rules = [...body.matchAll(RULE)]
   if (rules.length === 0) return /\baccept\b/.test(body) ? undefined : []
   const refused: PrefixRange[] = []
   const found: Acceptance[] = []
-  for (const [, sign, inside = '', verdict = 'accept'] of rules) {
-    const sets = (inside.match(/[0-9a-fA-F.:]+\/\d+(?:\s*\{[^}]*\}|[+-])?/g) ?? []).flatMap(readSet)
+  for (const { 1: sign, 2: inside = '', 3: behind = '', 4: verdict = 'accept', index } of rules) {
+    const before =
+      body
+        .slice(0, index)
+        .split(/\bif\b/)
+        .at(-1) ?? ''
+    const sets = (inside.match(/[0-9a-fA-F.:]+\/\d+(?:\s*\{[^}]*\}|[+-])?/g) ?? [])
+      .flatMap(readSet)
+      .flatMap(set => ofLengths(set, sign === '~' ? `${before} ${behind}` : ''))
     const takes = /accept|true/.test(verdict) === (sign === '~')
     if (!takes && sign === '~') refused.push(...sets)
     else if (takes)
@@ -236,6 +247,19 @@ function accepted(body: string): readonly Acceptance[] | undefined {
   const rest = body.slice((rules.at(-1)?.index ?? 0) + (rules.at(-1)?.[0].length ?? 0))
   // every rule refuses, and the rest is accepted
   return found.length === 0 && /\baccept\b/.test(rest) ? undefined : found
+}
+
+/** What of a set has the lengths that `net.len = 25`, `net.len <= 25` in its condition ask for. */
+function ofLengths({ cidr, from, to }: PrefixRange, condition: string): readonly PrefixRange[] {
+  let [least, most] = [from, to]
+  for (const [, sign, number] of condition.matchAll(/\bnet\.len\s*(<=|>=|<|>|=)\s*(\d+)/g)) {
+    const length = Number(number)
+    if (sign === '=' || sign === '>=') least = Math.max(least, length)
+    if (sign === '=' || sign === '<=') most = Math.min(most, length)
+    if (sign === '>') least = Math.max(least, length + 1)
+    if (sign === '<') most = Math.min(most, length - 1)
+  }
+  return least > most ? [] : [{ cidr, from: least, to: most }]
 }
 
 /** `10.0.0.0/8{25,25}`, `10.0.0.0/8+`, `10.0.0.0/8`. */

@@ -7,15 +7,20 @@
 import { canonicalAddress, type Family, networkOf, prefixOf } from '../../lib/ip.ts'
 import type { SwitchFacts } from './facts.ts'
 import { type AnyFamily, type Draft, type FamilyDraft, factsOf, type IosDefaults, type Reading } from './ios-facts.ts'
+import { OPTIONS, VERBS, wholeWord } from './ios-vocabulary.ts'
+
+/** `other`: VPN, EVPN, multicast, labels: nothing in there is of a family that is looked at. */
+type SectionFamily = Family | 'other'
 
 /** Where in the text a line is. */
 interface Place {
-  readonly defaults: IosDefaults
   section: 'bgp' | 'route-map' | 'other'
   vrf: string
   /** How far the line stood that began the VRF, of EOS; undefined: it ends otherwise. */
   vrfIndent?: number
-  family?: Family
+  family?: SectionFamily
+  /** How far the line stood that began the family. */
+  familyIndent?: number
   /** The template whose body this is. */
   template?: string
   /** `ip prefix-list NAME`, whose rules may follow below. */
@@ -23,61 +28,10 @@ interface Place {
   clause?: { readonly lists: string[]; other: boolean }
 }
 
-/** Words at the beginning of a line of `router bgp`, and behind `neighbor X`. */
-const VERBS = [
-  'address-family',
-  'aggregate-address',
-  'bgp',
-  'exit',
-  'exit-address-family',
-  'exit-peer-policy',
-  'exit-peer-session',
-  'graceful-restart',
-  'graceful-restart-helper',
-  'neighbor',
-  'network',
-  'no',
-  'redistribute',
-  'template',
-  'vrf',
-]
-const OPTIONS = [
-  'activate',
-  'bfd',
-  'capability',
-  'description',
-  'ebgp-multihop',
-  'fall-over',
-  'graceful-restart',
-  'graceful-restart-disable',
-  'graceful-restart-helper',
-  'ha-mode',
-  'inherit',
-  'local-as',
-  'maximum-prefix',
-  'maximum-prefix-out',
-  'maximum-routes',
-  'next-hop',
-  'next-hop-self',
-  'next-hop-unchanged',
-  'password',
-  'peer',
-  'peer-group',
-  'prefix-list',
-  'remote-as',
-  'route-map',
-  'route-reflector-client',
-  'shutdown',
-  'timers',
-  'transport',
-  'ttl',
-  'ttl-security',
-  'update-source',
-]
-
 /** Reads the text; lines that are not understood are passed over. */
 export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
   const reading: Reading = {
+    defaults,
     gracefulRestart: defaults.gracefulRestart,
     stalePathSeconds: defaults.stalePathSeconds,
     ipv4ByDefault: true,
@@ -87,13 +41,13 @@ export function readIos(text: string, defaults: IosDefaults): SwitchFacts {
     prefixLists: new Map(),
     routeMaps: new Map(),
   }
-  const place: Place = { section: 'other', vrf: '', prefixList: [], defaults }
+  const place: Place = { section: 'other', vrf: '', prefixList: [] }
   for (const line of withoutPager(text).split('\n')) {
     const trimmed = line.trim()
     if (trimmed === '' || trimmed.startsWith('!') || trimmed.startsWith('#')) continue
     readLine(reading, place, { words: trimmed.split(/\s+/), indent: line.length - line.trimStart().length })
   }
-  return factsOf(reading, defaults)
+  return factsOf(reading)
 }
 
 /** What a terminal shows at the end of a page, and how it takes that away again. */
@@ -117,6 +71,8 @@ function readLine(reading: Reading, place: Place, line: { words: readonly string
     readPrefixRule(reading, [...place.prefixList, ...(first === 'seq' ? words : ['seq', ...words])])
   } else if (place.section === 'bgp' && !(indent === 0 && /^(exit|end|interface|ip|ipv6|line)$/.test(first))) {
     if (place.vrfIndent !== undefined && indent <= place.vrfIndent) endVrf(place)
+    // EOS writes no exit-address-family; of a text without its margins only that tells
+    if (place.familyIndent !== undefined && place.familyIndent > 0 && indent <= place.familyIndent) endFamily(place)
     readBgp(reading, place, { words, indent })
   } else if (place.section === 'route-map' && /^(set|continue|description|on-match|call|sub-route-map)$/.test(first)) {
     if (first === 'call' && place.clause !== undefined) place.clause.other = true
@@ -126,15 +82,22 @@ function readLine(reading: Reading, place: Place, line: { words: readonly string
 function leave(place: Place): void {
   place.section = 'other'
   endVrf(place)
-  delete place.family
   delete place.template
   delete place.clause
+}
+
+/** That of IOS is of one VRF, which ends with it. */
+function endFamily(place: Place): void {
+  delete place.family
+  delete place.familyIndent
+  if (place.vrfIndent === -1) endVrf(place)
 }
 
 function endVrf(place: Place): void {
   place.vrf = ''
   delete place.vrfIndent
   delete place.family
+  delete place.familyIndent
 }
 
 /** `router bgp AS [vrf NAME | view NAME]`; the AS of a VRF's own instance is not the switch's. */
@@ -164,7 +127,6 @@ function enterRouteMap(
 function readMatch({ clause }: Place, words: readonly string[]): void {
   if (clause === undefined) return
   if (words[2] === 'address' && words[3] === 'prefix-list') clause.lists.push(...words.slice(4))
-  else if (words[2] === 'address') clause.lists.push(...words.slice(3))
   else clause.other = true
 }
 
@@ -196,32 +158,32 @@ function readPrefixRule({ prefixLists }: Reading, words: readonly string[]): voi
 function readBgp(reading: Reading, place: Place, line: { words: readonly string[]; indent: number }): void {
   const negated = line.words[0] === 'no'
   const words = negated ? line.words.slice(1) : line.words
-  const verb = whole(words[0] ?? '', VERBS)
+  const verb = wholeWord(words[0] ?? '', VERBS)
   const text = [verb, ...words.slice(1)].join(' ')
   if (verb === 'exit-peer-policy' || verb === 'exit-peer-session') delete place.template
   else if (place.template !== undefined) {
     const policy = place.template.startsWith('peer-policy ')
     readNeighbour(reading, place, { words: ['neighbor', place.template, ...words], negated, policy })
   } else if (verb === 'template') place.template = `${words[1] ?? ''} ${words[2] ?? ''}`
-  else if (verb === 'address-family') enterFamily(place, words)
-  else if (verb === 'exit-address-family') {
-    delete place.family
-    if (place.vrfIndent === -1) endVrf(place)
-  } else if (verb === 'vrf') {
+  else if (verb === 'address-family') enterFamily(place, { words, indent: line.indent })
+  else if (verb === 'exit-address-family') endFamily(place)
+  else if (verb === 'vrf') {
+    endVrf(place)
     place.vrf = words[1] ?? ''
     place.vrfIndent = line.indent
   } else if (verb === 'neighbor') readNeighbour(reading, place, { words, negated, policy: false })
   else if (text.startsWith('bgp listen range')) readRange(reading, place, words)
   else if (text === 'bgp default ipv4-unicast') reading.ipv4ByDefault = !negated
   else if (text === 'bgp default ipv6-unicast') reading.ipv6ByDefault = !negated
-  else if (place.vrf === '') readRestart(reading, place.defaults, { text, negated })
+  else if (place.vrf === '') readRestart(reading, { text, negated })
 }
 
 /** `address-family ipv4 [unicast] [vrf NAME]` of IOS: the VRF ends with the family. */
-function enterFamily(place: Place, words: readonly string[]): void {
-  const family = words[1]
-  if (family === 'ipv4' || family === 'ipv6') place.family = family
-  else delete place.family
+function enterFamily(place: Place, { words, indent }: { words: readonly string[]; indent: number }): void {
+  const [, name, kind = 'unicast'] = words
+  const unicast = kind === 'unicast' || kind === 'vrf'
+  place.family = unicast && (name === 'ipv4' || name === 'ipv6') ? name : 'other'
+  place.familyIndent = indent
   const at = words.indexOf('vrf')
   if (at < 0) return
   place.vrf = words[at + 1] ?? ''
@@ -229,11 +191,8 @@ function enterFamily(place: Place, words: readonly string[]): void {
 }
 
 /** Timers alone switch nothing on; taken back, the default of the vendor is there again. */
-function readRestart(
-  reading: Reading,
-  { eos, gracefulRestart }: IosDefaults,
-  { text, negated }: { text: string; negated: boolean },
-): void {
+function readRestart(reading: Reading, { text, negated }: { text: string; negated: boolean }): void {
+  const { eos, gracefulRestart } = reading.defaults
   const stale = /^(?:bgp )?graceful-restart stalepath-time (\d+)$/.exec(text)
   if (stale !== null && !negated) reading.stalePathSeconds = Number(stale[1])
   if (eos !== undefined) {
@@ -250,13 +209,6 @@ function readRange(reading: Reading, { vrf }: Place, words: readonly string[]): 
   if (cidr === undefined || at < 0) return
   const as = remote < 0 ? undefined : asNumber(words[remote + 1])
   reading.ranges.push({ cidr, vrf, group: words[at + 1] ?? '', ...(as !== undefined && { remoteAs: as }) })
-}
-
-/** The word that `word` begins, if there is one only; itself otherwise. */
-function whole(word: string, vocabulary: readonly string[]): string {
-  if (word.length < 3 || vocabulary.includes(word)) return word
-  const [found, ...others] = vocabulary.filter(candidate => candidate.startsWith(word))
-  return found !== undefined && others.length === 0 ? found : word
 }
 
 /** `65010`, and `1.10` of four octets (RFC 5396). */
@@ -279,12 +231,13 @@ function readNeighbour(reading: Reading, place: Place, { words, negated, policy 
   reading.vrfs.set(place.vrf, drafts)
   const draft: Draft = drafts.get(name) ?? { families: new Map() }
   drafts.set(name, draft)
-  const verb = whole(words[2] ?? '', OPTIONS)
+  const verb = wholeWord(words[2] ?? '', OPTIONS)
   const rest = words.slice(3)
-  const { eos } = place.defaults
+  const { eos } = reading.defaults
   // outside families IOS and FRR mean IPv4
   const outside: AnyFamily = eos === undefined ? 'ipv4' : 'any'
-  readFamily(draft, policy ? 'any' : (place.family ?? outside), { verb, rest, negated })
+  const family = policy ? 'any' : (place.family ?? outside)
+  if (family !== 'other') readFamily(draft, family, { verb, rest, negated })
   if (verb.startsWith('graceful-restart')) readNeighbourRestart(draft, { verb, negated, helper: eos !== undefined })
   else readSession(draft, { verb, rest, negated })
 }
@@ -305,16 +258,42 @@ interface Option {
   readonly negated: boolean
 }
 
+/** What `no` in front takes away; of the other words it means that they are not there. */
 function readSession(draft: Draft, { verb, rest, negated }: Option): void {
+  const [value = ''] = rest
+  switch (verb) {
+    case 'password':
+      draft.password = !negated
+      break
+    case 'shutdown':
+      draft.shutdown = !negated
+      break
+    case 'bfd':
+      readBfd(draft, rest, negated)
+      break
+    case 'fall-over':
+      if (value === 'bfd') readBfd(draft, rest.slice(1), negated)
+      break
+    case 'capability':
+      if (value === 'extended-nexthop') draft.extendedNextHop = !negated
+      break
+    default:
+      if (!negated) readValue(draft, verb, rest)
+  }
+}
+
+/** `no neighbor X bfd check-control-plane-failure` takes back the words alone. */
+function readBfd(draft: Draft, words: readonly string[], negated: boolean): void {
+  const lenient = words.includes('check-control-plane-failure') || words.includes('c-bit')
+  if (lenient) draft.bfdLenient = !negated
+  if (!negated || !lenient) draft.bfd = !negated
+}
+
+function readValue(draft: Draft, verb: string, rest: readonly string[]): void {
   const [value = '', second = ''] = rest
-  if (verb === 'password') draft.password = !negated
-  else if (verb === 'shutdown') draft.shutdown = !negated
-  else if (negated && !['bfd', 'fall-over', 'capability'].includes(verb))
-    return // as if it were not there
-  else if (verb === 'ha-mode' && value === 'graceful-restart') draft.restart = second !== 'disable'
   switch (verb) {
     case 'remote-as':
-      draft.remoteAs = value === 'external' || value === 'internal' ? value : asNumber(value)
+      draft.remoteAs = value === 'external' || value === 'internal' || value === 'auto' ? value : asNumber(value)
       break
     case 'peer':
       if (value === 'group' && second !== '') draft.group = second
@@ -330,28 +309,27 @@ function readSession(draft: Draft, { verb, rest, negated }: Option): void {
       if (as !== undefined) draft.localAs = as
       break
     }
+    case 'ha-mode':
+      if (value === 'graceful-restart') draft.restart = second !== 'disable'
+      break
     case 'ebgp-multihop':
       draft.multihop = value === '' ? 255 : Number(value)
+      break
+    case 'ttl':
+      if (value === 'maximum-hops') draft.ttlSecurity = Number(second)
+      break
+    case 'ttl-security':
+      draft.ttlSecurity = Number(second)
+      break
+    case 'next-hop':
+      if (value === 'address-family') draft.extendedNextHop = true
       break
     case 'maximum-routes':
       draft.maximumRoutes = Number(value)
       draft.warnsOnly = rest.includes('warning-only')
       break
-    default:
-      readSecurity(draft, { verb, rest, negated })
+    default: // of a family, or nothing that is compared
   }
-}
-
-function readSecurity(draft: Draft, { verb, rest, negated }: Option): void {
-  const [value, second] = rest
-  if (verb === 'bfd' || (verb === 'fall-over' && value === 'bfd')) {
-    draft.bfd = !negated
-    if (rest.includes('check-control-plane-failure') || rest.includes('c-bit')) draft.bfdLenient = true
-  }
-  if (verb === 'ttl' && value === 'maximum-hops') draft.ttlSecurity = Number(second)
-  if (verb === 'ttl-security') draft.ttlSecurity = Number(second)
-  if (verb === 'capability' && value === 'extended-nexthop') draft.extendedNextHop = !negated
-  if (verb === 'next-hop' && value === 'address-family') draft.extendedNextHop = true
 }
 
 function readFamily(draft: Draft, family: AnyFamily, { verb, rest, negated }: Option): void {
