@@ -3,7 +3,6 @@
  * signal. No decisions here.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { controllerProblems } from '../config/controller-problems.ts'
 import { type ConfigFlags, DEFAULT_CONFIG_FILE, loadConfig } from '../config/load.ts'
@@ -18,19 +17,19 @@ import { loadKubeconfig } from '../kube/kubeconfig.ts'
 import { keepTokenFresh, renewedTokenFile } from '../kube/token-renewal.ts'
 import { watchExpiry } from '../kube/watch-expiry.ts'
 import { systemClock } from '../lib/clock.ts'
-import { errorText, problemsError } from '../lib/errors.ts'
+import { problemsError } from '../lib/errors.ts'
 import { Listeners } from '../lib/listeners.ts'
 import { createLog } from '../lib/log.ts'
 import { type NodeSelector, parseNodeSelector } from '../lib/node-selector.ts'
 import { Parting } from '../lib/parting.ts'
 import { timestamp } from '../lib/timestamp.ts'
 import { sourceAddresses } from '../paths/source-address.ts'
-import { type ShownPlan, shownPlan } from '../planner/beside.ts'
 import { readStatusCredentials, servedCertificates } from '../status/credentials.ts'
 import { EventLog } from '../status/event-log.ts'
 import { startStatusServer } from '../status/server.ts'
 import { startControllerPaths } from './controller-paths.ts'
 import { controllerSnapshot } from './controller-snapshot.ts'
+import { readShownPlan } from './network-file.ts'
 import { addConfigOptions, createProgram, runProgram } from './program.ts'
 import { removalLimits } from './removal-limits.ts'
 import { buildInfo, versionInfo } from './version.ts'
@@ -54,7 +53,8 @@ export function controllerCommand(args: string[]): Promise<number> {
     const problems = controllerProblems(config)
     if (problems.length > 0) throw problemsError(flags.config ?? DEFAULT_CONFIG_FILE, problems)
     const credentials = readStatusCredentials(config.status)
-    const plan = planOf(config.plan)
+    // read once: a controller begins anew when its configuration changes
+    const plan = config.plan === undefined ? undefined : readShownPlan(config.plan)
     const kubeconfig = loadKubeconfig(config.kubeconfig, renewedTokenFile(config.state))
     const clock = systemClock
     const log = createLog(config.logLevel)
@@ -163,14 +163,4 @@ export function controllerCommand(args: string[]): Promise<number> {
 function selectorOf(text: string | undefined): NodeSelector | undefined {
   const parsed = text === undefined ? undefined : parseNodeSelector(text)
   return parsed !== undefined && 'selector' in parsed ? parsed.selector : undefined
-}
-
-/** Read once: a controller begins anew when its configuration changes. */
-function planOf(file: string | undefined): ShownPlan | undefined {
-  if (file === undefined) return undefined
-  try {
-    return shownPlan(readFileSync(file, 'utf8'), file)
-  } catch (error) {
-    return { problem: `the plan cannot be shown: ${errorText(error)} (plan in the configuration)` }
-  }
 }

@@ -1,8 +1,10 @@
-/** Reads a `network.yaml` that an operator names. Throws a `UserError` of exit status 2. */
+/** Reads a `network.yaml` that an operator names. */
 import { readFileSync } from 'node:fs'
-import { UserError } from '../lib/errors.ts'
+import { errorText, UserError } from '../lib/errors.ts'
+import { type ShownPlan, shownPlan } from '../planner/beside.ts'
 import { decodeNetwork, type Network } from '../planner/network.ts'
 
+/** Throws a `UserError` of exit status 2. */
 export function readNetworkFile(file: string): { readonly text: string; readonly network: Network } {
   let text: string
   try {
@@ -14,4 +16,13 @@ export function readNetworkFile(file: string): { readonly text: string; readonly
     })
   }
   return { text, network: decodeNetwork(text, file) }
+}
+
+/** That of a controller's configuration: what is wrong with it is told, and stops nothing. */
+export function readShownPlan(file: string): ShownPlan {
+  try {
+    return shownPlan(readFileSync(file, 'utf8'), file)
+  } catch (error) {
+    return { problem: `the plan cannot be shown: ${errorText(error)} (plan in the configuration)` }
+  }
 }

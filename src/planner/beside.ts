@@ -12,7 +12,7 @@ import { decodeNetwork, type Lan, lansOf, type Network } from './network.ts'
 /** A plan that is to be shown, or why it cannot be. */
 export type ShownPlan = { readonly network: Network } | { readonly problem: string }
 
-/** A controller does its work without a plan, so one that cannot be read is a problem to be told. */
+/** A controller works without a plan, so one that cannot be read is a problem to be told. */
 export function shownPlan(text: string, file: string): ShownPlan {
   try {
     return { network: decodeNetwork(text, file) }

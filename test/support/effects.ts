@@ -203,7 +203,7 @@ export const OWNERS: Readonly<Record<EffectKind, Owners>> = {
     agent: ['cni-config cni-plugins lifelines sysctl'],
     apiserver: ['*'],
     cni: ['add address-store boot counts interface-pool-file leaks readiness server sysctl turns'],
-    commands: ['doctor install kubeconfig node-network plan switch-config uninstall upgrade'],
+    commands: ['doctor install kubeconfig network-file node-network plan switch-config uninstall upgrade'],
     config: ['load'],
     doctor: ['cni inspect listeners observe-interfaces'],
     eni: ['controller-start gateway-source'],

@@ -1,6 +1,6 @@
 /**
- * The words that `read-ios.ts` knows, and what people type of them: enough to tell one from the others.
- * Pure.
+ * The words that `read-ios.ts` knows, and what people type of them: enough to tell one from the
+ * others. Pure.
  */
 
 /** At the beginning of a line of `router bgp`. */
