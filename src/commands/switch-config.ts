@@ -109,9 +109,7 @@ function vendorOf(name: string | undefined): Vendor {
   const vendor = VENDORS.find(one => one.name === name)
   if (vendor !== undefined) return vendor
   const names = VENDORS.map(one => one.name).join(', ')
-  throw new UserError(name === undefined ? `--vendor: choose one of ${names}` : `--vendor ${name}: there is ${names}`, {
-    exitStatus: 2,
-  })
+  throw new UserError(`--vendor: choose one of ${names}`, { exitStatus: 2 })
 }
 
 function fileIntent(name: string | undefined, file: string, options: Options): SwitchIntent {

@@ -75,7 +75,7 @@ test('what is missing is asked for, with the flag that gives it: exit status 2',
   expect(switchConfig(['--file', BGPPEER])).toMatchObject({ status: 2, stderr: expect.stringContaining('--vendor') })
   expect(switchConfig([...args, '--vendor', 'acme'])).toMatchObject({
     status: 2,
-    stderr: expect.stringContaining('there is frr'),
+    stderr: expect.stringContaining('Allowed choices are frr'),
   })
   expect(switchConfig([...args, 'another'])).toMatchObject({ status: 2, stderr: expect.stringContaining('peer') })
   const bad = file('bad.yaml', USER_DOCUMENT.replace('65001', '65535'))
