@@ -16,6 +16,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { DOCUMENT } from '../planner/networks.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
+import { controllerManagerPorts } from '../support/kubernetes-version.ts'
 import { eventually, run } from '../support/namespaces.ts'
 import { NODE_GROUP, nodeUser } from '../support/node-user.ts'
 import { missing, testNeeding } from '../support/requires.ts'
@@ -53,7 +54,7 @@ beforeAll(async () => {
         '--root-ca-file',
         server.path('certs/apiserver.crt'),
       ],
-      ...['--port=0', '--secure-port=0'],
+      ...controllerManagerPorts(),
     ],
     { stdin: 'ignore', stdout: 'ignore', stderr: 'ignore' },
   )

@@ -14,6 +14,7 @@ import { PLATFORMS } from '../../scripts/packaging/targets.ts'
 import { buildVersion } from '../support/build.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
 import { IMAGE as BUSYBOX, KUBELET_NEEDS, TestKubelet } from '../support/kubelet.ts'
+import { controllerManagerPorts } from '../support/kubernetes-version.ts'
 import { eventually, run, TestNetwork } from '../support/namespaces.ts'
 import { COUNTING_NEEDS, countingPackets } from '../support/packets.ts'
 import { missing, programPath, testNeeding } from '../support/requires.ts'
@@ -102,7 +103,7 @@ if (missing(NEEDS).length === 0) {
 function controllerManager(): string[] {
   return [
     join(process.env.KUBEBUILDER_ASSETS ?? '', 'kube-controller-manager'),
-    ...['--kubeconfig', server.kubeconfig, '--leader-elect=false', '--port=0', '--secure-port=0'],
+    ...['--kubeconfig', server.kubeconfig, '--leader-elect=false', ...controllerManagerPorts()],
     ...['--controllers', 'deployment,replicaset,daemonset,root-ca-cert-publisher,serviceaccount,serviceaccount-token'],
     ...['--service-account-private-key-file', server.path('sa.key')],
     ...['--root-ca-file', server.path('certs/apiserver.crt')],

@@ -16,6 +16,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { CniNode } from '../cni/cni-node.ts'
 import { createRouter } from '../interop/routers.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
+import { endpointNode, endpointSliceVersion } from '../support/kubernetes-version.ts'
 import { eventually, type TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { CloudNetwork, type CloudPod, twin } from './cloud-network.ts'
@@ -276,13 +277,11 @@ function serviceObjects(
   return [
     { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec },
     {
-      apiVersion: 'discovery.k8s.io/v1beta1',
+      apiVersion: endpointSliceVersion(),
       kind: 'EndpointSlice',
       metadata: { name, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
-      endpoints: [
-        { addresses: [endpoint], conditions: { ready: true }, topology: { 'kubernetes.io/hostname': nodeName } },
-      ],
+      endpoints: [{ addresses: [endpoint], conditions: { ready: true }, ...endpointNode(nodeName) }],
       ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
     },
   ]

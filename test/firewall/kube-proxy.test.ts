@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import type { NodeFirewall } from '../../src/firewall/reconcile.ts'
 import { FAR, KNOWN, NODE_ADDRESS, OneNode, POD_ADDRESS } from '../agent/one-node.ts'
 import { TestApiServer } from '../support/kube-apiserver.ts'
+import { endpointSliceVersion } from '../support/kubernetes-version.ts'
 import { eventually } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 import { type ProxiedService, proxyRuleset } from './nftables-proxy.ts'
@@ -101,7 +102,7 @@ function serviceObjects({ name, endpoint, clusterIP, nodePort }: ProxiedService)
   return [
     { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec: { type: 'NodePort', clusterIP, ports } },
     {
-      apiVersion: 'discovery.k8s.io/v1beta1',
+      apiVersion: endpointSliceVersion(),
       kind: 'EndpointSlice',
       metadata: { name, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',

@@ -21,6 +21,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeBusyboxImage } from './busybox-image.ts'
 import type { TestApiServer } from './kube-apiserver.ts'
+import { kubeletCgroups } from './kubernetes-version.ts'
 import { type CommandResult, eventually, run } from './namespaces.ts'
 
 export const IMAGE = 'localhost/busybox:1'
@@ -179,6 +180,7 @@ function kubeletConfig(folder: string): object {
     cgroupsPerQOS: false,
     enforceNodeAllocatable: [],
     failSwapOn: false,
+    ...kubeletCgroups(),
     evictionHard: { 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' },
     imageGCHighThresholdPercent: 100,
     nodeStatusUpdateFrequency: '1s',
