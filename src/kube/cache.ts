@@ -165,13 +165,19 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
     await sleep(clock, pause, this.#closed.signal)
   }
 
-  /** Asks for one object: bytes that trickle in on a watch are no contact, a whole answer is. */
+  /**
+   * Asks for one object: bytes that trickle in on a watch are no contact, a whole answer is. A
+   * server that is behind what was listed had a backup restored: it keeps a watch from ahead of
+   * itself open and tells it nothing, so all is listed anew.
+   */
   async #prove(): Promise<void> {
     const { transport, type, options } = this.#options
     const query = { ...selectorQuery(options), limit: '1' }
     const path = resourcePath(type, options.namespace)
     const timeoutMilliseconds = this.#times.answerMilliseconds
-    await transport.request({ method: 'GET', path, query, timeoutMilliseconds, signal: this.#closed.signal })
+    const request = { method: 'GET', path, query, timeoutMilliseconds, signal: this.#closed.signal } as const
+    const answer = await transport.request(request)
+    if (isBehind(answer, this.#resourceVersion)) this.#resourceVersion = undefined
     this.#isDoubtful = false
     this.#reached()
   }
@@ -350,6 +356,18 @@ export class WatchCache<T extends KubeObject> implements Cache<T> {
   #notify(): void {
     this.#listeners.tell()
   }
+}
+
+/**
+ * Whether the version of a list is older than one that was seen: both are numbers that grow
+ * (Kubernetes API concepts, "resource versions"), or nothing is said.
+ */
+function isBehind(list: unknown, seen: string | undefined): boolean {
+  const metadata = typeof list === 'object' && list !== null && 'metadata' in list ? list.metadata : undefined
+  const version =
+    typeof metadata === 'object' && metadata !== null && 'resourceVersion' in metadata ? metadata.resourceVersion : ''
+  const isNumber = (text: unknown): text is string => typeof text === 'string' && /^\d+$/.test(text)
+  return isNumber(version) && isNumber(seen) && BigInt(version) < BigInt(seen)
 }
 
 function keyOf(object: KubeObject): string {

@@ -176,6 +176,16 @@ test('a silent watch is taken for dead and begun anew after one small question, 
   expect(cache.problem).toBeUndefined()
 })
 
+test('a server with a restored backup is behind: it would tell nothing, and is listed anew', async () => {
+  const server = fakeServer(({ nth }) => (nth === 0 ? list('500', 'a', 'b') : list('40', 'a')), quiet)
+  const cache = connect(server.url, { idleMilliseconds: 30 }).cache(BGP_PEERS)
+  await eventually('listed anew', () => cache.objects.size === 1)
+  expect(cache.problem).toBeUndefined()
+  expect(server.versions[0]).toBe('500')
+  await eventually('watched from there', () => server.versions.includes('40'))
+  expect(server.versions.slice(1)).not.toContain('500')
+})
+
 /** A byte of something endless now and then. */
 const drip = () =>
   new Response(
