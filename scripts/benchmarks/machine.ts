@@ -7,7 +7,13 @@ export function machineText(): string {
   const [load = 0] = loadavg()
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
   const processor = `${availableParallelism()} x ${cpus()[0]?.model.trim() ?? process.arch}`
-  return [processor, memory, `Linux ${release()}`, distribution(), `load before ${load.toFixed(1)}`].join(', ')
+  return [
+    processor,
+    memory,
+    `Linux ${/^[\d.]+/.exec(release())?.[0] ?? release()}`,
+    distribution(),
+    `load before ${load.toFixed(1)}`,
+  ].join(', ')
 }
 
 function distribution(): string {

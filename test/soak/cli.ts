@@ -38,14 +38,13 @@ async function main(): Promise<number> {
   chmodSync(root, 0o755) // FRR's daemons run as a user of their own
   const interruption = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
-  const given = { dir: join(root, 'lab'), switch: values.switch, nodes: 'node-1,node-2' }
   try {
     const result = await soak({
       seed: Number(values.seed),
       seconds: Number(values.minutes) * 60,
-      switches: decodeOptions(given).switches,
+      switches: values.switches,
       ipv6: !values.ipv4,
-      directory: given.dir,
+      directory: join(root, 'lab'),
       executable: resolve('dist/terway-edge'),
       faults: drawn,
       signal: interruption.signal,
@@ -73,7 +72,8 @@ function parse() {
   })
   for (const name of ['minutes', 'seed'] as const)
     if (!/^\d+$/.test(values[name])) throw new Error(`--${name} takes a number, not ${values[name]}`)
-  return values
+  const { switches } = decodeOptions({ dir: '/', switch: values.switch, nodes: 'node-1,node-2' })
+  return { ...values, switches }
 }
 
 function tables({ minutes, faults, sent, growth, violations }: Soak): string {

@@ -4,6 +4,7 @@
  * read when all is calm. The same seed draws the same faults in the same order; packets and
  * processes are real, so what happens in between may differ.
  */
+import { errorText } from '../../src/lib/errors.ts'
 import { seeded } from '../support/seeded.ts'
 import type { Chance, Fault } from './faults.ts'
 import { type Growth, growthOf, type Sample } from './growth.ts'
@@ -68,7 +69,7 @@ export async function soak(options: SoakOptions): Promise<Soak> {
       say(`${Math.round(elapsed())} s: ${fault.name}`)
       let seconds = 0
       const counts = await site.counting(async () => {
-        await fault.happen(site, chance)
+        await fault.happen(site, chance).catch(error => violated(`${fault.name}: ${errorText(error)}`))
         const undone = elapsed()
         const problems = await untilWell(site, options.signal)
         seconds = elapsed() - undone

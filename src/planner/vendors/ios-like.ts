@@ -138,7 +138,7 @@ export const ruijie = iosLike({
   name: 'ruijie',
   title: 'Ruijie RGOS 11 and newer',
   sources: [
-    "no reference of Ruijie could be read (looked for again in November 2026): its words are taken to be those of Cisco's IOS, whose manner RGOS has",
+    "no reference of Ruijie could be read: its words are taken to be those of Cisco's IOS, whose manner RGOS has",
   ],
   unconfirmed: [
     'bgp graceful-restart stalepath-time',
