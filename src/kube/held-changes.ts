@@ -64,9 +64,18 @@ export function stillHeld({ entries }: RoutingObjects, held: HeldChanges): HeldC
   return { entries: new Map([...held.entries].filter(([node, { refused }]) => (texts.get(node) ?? GONE) === refused)) }
 }
 
-/** Holds every difference between the objects before and after, beside what is held already. */
-export function holdChanges(before: RoutingObjects, after: RoutingObjects, held: HeldChanges): HeldChanges {
-  return { entries: new Map([...held.entries, ...differences(before, after)]) }
+/**
+ * Holds every difference between the objects before and after, of `nodes` alone where they are
+ * named, beside what is held already.
+ */
+export function holdChanges(
+  before: RoutingObjects,
+  after: RoutingObjects,
+  held: HeldChanges,
+  nodes?: readonly string[],
+): HeldChanges {
+  const found = differences(before, after).filter(([node]) => nodes === undefined || nodes.includes(node))
+  return { entries: new Map([...held.entries, ...found]) }
 }
 
 /** A line for each change that is held. */
@@ -130,8 +139,8 @@ function differences(before: RoutingObjects, after: RoutingObjects): (readonly [
 
 /** How long a change is on trial. */
 export const GRACE_MILLISECONDS = 60_000
-/** How long, where no route of this node can be to blame: other devices know it by then. */
-const KNOWN_WAY_MILLISECONDS = 10_000
+/** How long, where nothing of it can be to blame as far as is known. */
+const HARMLESS_MILLISECONDS = 10_000
 /** So many tries in a row without an answer are silence. */
 const SILENT_TRIES = 3
 /** How long what was before has to bring the answer back. */
@@ -180,18 +189,22 @@ export interface Asked {
    * that was changed can: no change is blamed for it.
    */
   readonly innocent: boolean
-  /** Whether no route of this node can lead packets to the server astray. */
-  readonly wayIsKnown: boolean
+  /**
+   * Whether nothing that was changed can lead packets to the server astray: all that is on the way
+   * is known, and nothing is announced anew. Devices pass on what is announced to them at their
+   * own time (by eBGP often 30 s a hop, RFC 4271 section 10).
+   */
+  readonly harmless: boolean
   readonly at: number
 }
 
 /** The server was asked. */
-export function trialStep(trial: Trial, { answered, innocent, wayIsKnown, at }: Asked): readonly [Trial, TrialVerdict] {
+export function trialStep(trial: Trial, { answered, innocent, harmless, at }: Asked): readonly [Trial, TrialVerdict] {
   const takenBack = trial.takenBackAt
   if (answered) {
     const settled = { answeredAt: at, silent: 0, outage: false }
     if (takenBack === undefined) {
-      const changes = recent(trial, at, wayIsKnown ? KNOWN_WAY_MILLISECONDS : GRACE_MILLISECONDS)
+      const changes = recent(trial, at, harmless ? HARMLESS_MILLISECONDS : GRACE_MILLISECONDS)
       return [{ ...settled, changes, ...(changes.length > 0 && trial.isSecond && { isSecond: true }) }, 'go on']
     }
     const before = beforeTrial(trial)

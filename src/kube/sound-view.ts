@@ -22,6 +22,7 @@ import {
   isOnTrial,
   NO_TRIAL,
   NOTHING_HELD,
+  type RoutingObjects,
   sameRouting,
   stillHeld,
   type Trial,
@@ -197,13 +198,23 @@ class View implements SoundView {
     return { ...wanted, unannounced: announcedAnew(this.#options.self, wanted, former) }
   }
 
-  /** Whether silence of the server has nothing to do with what is on trial. */
-  #isInnocent(wayIsKnown: boolean): boolean {
-    const { lifelines, self } = this.#options
+  /** Whether nothing that is on trial can lead packets to the server astray. */
+  #isHarmless(wayIsKnown: boolean): boolean {
     const former = beforeTrial(this.#trial)
-    const believed = this.#believed
-    if (lifelines.pathIsDown() || former === undefined || believed === undefined) return true
-    return wayIsKnown && announcedAnew(self, withoutHeld(believed, this.#held), former).length === 0
+    if (former === undefined || this.#believed === undefined) return true
+    const wanted = withoutHeld(this.#believed, this.#held)
+    return wayIsKnown && announcedAnew(this.#options.self, wanted, former).length === 0
+  }
+
+  /** Holds what was taken back: where that was announcements, nothing but the nodes of these. */
+  #holdTakenBack(former: RoutingObjects, believed: ClusterView): void {
+    const wanted = withoutHeld(believed, this.#held)
+    const anew = new Set(announcedAnew(this.#options.self, wanted, former))
+    const blamed = wanted.entries.filter(({ podCIDRs }) => podCIDRs.some(podCIDR => anew.has(podCIDR)))
+    const nodes = this.#sparesRoutes ? blamed.map(({ node }) => node) : undefined
+    this.#hold(holdChanges(former, wanted, this.#held, nodes))
+    for (const detail of heldTexts(this.#held)) this.#options.log.error({ detail }, 'a change is held')
+    this.#options.onHeld?.(heldTexts(this.#held))
   }
 
   #askLater(): void {
@@ -226,9 +237,10 @@ class View implements SoundView {
     const { clock, lifelines, log } = this.#options
     if (!answered && this.#trial.silent === 0) lifelines.probePath()
     const wayIsKnown = lifelines.wayIsKnown()
-    const innocent = !answered && this.#isInnocent(wayIsKnown)
+    const harmless = this.#isHarmless(wayIsKnown)
+    const innocent = !answered && (harmless || lifelines.pathIsDown())
     const before = this.#trial
-    const [trial, verdict] = trialStep(before, { answered, innocent, wayIsKnown, at: clock.monotonic() })
+    const [trial, verdict] = trialStep(before, { answered, innocent, harmless, at: clock.monotonic() })
     const former = beforeTrial(before)
     this.#trial = trial
     if (verdict === 'take back') {
@@ -242,11 +254,8 @@ class View implements SoundView {
       this.#asked = 0
       log.warn({}, 'the API server answers with the former routes: the new ones are tried once more')
     }
-    if (verdict === 'hold' && former !== undefined && this.#believed !== undefined) {
-      this.#hold(holdChanges(former, withoutHeld(this.#believed, this.#held), this.#held))
-      for (const detail of heldTexts(this.#held)) log.error({ detail }, 'a change is held')
-      this.#options.onHeld?.(heldTexts(this.#held))
-    }
+    if (verdict === 'hold' && former !== undefined && this.#believed !== undefined)
+      this.#holdTakenBack(former, this.#believed)
     if (verdict !== 'go on') this.#show()
     if (verdict !== 'go on') this.#tell()
     if (this.#isTrialKept && beforeTrial(trial) === undefined) this.#keep()

@@ -26,9 +26,9 @@ const BEFORE = { entries: [SELF, OTHER] }
 
 /**
  * Walks through what the server does: `+` answers, `-` is silent, `c` the objects change, `w` a
- * minute passes, `i` it is silent for a reason, and whether the way to it is known.
+ * minute passes, `i` it is silent for a reason, and whether nothing of the change can be to blame.
  */
-function walk(script: string, wayIsKnown = false): { verdicts: string; trial: Trial } {
+function walk(script: string, harmless = false): { verdicts: string; trial: Trial } {
   let trial: Trial = { ...NO_TRIAL, answeredAt: 0 }
   let at = 1000
   const verdicts: string[] = []
@@ -39,7 +39,7 @@ function walk(script: string, wayIsKnown = false): { verdicts: string; trial: Tr
       trial = trialOfChange(trial, BEFORE, at)
       continue
     }
-    const [next, verdict] = trialStep(trial, { answered: what === '+', innocent: what === 'i', wayIsKnown, at })
+    const [next, verdict] = trialStep(trial, { answered: what === '+', innocent: what === 'i', harmless, at })
     trial = next
     verdicts.push({ 'go on': '.', 'take back': 'T', 'try again': 'A', hold: 'H', 'put back': 'P' }[verdict])
   }
@@ -62,7 +62,7 @@ test.each([
   expect(walk(script).verdicts).toBe(verdicts)
 })
 
-test('where the way to the server is known a change is soon proven', () => {
+test('a change of which nothing can be to blame is soon proven', () => {
   expect(walk('c++---', true).verdicts).toBe('.....')
   expect(walk('c++---').verdicts).toBe('....T')
   expect(walk('c+---', true).verdicts).toBe('...T')

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { announcedAnew } from '../../src/kube/announced-anew.ts'
 import type { RouteEntry } from '../../src/kube/route-slice.ts'
 import { createSoundView, type SoundView } from '../../src/kube/sound-view.ts'
 import { silentLog } from '../../src/lib/log.ts'
@@ -154,6 +155,44 @@ test('there a speaker withdraws what it announced last, and not a route; what co
   expect([node.podCIDRs(), node.announced()]).toEqual([BEFORE, BEFORE])
 })
 
+test('there an announcement stays on trial for as long as switches need to pass it on', async () => {
+  let passedOn = false
+  const node = new Node((_, announced) => !(passedOn && announced.includes('198.51.100.0/28')), 'edge-1')
+  node.wayIsKnown = true
+  node.start([SELF, OTHER])
+  node.show([SELF, BAD])
+  await node.pass(30)
+  expect(node.announced()).toEqual(AFTER)
+  passedOn = true
+  await node.pass(120)
+  expect([node.announced(), node.problems()]).toEqual([BEFORE, expect.stringContaining('is held')])
+})
+
+test('there only nodes that are announced anew are held: one of another LAN keeps its new routes', async () => {
+  const far = entry('edge-7', ['172.16.9.7'], ['10.0.7.0/25'], ['far'])
+  const moved = { ...far, podCIDRs: ['10.0.7.0/25', '10.0.8.0/25'] }
+  const node = new Node((_, announced) => !announced.includes('198.51.100.0/28'), 'edge-1')
+  node.wayIsKnown = true
+  node.start([SELF, OTHER, far])
+  node.show([SELF, BAD, moved])
+  for (let second = 0; second < 120; second++) {
+    await node.pass(1)
+    expect(node.podCIDRs()).toContain('10.0.8.0/25')
+  }
+  expect([node.podCIDRs(), node.announced()]).toEqual([[...BEFORE, ...moved.podCIDRs], BEFORE])
+  expect(node.problems()).not.toContain('edge-7')
+})
+
+test('there a podCIDR that was of a node of another LAN is announced anew, one of a node that is selected anew is not', () => {
+  const peers = [bgpPeer('lan', { peerIP: '172.16.0.254', localSpeakers: ['edge-1'] })]
+  const elsewhere = entry('edge-7', ['172.16.9.7'], ['198.51.100.0/28'], ['far'])
+  const anew = (now: readonly RouteEntry[], former: readonly RouteEntry[]) =>
+    announcedAnew('edge-1', { entries: now, peers }, { entries: former })
+  expect(anew([SELF, BAD], [SELF, OTHER, elsewhere])).toEqual(['198.51.100.0/28'])
+  expect(anew([SELF, BAD], [SELF, { ...BAD, peers: [] }])).toEqual([])
+  expect(anew([SELF, { ...BAD, node: 'edge-5' }], [SELF, BAD])).toEqual([])
+})
+
 test('there a speaker whose server is silent all the same announces it again, and for good once it was proven', async () => {
   let answers = true
   const node = new Node(() => answers, 'edge-1')
@@ -168,7 +207,7 @@ test('there a speaker whose server is silent all the same announces it again, an
   answers = true
   await node.pass(60)
   node.show([SELF, { ...BAD, podCIDRs: [...AFTER.slice(1), '10.0.4.0/25'] }])
-  await node.pass(20)
+  await node.pass(90)
   answers = false
   for (let second = 0; second < 60; second++) {
     await node.pass(1)
