@@ -113,9 +113,10 @@ export class Peer implements SessionHost {
     if (reason !== this.#state.held) this.#happened({ kind: 'held', reason })
   }
 
-  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
-    if (this.#established === undefined) done(undefined)
-    else this.#established.tryTtl(minimum, done)
+  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): () => void {
+    if (this.#established !== undefined) return this.#established.tryTtl(minimum, done)
+    done(undefined)
+    return () => {}
   }
 
   /** Ends all sessions. For good: the routes are withdrawn first. */

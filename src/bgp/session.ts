@@ -137,15 +137,16 @@ export class PeerSession {
     this.#pump()
   }
 
-  /** Whether the peer's packets bear that TTL at least; undefined: not known. Tells once. */
-  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
+  /** As `tryTtl` of a Speaker. */
+  tryTtl(minimum: number, done: (passes: boolean | undefined) => void): Cancel {
     const connection = this.state === 'Established' ? this.#connection : undefined
     if (connection?.tryMinimumTtl === undefined) {
-      done(undefined)
-      return
+      done(connection === undefined ? undefined : true)
+      return () => {}
     }
-    connection.tryMinimumTtl(minimum, done)
+    const end = connection.tryMinimumTtl(minimum, done)
     this.#send({ type: 'KEEPALIVE' })
+    return end
   }
 
   /** Resolves when all that waits has gone to the kernel, or after `milliseconds`. */

@@ -165,9 +165,9 @@ export interface Speaker {
   /**
    * Whether packets of a peer whose session is up bear at least this TTL (RFC 5082), and so would
    * pass TTL security: tried on the session, which is not disturbed. Tells once; undefined: not
-   * known.
+   * known. What it returns ends the trial early, as another trial of that session does.
    */
-  tryTtl?(key: string, minimum: number, done: (passes: boolean | undefined) => void): void
+  tryTtl?(key: string, minimum: number, done: (passes: boolean | undefined) => void): () => void
   sessions(): readonly SessionView[]
   /** Why peers cannot dial in; undefined where they can, or are not meant to. */
   readonly listenProblem?: string | undefined

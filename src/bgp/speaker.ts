@@ -122,10 +122,11 @@ class BgpSpeaker implements Speaker {
     this.#peers.get(key)?.hold(reason)
   }
 
-  tryTtl(key: string, minimum: number, done: (passes: boolean | undefined) => void): void {
+  tryTtl(key: string, minimum: number, done: (passes: boolean | undefined) => void): () => void {
     const peer = this.#peers.get(key)
-    if (peer === undefined) done(undefined)
-    else peer.tryTtl(minimum, done)
+    if (peer !== undefined) return peer.tryTtl(minimum, done)
+    done(undefined)
+    return () => {}
   }
 
   advertised(key: string): readonly AdvertisedRoute[] | undefined {

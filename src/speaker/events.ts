@@ -119,6 +119,7 @@ export function problemEvent(self: string, problem: SpeakerProblem): SpeakerEven
       return { bgpPeer, type: 'Warning', reason: kind, message: `${self}: ${message}`, lasts: true }
     case 'NoNextHop':
     case 'PrefixTaken':
+    case 'TtlNotKnown':
       return undefined
     default:
       return assertNever(kind)

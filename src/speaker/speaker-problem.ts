@@ -18,6 +18,7 @@ export interface SpeakerProblem {
     | 'BfdNotOnLink'
     | 'BfdNotUp'
     | 'TtlTooLow'
+    | 'TtlNotKnown'
   readonly message: string
   /** Of a prefix (NoNextHop). */
   readonly family?: Family

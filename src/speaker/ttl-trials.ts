@@ -15,10 +15,13 @@ export interface TtlTrialsOptions {
   readonly wake: () => void
 }
 
+/** What is tried of one peer until it, or what it asks for, changes. */
 interface Trial {
   readonly minimum: number
-  readonly outcome: 'asked' | 'passes' | 'lost'
-  readonly cancelNext?: Cancel
+  outcome: 'asked' | 'passes' | 'lost' | 'unknown'
+  /** Ends the one that runs. */
+  end?: Cancel
+  cancelNext?: Cancel
 }
 
 /** The switch may have been changed meanwhile. */
@@ -51,7 +54,7 @@ export class TtlTrials {
       }
       const outcome = this.#outcome(config.key, minimum)
       if (outcome === 'passes') return config
-      if (outcome === 'lost') problems.push(heldProblem(config, minimum))
+      if (outcome !== 'asked') problems.push(heldProblem(config, minimum, outcome))
       const { ttlSecurity: _, ebgpMultihop: __, ...rest } = config
       return {
         ...rest,
@@ -67,34 +70,34 @@ export class TtlTrials {
   }
 
   #forget(key: string): void {
-    this.#trials.get(key)?.cancelNext?.()
+    const trial = this.#trials.get(key)
     this.#trials.delete(key)
+    trial?.cancelNext?.()
+    trial?.end?.()
   }
 
   #outcome(key: string, minimum: number): Trial['outcome'] {
-    const trial = this.#trials.get(key)
-    if (trial?.minimum === minimum) return trial.outcome
+    const known = this.#trials.get(key)
+    if (known?.minimum === minimum) return known.outcome
     this.#forget(key)
-    this.#trials.set(key, { minimum, outcome: 'asked' })
-    this.#try(key, minimum)
-    return this.#trials.get(key)?.outcome ?? 'asked'
+    const trial: Trial = { minimum, outcome: 'asked' }
+    this.#trials.set(key, trial)
+    this.#try(key, trial)
+    return trial.outcome
   }
 
-  #try(key: string, minimum: number): void {
+  #try(key: string, trial: Trial): void {
     const { speaker, clock, wake } = this.#options
-    const isAsked = () => this.#trials.get(key)?.minimum === minimum
     const tell = (passes: boolean | undefined) => {
-      if (!isAsked()) return
-      const before = this.#trials.get(key)?.outcome
-      if (passes === false) {
-        const cancelNext = clock.after(AGAIN_MILLISECONDS, () => this.#try(key, minimum))
-        this.#trials.set(key, { minimum, outcome: 'lost', cancelNext })
-      } else this.#trials.set(key, { minimum, outcome: 'passes' })
-      if (this.#trials.get(key)?.outcome !== before) wake()
+      if (this.#trials.get(key) !== trial) return
+      const before = trial.outcome
+      trial.outcome = passes === undefined ? 'unknown' : passes ? 'passes' : 'lost'
+      if (passes !== true) trial.cancelNext = clock.after(AGAIN_MILLISECONDS, () => this.#try(key, trial))
+      if (trial.outcome !== before) wake()
     }
     // where nobody can try it, it is as it was asked for
-    if (speaker.tryTtl === undefined) tell(undefined)
-    else speaker.tryTtl(key, minimum, tell)
+    if (speaker.tryTtl === undefined) tell(true)
+    else trial.end = speaker.tryTtl(key, trial.minimum, tell)
   }
 }
 
@@ -107,7 +110,18 @@ function raisedMinimum(before: PeerConfig, after: PeerConfig): number | undefine
   return same && wanted > minimumTtl ? wanted : undefined
 }
 
-function heldProblem({ key, peerAddress }: PeerConfig, minimum: number): SpeakerProblem {
-  const message = `ttlSecurity is not in force: packets of ${peerAddress} come with a TTL below ${minimum}, so the session would not come back; it stays as it was until it is opened anew. Turn TTL security on at the switch (it closes the session once), or take ttlSecurity out`
-  return { bgpPeer: key, kind: 'TtlTooLow', message }
+function heldProblem({ key, peerAddress }: PeerConfig, minimum: number, outcome: 'lost' | 'unknown'): SpeakerProblem {
+  const remedy =
+    'it stays as it was until it is opened anew. Turn TTL security on at the switch (it closes the session once), or take ttlSecurity out'
+  return outcome === 'lost'
+    ? {
+        bgpPeer: key,
+        kind: 'TtlTooLow',
+        message: `ttlSecurity is not in force: packets of ${peerAddress} come with a TTL below ${minimum}, so the session would not come back; ${remedy}`,
+      }
+    : {
+        bgpPeer: key,
+        kind: 'TtlNotKnown',
+        message: `ttlSecurity is not in force: whether packets of ${peerAddress} come with a TTL of ${minimum} could not be tried on the session; ${remedy}`,
+      }
 }

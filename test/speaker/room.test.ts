@@ -33,9 +33,16 @@ class ToldSpeaker implements Speaker {
   /** Whether packets of the peer bear enough; undefined: the answer does not come. */
   ttlPasses: boolean | undefined
   tried: number[] = []
-  tryTtl(_key: string, minimum: number, done: (passes: boolean | undefined) => void): void {
+  /** Tells how the trial that runs came out, and how many were ended. */
+  tell: (passes: boolean | undefined) => void = () => {}
+  ended = 0
+  tryTtl(_key: string, minimum: number, done: (passes: boolean | undefined) => void): () => void {
     this.tried.push(minimum)
+    this.tell = done
     if (this.ttlPasses !== undefined) done(this.ttlPasses)
+    return () => {
+      this.ended++
+    }
   }
   failed: unknown[] = []
   holdSession(): void {}
@@ -245,6 +252,44 @@ test('TTL security is in force with the next session at once, and held no longer
   speaker.become([session({ state: 'Connect' })])
   room.wake()
   await clock.advance(1000)
+  expect(speaker.peers?.[0]?.ttlSecurity).toBe(1)
+  expect(room.problems()).toEqual([])
+})
+
+test('TTL security that is asked for again is tried anew: the trial before is ended and counts no more', async () => {
+  const { clock, speaker, room, show } = setUp()
+  await clock.advance(100)
+  speaker.become([established()])
+  const secured = view({ peers: [bgpPeer('peer', { ttlSecurity: 1 })] })
+  await show(secured)
+  const first = speaker.tell
+  await show(view())
+  expect(speaker.ended).toBe(1)
+  await show(secured)
+  expect(speaker.tried).toEqual([255, 255])
+  first(true)
+  await clock.advance(1000)
+  expect(speaker.peers?.[0]).not.toHaveProperty('ttlSecurity')
+  speaker.tell(true)
+  await clock.advance(1000)
+  expect(speaker.peers?.[0]?.ttlSecurity).toBe(1)
+  expect(room.problems()).toEqual([])
+})
+
+test('TTL security that could not be tried takes no live session down: it is said, and tried again', async () => {
+  const { clock, speaker, recorded, room, show } = setUp()
+  await clock.advance(100)
+  speaker.become([established()])
+  await show(view({ peers: [bgpPeer('peer', { ttlSecurity: 1 })] }))
+  speaker.tell(undefined)
+  await clock.advance(1000)
+  expect(speaker.peers?.[0]).not.toHaveProperty('ttlSecurity')
+  expect(room.problems()).toEqual([expect.stringContaining('could not be tried')])
+  expect(recorded).toEqual([])
+  await clock.advance(60_000)
+  speaker.tell(true)
+  await clock.advance(1000)
+  expect(speaker.tried).toEqual([255, 255])
   expect(speaker.peers?.[0]?.ttlSecurity).toBe(1)
   expect(room.problems()).toEqual([])
 })

@@ -29,6 +29,7 @@ export class TcpConnection implements Connection {
   #queue: Uint8Array[] = []
   #limit: Limit = () => {}
   #linger: Cancel = () => {}
+  #endTrial: Cancel = () => {}
 
   constructor(socket: Bun.Socket<TcpConnection | undefined>, clock: Clock) {
     this.#socket = socket
@@ -63,11 +64,13 @@ export class TcpConnection implements Connection {
     }
   }
 
-  tryMinimumTtl(minimum: number, done: (passes: boolean | undefined) => void): void {
+  tryMinimumTtl(minimum: number, done: (passes: boolean | undefined) => void): Cancel {
+    this.#endTrial()
     const isOpen = () => this.#phase === 'open' && this.fd >= 0
     const family = familyOf(this.remoteAddress)
-    if (isOpen()) startTtlTrial({ clock: this.#clock, fd: this.fd, family, minimum, isOpen, done })
-    else done(undefined)
+    const end = startTtlTrial({ clock: this.#clock, fd: this.fd, family, minimum, isOpen, done })
+    this.#endTrial = end
+    return end
   }
 
   write(bytes: Uint8Array): void {
@@ -82,6 +85,7 @@ export class TcpConnection implements Connection {
 
   close(): void {
     if (this.#phase !== 'open') return
+    this.#endTrial() // or the peer's last acknowledgments would not be heard
     this.#phase = 'closing'
     if (this.congested) this.#linger = this.#clock.after(LINGER_MILLISECONDS, () => this.abort())
     else this.#end()

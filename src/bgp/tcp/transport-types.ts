@@ -58,10 +58,10 @@ export interface Connection {
   limitHops(limits: HopLimits): TransportProblem | undefined
   /**
    * Whether what the peer sends bears at least this TTL: tells once. Something that it has to
-   * acknowledge is to be written right after. Undefined: not known. Absent where the network is not
-   * the kernel's.
+   * acknowledge is to be written right after. Undefined: not known. What it returns ends the trial
+   * early, as another trial does. Absent where the network is not the kernel's, and knows no TTL.
    */
-  tryMinimumTtl?(minimum: number, done: (passes: boolean | undefined) => void): void
+  tryMinimumTtl?(minimum: number, done: (passes: boolean | undefined) => void): () => void
   write(bytes: Uint8Array): void
   /** Ends with FIN after what is queued; gives up on a peer that does not read. */
   close(): void

@@ -25,12 +25,13 @@ import type {
   Transport,
   TransportProblem,
 } from './transport-types.ts'
+import { MINIMUM_TTL } from './ttl-trial.ts'
 
 /** Socket options: asm-generic/socket.h, linux/in.h, linux/in6.h, linux/tcp.h. */
 const SOL = { IP: 0, SOCKET: 1, TCP: 6, IPV6: 41 } as const
 const SO = { REUSEADDR: 2, ERROR: 4 } as const
-const IP = { TOS: 1, TTL: 2, MINTTL: 21 } as const
-const IPV6 = { UNICAST_HOPS: 16, V6ONLY: 26, TCLASS: 67, MINHOPCOUNT: 73 } as const
+const IP = { TOS: 1, TTL: 2 } as const
+const IPV6 = { UNICAST_HOPS: 16, V6ONLY: 26, TCLASS: 67 } as const
 const TCP = { NODELAY: 1, MD5SIG: 14 } as const
 
 /** RFC 4271 appendix E: IP precedence Internetwork Control. */
@@ -149,7 +150,9 @@ function openSocket(address: string): number {
 function limitHops(fd: number, ipv6: boolean, { ttl, minimumTtl }: HopLimits): void {
   const level = ipv6 ? SOL.IPV6 : SOL.IP
   libc.setSocketOptionInt(fd, level, ipv6 ? IPV6.UNICAST_HOPS : IP.TTL, ttl)
-  if (minimumTtl !== undefined) libc.setSocketOptionInt(fd, level, ipv6 ? IPV6.MINHOPCOUNT : IP.MINTTL, minimumTtl)
+  if (minimumTtl === undefined) return
+  const least = ipv6 ? MINIMUM_TTL.ipv6 : MINIMUM_TTL.ipv4
+  libc.setSocketOptionInt(fd, least.level, least.option, minimumTtl)
 }
 
 /**

@@ -2,7 +2,7 @@
  * Sockets between two network namespaces: what the kernel enforces (TCP MD5, TTL security), how
  * attempts fail, and back-pressure.
  */
-import { afterAll, beforeAll, describe, expect } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { createSpeaker } from '../../../src/bgp/speaker.ts'
 import { createTransport } from '../../../src/bgp/tcp/transport.ts'
 import {
@@ -13,7 +13,10 @@ import {
   type Transport,
   type TransportProblem,
 } from '../../../src/bgp/tcp/transport-types.ts'
+import { MINIMUM_TTL, startTtlTrial } from '../../../src/bgp/tcp/ttl-trial.ts'
+import { AF } from '../../../src/lib/address-family.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import * as libc from '../../../src/lib/libc.ts'
 import { inNetworkNamespace, isRoot } from '../../../src/lib/libc.ts'
 import { type Log, silentLog } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
@@ -24,6 +27,7 @@ import { peerConfig } from '../peer-fixtures.ts'
 const network = new TestNetwork()
 let here: Transport
 let there: Transport
+let right: string
 const listeners: Listener[] = []
 
 const LEFT = { ipv4: '10.8.0.1', ipv6: 'fd00:8::1' } as const
@@ -32,7 +36,7 @@ const RIGHT = { ipv4: '10.8.0.2', ipv6: 'fd00:8::2' } as const
 beforeAll(() => {
   if (!isRoot()) return
   const left = network.namespace('left')
-  const right = network.namespace('right')
+  right = network.namespace('right')
   network.connect(
     { namespace: left, interface: 'eth0', addresses: [`${LEFT.ipv4}/24`, `${LEFT.ipv6}/64`] },
     { namespace: right, interface: 'eth0', addresses: [`${RIGHT.ipv4}/24`, `${RIGHT.ipv6}/64`] },
@@ -196,6 +200,56 @@ describe('TTL security (RFC 5082)', () => {
       const ended = new Promise<boolean | undefined>(resolve => ours.connection.tryMinimumTtl?.(65, resolve))
       ours.connection.close()
       expect(await ended).toBeUndefined()
+    }
+  })
+  rootTest('a trial that another follows, or that is ended, leaves the connection as it was', async () => {
+    const { ends } = listenThere(1062, connection => connection.limitHops({ ttl: 64 }))
+    const ours = await dialled(1062, { ttl: 64 })
+    const theirs = await eventually('accepted', () => ends[0])
+    const outcomes: (boolean | undefined)[] = []
+    const tried = () => {
+      const end = ours.connection.tryMinimumTtl?.(65, passes => outcomes.push(passes))
+      ours.say('?')
+      return end
+    }
+    tried()
+    tried()
+    await eventually('both are told', () => outcomes.length === 2)
+    expect(outcomes).toEqual([undefined, false])
+    theirs.say('still here')
+    await eventually('nothing was lost', () => theirs.text === '??' && ours.text === 'still here')
+    tried()?.()
+    expect(outcomes).toEqual([undefined, false, undefined])
+    theirs.say(', at once')
+    await eventually('it goes on', () => theirs.text === '???' && ours.text === 'still here, at once')
+  })
+  rootTest('of a peer that is not heard either way, nothing is said', async () => {
+    const { ends } = listenThere(1063, connection => connection.limitHops({ ttl: 64 }))
+    const ours = await dialled(1063, { ttl: 64 })
+    const theirs = await eventually('accepted', () => ends[0])
+    network.ip(right, `addr del ${RIGHT.ipv4}/24 dev eth0`)
+    try {
+      const passes = await new Promise<boolean | undefined>(resolve => {
+        ours.connection.tryMinimumTtl?.(65, resolve)
+        ours.say('lost')
+      })
+      expect(passes).toBeUndefined()
+    } finally {
+      network.ip(right, `addr add ${RIGHT.ipv4}/24 dev eth0`)
+    }
+    await eventually('the line is back', () => theirs.text === 'lost')
+  })
+  test('where the kernel does not count segments, the option is set back and nothing is said', () => {
+    const fd = libc.socket(AF.INET, libc.SOCK.DGRAM, 0)
+    try {
+      const { level, option } = MINIMUM_TTL.ipv4
+      const told: (boolean | undefined)[] = []
+      const done = (passes: boolean | undefined) => told.push(passes)
+      startTtlTrial({ clock: systemClock, fd, family: 'ipv4', minimum: 255, isOpen: () => true, done })
+      expect(told).toEqual([undefined])
+      expect(libc.getSocketOptionInt(fd, level, option)).toBe(0)
+    } finally {
+      libc.close(fd)
     }
   })
   rootTest('segments of less than 255 are dropped at the accepting end, and at the dialling end', async () => {
