@@ -68,13 +68,15 @@ export async function upgrade(options: Upgrade): Promise<void> {
   if (digest !== undefined) keepRecord({ to: digest, at: clock.now(), before })
   say(`from ${from} to ${version}`)
   const failure = await installWith(to, roles, options)
-  // refused, or without room, before the installed version was touched: nothing to go back from
-  if (failure !== undefined && fileStamp(EXECUTABLE) === installed) {
+  // refused, or without room, before the installed version was touched: nothing to go back from,
+  // unless the one before this did touch it
+  if (!isThere && failure !== undefined && fileStamp(EXECUTABLE) === installed) {
     removeRecord(UPGRADING)
     throw new UserError(`${version} cannot be installed, ${from} runs on:\n${listed(failure)}`)
   }
   const reasons = failure ?? (await waitUntilBack({ ...options, roles, version, before, clock }))
-  if (reasons.length > 0 && options.goBack) return goBack({ ...options, roles, version, from, reasons })
+  const goesBack = options.goBack && existsSync(PREVIOUS_EXECUTABLE)
+  if (reasons.length > 0 && goesBack) return goBack({ ...options, roles, version, from, reasons })
   removeRecord(UPGRADING)
   if (reasons.length > 0) throw new UserError(`${version} is installed, but:\n${listed(reasons)}`)
   say(`${version} runs; terway-edge rollback goes back to ${from}`)
