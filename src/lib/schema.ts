@@ -8,28 +8,34 @@ import type { Problem } from './errors.ts'
 import { canonicalAddress, formatPrefix, networkOf, parsePrefix } from './ip.ts'
 
 /** An address block without host bits, as `address/length`, made canonical. */
-export const cidr = z.string().transform((text, context) => {
-  const prefix = parsePrefix(text)
-  if (prefix !== undefined) return formatPrefix(prefix)
-  const network = networkOf(text)
-  const hint =
-    network === undefined
-      ? 'write it as address/length, such as 10.0.0.0/8 or fd00::/48'
-      : `host bits are set; did you mean ${network}?`
-  context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a CIDR block: ${hint}` })
-  return z.NEVER
-})
+export const cidr = z
+  .string()
+  .superRefine((text, context) => {
+    if (parsePrefix(text) !== undefined) return
+    const network = networkOf(text)
+    const hint =
+      network === undefined
+        ? 'write it as address/length, such as 10.0.0.0/8 or fd00::/48'
+        : `host bits are set; did you mean ${network}?`
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not a CIDR block: ${hint}` })
+  })
+  // no transform: before one, a JSON Schema of what may be written has no defaults
+  .overwrite(text => {
+    const prefix = parsePrefix(text)
+    return prefix === undefined ? text : formatPrefix(prefix)
+  })
 
 export const cidrs = z.array(cidr)
 
 /** An IPv4 or IPv6 address, made canonical. */
-export const address = z.string().transform((text, context) => {
-  const canonical = canonicalAddress(text)
-  if (canonical !== undefined) return canonical
-  const hint = text.includes('/') ? '; remove the prefix length' : ''
-  context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not an IPv4 or IPv6 address${hint}` })
-  return z.NEVER
-})
+export const address = z
+  .string()
+  .superRefine((text, context) => {
+    if (canonicalAddress(text) !== undefined) return
+    const hint = text.includes('/') ? '; remove the prefix length' : ''
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} is not an IPv4 or IPv6 address${hint}` })
+  })
+  .overwrite(text => canonicalAddress(text) ?? text)
 
 const KINDS: Readonly<Record<string, string>> = {
   int: 'a whole number',

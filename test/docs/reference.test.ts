@@ -40,7 +40,7 @@ test('every key of the configuration has a meaning', () => {
 
 /** The value of an object by its path. */
 function valueAt(value: unknown, path: string): unknown {
-  return path.split('.').reduce((at: unknown, key) => (at as Record<string, unknown>)[key], value)
+  return path.split('.').reduce((at: unknown, key) => (at as Record<string, unknown> | undefined)?.[key], value)
 }
 
 test('the defaults are those that take effect', () => {
@@ -54,6 +54,16 @@ test('the defaults are those that take effect', () => {
     const actual = valueAt(config, path)
     expect([path, typeof actual === 'string' ? actual : JSON.stringify(actual)]).toEqual([path, value])
   }
+})
+
+test('a key that is shown without a default has none', () => {
+  const config = parseConfig('', 'nothing')
+  const without = rows('docs/reference/configuration.md').filter(
+    // of the node it is the host's name
+    ([path = '', , value]) => value === '' && !path.includes('(') && path !== 'node',
+  )
+  expect(without.length).toBeGreaterThan(5)
+  expect(without.filter(([path = '']) => valueAt(config, path) !== undefined)).toEqual([])
 })
 
 test('every field of a BGPPeer that is written by people has a meaning', () => {
