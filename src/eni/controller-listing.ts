@@ -4,7 +4,7 @@
  * when it stays so.
  */
 import type { CloudInterface } from '../cloud/answers.ts'
-import { withSharedTexts } from '../lib/shared-texts.ts'
+import { noteTexts, withSharedTexts } from '../lib/shared-texts.ts'
 import type { NodeRecord } from './controller-record.ts'
 import type { WorkerShared } from './controller-shared.ts'
 import { MissingThings } from './missing.ts'
@@ -70,7 +70,7 @@ export class NodeListing {
       },
     })
     const texts = new Map<string, string>()
-    withSharedTexts(this.#record.recorded.interfaces, texts)
+    noteTexts(this.#record.recorded.interfaces, texts)
     const items = withSharedTexts(listed, texts)
     if (!ens) {
       const own = items.filter(item => this.#isOurs(item)).map(item => item.vSwitchID)

@@ -83,7 +83,7 @@ export function createEniController(options: EniControllerOptions): EniControlle
 
 const FULL_PASS_MILLISECONDS = 60_000
 const SETTLE_MILLISECONDS = 100
-/** What was read of so many nodes is let go of when nothing has happened for so long. */
+/** Of so many nodes what a term begins with is let go of when nothing has happened for so long. */
 const [MANY_NODES, QUIET_MILLISECONDS] = [100, 5_000]
 const REQUESTS_AT_ONCE = 16
 
@@ -174,6 +174,7 @@ class Reconciler implements EniController {
   async close(): Promise<void> {
     this.#listeners.clear()
     await this.#loop.close()
+    this.#shared.gate.close()
     await Promise.all([...this.#workers.values()].map(worker => worker.close()))
     this.#unwatch()
     this.#quiet.close()
@@ -202,8 +203,7 @@ class Reconciler implements EniController {
     await this.#adoptOrphans(byName)
     this.#problems = problems
     this.#listeners.tell()
-    const [first] = failures
-    if (first !== undefined) throw first
+    if (failures.length > 0) throw failures[0]
   }
 
   /** Makes the ENINode of a node what it is to be, and tells its worker. */
@@ -386,7 +386,7 @@ class Reconciler implements EniController {
   }
 
   #workerChanged(): void {
-    if (this.#workers.size >= MANY_NODES) this.#quiet.touch()
+    if (this.#workers.size >= MANY_NODES) this.#quiet.touch(this.#options.leadership().term)
     this.#wakeSoon()
     this.#listeners.tell()
   }

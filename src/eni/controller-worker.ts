@@ -389,7 +389,7 @@ export class NodeWorker {
 
   #failed(error: unknown, milliseconds: number): void {
     const text = errorText(error)
-    if (text !== this.#refusals.lastError)
+    if (!this.#closed && text !== this.#refusals.lastError)
       this.#shared.log.warn(
         { node: this.name, reason: text, milliseconds: Math.round(milliseconds) },
         'cannot take care of the interfaces of a node; trying again',

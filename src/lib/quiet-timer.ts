@@ -1,6 +1,6 @@
 /**
  * Something to do when it has become quiet: some time after the last of many things that happen one
- * after the other, and once.
+ * after the other, and once for each occasion.
  */
 import type { Cancel, Clock } from './clock.ts'
 
@@ -15,17 +15,24 @@ export class QuietTimer {
   readonly #options: QuietTimerOptions
   #lastAt = 0
   #cancel: Cancel | undefined
+  #occasion: number | undefined
+  #doneFor: number | undefined
+  #closed = false
 
   constructor(options: QuietTimerOptions) {
     this.#options = options
   }
 
-  /** Something happens. */
-  touch(): void {
+  /** Something happens; once the action was done for an occasion, more of that counts no more. */
+  touch(occasion: number): void {
+    if (this.#closed || occasion === this.#doneFor) return
+    this.#occasion = occasion
     this.#lastAt = this.#options.clock.monotonic()
     if (this.#cancel === undefined) this.#wait(this.#options.milliseconds)
   }
+  /** What happens afterwards leads to nothing. */
   close(): void {
+    this.#closed = true
     this.#cancel?.()
   }
 
@@ -35,7 +42,10 @@ export class QuietTimer {
       this.#cancel = undefined
       const rest = this.#lastAt + this.#options.milliseconds - clock.monotonic()
       if (rest > 0) this.#wait(rest)
-      else action()
+      else {
+        this.#doneFor = this.#occasion
+        action()
+      }
     })
   }
 }

@@ -8,6 +8,15 @@ export function withSharedTexts<T>(value: T, known: Map<string, string>): T {
   return shared(value, known) as T
 }
 
+/** Adds the texts of `value` to those that are `known`. */
+export function noteTexts(value: unknown, known: Map<string, string>): void {
+  if (typeof value === 'string') {
+    if (!known.has(value)) known.set(value, value)
+  } else if (typeof value === 'object' && value !== null) {
+    for (const child of Object.values(value)) noteTexts(child, known)
+  }
+}
+
 function shared(value: unknown, known: Map<string, string>): unknown {
   if (typeof value === 'string') {
     const same = known.get(value)

@@ -59,3 +59,18 @@ describe('a node of ECS', () => {
     expect(world.changing()).toContain('DeleteNetworkInterface')
   })
 })
+
+test('of many nodes: what their start left in memory is let go of once, not after each full read', async () => {
+  let collections = 0
+  const world = await World.make({ collectGarbage: () => collections++ })
+  for (let number = 1; number <= 100; number++) await world.addNode(`node-${number}`, 'ecs.g7.xlarge')
+  world.nodes.clear() // the controller's half alone
+  world.start()
+  await world.run(60)
+  expect(world.eniNodes().length).toBe(100)
+  expect(collections).toBe(1)
+  const { length: reads } = world.sim.calls
+  await world.run(1260)
+  expect(world.sim.calls.length).toBeGreaterThan(reads)
+  expect(collections).toBe(1)
+}, 300_000)

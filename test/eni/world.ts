@@ -32,6 +32,7 @@ export interface WorldOptions {
   readonly log?: Log
   readonly degradation?: Degradation
   readonly clusterID?: string
+  readonly collectGarbage?: () => void
 }
 
 export class World {
@@ -163,6 +164,7 @@ export class World {
       cloud: new MortalCloud(new DirectCloud(this.sim), effect),
       clusterID: this.#options.clusterID ?? CLUSTER,
       degradation: this.#options.degradation ?? 'none',
+      collectGarbage: this.#options.collectGarbage ?? (() => {}),
       leadership: () => ({ isLeader: !dead.yes, term: 1 }),
       newToken: () => `token-${++this.#tokens}`,
     })

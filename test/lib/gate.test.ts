@@ -31,3 +31,24 @@ test('so many at a time, in the order in which they came, whoever of them fails'
   expect([began, most, running]).toEqual([[0, 1, 2, 3, 4, 5], 2, 0])
   expect(await gate.run(async () => 'open again')).toBe('open again')
 })
+
+test('closed: who is inside goes on, who waits and who comes is refused', async () => {
+  const gate = new Gate(1)
+  const began: string[] = []
+  const inside = Promise.withResolvers<void>()
+  const first = gate.run(async () => {
+    began.push('first')
+    await inside.promise
+    return 'done'
+  })
+  const others = Promise.allSettled([
+    gate.run(async () => began.push('second')),
+    gate.run(async () => began.push('third')),
+  ])
+  gate.close()
+  expect((await others).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  await expect(gate.run(async () => began.push('fourth'))).rejects.toThrow('stopped')
+  inside.resolve()
+  expect(await first).toBe('done')
+  expect(began).toEqual(['first'])
+})
