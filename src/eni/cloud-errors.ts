@@ -260,6 +260,9 @@ const TOLD: ReadonlySet<ErrorKind> = new Set([
   'other',
 ])
 
+/** Seconds: what says more is asked again all the same, as all nodes may wait for it. */
+const LONGEST_RETRY_AFTER = 5 * MINUTE
+
 /**
  * What to make of an answer that is not `ok`. `now` (Clock.now() milliseconds): a minute in which
  * there were too many calls ends at the next full one, unless the cloud says when.
@@ -277,9 +280,9 @@ export function judge(answer: Exclude<CloudAnswer, { kind: 'ok' }>, now: number)
   }
   const found = errorRow(answer.code, answer.httpStatus)
   const untilNextMinute = Math.ceil((MINUTE * 1000 - (now % (MINUTE * 1000))) / 1000)
+  const { retryAfterSeconds: said } = answer
+  const retryAfter = said === undefined ? undefined : Math.min(said, LONGEST_RETRY_AFTER)
   const waitSeconds =
-    found.kind === 'throttled'
-      ? (answer.retryAfterSeconds ?? untilNextMinute)
-      : Math.max(found.waitSeconds, answer.retryAfterSeconds ?? 0)
+    found.kind === 'throttled' ? (retryAfter ?? untilNextMinute) : Math.max(found.waitSeconds, retryAfter ?? 0)
   return { ...found, waitSeconds, code: answer.code, message: answer.message, tell: TOLD.has(found.kind) }
 }

@@ -16,6 +16,7 @@ import {
 } from '../cloud/answers.ts'
 import type { CloudApi } from '../cloud/cloud-api.ts'
 import { type Clock, sleep } from '../lib/clock.ts'
+import { ExpiringMap } from '../lib/expiring-map.ts'
 import { judge, type Verdict } from './cloud-errors.ts'
 import type { TokenBuckets } from './token-buckets.ts'
 
@@ -86,7 +87,7 @@ export class CloudReader {
   readonly #vSwitches = new Map<string, { readonly value: VSwitch | undefined; readonly at: number }>()
   readonly #types = new Map<string, { readonly value: InstanceType | undefined; readonly at: number }>()
   /** What was refused, for a while: many nodes ask for the same. */
-  readonly #refused = new Map<string, { readonly error: CloudReadError; readonly until: number }>()
+  readonly #refused = new ExpiringMap<CloudReadError>()
   #requests: Request[] = []
   #gathering = false
   /** By what one listing covers: those who wait for the next one. */
@@ -303,10 +304,8 @@ export class CloudReader {
   #throwRefused(action: CloudAction, { regionID, name }: Asked): void {
     const now = this.#options.clock.monotonic()
     for (const key of [`${action}/${regionID}`, `${action}/${regionID}/${name}`]) {
-      const refused = this.#refused.get(key)
-      if (refused === undefined) continue
-      if (now < refused.until) throw refused.error
-      this.#refused.delete(key)
+      const refused = this.#refused.get(key, now)
+      if (refused !== undefined) throw refused
     }
   }
 
@@ -316,7 +315,8 @@ export class CloudReader {
     const wait = verdict.waitSeconds * 1000
     const pause = verdict.kind === 'throttled' ? wait : Math.min(wait, REFUSED_MILLISECONDS)
     const key = `${action}/${regionID}${verdict.scope === 'action' ? '' : `/${name}`}`
-    this.#refused.set(key, { error, until: this.#options.clock.monotonic() + pause })
+    const now = this.#options.clock.monotonic()
+    this.#refused.set(key, error, { now, until: now + pause })
     return error
   }
 

@@ -49,6 +49,9 @@ describe('codes', () => {
 test('a minute with too many calls ends at the next full one, unless the cloud says when', () => {
   expect(refused('Throttling.User', 400).waitSeconds).toBe(60 - ((1_000_000_020 % 60) | 0))
   expect(refused('Throttling.User', 400, 3).waitSeconds).toBe(3)
+  // whatever the cloud says, it is asked again
+  expect(refused('Throttling.User', 400, 86_400).waitSeconds).toBe(300)
+  expect(refused('InternalError', 500, 86_400).waitSeconds).toBe(300)
 })
 
 test('what never left us is no unknown effect; what got no answer is', () => {
