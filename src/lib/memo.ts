@@ -28,3 +28,14 @@ export function memoByText<V>(limit: number, compute: (text: string) => V): (tex
     return answer
   }
 }
+
+/** Remembers the last answer, while each argument is the same object as then. */
+export function memoLast<A extends readonly unknown[], V>(compute: (...given: A) => V): (...given: A) => V {
+  let last: { readonly given: A; readonly answer: V } | undefined
+  return (...given) => {
+    if (last !== undefined && given.every((one, index) => one === last?.given[index])) return last.answer
+    const answer = compute(...given)
+    last = { given, answer }
+    return answer
+  }
+}

@@ -4,6 +4,7 @@
  */
 import { UserError } from '../lib/errors.ts'
 import { FAMILIES, familyOf } from '../lib/ip.ts'
+import { memoLast } from '../lib/memo.ts'
 import type { PlannedLanView, PlanView, PoolView } from '../model/snapshot.ts'
 import { departures, type ObservedCluster } from './cluster.ts'
 import { monthAfter, nodesAfter, yearsUntil } from './growth.ts'
@@ -36,33 +37,40 @@ export function besidePlan(
   network: Network,
   { cluster, pools, now }: { cluster: ObservedCluster; pools: readonly PoolView[]; now: number },
 ): Beside {
-  // of a BGPPeer that cannot work not everything is known
-  const lans = cluster.lans.filter(
-    ({ peerIP, localAsNumber, peerAsNumber }) => peerIP !== '' && localAsNumber !== 0 && peerAsNumber !== 0,
-  )
-  const planned = lansOf(network).map(({ lan }) => ({ lan, ...membersOf(lan, lans) }))
-  return {
-    plan: {
-      lans: planned.map(({ lan, bgpPeers, nodes }): PlannedLanView => {
+  const { plan, growing } = compared(network, cluster.lans, cluster.nodes, cluster.controller)
+  return { plan, pools: forecast(pools, growing, now) }
+}
+
+/** A snapshot is asked for far more often than there is another cluster to compare with. */
+const compared = memoLast(
+  (
+    network: Network,
+    all: ObservedCluster['lans'],
+    nodes: ObservedCluster['nodes'],
+    controller: ObservedCluster['controller'],
+  ) => {
+    // of a BGPPeer that cannot work not everything is known
+    const lans = all.filter(
+      ({ peerIP, localAsNumber, peerAsNumber }) => peerIP !== '' && localAsNumber !== 0 && peerAsNumber !== 0,
+    )
+    const planned = lansOf(network).map(({ lan }) => ({ lan, ...membersOf(lan, lans) }))
+    const plan: PlanView = {
+      lans: planned.map(({ lan, bgpPeers, nodes: members }): PlannedLanView => {
         const { name, nodes: plannedNodes, growthPerYear } = lan
         return {
           lan: name,
           bgpPeers,
-          nodes: nodes.size,
+          nodes: members.size,
           plannedNodes,
           growthPerYear: String(growthPerYear),
-          nodesInFiveYears: nodesAfter(expected(lan, nodes.size), AHEAD_YEARS),
+          nodesInFiveYears: nodesAfter(expected(lan, members.size), AHEAD_YEARS),
         }
       }),
-      departures: departures(network, { ...cluster, lans }),
-    },
-    pools: forecast(
-      pools,
-      planned.map(({ lan, nodes }) => ({ lan, nodes: nodes.size })),
-      now,
-    ),
-  }
-}
+      departures: departures(network, { lans, nodes, ...(controller !== undefined && { controller }) }),
+    }
+    return { plan, growing: planned.map(({ lan, nodes: { size } }) => ({ lan, nodes: size })) }
+  },
+)
 
 /** A LAN with several switches has a BGPPeer for each, and its nodes count once. */
 function membersOf(lan: Lan, lans: ObservedCluster['lans']) {

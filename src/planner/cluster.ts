@@ -30,7 +30,7 @@ export function departures(network: Network, cluster: ObservedCluster): readonly
   const switches = new Set(lansOf(network).flatMap(({ lan }) => lan.switches.map(({ address }) => address)))
   const strangers = cluster.lans.filter(({ peerIP }) => !switches.has(peerIP))
   const found: Found = {
-    lans: new Map(cluster.lans.map(one => [one.peerIP, one])),
+    lans: new Map([...cluster.lans].reverse().map(one => [one.peerIP, one])),
     nodes: new Map(cluster.nodes.map(one => [one.name, one])),
   }
   return [
@@ -41,6 +41,7 @@ export function departures(network: Network, cluster: ObservedCluster): readonly
       planned: NOTHING,
       is: `peerIP ${peerIP}`,
     })),
+    ...cluster.lans.flatMap(one => furtherDepartures(one, found.lans.get(one.peerIP), switches)),
     ...cluster.nodes.flatMap(node => nodeDepartures(network, node)),
   ]
 }
@@ -72,7 +73,7 @@ function differing(where: string, planned: readonly string[], is: readonly strin
 
 /** What is, to be looked up. */
 interface Found {
-  /** By the switch. */
+  /** By the switch, of several the first. */
   readonly lans: ReadonlyMap<string, LanView>
   readonly nodes: ReadonlyMap<string, ObservedNode>
 }
@@ -103,6 +104,16 @@ function lanDepartures({ lan }: PlacedLan, { lans, nodes }: Found): readonly Dep
       })),
     ]
   })
+}
+
+/** Two BGPPeers to one switch: the first is compared, and the other is named. */
+function furtherDepartures(
+  { bgpPeer, peerIP }: LanView,
+  first: LanView | undefined,
+  switches: ReadonlySet<string>,
+): readonly Departure[] {
+  if (!switches.has(peerIP) || first === undefined || first.bgpPeer === bgpPeer) return []
+  return [{ where: `BGPPeer ${bgpPeer}`, planned: NOTHING, is: `peerIP ${peerIP}, as BGPPeer ${first.bgpPeer}` }]
 }
 
 /** Of nodes with podCIDRs inside or near the pools; those of the cloud have none from there. */

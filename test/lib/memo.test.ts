@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { memoByObject, memoByText } from '../../src/lib/memo.ts'
+import { memoByObject, memoByText, memoLast } from '../../src/lib/memo.ts'
 
 test('by object: computed once for each, also where the answer is undefined', () => {
   const asked: object[] = []
@@ -20,4 +20,17 @@ test('by text: at most so many are kept', () => {
   })
   expect(['a', 'bb', 'a', 'ccc', 'a'].map(answer)).toEqual([1, 2, 1, 3, 1])
   expect(computed).toBe(4)
+})
+
+test('the last: while each argument is the same', () => {
+  let computed = 0
+  const answer = memoLast((list: readonly number[], more: object | undefined) => {
+    computed++
+    return list.length + (more === undefined ? 0 : 1)
+  })
+  const [list, more] = [[1, 2], {}]
+  expect([answer(list, more), answer(list, more), answer(list, undefined), answer([...list], undefined)]).toEqual([
+    3, 3, 2, 2,
+  ])
+  expect(computed).toBe(3)
 })

@@ -46,6 +46,18 @@ test('nodes that are, that were planned, and in five years', () => {
   expect(plan.departures).toContainEqual({ where: 'LAN lan', planned: '40 nodes', is: '60' })
 })
 
+test('it is compared anew when something of the cluster is another, and not for each snapshot', () => {
+  const planned = network()
+  const now = (cluster: ObservedCluster) =>
+    besidePlan(planned, { cluster: { ...cluster }, pools: [], now: MIDDLE }).plan
+  const first = now(AS_PLANNED)
+  expect(now(AS_PLANNED)).toBe(first)
+  const others = { ...AS_PLANNED, lans: [lanTo('172.16.0.1', { peerAsNumber: 65002 })] }
+  expect(now(others).departures.map(({ is }) => is)).toEqual(['65002'])
+  expect(now(AS_PLANNED)).toEqual(first)
+  expect(now({ ...AS_PLANNED, nodes: [] }).departures).not.toEqual([])
+})
+
 test('a LAN of two switches has a BGPPeer to each, and its nodes count once', () => {
   const second = (draft: Draft) =>
     draft.dataCenters[0].lans[0].switches.push({ address: '172.16.0.2', asNumber: 65001 })

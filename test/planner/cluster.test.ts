@@ -48,6 +48,11 @@ test('BGPPeers: another AS, other speakers, none, one that nobody planned', () =
   expect(of({ lans: [] })).toEqual(['LAN lan | a BGPPeer to 172.16.0.1 | -'])
 })
 
+test('of two BGPPeers to one switch the first is compared, and the other is named', () => {
+  const lans = [lanTo('172.16.0.1'), lanTo('172.16.0.1', { bgpPeer: 'again', localAsNumber: 65011 })]
+  expect(of({ lans })).toEqual(['BGPPeer again | - | peerIP 172.16.0.1, as BGPPeer lan'])
+})
+
 test('nodes: a speaker that is none, an address of elsewhere, blocks of other masks and pools, more than planned', () => {
   const nodes = [
     { name: 'node-1', addresses: ['172.16.9.11'], podCIDRs: ['10.0.0.0/24'] },
