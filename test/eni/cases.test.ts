@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import type { SimInterface } from '../../src/cloudsim/types.ts'
-import { NODES } from '../../src/kube/resources.ts'
+import { ENI_NODES, NODES } from '../../src/kube/resources.ts'
 import { REGION, ZONE } from '../cloud/world.ts'
 import { World, type WorldOptions } from './world.ts'
 
@@ -234,10 +234,12 @@ describe('a node that goes', () => {
       return Object.assign(made, { tags: { ...ours, 'terway-edge/instance': `i-of ${node}` } })
     })
     const named = new Set<string>()
-    for (let second = 0; second < 2700; second++) {
-      await world.run(1)
-      for (const { name } of world.eniNodes()) named.add(name)
-    }
+    const eniNodes = world.kube.cache(ENI_NODES)
+    eniNodes.onChange(() => {
+      for (const name of eniNodes.objects.keys()) named.add(name)
+    })
+    await world.run(2700)
+    eniNodes.close()
     for (const { id } of lost) expect(world.sim.world.interfaces.has(id)).toBe(false)
     expect([...named].sort()).toEqual([...lost.map(({ id }) => id), 'node-1'].sort())
     expect(world.eniNodes().map(({ name }) => name)).toEqual(['node-1'])
