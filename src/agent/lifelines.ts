@@ -15,7 +15,7 @@ import type { LifelineSource } from '../kube/sound-view.ts'
 import type { Clock } from '../lib/clock.ts'
 import { errorText } from '../lib/errors.ts'
 import { readFileIfPresent, writeFileWhole } from '../lib/files.ts'
-import { canonicalAddress } from '../lib/ip.ts'
+import { canonicalAddress, covers } from '../lib/ip.ts'
 import { Listeners } from '../lib/listeners.ts'
 import type { Log } from '../lib/log.ts'
 import { Loop } from '../lib/loop.ts'
@@ -26,7 +26,7 @@ import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import type { Neighbour, NextHop, Route } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { type ApiAddresses, countingAddresses, nextAddresses } from './api-addresses.ts'
-import { isTunnel, isWayKnown } from './api-way.ts'
+import { entersTunnel, isWayKnown } from './api-way.ts'
 import { nameServersOf, plainAddress, tcpConnectionsOf } from './lifeline-texts.ts'
 import { ownAddresses } from './observe.ts'
 
@@ -38,6 +38,8 @@ export interface LifelinesOptions {
   readonly stateDir: string
   /** rtm_protocol of our routes: their gateways are not the machine's. */
   readonly protocol: number
+  /** Ranges of Services, as far as they are known: who has an address of these is not. */
+  readonly serviceCIDRs: readonly string[]
   /** Path of the network namespace to look in; absent: this one. */
   readonly netns?: string
   readonly clock: Clock
@@ -144,16 +146,16 @@ class Finder implements Lifelines {
    */
   pathIsDown(): boolean {
     return withKernel(this.#options.netns, kernel => {
-      const neighbours = kernel.dumpNeighbours()
+      const [neighbours, links] = [kernel.dumpNeighbours(), kernel.dumpLinks()]
       const isDead = (hop: Hop) => {
-        const link = kernel.getLink(hop.interface)
+        const link = links.find(({ index }) => index === hop.interface)
+        // what a tunnel leads to may be silent because of a route of ours over its far end
+        if (link !== undefined && entersTunnel(links, link)) return false
         if (link?.up !== true || !link.carrier) return true
         const state = neighbours.find(one => isAt(one, hop))?.state ?? 0
         return (state & (NUD.FAILED | NUD.INCOMPLETE)) !== 0
       }
-      // what a tunnel leads to may be silent because of a route of ours over its far end
-      const isInside = (hop: Hop) => isTunnel(kernel.getLink(hop.interface)?.kind ?? '')
-      const ways = [this.#apiHops(kernel), this.#defaultHops(kernel)].map(hops => hops.filter(hop => !isInside(hop)))
+      const ways = [this.#apiHops(kernel), this.#defaultHops(kernel)]
       return ways.some(hops => hops.length > 0 && hops.every(isDead)) || ways.every(hops => hops.length === 0)
     })
   }
@@ -167,7 +169,8 @@ class Finder implements Lifelines {
   #isWayKnownNow(): boolean {
     const addresses = this.#apiAddresses()
     if (addresses.length === 0 || (this.#asksNames && nameServers().length === 0)) return false
-    const { netns } = this.#options
+    const { netns, serviceCIDRs } = this.#options
+    if (addresses.some(address => serviceCIDRs.some(range => covers(range, address)))) return false
     try {
       if (hasIpsec(netns === undefined ? {} : { netns })) return false
       return withKernel(netns, kernel => isWayKnown(kernel, addresses))

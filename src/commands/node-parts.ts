@@ -140,6 +140,7 @@ function startLifelines(
     contactAt,
     stateDir: config.state,
     protocol,
+    serviceCIDRs: config.network.serviceCIDRs,
     clock,
     log: log.child({ room: 'agent' }),
   })

@@ -119,8 +119,10 @@ export function decodeLink(body: Uint8Array): Link | undefined {
   const master = attributes.u32(IFLA.MASTER)
   const alias = attributes.text(IFLA.IFALIAS)
   const group = attributes.u32(IFLA.GROUP)
-  const peer = kind === 'veth' ? attributes.u32(IFLA.LINK) : undefined
+  const other = attributes.u32(IFLA.LINK)
+  const peer = kind === 'veth' ? other : undefined
   const peerNamespace = attributes.i32(IFLA.LINK_NETNSID)
+  const parent = kind === 'veth' || other === 0 || peerNamespace !== undefined ? undefined : other
   const link: Link = {
     index: header.getInt32(4, true),
     name: attributes.text(IFLA.IFNAME) ?? '',
@@ -131,6 +133,7 @@ export function decodeLink(body: Uint8Array): Link | undefined {
     loopback: (flags & IFF.LOOPBACK) !== 0,
     address: formatHardwareAddress(attributes.bytes(IFLA.ADDRESS) ?? new Uint8Array()),
     ...(master !== undefined && { master }),
+    ...(parent !== undefined && { parent }),
     ...(peer !== undefined && { peer }),
     ...(peer !== undefined && peerNamespace !== undefined && { peerNamespace }),
     ...(alias !== undefined && { alias }),

@@ -51,6 +51,8 @@ export interface Link {
   readonly address: string
   /** Index of the bridge or bond that it is a port of. */
   readonly master?: number
+  /** Index of the link that it is on (VLAN, macvlan), where that is in this namespace. */
+  readonly parent?: number
   /** The other end of a veth, an index in the namespace `peerNamespace` (absent: this one). */
   readonly peer?: number
   /** Id, in this namespace, of the namespace that `peer` is in. */
