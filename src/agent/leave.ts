@@ -3,6 +3,7 @@
  * and nothing that others made. For `uninstall`; the agent must have ended before. The rules of the
  * firewall are taken away by firewall/reconcile.ts.
  */
+import { counted } from '../lib/count-text.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
 import { cniConfigFile, removeCniConfig } from './cni-config.ts'
 import { changeRequest, planRemoval, type RouteMark } from './plan.ts'
@@ -25,7 +26,7 @@ export function leaveNetwork(input: LeaveInput): {
   const done: string[] = []
   if (removeCniConfig(confDir)) done.push(`removed ${cniConfigFile(confDir)}`)
   const { removed, problems } = removeRoutes(mark, netns)
-  if (removed > 0) done.push(`removed ${removed} route${removed === 1 ? '' : 's'}`)
+  if (removed > 0) done.push(`removed ${counted(removed, 'route')}`)
   for (const { name, value } of restoreSettings(input)) done.push(`set ${name.replaceAll('/', '.')} back to ${value}`)
   return { done, problems }
 }

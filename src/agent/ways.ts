@@ -7,6 +7,7 @@
  * Questions are bounded whatever the size of the cluster: a share of the routes in turn, and every
  * place where something of somebody else's lies within one of ours.
  */
+import { counted } from '../lib/count-text.ts'
 import { comparing, identical } from '../lib/fields.ts'
 import { addressBits, compareAddresses, covers, familyOf, formatPrefix, maskBytes, prefixOf } from '../lib/ip.ts'
 import { RT_TABLE, RTPROT } from '../netlink/constants.ts'
@@ -103,7 +104,7 @@ export function astrayProblems(found: readonly Astray[]): string[] {
   return [...byCulprit].map(([text, all]) => {
     const destinations = [...new Set(all.map(({ destination }) => destination))].sort(compareAddresses)
     const others = destinations.length - 1
-    const more = others === 0 ? '' : ` and ${others} more destination${others === 1 ? '' : 's'}`
+    const more = others === 0 ? '' : ` and ${counted(others, 'more destination')}`
     return `packets to ${destinations[0]}${more} ${text}: ${all[0]?.remedy ?? ''}`
   })
 }

@@ -27,9 +27,10 @@ import {
 } from '../kube/resources.ts'
 import type { RouteSlice } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
+import { errorText } from '../lib/errors.ts'
 import { present } from '../lib/fields.ts'
 import { timestamp } from '../lib/timestamp.ts'
-import { remediesOf } from '../model/problems.ts'
+import { type Advice, remediesOf } from '../model/problems.ts'
 import type { EventRow, Snapshot } from '../model/snapshot.ts'
 import { shownPlan } from '../planner/beside.ts'
 import { forecastPools } from '../planner/forecast.ts'
@@ -43,7 +44,7 @@ export function clusterSnapshot(kubeconfig: string): Promise<Snapshot> {
 }
 
 async function readCluster(api: KubeApi): Promise<Snapshot> {
-  const [nodeObjects, peers, slices, { network, plan }, events, leader] = await Promise.all([
+  const [nodeObjects, peers, slices, { network, plan }, events, { leader, advice }] = await Promise.all([
     api.list<Node>(NODES),
     api.list<BGPPeerObject>(BGP_PEERS),
     api.list<RouteSlice>(ROUTE_SLICES),
@@ -78,8 +79,8 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
     time: now,
     startedAt: now,
     ready: true,
-    problems: [...rows.problems, ...planProblems(shown)],
-    remedies: remediesOf(rows.advice),
+    problems: [...rows.problems, ...advice.map(({ problem }) => problem), ...planProblems(shown)],
+    remedies: remediesOf([...rows.advice, ...advice]),
     api: { server: api.server, connected: true, lastContact: now },
     nodes: rows.nodes,
     lans: rows.lans,
@@ -110,14 +111,18 @@ async function readCluster(api: KubeApi): Promise<Snapshot> {
 /** A Lease that nobody renews for so long, by the clock of this desk, has no holder. */
 const SILENT_MILLISECONDS = 120_000
 
-/** Who leads; undefined: nobody. */
-async function readLeader(api: KubeApi): Promise<string | undefined> {
+/** Who leads; undefined: nobody, or (with what to do) not known. */
+async function readLeader(
+  api: KubeApi,
+): Promise<{ readonly leader: string | undefined; readonly advice: readonly Advice[] }> {
   try {
     const { holderIdentity, renewTime } = (await api.get<Lease>(LEASES, CONTROLLER_LEASE, 'kube-system'))?.spec ?? {}
     const isSilent = systemClock.now() - Date.parse(renewTime ?? '') > SILENT_MILLISECONDS
-    return isSilent || holderIdentity === '' ? undefined : holderIdentity
-  } catch {
-    return 'not known: the Lease cannot be read'
+    return { leader: isSilent || holderIdentity === '' ? undefined : holderIdentity, advice: [] }
+  } catch (error) {
+    const problem = `who leads is not known, the Lease ${CONTROLLER_LEASE} cannot be read: ${errorText(error)}`
+    const remedy = 'use a kubeconfig that may get leases of coordination.k8s.io in kube-system'
+    return { leader: undefined, advice: [{ problem, remedy }] }
   }
 }
 

@@ -2,7 +2,7 @@
  * `terway-edge status`: what the local process is, whether it does its job, and what is in its way.
  */
 
-import { blocksText } from '../lib/count-text.ts'
+import { blocksText, counted } from '../lib/count-text.ts'
 import { formatAge, printable } from '../lib/table.ts'
 import type {
   ApiContact,
@@ -70,7 +70,7 @@ function factsOf(snapshot: Snapshot, now: number): (readonly [string, string])[]
     ['API server', apiText(api, now)],
     ...(node === undefined ? [] : nodeFacts(node)),
     ...(controller === undefined ? [] : controllerFacts(controller)),
-    ['Nodes', `${nodes.length} in ${lans.length} ${lans.length === 1 ? 'BGPPeer' : 'BGPPeers'}`],
+    ['Nodes', `${nodes.length} in ${counted(lans.length, 'BGPPeer')}`],
     ['Sessions', `${established} of ${sessions.length} Established`],
     ...(role === 'node' ? [['Routes', routesText(snapshot.routes)] as const] : []),
     ...(snapshot.paths === undefined ? [] : [['Proved', provedText(snapshot.paths)] as const]),
@@ -120,7 +120,7 @@ function controllerFacts({
   plan,
 }: NonNullable<Snapshot['controller']>): (readonly [string, string])[] {
   return [
-    ['Leader', `${leader ?? 'none'}${isLeader ? ' (this one)' : ''}`],
+    ['Leader', `${leader ?? 'none known'}${isLeader ? ' (this one)' : ''}`],
     ...pools.map(pool => [`Pool ${pool.podCIDR}`, poolText(pool)] as const),
     ...(plan?.lans ?? []).map(lan => [`LAN ${lan.lan}`, plannedText(lan)] as const),
     ...(plan === undefined ? [] : [['Plan', departuresText(plan)] as const]),
@@ -157,7 +157,7 @@ function provedText({ switches, kinds }: PathsView): string {
   const verified = switches.map(({ bgpPeer, status, verified }) =>
     status === 'Unknown'
       ? `${bgpPeer} not known`
-      : `${bgpPeer} ${status === 'True' ? `${verified.length} pod CIDR${verified.length === 1 ? '' : 's'}` : 'NOT'}`,
+      : `${bgpPeer} ${status === 'True' ? counted(verified.length, 'pod CIDR') : 'NOT'}`,
   )
   const proofs = verified.length === 0 ? '' : `; routes of the switch: ${verified.join(', ')}`
   return `${sent - lost} of the last ${sent} probes answered${proofs}`

@@ -48,11 +48,13 @@ const CALLS_DEEP = 16
 
 export function sampleVerdict(packet: SamplePacket, chains: readonly RulesetChain[]): SampleVerdict {
   const walk = new Walk(packet, chains)
+  let end: BaseEnd | undefined
   for (const base of basesFor(packet, chains)) {
-    const end = walk.base(base)
-    if (end !== undefined) return { ...end, doubts: walk.doubts }
+    end = walk.base(base)
+    if (end !== undefined) break
   }
-  return { fate: 'passes', doubts: walk.doubts }
+  const found = end?.fate === 'dropped' ? end : (walk.translation ?? end ?? { fate: 'passes' })
+  return { ...found, doubts: walk.doubts }
 }
 
 /** Chains that the packet meets and whose rules are not read yet. */
@@ -72,8 +74,12 @@ type Truth = 'yes' | 'no' | 'maybe'
 /** What a chain did with the packet; `next`: it goes on behind the rule that led there. */
 type End = 'accept' | 'next' | { readonly fate: 'dropped' | 'translated'; readonly by: RulePlace }
 
+type BaseEnd = Pick<SampleVerdict, 'fate' | 'by'>
+
 /** One packet's way; what it might meet is collected on it. */
 class Walk {
+  /** What gave it another source, on its way to further chains. */
+  translation: BaseEnd | undefined
   readonly doubts: RulePlace[] = []
   readonly missing = new Set<RulesetChain>()
   readonly #packet: SamplePacket
@@ -87,15 +93,18 @@ class Walk {
   }
 
   /** Undefined: the packet goes on to the next base chain. */
-  base(chain: RulesetChain): Pick<SampleVerdict, 'fate' | 'by'> | undefined {
+  base(chain: RulesetChain): BaseEnd | undefined {
     this.#perhapsAccepted = false
     const end = this.#chain(chain, 0)
     const byPolicy = end === 'next' && chain.policy === 'drop'
     const found =
       typeof end === 'object' ? end : byPolicy ? ({ fate: 'dropped', by: placeOf(chain) } as const) : undefined
+    if (found?.fate === 'translated') {
+      // what may be translated is not said: rules of Services do so by marks that nobody knows here
+      if (!this.#perhapsAccepted) this.translation ??= found
+      return undefined
+    }
     if (found === undefined || !this.#perhapsAccepted) return found
-    // what may be translated is not said: rules of Services do so by marks that nobody knows here
-    if (found.fate === 'translated') return undefined
     this.doubts.push(found.by)
     return { fate: 'unknown' }
   }
@@ -154,15 +163,22 @@ class Walk {
 
   #choice({ subject, cases }: Extract<Statement, { kind: 'choice' }>): { truth: Truth; fate: Fate | undefined } {
     for (const { values, fate } of cases ?? []) {
-      const truth = compared({ subject, negated: false, values }, this.#packet)
+      const truth = this.#compared({ subject, negated: false, values })
       if (truth !== 'no') return { truth, fate }
     }
     return { truth: cases === undefined ? 'maybe' : 'no', fate: undefined }
   }
 
   #holds(statement: Statement): Truth {
-    if (statement.kind === 'compare') return compared(statement.comparison, this.#packet)
+    if (statement.kind === 'compare') return this.#compared(statement.comparison)
     return statement.kind === 'unknown' ? 'maybe' : 'yes'
+  }
+
+  /** What its source is after a translation is not known here. */
+  #compared(comparison: Comparison): Truth {
+    const source = familyOf(this.#packet.source) === 'ipv4' ? 'ip saddr' : 'ip6 saddr'
+    const isKnown = this.translation === undefined || comparison.subject !== source
+    return isKnown ? compared(comparison, this.#packet) : 'maybe'
   }
 }
 

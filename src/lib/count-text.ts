@@ -1,8 +1,8 @@
 /** Numbers as people read them, in tables and sentences. Pure. */
 
-/** `3 nodes`, `1 node`. */
+/** `3 nodes`, `1 node`, `2^57 nodes`. */
 export function counted(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`
+  return `${blocksText(number)} ${number === 1 ? one : many}`
 }
 
 /**

@@ -9,6 +9,7 @@
 
 import { VPC } from '../kube/path-check.ts'
 import { assertNever } from '../lib/assert.ts'
+import { counted } from '../lib/count-text.ts'
 import { familyOf } from '../lib/ip.ts'
 import type { ConditionStatus } from '../model/condition-status.ts'
 import type { Evidence, StateInput, TargetHistory, TargetState } from './evidence.ts'
@@ -202,7 +203,7 @@ function switchVerdict(
   if (verified.length === 0 && missing.length === 0)
     return unknown('no probe by way of the switch was answered or lost yet')
   if (missing.length === 0) {
-    const message = `packets that were handed to ${name.via} came out at the right node for ${verified.length} podCIDR${verified.length === 1 ? '' : 's'}`
+    const message = `packets that were handed to ${name.via} came out at the right node for ${counted(verified.length, 'podCIDR')}`
     return { ...name, status: 'True', reason: 'PacketsArrive', message, verified, missing }
   }
   const everAnswered = group.some(({ history }) => history.answeredAt !== undefined)
@@ -214,7 +215,7 @@ function switchVerdict(
   const message =
     verified.length === 0
       ? `no packet that was handed to ${name.via} came out at a node of the LAN, asked for ${missing.join(', ')}: it does not hold the routes (an import filter or prefix limit?), holds them with another next hop, or does not forward`
-      : `packets that were handed to ${name.via} do not come out for ${missing.join(', ')}, while those for ${verified.length} other${verified.length === 1 ? '' : 's'} do: it does not hold the route, or with another next hop`
+      : `packets that were handed to ${name.via} do not come out for ${missing.join(', ')}, while those for ${counted(verified.length, 'other')} do: it does not hold the route, or with another next hop`
   return { ...name, status: 'False', reason: 'PacketsLost', message, verified, missing }
 }
 

@@ -1,7 +1,7 @@
 /**
  * A plan as text for people at a terminal, and as Markdown for a change request. Pure.
  */
-import { blocksText } from '../lib/count-text.ts'
+import { blocksText, counted } from '../lib/count-text.ts'
 import { type Column, formatTable, printable } from '../lib/table.ts'
 import { forecastText } from './capacity.ts'
 import type { DeviceRoute } from './device-routes.ts'
@@ -21,9 +21,9 @@ const LABELS: Readonly<Record<Severity, string>> = { problem: 'PROBLEM', warning
 function verdict(plan: Plan): string {
   const count = (severity: Severity) => plan.findings.filter(finding => finding.severity === severity).length
   const [problems, warnings] = [count('problem'), count('warning')]
-  const rest = warnings === 0 ? '' : `, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`
+  const rest = warnings === 0 ? '' : `, ${counted(warnings, 'warning')}`
   if (!hasProblems(plan)) return `The network can work as planned: no problems${rest}.`
-  return `The network cannot work as planned: ${problems} ${problems === 1 ? 'problem' : 'problems'}${rest}.`
+  return `The network cannot work as planned: ${counted(problems, 'problem')}${rest}.`
 }
 
 export function planText(plan: Plan): string {
@@ -102,16 +102,12 @@ function poolGrid({ capacity }: Plan): Grid {
     forecastText(family),
     family.append === undefined
       ? 'nothing is free'
-      : `${family.append.podCIDR}: ${nodesText(family.append.nodes)} more, full ${forecastText(family.append)}`,
+      : `${family.append.podCIDR}: ${counted(family.append.nodes, 'node')} more, full ${forecastText(family.append)}`,
   ])
   return {
     columns: titles('POOLS', 'NODE BLOCK', 'PODS PER NODE', 'NODES AT MOST', 'NODES NOW', 'FULL', 'APPENDING'),
     rows: families,
   }
-}
-
-function nodesText(nodes: number): string {
-  return `${blocksText(nodes)} ${nodes === 1 ? 'node' : 'nodes'}`
 }
 
 function lanGrid({ capacity }: Plan): Grid {

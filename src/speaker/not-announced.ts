@@ -6,6 +6,7 @@
 
 import { countNotAnnounced } from '../bgp/rib/not-announced.ts'
 import type { NotAnnounced, SessionView } from '../bgp/speaker-types.ts'
+import { counted } from '../lib/count-text.ts'
 import { FAMILY_NAMES } from '../lib/ip.ts'
 import type { SpeakerProblem } from './speaker-problem.ts'
 
@@ -31,7 +32,7 @@ export function notAnnouncedText(found: readonly NotAnnounced[]): string | undef
   if (found.length === 0) return undefined
   const parts = found.map(({ family, prefixes, message }) => {
     const name = FAMILY_NAMES[family]
-    return `${prefixes} ${name} ${prefixes === 1 ? 'prefix' : 'prefixes'}: ${message}`
+    return `${counted(prefixes, `${name} prefix`, `${name} prefixes`)}: ${message}`
   })
   return `not announced: ${parts.join('; ')}`
 }

@@ -99,7 +99,21 @@ describe('from a desk', () => {
 
   test('a Lease that nobody renews has no holder', () => {
     holdLease('controller-1', new Date(Date.now() - 600_000))
-    expect(terwayEdge('status').stdout).toMatch(/^Leader: +none$/m)
+    expect(terwayEdge('status').stdout).toMatch(/^Leader: +none known$/m)
+  })
+
+  test('who may not read the Lease is told that the leader is not known, and no name', () => {
+    started().grant('user-2', [
+      { apiGroups: [''], resources: ['nodes', 'events', 'configmaps'], verbs: ['get', 'list'] },
+      { apiGroups: ['network.openyurt.io'], resources: ['*'], verbs: ['get', 'list'] },
+    ])
+    const status = ['src/main.ts', 'status', '-o', 'json', '--kubeconfig', started().userKubeconfig('user-2')]
+    const { stdout } = run([process.execPath, ...status], { mayFail: true })
+    const { controller, problems, remedies } = JSON.parse(stdout)
+    expect(controller).not.toHaveProperty('leader')
+    const problem = problems.find((one: string) => one.startsWith('who leads is not known'))
+    expect(problem).toContain('forbidden')
+    expect(remedies[problem]).toContain('leases')
   })
 
   test('nodes: each with its addresses, podCIDRs and BGPPeers, and what is wrong', () => {

@@ -31,6 +31,11 @@ function nat(rules: readonly string[]): string {
   return `table inet t {\nchain c {\ntype nat hook postrouting priority 100; policy accept;\n${rules.join('\n')}\n}\n}`
 }
 
+/** A chain that packets meet after `nat`. */
+function behind(rule: string): string {
+  return `\ntable inet u {\nchain d {\ntype filter hook postrouting priority 200; policy accept;\n${rule}\n}\n}`
+}
+
 /** Rulesets of nft, and how what they drop is named. */
 const DROPPING: readonly [string, RegExp][] = [
   [
@@ -55,6 +60,9 @@ const DROPPING: readonly [string, RegExp][] = [
     /gives packets from pods here to other nodes another source address: inet t c.*masquerade/,
   ],
   [nat(['ip saddr 10.0.0.0/8 snat ip to 172.16.0.11']), /another source address/],
+  [nat(['masquerade']) + behind('meta l4proto tcp drop'), /drops packets from pods here to other nodes: inet u d/],
+  // by then their source is another
+  [nat(['masquerade']) + behind('ip saddr 10.0.0.0/8 drop'), /^the firewall gives packets [^\n]*$/],
   [chain('forward', ['ip saddr != 192.168.0.0/16 drop']), /ip saddr != 192\.168\.0\.0\/16 drop/],
 ]
 

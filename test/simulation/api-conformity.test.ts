@@ -28,8 +28,11 @@ interface Answer {
 /** One server as a player sees it. */
 interface Server {
   request(request: ApiRequest): Promise<Answer>
-  /** What a watch tells within a second. */
-  watch(path: string, resourceVersion: string): Promise<readonly unknown[]>
+  /**
+   * What a watch tells in a second, or in as many (20 at most) as it takes for what is expected of
+   * it.
+   */
+  watch(path: string, resourceVersion: string, expected: number): Promise<readonly unknown[]>
 }
 
 let real: TestApiServer
@@ -54,14 +57,34 @@ function overHttp(send: (path: string, init: RequestInit) => Promise<Response>):
       })
       return { code: answer.status, body: await answer.json() }
     },
-    async watch(path, resourceVersion) {
-      const search = new URLSearchParams({ watch: 'true', resourceVersion, timeoutSeconds: '1' })
+    async watch(path, resourceVersion, expected) {
+      const search = new URLSearchParams({ watch: 'true', resourceVersion, timeoutSeconds: '20' })
       const answer = await send(`${path}?${search}`, { headers })
-      if (!answer.ok) return [{ type: 'ERROR', object: await answer.json() }]
-      const lines = (await answer.text()).split('\n').filter(line => line !== '')
-      return lines.map(line => JSON.parse(line))
+      if (!answer.ok || answer.body === null) return [{ type: 'ERROR', object: await answer.json() }]
+      return readEvents(answer.body, expected)
     },
   }
+}
+
+/** What comes in a second, or until it ends or is as much as expected, if that takes longer. */
+async function readEvents(body: ReadableStream<Uint8Array>, expected: number): Promise<readonly unknown[]> {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  const lines = () =>
+    text
+      .split('\n')
+      .slice(0, -1)
+      .filter(line => line !== '')
+  const second = Bun.sleep(1000)
+  for (;;) {
+    const read = reader.read()
+    const part = await (lines().length < expected ? read : Promise.race([read, second]))
+    if (part === undefined || part.done) break
+    text += decoder.decode(part.value, { stream: true })
+  }
+  await reader.cancel()
+  return lines().map(line => JSON.parse(line))
 }
 
 function realServer(): Server {
@@ -104,6 +127,9 @@ function simulatedServer(simulated: SimApiServer): Server {
   }
 }
 
+/** The path of a watch, and what it told. */
+type Told = readonly unknown[]
+
 /** Plays a script on one server; each step as what it came to. */
 class Player {
   readonly #server: Server
@@ -142,10 +168,11 @@ class Player {
     }
   }
 
-  /** What watches tell that go on from where the lists ended. */
-  watches(): Promise<unknown> {
-    const told = this.#marks.map(async ({ path, resourceVersion }) => {
-      const events = await this.#server.watch(path, resourceVersion)
+  /** What watches tell that go on from where the lists ended, as many as another server's. */
+  watches(others: readonly Told[] = []): Promise<readonly Told[]> {
+    const told = this.#marks.map(async ({ path, resourceVersion }, index): Promise<Told> => {
+      const expected = (others[index]?.length ?? 1) - 1
+      const events = await this.#server.watch(path, resourceVersion, expected)
       return [path, ...events.map(event => comparableEvent(event as WatchEvent, path))]
     })
     return Promise.all(told)
@@ -222,7 +249,8 @@ for (let seed = 1; seed <= SEEDS; seed++) {
       }
       try {
         for (const step of drawScript(new Random(seed, 'API script'), { seed, length: STEPS })) await compare(step)
-        const [told, labs, simulateds] = await Promise.all([one.watches(), lab.watches(), simulated.watches()])
+        const simulateds = await simulated.watches()
+        const [told, labs] = await Promise.all([one.watches(simulateds), lab.watches(simulateds)])
         expect(labs).toEqual(told)
         expect(simulateds).toEqual(told)
       } finally {

@@ -5,6 +5,7 @@
  * by what they are. Pure.
  */
 import { toHex } from '../../lib/bytes.ts'
+import { counted } from '../../lib/count-text.ts'
 import { decodeHeader, decodeMessage, HEADER_LENGTH } from '../codec/message.ts'
 import type { Decoded, Open } from '../codec/message-types.ts'
 import { MessageTypeCode } from '../codec/registry.ts'
@@ -60,9 +61,7 @@ export class CaptureReport {
     const reports = [...this.#directions.values()].flatMap(direction =>
       this.#pieces(direction, endStream(direction.stream)),
     )
-    const unread = [...this.#unread].map(
-      ([what, count]) => `${count} packet${count === 1 ? '' : 's'} of ${what} not read`,
-    )
+    const unread = [...this.#unread].map(([what, count]) => `${counted(count, 'packet')} of ${what} not read`)
     return { reports, isCapture: this.#file.isCapture, notes: [...unread, ...(problem === undefined ? [] : [problem])] }
   }
 
