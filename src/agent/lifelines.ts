@@ -23,12 +23,13 @@ import { NUD, RT_TABLE } from '../netlink/constants.ts'
 import { hasIpsec } from '../netlink/ipsec.ts'
 import { probeNeighbour } from '../netlink/neighbour.ts'
 import { Rtnetlink } from '../netlink/rtnetlink.ts'
-import type { Neighbour, NextHop, Route } from '../netlink/types.ts'
+import type { Neighbour, NextHop, Route, Rule } from '../netlink/types.ts'
 import { Watch } from '../netlink/watch.ts'
 import { type ApiAddresses, countingAddresses, nextAddresses } from './api-addresses.ts'
 import { entersTunnel, isWayKnown } from './api-way.ts'
 import { nameServersOf, plainAddress, tcpConnectionsOf } from './lifeline-texts.ts'
 import { ownAddresses } from './observe.ts'
+import { PodLinks } from './pod-links.ts'
 
 export interface LifelinesOptions {
   /** URLs of the API server and of proxies on the way to it, now. */
@@ -77,6 +78,7 @@ class Finder implements Lifelines {
   readonly #options: LifelinesOptions
   readonly #loop: Loop
   readonly #listeners = new Listeners()
+  readonly #podLinks = new PodLinks()
   #api: ApiAddresses
   #watch: Watch | undefined
   #current: readonly Lifeline[] = []
@@ -199,7 +201,14 @@ class Finder implements Lifelines {
   async #pass(): Promise<void> {
     const { netns, clock } = this.#options
     const wake = () => this.#loop.wake()
-    this.#watch ??= await Watch.open({ clock, ...(netns !== undefined && { netns }), onChange: wake, onLost: wake })
+    this.#watch ??= await Watch.open({
+      clock,
+      ...(netns !== undefined && { netns }),
+      kinds: ['link', 'address', 'route', 'rule'],
+      onChange: wake,
+      onNamed: change => this.#podLinks.isOfPod(change),
+      onLost: wake,
+    })
     await this.#findApi()
     this.#look()
     this.wayIsKnown()
@@ -240,8 +249,11 @@ class Finder implements Lifelines {
       addresses: kernel.dumpAddresses(),
       links: kernel.dumpLinks(),
       routes: kernel.dumpRoutes().filter(route => route.protocol !== protocol),
+      tables: ownTables(kernel.dumpRules()),
     }))
-    const gateways = seen.routes.flatMap(({ nextHops }) => nextHops.flatMap(({ gateway }) => gateway ?? []))
+    this.#podLinks.see(seen.links)
+    const routes = seen.routes.filter(({ table }) => seen.tables.has(table))
+    const gateways = routes.flatMap(({ nextHops }) => nextHops.flatMap(({ gateway }) => gateway ?? []))
     const lifelines: Lifeline[] = [
       ...this.#apiAddresses().map(address => ({ address, what: 'the API server' })),
       ...gateways.map(address => ({ address, what: 'a gateway of this machine' })),
@@ -275,6 +287,12 @@ function defaultHops(routes: readonly Route[]): readonly NextHop[] {
   return routes
     .filter(({ destination }) => destination === '0.0.0.0/0' || destination === '::/0')
     .flatMap(({ nextHops }) => nextHops)
+}
+
+/** Tables that this machine's own packets are led to: not those of VRFs and of what it forwards. */
+function ownTables(rules: readonly Rule[]): ReadonlySet<number> {
+  const own = rules.filter(({ inputInterface }) => inputInterface === undefined || inputInterface === 'lo')
+  return new Set([RT_TABLE.MAIN, ...own.map(({ table }) => table)])
 }
 
 function withKernel<T>(netns: string | undefined, ask: (kernel: Rtnetlink) => T): T {

@@ -1,4 +1,7 @@
-/** With a real kernel: which ways to the API server are known, and which silence is explained. */
+/**
+ * With a real kernel: which ways to the API server are known, which silence is explained, and when
+ * lifelines are looked up.
+ */
 import { afterAll, expect } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,7 +11,7 @@ import { createLifelines, type Lifelines, type LifelinesOptions } from '../../sr
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Rtnetlink } from '../../src/netlink/rtnetlink.ts'
-import { TestNetwork } from '../support/namespaces.ts'
+import { BY_EVENT_SECONDS, eventually, TestNetwork } from '../support/namespaces.ts'
 import { testNeeding } from '../support/requires.ts'
 
 const API = '192.168.0.10'
@@ -139,3 +142,46 @@ rooted('a gateway that does not answer explains silence, but not where a tunnel 
     })
   }),
 )
+
+rooted('a gateway of a table counts where a rule leads packets of this machine to it', () =>
+  withNode([], 'wire', async ({ ip, path }) => {
+    ip('route add default via 172.16.0.77 dev wire table 10')
+    await withLifelines({ netns: path }, async lifelines => {
+      const addresses = () => lifelines.current().map(({ address }) => address)
+      expect(addresses()).toContain('172.16.0.254')
+      ip('rule add iif wire lookup 10')
+      await withLifelines({ netns: path }, other =>
+        expect(other.current().map(({ address }) => address)).not.toContain('172.16.0.77'),
+      )
+      ip('rule add from 10.5.0.1 lookup 10')
+      await eventually('the gateway counts', () => addresses().includes('172.16.0.77'), BY_EVENT_SECONDS)
+    })
+  }),
+)
+
+rooted('links of pods that come and go have nothing looked up', async () => {
+  const network = new TestNetwork()
+  try {
+    const [node, pod] = [network.namespace('node'), network.namespace('pod')]
+    network.exec(node, ['sh', '-c', 'echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6'])
+    let passes = 0
+    const urls = async () => {
+      passes++
+      return [`https://${API}:6443`]
+    }
+    await withLifelines({ netns: network.path(node), urls }, async () => {
+      await eventually('the watch is open', () => passes > 0)
+      const before = passes
+      network.connect({ namespace: node, interface: 'te0123456789a' }, { namespace: pod, interface: 'eth0' })
+      network.ip(node, 'route add 10.0.1.5/32 dev te0123456789a')
+      await Bun.sleep(1500) // a wake-up would be a pass 0.2 s later
+      network.ip(node, 'link del te0123456789a')
+      await Bun.sleep(1000)
+      expect(passes).toBe(before)
+      network.connect({ namespace: node, interface: 'eth1' }, { namespace: pod, interface: 'eth0' })
+      await eventually('another link is seen', () => passes > before, BY_EVENT_SECONDS)
+    })
+  } finally {
+    await network.close()
+  }
+})
