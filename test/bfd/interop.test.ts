@@ -183,8 +183,9 @@ for (const kind of ['bird', 'frr'] satisfies BfdRouterKind[]) {
     const arrived = () => wire.network.exec(wire.node, ['nft', 'list', 'table', 'inet', 't']).stdout
     await eventually('they arrive', () => arrived().includes('packets 10'))
     await Bun.sleep(300)
-    expect(wire.downs()).toEqual([])
-    expect(wire.states()).toEqual(['Up', 'Up'])
+    // a forged one gives no diagnostic; on a busy machine the router itself may miss some packets
+    expect(wire.downs().filter(({ reason }) => !/Detection Time/i.test(reason ?? ''))).toEqual([])
+    await eventually('it is up', () => wire.states().every(state => state === 'Up'))
   })
 
   withWire('nothing leaves by another link when the address or the link is gone', async wire => {
