@@ -73,18 +73,16 @@ export class Site {
     return [...problems, ...told.flat()]
   }
 
-  /** Packets of all flows while `during` runs. */
+  /** Packets of all flows while `during` runs, which begins when those of all flows are sent. */
   async counting(during: () => Promise<void>): Promise<ReadonlyMap<string, Counted>> {
-    const ended = during().then(
-      () => undefined,
-      (error: unknown) => ({ error }),
-    )
-    const counts = await Promise.all(
-      this.flows.map(async flow => [flow.name, await countingPackets(this, flow, () => ended)] as const),
-    )
-    const failure = await ended
-    if (failure !== undefined) throw failure.error
-    return new Map(counts)
+    const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
+    let waiting = this.flows.length
+    const sent = () => {
+      if (--waiting === 0) during().then(resolve, reject)
+      return ended
+    }
+    const counts = this.flows.map(async flow => [flow.name, await countingPackets(this, flow, sent)] as const)
+    return new Map(await Promise.all(counts))
   }
 
   /** For `countingPackets`. */
