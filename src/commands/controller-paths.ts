@@ -10,6 +10,7 @@ import { checksOn, VPC } from '../kube/path-check.ts'
 import type { RouteEntry } from '../kube/route-slice.ts'
 import { systemClock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { memoLast } from '../lib/memo.ts'
 import type { Parting } from '../lib/parting.ts'
 import type { PathsView } from '../model/snapshot.ts'
 import { startProber } from '../paths/prober.ts'
@@ -71,18 +72,12 @@ export function startControllerPaths(options: ControllerPathsOptions): () => Pat
 
 /** Where the controller stands: the same object while nothing of it has changed. */
 function standing(controller: Controller): () => Stand {
-  let entries: readonly RouteEntry[] | undefined
-  let podCIDRs: readonly string[] = []
-  let stand = NOWHERE
+  const podCIDRsOf = memoLast((entries: readonly RouteEntry[]) => entries.flatMap(({ podCIDRs }) => podCIDRs))
+  const standAt = memoLast((entries: readonly RouteEntry[], ...own: string[]) => standOfController(own, entries))
   return () => {
     if (!controller.leadership().isLeader) return NOWHERE
-    const now = controller.entries()
-    const isSame = now === entries
-    if (!isSame) podCIDRs = now.flatMap(entry => entry.podCIDRs)
-    entries = now
-    const own = sourceAddresses(podCIDRs)
-    if (!isSame || own.join() !== stand.own.join()) stand = standOfController(own, now)
-    return stand
+    const entries = controller.entries()
+    return standAt(entries, ...sourceAddresses(podCIDRsOf(entries)))
   }
 }
 

@@ -256,8 +256,10 @@ class View implements SoundView {
     }
     if (verdict === 'hold' && former !== undefined && this.#believed !== undefined)
       this.#holdTakenBack(former, this.#believed)
-    if (verdict !== 'go on') this.#show()
-    if (verdict !== 'go on') this.#tell()
+    if (verdict !== 'go on') {
+      this.#show()
+      this.#tell()
+    }
     if (this.#isTrialKept && beforeTrial(trial) === undefined) this.#keep()
     this.#askLater()
   }

@@ -29,11 +29,12 @@ export function memoByText<V>(limit: number, compute: (text: string) => V): (tex
   }
 }
 
-/** Remembers the last answer, while each argument is the same object as then. */
+/** Remembers the last answer, while there are as many arguments, and each is the same, as then. */
 export function memoLast<A extends readonly unknown[], V>(compute: (...given: A) => V): (...given: A) => V {
   let last: { readonly given: A; readonly answer: V } | undefined
   return (...given) => {
-    if (last !== undefined && given.every((one, index) => one === last?.given[index])) return last.answer
+    const isSame = given.length === last?.given.length && given.every((one, index) => one === last?.given[index])
+    if (last !== undefined && isSame) return last.answer
     const answer = compute(...given)
     last = { given, answer }
     return answer

@@ -34,3 +34,8 @@ test('the last: while each argument is the same', () => {
   ])
   expect(computed).toBe(3)
 })
+
+test('the last: fewer arguments are others', () => {
+  const answer = memoLast((...words: string[]) => words.join())
+  expect([answer('a', 'b'), answer('a'), answer('a', 'b')]).toEqual(['a,b', 'a', 'a,b'])
+})
